@@ -1,0 +1,155 @@
+//! What may run when: one changing command per stack, in the order of arrival; different stacks side
+//! by side; commands that only read overtake.
+
+use super::{Command, CommandId, StackName};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// How many commands may be admitted and not finished. A command is at most 1 MiB, in practice some
+/// KiB, so a full window stays within a few MB. Beyond it the topic itself is the queue.
+pub const WINDOW: usize = 256;
+
+/// A command that was admitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admitted {
+    /// It changes a stack and goes to a lane.
+    Changing(Arc<Command>),
+    /// It only reads and goes to the query thread.
+    Reading(Arc<Command>),
+}
+
+/// The waiting and running commands.
+#[derive(Debug)]
+pub struct Admission {
+    lanes: usize,
+    queries: usize,
+    waiting: VecDeque<Arc<Command>>,
+    running: BTreeMap<CommandId, Option<StackName>>,
+}
+
+impl Admission {
+    /// With so many lanes for changing commands and threads for reading ones.
+    #[must_use]
+    pub fn new(lanes: usize, queries: usize) -> Self {
+        Self { lanes, queries, waiting: VecDeque::new(), running: BTreeMap::new() }
+    }
+
+    /// Takes a command in; it waits until [`Self::next`] gives it out.
+    pub fn admit(&mut self, command: Arc<Command>) {
+        self.waiting.push_back(command);
+    }
+
+    /// Whether no further command should be taken in.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.open() >= WINDOW
+    }
+
+    /// Admitted and not finished.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.waiting.len() + self.running.len()
+    }
+
+    /// Whether nothing runs (commands may wait).
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// The next command that may start now; it counts as running until [`Self::finish`].
+    #[allow(clippy::should_implement_trait, reason = "what comes next depends on what was finished between the calls")]
+    pub fn next(&mut self) -> Option<Admitted> {
+        let changing = self.running.values().filter(|stack| stack.is_some()).count();
+        let reading = self.running.len() - changing;
+        let (lane_free, query_free) = (changing < self.lanes, reading < self.queries);
+        // A stack is closed to later commands by one that runs and by one that waits before them.
+        let mut closed: BTreeSet<&StackName> = self.running.values().flatten().collect();
+        let index = self.waiting.iter().position(|command| match command.action.changes() {
+            None => query_free,
+            Some(stack) => closed.insert(stack) && lane_free,
+        })?;
+        let command = self.waiting.remove(index)?;
+        let stack = command.action.changes().cloned();
+        let reads = stack.is_none();
+        self.running.insert(command.id, stack);
+        Some(if reads { Admitted::Reading(command) } else { Admitted::Changing(command) })
+    }
+
+    /// A running command has ended. Whether it was running.
+    pub fn finish(&mut self, command: CommandId) -> bool {
+        self.running.remove(&command).is_some()
+    }
+
+    /// The commands that run.
+    pub fn running(&self) -> impl Iterator<Item = CommandId> + '_ {
+        self.running.keys().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Action, Context, GetStatus, ProjectId, Remove, Target};
+    use uuid::Uuid;
+
+    fn target(stack: &str) -> Target {
+        Target { project: ProjectId::new("p").unwrap(), stack: StackName::new(stack).unwrap() }
+    }
+
+    fn command(n: u128, action: Action) -> Arc<Command> {
+        let id = CommandId(Uuid::from_u128(n));
+        Arc::new(Command { id, action, issued_at: None, expires_at: None, context: Context::default() })
+    }
+
+    fn remove(n: u128, stack: &str) -> Arc<Command> {
+        command(n, Action::Remove(Remove { target: target(stack), volumes: false }))
+    }
+
+    fn next(admission: &mut Admission) -> Option<u128> {
+        admission.next().map(|admitted| match admitted {
+            Admitted::Changing(command) | Admitted::Reading(command) => command.id.0.as_u128(),
+        })
+    }
+
+    #[test]
+    fn one_stack_runs_in_order_and_others_beside_it() {
+        let mut admission = Admission::new(2, 1);
+        for (n, stack) in [(1, "a"), (2, "a"), (3, "b"), (4, "c")] {
+            admission.admit(remove(n, stack));
+        }
+        assert_eq!(next(&mut admission), Some(1));
+        assert_eq!(next(&mut admission), Some(3));
+        assert_eq!(next(&mut admission), None, "both lanes are taken");
+        assert!(admission.finish(CommandId(Uuid::from_u128(3))));
+        assert_eq!(next(&mut admission), Some(4), "2 still waits for 1");
+        assert!(admission.finish(CommandId(Uuid::from_u128(1))));
+        assert_eq!(next(&mut admission), Some(2));
+    }
+
+    #[test]
+    fn a_query_overtakes_what_waits() {
+        let mut admission = Admission::new(1, 1);
+        for n in 1..=3 {
+            admission.admit(remove(n, "a"));
+        }
+        admission.admit(command(9, Action::GetStatus(GetStatus { target: None })));
+        assert_eq!(next(&mut admission), Some(1));
+        assert_eq!(next(&mut admission), Some(9));
+        assert_eq!(next(&mut admission), None);
+    }
+
+    #[test]
+    fn the_window_counts_waiting_and_running() {
+        let mut admission = Admission::new(1, 1);
+        for n in 0..WINDOW as u128 {
+            assert!(!admission.is_full());
+            admission.admit(remove(n, "a"));
+        }
+        assert!(admission.is_full());
+        next(&mut admission);
+        assert!(admission.is_full());
+        admission.finish(CommandId(Uuid::from_u128(0)));
+        assert!(!admission.is_full());
+    }
+}

@@ -1,0 +1,125 @@
+//! The stable codes of refusals and failures: what a program may match on. The texts may change.
+
+use serde::Serialize;
+use std::fmt;
+
+/// A stable code such as `image.not_found`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct Code(&'static str);
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        impl Code {
+            $($(#[$doc])* pub const $name: Self = Self($text);)*
+
+            /// Every code there is.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+        }
+    };
+}
+
+codes! {
+    /// The record is no command: not JSON, or a field is missing or of the wrong shape.
+    MALFORMED = "command.malformed";
+    /// The agent does not know this command_type.
+    UNSUPPORTED = "command.unsupported";
+    /// `expires_at` is over.
+    EXPIRED = "command.expired";
+    /// Older than `limits.max_command_age`, without an `expires_at`.
+    STALE = "command.stale";
+    /// Larger than `limits.max_message_bytes`.
+    TOO_LARGE = "command.too_large";
+    /// The local `allowed_commands` do not list this kind.
+    NOT_ALLOWED = "command.not_allowed";
+    /// The stack belongs to another project.
+    FOREIGN_PROJECT = "stack.foreign_project";
+    /// The stack is managed by another agent; `adopt` takes it over.
+    OWNED_ELSEWHERE = "stack.owned_elsewhere";
+    /// No service, network, secret or config carries the stack's label.
+    STACK_NOT_FOUND = "stack.not_found";
+    /// The stack has no such service.
+    SERVICE_NOT_FOUND = "service.not_found";
+    /// The service's mode has no replica count (global, or a job).
+    NOT_SCALABLE = "service.not_scalable";
+    /// This node is a worker: the command belongs on a manager.
+    NOT_MANAGER = "swarm.not_manager";
+    /// The engine is in no swarm.
+    SWARM_INACTIVE = "swarm.inactive";
+    /// The Compose file is not valid.
+    COMPOSE_INVALID = "compose.invalid";
+    /// A variable is required or malformed.
+    COMPOSE_INTERPOLATION = "compose.interpolation";
+    /// A bind mount names a path relative to a folder that the agent does not have.
+    RELATIVE_BIND = "compose.relative_bind";
+    /// The Compose file names a file that was not shipped with the command.
+    COMPOSE_FILE_MISSING = "compose.file_missing";
+    /// The Compose file is larger or deeper than the limits allow.
+    COMPOSE_LIMIT = "compose.limit";
+    /// A network, secret or config that must exist does not.
+    REFERENCE_MISSING = "stack.reference_missing";
+    /// The content of a secret or config changed under a name that cannot be rotated.
+    CONTENT_CHANGED = "stack.content_changed";
+    /// No such image, here or at its registry.
+    IMAGE_NOT_FOUND = "image.not_found";
+    /// The registry wants other credentials.
+    IMAGE_AUTH = "image.auth";
+    /// The image could not be pulled for another reason.
+    IMAGE_PULL = "image.pull";
+    /// The tasks of a service end again and again.
+    CRASH_LOOP = "task.crash_loop";
+    /// The health check fails.
+    UNHEALTHY = "task.unhealthy";
+    /// No node satisfies the constraints, resources or platform.
+    NO_SUITABLE_NODE = "task.no_suitable_node";
+    /// A published port is taken.
+    PORT_CLASH = "task.port_clash";
+    /// A task was refused by its node: a bad mount, a missing runtime, an invalid command.
+    TASK_REJECTED = "task.rejected";
+    /// A job's task failed more often than its restart policy allows.
+    JOB_FAILED = "task.job_failed";
+    /// Swarm paused the update.
+    UPDATE_PAUSED = "update.paused";
+    /// Swarm rolled the update back.
+    UPDATE_ROLLED_BACK = "update.rolled_back";
+    /// The command's own time is over.
+    TIMED_OUT = "command.timed_out";
+    /// Somebody cancelled the command.
+    CANCELLED = "cancelled";
+    /// Somebody else changed the same Swarm object at the same time.
+    CONFLICT = "swarm.conflict";
+    /// The engine does not answer.
+    ENGINE_AWAY = "engine.away";
+    /// The engine refused a request.
+    ENGINE_REFUSED = "engine.refused";
+    /// The engine answered with something that the agent cannot read, or failed itself.
+    ENGINE_ERROR = "engine.error";
+    /// The journal cannot be written.
+    JOURNAL_UNAVAILABLE = "journal.unavailable";
+}
+
+impl Code {
+    /// The text on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_code_stands_for_two_things() {
+        let texts: BTreeSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(texts.len(), Code::ALL.len());
+    }
+}

@@ -1,0 +1,189 @@
+//! A command from outside, whatever wire it came over.
+
+use super::{CommandId, ProjectId, Sensitive, StackName, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// What is asked, by whom and until when. Serialised only into the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// Unique for ever; a second command with it is a duplicate.
+    pub id: CommandId,
+    /// What is to be done.
+    pub action: Action,
+    /// When the sender made it, if it said so.
+    pub issued_at: Option<Timestamp>,
+    /// After this it must not start any more.
+    pub expires_at: Option<Timestamp>,
+    /// What its events carry on.
+    pub context: Context,
+}
+
+/// What every event of a command carries on from it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Context {
+    /// Ties a whole conversation together; absent where the sender gave none.
+    pub correlation_id: Option<Uuid>,
+    /// The user on whose behalf it was sent.
+    pub user_id: Option<String>,
+    /// The project of the metadata; the payload's own project decides what is touched.
+    pub project_id: Option<ProjectId>,
+    /// W3C Trace Context, passed through.
+    pub traceparent: Option<String>,
+    /// How often the sender sent it before.
+    pub retry_attempt: u32,
+}
+
+/// The commands that this agent carries out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Action {
+    /// Make the swarm hold this Compose file as a stack.
+    Deploy(Deploy),
+    /// Remove a stack.
+    Remove(Remove),
+    /// Set the replicas of services.
+    Scale(Scale),
+    /// Report what runs.
+    GetStatus(GetStatus),
+}
+
+/// The stack that a command is about, and the project that asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// Who owns the stack.
+    pub project: ProjectId,
+    /// Its name in the swarm.
+    pub stack: StackName,
+}
+
+/// `docker stack deploy`, and better.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deploy {
+    /// The stack.
+    pub target: Target,
+    /// The text of the Compose file.
+    pub compose: Sensitive<String>,
+    /// What the file's variables stand for.
+    pub env: Sensitive<BTreeMap<String, String>>,
+    /// The files that the Compose file names, by their path relative to it.
+    pub files: Sensitive<BTreeMap<String, Vec<u8>>>,
+    /// Whether services of ours that left the file are removed.
+    pub prune: bool,
+    /// When registries are asked for digests.
+    pub resolve_image: ResolveImage,
+    /// Credentials for this command's pulls, by registry host.
+    pub registry_auth: BTreeMap<String, RegistryCredential>,
+    /// What happens to the stack when the deploy fails.
+    pub on_failure: OnFailure,
+    /// Its own time, in seconds; `docker.deploy_timeout` otherwise.
+    pub timeout_seconds: Option<u64>,
+    /// Only plan.
+    pub dry_run: bool,
+    /// Take over a stack that another agent owns.
+    pub adopt: bool,
+}
+
+/// A login at a registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistryCredential {
+    /// The account.
+    pub username: String,
+    /// Its password or token.
+    pub password: Sensitive<String>,
+}
+
+/// When registries are asked for the digest of a tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ResolveImage {
+    /// For every service.
+    #[default]
+    Always,
+    /// Only where the image text changed.
+    Changed,
+    /// Not at all.
+    Never,
+}
+
+/// What happens to the stack when a deploy fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// It returns to its last good revision, if there is one.
+    #[default]
+    Rollback,
+    /// It stays as it is; Swarm goes on trying.
+    Leave,
+    /// Updates that still run are paused.
+    Pause,
+}
+
+/// `docker stack rm`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remove {
+    /// The stack.
+    pub target: Target,
+    /// Whether its volumes on this node go too.
+    pub volumes: bool,
+}
+
+/// `docker service scale`, for services of one stack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scale {
+    /// The stack.
+    pub target: Target,
+    /// Replicas by the service's Compose key.
+    pub services: BTreeMap<String, u64>,
+    /// Its own time, in seconds.
+    pub timeout_seconds: Option<u64>,
+}
+
+/// Report stacks, services and tasks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GetStatus {
+    /// One stack, or all of them.
+    pub target: Option<Target>,
+}
+
+impl Action {
+    /// The command_type on the wire.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Deploy(_) => "Deploy",
+            Self::Remove(_) => "Remove",
+            Self::Scale(_) => "Scale",
+            Self::GetStatus(_) => "GetStatus",
+        }
+    }
+
+    /// The stack it is about, if it is about one.
+    #[must_use]
+    pub fn target(&self) -> Option<&Target> {
+        match self {
+            Self::Deploy(deploy) => Some(&deploy.target),
+            Self::Remove(remove) => Some(&remove.target),
+            Self::Scale(scale) => Some(&scale.target),
+            Self::GetStatus(status) => status.target.as_ref(),
+        }
+    }
+
+    /// The stack that it changes: such commands run one after another per stack. None only reads.
+    #[must_use]
+    pub fn changes(&self) -> Option<&StackName> {
+        match self {
+            Self::Deploy(deploy) if deploy.dry_run => None,
+            Self::GetStatus(_) => None,
+            Self::Deploy(_) | Self::Remove(_) | Self::Scale(_) => self.target().map(|target| &target.stack),
+        }
+    }
+}
+
+impl Command {
+    /// The project that its events name.
+    #[must_use]
+    pub fn project(&self) -> Option<&ProjectId> {
+        self.action.target().map(|target| &target.project).or(self.context.project_id.as_ref())
+    }
+}

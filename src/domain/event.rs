@@ -1,0 +1,189 @@
+//! An event to the outside, before any wire shapes it.
+
+use super::{Action, AgentId, Command, CommandId, Context, EventId, Outcome, ProjectId, Timestamp, Verdict};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+/// The kinds of event, spelled as on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum EventKind {
+    /// The command is in the journal and will be carried out.
+    CommandAccepted,
+    /// The command will not be carried out. Terminal.
+    CommandRejected,
+    /// A command other than a deploy or a query was carried out. Terminal.
+    CommandCompleted,
+    /// It failed. Terminal.
+    CommandFailed,
+    /// A deploy begins.
+    DeployStarted,
+    /// A deploy goes on.
+    DeployProgress,
+    /// Every service runs as the file says. Terminal.
+    DeployCompleted,
+    /// The deploy failed. Terminal.
+    DeployFailed,
+    /// What runs. Terminal when it answers GetStatus.
+    StatusReport,
+    /// Something went wrong that belongs to no command.
+    ErrorReport,
+}
+
+impl EventKind {
+    /// The event_type on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CommandAccepted => "CommandAccepted",
+            Self::CommandRejected => "CommandRejected",
+            Self::CommandCompleted => "CommandCompleted",
+            Self::CommandFailed => "CommandFailed",
+            Self::DeployStarted => "DeployStarted",
+            Self::DeployProgress => "DeployProgress",
+            Self::DeployCompleted => "DeployCompleted",
+            Self::DeployFailed => "DeployFailed",
+            Self::StatusReport => "StatusReport",
+            Self::ErrorReport => "ErrorReport",
+        }
+    }
+
+    /// The terminal event of a command that was carried out.
+    #[must_use]
+    pub fn of_outcome(action: &Action, verdict: Verdict) -> Self {
+        match (action, verdict) {
+            (Action::Deploy(_), Verdict::Completed) => Self::DeployCompleted,
+            (Action::Deploy(_), Verdict::Failed(_)) => Self::DeployFailed,
+            (Action::GetStatus(_), Verdict::Completed) => Self::StatusReport,
+            (_, Verdict::Completed) => Self::CommandCompleted,
+            (_, Verdict::Failed(_)) => Self::CommandFailed,
+        }
+    }
+}
+
+/// Which of a command's events one is. With the command id it decides the event id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// CommandAccepted.
+    Accepted,
+    /// DeployStarted.
+    Started,
+    /// The n-th progress.
+    Progress(u32),
+    /// The one terminal event.
+    Terminal,
+}
+
+/// One event, ready to be written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// The same however often it is sent.
+    pub id: EventId,
+    /// What happened.
+    pub kind: EventKind,
+    /// Whether it is the command's last word.
+    pub terminal: bool,
+    /// The kind's own fields.
+    pub payload: Value,
+    /// The command it answers, if any.
+    pub causation_id: Option<CommandId>,
+    /// What it carries on from the command.
+    pub context: Context,
+    /// The project it is about.
+    pub project: Option<ProjectId>,
+    /// When it was made.
+    pub timestamp: Timestamp,
+    /// Who says it.
+    pub agent_id: AgentId,
+}
+
+impl Event {
+    /// The event of `command` at `stage`.
+    #[must_use]
+    pub fn of_command(agent: &AgentId, command: &Command, kind: EventKind, stage: Stage, payload: Value, at: Timestamp) -> Self {
+        Self { project: command.project().cloned(), ..Self::of_id(agent, command.id, kind, stage, command.context.clone(), payload, at) }
+    }
+
+    /// The event of a command of which only the id and the context could be read.
+    #[must_use]
+    pub fn of_id(
+        agent: &AgentId,
+        command: CommandId,
+        kind: EventKind,
+        stage: Stage,
+        context: Context,
+        payload: Value,
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            id: event_id(agent, command, stage),
+            kind,
+            terminal: stage == Stage::Terminal,
+            payload,
+            causation_id: Some(command),
+            project: context.project_id.clone(),
+            context,
+            timestamp: at,
+            agent_id: agent.clone(),
+        }
+    }
+
+    /// A report that nobody asked for. `about` decides its id, so that a repeat is the same event.
+    #[must_use]
+    pub fn report(agent: &AgentId, kind: EventKind, about: &str, payload: Value, at: Timestamp) -> Self {
+        Self {
+            id: EventId(Uuid::new_v5(&namespace(agent), about.as_bytes())),
+            kind,
+            terminal: false,
+            payload,
+            causation_id: None,
+            context: Context::default(),
+            project: None,
+            timestamp: at,
+            agent_id: agent.clone(),
+        }
+    }
+
+    /// The terminal event of `command` with this outcome.
+    #[must_use]
+    pub fn terminal(agent: &AgentId, command: &Command, outcome: &Outcome, at: Timestamp) -> Self {
+        let kind = EventKind::of_outcome(&command.action, outcome.verdict);
+        Self::of_command(agent, command, kind, Stage::Terminal, outcome.payload(command), at)
+    }
+
+    /// The key of its record: the project, else the agent.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        self.project.as_ref().map_or(self.agent_id.as_str(), ProjectId::as_str)
+    }
+}
+
+/// UUID version 5 over the agent, the command and the stage (RFC 9562, section 5.5).
+fn event_id(agent: &AgentId, command: CommandId, stage: Stage) -> EventId {
+    let stage = match stage {
+        Stage::Accepted => "accepted".to_owned(),
+        Stage::Started => "started".to_owned(),
+        Stage::Progress(n) => format!("progress/{n}"),
+        Stage::Terminal => "terminal".to_owned(),
+    };
+    EventId(Uuid::new_v5(&namespace(agent), format!("{command}/{stage}").as_bytes()))
+}
+
+fn namespace(agent: &AgentId) -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("axion-agent:{agent}").as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_id_depends_on_agent_command_and_stage_only() {
+        let agent = AgentId::new("a").unwrap();
+        let command = CommandId(Uuid::from_u128(7));
+        let id = event_id(&agent, command, Stage::Terminal);
+        assert_eq!(id, event_id(&agent, command, Stage::Terminal));
+        assert_ne!(id, event_id(&agent, command, Stage::Progress(0)));
+        assert_ne!(id, event_id(&AgentId::new("b").unwrap(), command, Stage::Terminal));
+    }
+}

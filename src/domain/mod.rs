@@ -1,0 +1,30 @@
+//! The pure heart: what a command, an event and a verdict are, and what may run when.
+//!
+//! Nothing here does I/O, reads a clock or imports another room of the crate. Every function is
+//! decided by its arguments alone, so tables and properties can prove it.
+
+mod admission;
+mod code;
+mod command;
+mod event;
+mod health;
+mod ids;
+mod ledger;
+mod outcome;
+mod position;
+mod restart;
+mod sensitive;
+mod time;
+
+pub use admission::{Admission, Admitted, WINDOW};
+pub use code::Code;
+pub use command::{Action, Command, Context, Deploy, GetStatus, OnFailure, RegistryCredential, Remove, ResolveImage, Scale, Target};
+pub use event::{Event, EventKind, Stage};
+pub use health::{Dependency, DependencyState, Health, Phase};
+pub use ids::{AgentId, CommandId, EventId, InvalidId, ProjectId, StackName};
+pub use ledger::{Ledger, LedgerError, Revision, Step, StepOutcome};
+pub use outcome::{Outcome, Progress, Verdict};
+pub use position::{Position, Watermark};
+pub use restart::{RestartBudget, RestartDecision};
+pub use sensitive::Sensitive;
+pub use time::{InvalidTimestamp, Timestamp};

@@ -1,0 +1,105 @@
+//! What a command came to, and what it says on the way.
+
+use super::{Code, Command};
+use serde_json::{Map, Value, json};
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// All of it was done and seen to be so.
+    Completed,
+    /// It failed, with the reason's stable code.
+    Failed(Code),
+}
+
+/// The end of a command.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Done or failed.
+    pub verdict: Verdict,
+    /// One sentence for a person.
+    pub message: String,
+    /// Per-service facts, errors, counts: the kind's own fields.
+    pub details: Map<String, Value>,
+}
+
+/// A step forward.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    /// `plan`, `apply`, `converge`, `rollback`, `remove`.
+    pub phase: &'static str,
+    /// One sentence for a person.
+    pub message: String,
+    /// The phase's own fields.
+    pub details: Map<String, Value>,
+}
+
+impl Outcome {
+    /// Done.
+    #[must_use]
+    pub fn completed(message: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Completed, message: message.into(), details: Map::new() }
+    }
+
+    /// Failed.
+    #[must_use]
+    pub fn failed(code: Code, message: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Failed(code), message: message.into(), details: Map::new() }
+    }
+
+    /// With one more field in the details.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.details.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// The payload of the terminal event: project, stack, status, message and details with the code.
+    #[must_use]
+    pub fn payload(&self, command: &Command) -> Value {
+        let mut details = self.details.clone();
+        let status = match self.verdict {
+            Verdict::Completed => "Completed",
+            Verdict::Failed(code) => {
+                details.insert("code".to_owned(), json!(code));
+                "Failed"
+            }
+        };
+        payload(command, status, &self.message, details)
+    }
+}
+
+impl Progress {
+    /// A step with nothing more to say.
+    #[must_use]
+    pub fn new(phase: &'static str, message: impl Into<String>) -> Self {
+        Self { phase, message: message.into(), details: Map::new() }
+    }
+
+    /// With one more field in the details.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.details.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// The payload of its event; the phase stands in the details.
+    #[must_use]
+    pub fn payload(&self, command: &Command) -> Value {
+        let mut details = self.details.clone();
+        details.insert("phase".to_owned(), json!(self.phase));
+        payload(command, "Progressing", &self.message, details)
+    }
+}
+
+fn payload(command: &Command, status: &str, message: &str, details: Map<String, Value>) -> Value {
+    let target = command.action.target();
+    json!({
+        "project_id": target.map(|target| target.project.as_str()),
+        "stack_name": target.map(|target| target.stack.as_str()),
+        "command_type": command.action.name(),
+        "status": status,
+        "message": message,
+        "details": details,
+    })
+}

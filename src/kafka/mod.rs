@@ -1,0 +1,158 @@
+//! Kafka: commands in, events out. The face of the room; the threads behind it are `kafka-consumer`
+//! and `kafka-producer`.
+//!
+//! A command record becomes an [`Inbound`]; an [`crate::domain::Event`] or a [`DeadLetter`] becomes a
+//! record, and its delivery an [`Event::Delivered`]. Nothing here decides what is carried out.
+
+use crate::domain::{Code, Command, CommandId, Context, Position};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How to reach the brokers: what the configuration says, with the topic names filled in.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `host:port`, several.
+    pub brokers: Vec<String>,
+    /// Where commands come from.
+    pub command_topic: String,
+    /// Where events go.
+    pub event_topic: String,
+    /// Where unreadable records go.
+    pub dead_letter_topic: String,
+    /// Offsets are committed in its name, for people's tools and for a lost journal.
+    pub consumer_group: String,
+    /// TLS and SASL.
+    pub security: Security,
+    /// `[kafka.librdkafka]`, passed through last.
+    pub librdkafka: Vec<(String, String)>,
+    /// `limits.max_message_bytes`.
+    pub max_message_bytes: usize,
+}
+
+/// TLS and SASL, as librdkafka names them.
+#[derive(Debug, Clone, Default)]
+pub struct Security {
+    /// `plaintext`, `ssl`, `sasl_plaintext`, `sasl_ssl`.
+    pub protocol: String,
+    /// The CA bundle.
+    pub ca: Option<PathBuf>,
+    /// The client's certificate.
+    pub certificate: Option<PathBuf>,
+    /// Its key.
+    pub key: Option<PathBuf>,
+    /// `PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512`.
+    pub sasl_mechanism: Option<String>,
+    /// The account.
+    pub sasl_username: Option<String>,
+    /// Its password.
+    pub sasl_password: Option<crate::domain::Sensitive<String>>,
+}
+
+/// What a record on the command topic turned out to be.
+#[derive(Debug)]
+pub enum Inbound {
+    /// A command.
+    Command(Command),
+    /// A record with a readable command_id that is no command: it is answered with CommandRejected.
+    Refused(Refusal),
+    /// A record without one: it goes to the dead-letter topic.
+    Unreadable(DeadLetter),
+}
+
+/// Why a record with a readable command_id is refused.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// The id.
+    pub command_id: CommandId,
+    /// Its command_type, as far as it could be read.
+    pub command_type: Option<String>,
+    /// What could be read of the context.
+    pub context: Context,
+    /// The stable code.
+    pub code: Code,
+    /// What is wrong, where, and what to do.
+    pub message: String,
+}
+
+/// A record that nobody can answer.
+#[derive(Debug, Clone)]
+pub struct DeadLetter {
+    /// Where it stood.
+    pub position: Position,
+    /// Its key.
+    pub key: Option<Vec<u8>>,
+    /// Its value, whole if it fits, else the first [`DeadLetter::MAX_KEPT_BYTES`].
+    pub value: Vec<u8>,
+    /// The length of the whole value, in bytes.
+    pub length: usize,
+    /// SHA-256 of the whole value, in hexadecimal.
+    pub sha256: String,
+    /// Why.
+    pub code: Code,
+    /// What is wrong and where.
+    pub message: String,
+}
+
+impl DeadLetter {
+    /// How much of a value that does not fit into a record is kept (contract: 256 KiB).
+    pub const MAX_KEPT_BYTES: usize = 256 * 1024;
+}
+
+/// Identifies one publication until its delivery is reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Receipt(pub u64);
+
+/// To the producer.
+#[derive(Debug)]
+pub enum Request {
+    /// Write an event to the event topic.
+    Publish(Receipt, Box<crate::domain::Event>),
+    /// Write a dead letter to its topic.
+    Bury(Receipt, Box<DeadLetter>),
+}
+
+/// From the consumer and the producer.
+#[derive(Debug)]
+pub enum Event {
+    /// A record was read.
+    Read(Position, Box<Inbound>),
+    /// Records between these offsets can no longer be read: retention, or a truncated topic.
+    Gap {
+        /// The first offset that was wanted.
+        wanted: Position,
+        /// Where reading goes on.
+        resumed: i64,
+    },
+    /// A publication is on the broker.
+    Delivered(Receipt),
+    /// A publication can never be written (too large, refused): what the broker said.
+    Undeliverable(Receipt, String),
+    /// A link changed.
+    Link(Side, LinkState),
+}
+
+/// Which of the two clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Commands in.
+    Consumer,
+    /// Events out.
+    Producer,
+}
+
+/// Whether the brokers are reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkState {
+    /// The topic is known and its leader answers.
+    Up,
+    /// It is not, with the reason and the mend.
+    Down(String),
+}
+
+/// Where reading begins, per partition: the journal's own positions. A partition that is not in it
+/// begins at the group's committed offset, else at the earliest.
+pub type StartPositions = Vec<Position>;
+
+/// The longest time between two looks at the topics' metadata while nothing arrives: a topic without
+/// Read permission is silent otherwise (delivery.md).
+pub const METADATA_INTERVAL: Duration = Duration::from_secs(60);
