@@ -38,8 +38,8 @@ fn methods() -> Result<String, Box<dyn Error>> {
                      pub const {constant}: ::grpcio::Method<{request}, {response}> = ::grpcio::Method {{\n    \
                          ty: ::grpcio::MethodType::{kind},\n    \
                          name: \"/{package}.{service}/{name}\",\n    \
-                         req_mar: ::grpcio::Marshaller {{ ser: ::grpcio::pr_ser, de: ::grpcio::pr_de }},\n    \
-                         resp_mar: ::grpcio::Marshaller {{ ser: ::grpcio::pr_ser, de: ::grpcio::pr_de }},\n\
+                         req_mar: ::grpcio::Marshaller {{ ser: ::grpcio::pb_ser, de: ::grpcio::pb_de }},\n    \
+                         resp_mar: ::grpcio::Marshaller {{ ser: ::grpcio::pb_ser, de: ::grpcio::pb_de }},\n\
                      }};",
                     service = service.name(),
                     name = method.name(),
