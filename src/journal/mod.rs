@@ -1,1 +1,278 @@
-//! journal
+//! The durable record of every command: accepted → stepped → finished → reported, with the positions
+//! in the topics, the ids that are known, the stacks' owners and revisions, and the agent's identity.
+//!
+//! One thread, `journal`, writes; it commits what has gathered in one synced transaction and only
+//! then answers, so many callers share one flush. Callers wait for that answer: nothing may be
+//! decided past a record that is not on disk. Reads go straight to the store's snapshots.
+//!
+//! A failed write is never retried on the same descriptor (after a failed fsync the kernel may have
+//! dropped the pages): the thread ends with the error, every later call fails, and the agent leaves;
+//! the next start reopens and rescans.
+
+mod store;
+mod worker;
+
+use crate::domain::{
+    AgentId, Command, CommandId, Event, Ledger, LedgerError, Position, ProjectId, Revision, Sensitive, StackName, Step, StepOutcome,
+    Timestamp,
+};
+use crate::threads::{Exit, Thread, ThreadName, spawn};
+use crossbeam_channel::{Sender, bounded};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use store::Store;
+
+/// How many writes may wait for the next commit: each caller waits for its own answer, so there are
+/// never more than the callers (coordinator, lanes, query thread).
+const WAITING_WRITES: usize = 64;
+
+/// The file inside the state directory.
+const FILE: &str = "journal.redb";
+
+/// The journal cannot be opened, read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Another process holds the state directory.
+    #[error("another agent uses the state directory {0}: stop it, or give this one its own agent.state_dir")]
+    Locked(String),
+    /// The state directory cannot be made or protected.
+    #[error("cannot prepare the state directory {0}: {1}")]
+    Directory(String, std::io::Error),
+    /// The store failed.
+    #[error("cannot {operation} the journal: {source}")]
+    Store {
+        /// What was tried.
+        operation: &'static str,
+        /// What the store said.
+        #[source]
+        source: Box<redb::Error>,
+    },
+    /// A record that this version cannot read.
+    #[error("a journal record in {table} cannot be read: {source}")]
+    Record {
+        /// Which table.
+        table: &'static str,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The writer thread could not be started.
+    #[error("cannot start the journal's thread: {0}")]
+    Thread(std::io::Error),
+    /// The writer has ended after an earlier error.
+    #[error("the journal's writer has ended after an earlier error")]
+    Ended,
+}
+
+/// A command in the journal that is not reported yet.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Entry {
+    /// The command.
+    pub command: Command,
+    /// Where it stood; none for one that came another way.
+    pub position: Option<Position>,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// Its terminal event, once it has ended.
+    pub terminal: Option<Event>,
+}
+
+/// Who this agent is, as the control plane or the first start decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The id.
+    pub agent_id: AgentId,
+    /// The bearer credential of an enrolled agent.
+    pub credential: Option<Sensitive<String>>,
+    /// The Kafka settings that enrolment brought; the configuration wins over them.
+    pub kafka: EnrolledKafka,
+}
+
+/// Kafka settings from the control plane; empty where it gave none.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct EnrolledKafka {
+    /// `host:port`, several.
+    pub brokers: Vec<String>,
+    /// Where commands come from.
+    pub command_topic: String,
+    /// Where events go.
+    pub event_topic: String,
+    /// Where unreadable records go.
+    pub dead_letter_topic: String,
+}
+
+/// A command whose terminal event the broker has confirmed, or a refusal that was.
+#[derive(Debug, Clone)]
+pub struct Reported {
+    /// Which.
+    pub command: CommandId,
+    /// Until when its id must be known, so that a replay is never new.
+    pub known_until: Timestamp,
+}
+
+/// What the journal held when it was opened.
+#[derive(Debug)]
+pub struct Recovered {
+    /// Commands without a confirmed terminal event, in the order in which they were accepted.
+    pub entries: Vec<Entry>,
+    /// Where reading goes on, per topic and partition.
+    pub positions: Vec<Position>,
+    /// Who this agent is, if it knows.
+    pub identity: Option<Identity>,
+}
+
+/// One change of the journal.
+#[derive(Debug)]
+enum Write {
+    Accept(Box<Entry>),
+    Finish(CommandId, Box<Event>),
+    Report(Vec<Reported>, Vec<Position>),
+    Identify(Box<Identity>),
+    Intend(CommandId, Step),
+    Settle(CommandId, Step, StepOutcome),
+    Own(StackName, ProjectId),
+    Keep(StackName, Box<Revision>, usize),
+    Forget(StackName),
+    ForgetKnown(Timestamp),
+}
+
+/// A write and where its answer goes. The answer is a number: that of a kept revision, else 0.
+struct Request {
+    write: Write,
+    answer: Sender<Result<u64, Arc<JournalError>>>,
+}
+
+/// The handle: cheap to clone, used from any thread.
+#[derive(Clone)]
+pub struct Journal {
+    store: Arc<Store>,
+    writes: Sender<Request>,
+}
+
+/// Opens or makes the journal in `state_dir` (mode 0700) and starts its thread, which ends when the
+/// last handle is dropped.
+///
+/// # Errors
+/// When another process holds it, or the disk refuses.
+pub fn open(state_dir: &Path, exits: Sender<Exit>) -> Result<(Journal, Recovered, Thread), JournalError> {
+    prepare(state_dir).map_err(|error| JournalError::Directory(state_dir.display().to_string(), error))?;
+    let store = Arc::new(Store::open(&state_dir.join(FILE), state_dir)?);
+    let recovered = store.recover()?;
+    let (writes, requests) = bounded(WAITING_WRITES);
+    let writer = Arc::clone(&store);
+    let thread = spawn(ThreadName::new("journal"), exits, move || worker::run(&writer, &requests)).map_err(JournalError::Thread)?;
+    Ok((Journal { store, writes }, recovered, thread))
+}
+
+fn prepare(state_dir: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::create_dir_all(state_dir)?;
+    std::fs::set_permissions(state_dir, std::fs::Permissions::from_mode(0o700))
+}
+
+impl Journal {
+    /// A command was admitted; once this returns it will be carried out, whatever happens.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub fn accept(&self, entry: Entry) -> Result<(), Arc<JournalError>> {
+        self.write(Write::Accept(Box::new(entry))).map(drop)
+    }
+
+    /// A command has ended with this terminal event, which is to be published.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub fn finish(&self, command: CommandId, terminal: Event) -> Result<(), Arc<JournalError>> {
+        self.write(Write::Finish(command, Box::new(terminal))).map(drop)
+    }
+
+    /// Terminal events were confirmed; these are the low-water marks that follow.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub fn report(&self, reported: Vec<Reported>, marks: Vec<Position>) -> Result<(), Arc<JournalError>> {
+        self.write(Write::Report(reported, marks)).map(drop)
+    }
+
+    /// Remembers who this agent is.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub fn identify(&self, identity: Identity) -> Result<(), Arc<JournalError>> {
+        self.write(Write::Identify(Box::new(identity))).map(drop)
+    }
+
+    /// Forgets the ids that need not be known after `now`.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub fn forget_known(&self, now: Timestamp) -> Result<(), Arc<JournalError>> {
+        self.write(Write::ForgetKnown(now)).map(drop)
+    }
+
+    /// Whether a command id is known: accepted, finished or reported before.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn knows(&self, command: CommandId) -> Result<bool, JournalError> {
+        self.store.knows(command)
+    }
+
+    /// The owners of all stacks that this agent knows.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn owners(&self) -> Result<BTreeMap<StackName, ProjectId>, JournalError> {
+        self.store.owners()
+    }
+
+    fn write(&self, write: Write) -> Result<u64, Arc<JournalError>> {
+        let (answer, answered) = bounded(1);
+        self.writes.send(Request { write, answer }).map_err(|_| Arc::new(JournalError::Ended))?;
+        answered.recv().unwrap_or_else(|_| Err(Arc::new(JournalError::Ended)))
+    }
+}
+
+impl Ledger for Journal {
+    fn intend(&self, command: CommandId, step: &Step) -> Result<(), LedgerError> {
+        self.write(Write::Intend(command, step.clone())).map(drop).map_err(unavailable)
+    }
+
+    fn settle(&self, command: CommandId, step: &Step, outcome: &StepOutcome) -> Result<(), LedgerError> {
+        self.write(Write::Settle(command, step.clone(), outcome.clone())).map(drop).map_err(unavailable)
+    }
+
+    fn steps(&self, command: CommandId) -> Result<Vec<(Step, Option<StepOutcome>)>, LedgerError> {
+        self.store.steps(command).map_err(unavailable)
+    }
+
+    fn owner(&self, stack: &StackName) -> Result<Option<ProjectId>, LedgerError> {
+        Ok(self.store.stack(stack).map_err(unavailable)?.owner)
+    }
+
+    fn own(&self, stack: &StackName, project: &ProjectId) -> Result<(), LedgerError> {
+        self.write(Write::Own(stack.clone(), project.clone())).map(drop).map_err(unavailable)
+    }
+
+    fn revisions(&self, stack: &StackName) -> Result<Vec<Revision>, LedgerError> {
+        Ok(self.store.stack(stack).map_err(unavailable)?.revisions)
+    }
+
+    fn keep(&self, stack: &StackName, revision: Revision, keep: usize) -> Result<u64, LedgerError> {
+        self.write(Write::Keep(stack.clone(), Box::new(revision), keep)).map_err(unavailable)
+    }
+
+    fn forget(&self, stack: &StackName) -> Result<(), LedgerError> {
+        self.write(Write::Forget(stack.clone())).map(drop).map_err(unavailable)
+    }
+}
+
+fn unavailable(error: impl ToString) -> LedgerError {
+    LedgerError(error.to_string())
+}
+
+#[cfg(test)]
+mod tests;

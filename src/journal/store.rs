@@ -1,0 +1,300 @@
+//! The tables of the journal on redb, and what each change means to them. Writes are made by the
+//! `journal` thread alone; reads may come from any thread.
+//!
+//! Records are JSON: they are few and small, and a support engineer can read them.
+
+use super::{Entry, Identity, JournalError, Recovered, Reported, Write};
+use crate::domain::{CommandId, Event, Position, ProjectId, Revision, StackName, Step, StepOutcome};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// redb's page cache in bytes; its default of 1 GiB is no figure for a small host.
+const CACHE_BYTES: usize = 1024 * 1024;
+
+/// Until an id is reported it is known without an end.
+const KNOWN_WHILE_OPEN: i64 = i64::MAX;
+
+const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+/// Accepted and not reported, by the order of acceptance.
+const COMMANDS: TableDefinition<u64, &[u8]> = TableDefinition::new("commands");
+/// Every known id: Unix milliseconds until which it must be known, and its number in COMMANDS while it is there.
+const KNOWN: TableDefinition<u128, (i64, u64)> = TableDefinition::new("known");
+/// The steps of an open command, by id and count.
+const STEPS: TableDefinition<(u128, u32), &[u8]> = TableDefinition::new("steps");
+/// The next offset to read.
+const POSITIONS: TableDefinition<(&str, i32), i64> = TableDefinition::new("positions");
+const STACKS: TableDefinition<&str, &[u8]> = TableDefinition::new("stacks");
+
+const IDENTITY: &str = "identity";
+
+/// A stack as the journal knows it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Stack {
+    pub(super) owner: Option<ProjectId>,
+    pub(super) revisions: Vec<Revision>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StepRecord {
+    step: Step,
+    outcome: Option<StepOutcome>,
+}
+
+/// The open database.
+pub(super) struct Store {
+    database: Database,
+}
+
+impl Store {
+    /// Opens or makes the file with mode 0600 and all its tables.
+    pub(super) fn open(path: &Path, state_dir: &Path) -> Result<Self, JournalError> {
+        let directory = |error| JournalError::Directory(state_dir.display().to_string(), error);
+        // Made here first, empty, because redb would make it with the mode that the umask leaves.
+        std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).map_err(directory)?;
+        let database = match redb::Builder::new().set_cache_size(CACHE_BYTES).create(path) {
+            Err(redb::DatabaseError::DatabaseAlreadyOpen) => return Err(JournalError::Locked(state_dir.display().to_string())),
+            other => other.map_err(failed("open"))?,
+        };
+        let store = Self { database };
+        store.transact("prepare", |transaction| {
+            transaction.open_table(META)?;
+            transaction.open_table(COMMANDS)?;
+            transaction.open_table(KNOWN)?;
+            transaction.open_table(STEPS)?;
+            transaction.open_table(POSITIONS)?;
+            transaction.open_table(STACKS)?;
+            Ok(())
+        })?;
+        Ok(store)
+    }
+
+    /// All that a start needs.
+    pub(super) fn recover(&self) -> Result<Recovered, JournalError> {
+        let read = self.database.begin_read().map_err(failed("read"))?;
+        let commands = read.open_table(COMMANDS).map_err(failed("read"))?;
+        let mut entries = Vec::new();
+        for row in commands.iter().map_err(failed("read"))? {
+            entries.push(decode("commands", row.map_err(failed("read"))?.1.value())?);
+        }
+        let mut positions = Vec::new();
+        for row in read.open_table(POSITIONS).map_err(failed("read"))?.iter().map_err(failed("read"))? {
+            let (key, offset) = row.map_err(failed("read"))?;
+            let (topic, partition) = key.value();
+            positions.push(Position { topic: topic.to_owned(), partition, offset: offset.value() });
+        }
+        let meta = read.open_table(META).map_err(failed("read"))?;
+        let identity = meta.get(IDENTITY).map_err(failed("read"))?;
+        let identity = identity.map(|guard| decode::<Identity>("meta", guard.value())).transpose()?;
+        Ok(Recovered { entries, positions, identity })
+    }
+
+    /// Whether an id is known.
+    pub(super) fn knows(&self, command: CommandId) -> Result<bool, JournalError> {
+        let read = self.database.begin_read().map_err(failed("read"))?;
+        let known = read.open_table(KNOWN).map_err(failed("read"))?;
+        Ok(known.get(command.0.as_u128()).map_err(failed("read"))?.is_some())
+    }
+
+    /// The steps of a command, in order.
+    pub(super) fn steps(&self, command: CommandId) -> Result<Vec<(Step, Option<StepOutcome>)>, JournalError> {
+        let read = self.database.begin_read().map_err(failed("read"))?;
+        let steps = read.open_table(STEPS).map_err(failed("read"))?;
+        let id = command.0.as_u128();
+        let mut found = Vec::new();
+        for row in steps.range((id, 0)..=(id, u32::MAX)).map_err(failed("read"))? {
+            let record: StepRecord = decode("steps", row.map_err(failed("read"))?.1.value())?;
+            found.push((record.step, record.outcome));
+        }
+        Ok(found)
+    }
+
+    /// A stack; an unknown one is nobody's and has no revisions.
+    pub(super) fn stack(&self, stack: &StackName) -> Result<Stack, JournalError> {
+        let read = self.database.begin_read().map_err(failed("read"))?;
+        let stacks = read.open_table(STACKS).map_err(failed("read"))?;
+        let record = stacks.get(stack.as_str()).map_err(failed("read"))?;
+        record.map_or_else(|| Ok(Stack::default()), |guard| decode("stacks", guard.value()))
+    }
+
+    /// Who owns which stack.
+    pub(super) fn owners(&self) -> Result<BTreeMap<StackName, ProjectId>, JournalError> {
+        let read = self.database.begin_read().map_err(failed("read"))?;
+        let mut owners = BTreeMap::new();
+        for row in read.open_table(STACKS).map_err(failed("read"))?.iter().map_err(failed("read"))? {
+            let (name, record) = row.map_err(failed("read"))?;
+            let stack: Stack = decode("stacks", record.value())?;
+            if let (Ok(name), Some(owner)) = (StackName::new(name.value()), stack.owner) {
+                owners.insert(name, owner);
+            }
+        }
+        Ok(owners)
+    }
+
+    /// Applies all the writes in one synced transaction; one number per write.
+    pub(super) fn commit(&self, writes: Vec<Write>) -> Result<Vec<u64>, JournalError> {
+        self.transact("write", |transaction| writes.into_iter().map(|write| apply(transaction, write)).collect())
+    }
+
+    fn transact<T>(
+        &self,
+        operation: &'static str,
+        body: impl FnOnce(&WriteTransaction) -> Result<T, StoreFailure>,
+    ) -> Result<T, JournalError> {
+        let transaction = self.database.begin_write().map_err(failed(operation))?;
+        let value = body(&transaction).map_err(|failure| failure.during(operation))?;
+        transaction.commit().map_err(failed(operation))?;
+        Ok(value)
+    }
+}
+
+/// What may go wrong inside a transaction, before it is known which operation it was part of.
+enum StoreFailure {
+    Store(Box<redb::Error>),
+    Record(JournalError),
+}
+
+impl StoreFailure {
+    fn during(self, operation: &'static str) -> JournalError {
+        match self {
+            Self::Store(source) => JournalError::Store { operation, source },
+            Self::Record(error) => error,
+        }
+    }
+}
+
+impl<E: Into<redb::Error>> From<E> for StoreFailure {
+    fn from(error: E) -> Self {
+        Self::Store(Box::new(error.into()))
+    }
+}
+
+fn apply(transaction: &WriteTransaction, write: Write) -> Result<u64, StoreFailure> {
+    match write {
+        Write::Accept(entry) => accept(transaction, &entry)?,
+        Write::Finish(command, terminal) => finish(transaction, command, *terminal)?,
+        Write::Report(reported, marks) => report(transaction, &reported, &marks)?,
+        Write::Identify(identity) => {
+            transaction.open_table(META)?.insert(IDENTITY, encode(&identity).as_slice())?;
+        }
+        Write::Intend(command, step) => intend(transaction, command, step)?,
+        Write::Settle(command, step, outcome) => settle(transaction, command, &step, outcome)?,
+        Write::Own(stack, project) => change_stack(transaction, &stack, |record| record.owner = Some(project))?,
+        Write::Keep(stack, revision, keep) => return keep_revision(transaction, &stack, *revision, keep),
+        Write::Forget(stack) => {
+            transaction.open_table(STACKS)?.remove(stack.as_str())?;
+        }
+        Write::ForgetKnown(now) => {
+            transaction.open_table(KNOWN)?.retain(|_, (until, _)| until > now.as_millis())?;
+        }
+    }
+    Ok(0)
+}
+
+fn accept(transaction: &WriteTransaction, entry: &Entry) -> Result<(), StoreFailure> {
+    let mut commands = transaction.open_table(COMMANDS)?;
+    let number = commands.last()?.map_or(0, |(number, _)| number.value() + 1);
+    commands.insert(number, encode(entry).as_slice())?;
+    transaction.open_table(KNOWN)?.insert(entry.command.id.0.as_u128(), (KNOWN_WHILE_OPEN, number))?;
+    Ok(())
+}
+
+fn finish(transaction: &WriteTransaction, command: CommandId, terminal: Event) -> Result<(), StoreFailure> {
+    let id = command.0.as_u128();
+    let number = transaction.open_table(KNOWN)?.get(id)?.map(|row| row.value().1);
+    let mut commands = transaction.open_table(COMMANDS)?;
+    let entry = match number {
+        Some(number) => commands.get(number)?.map(|guard| decode::<Entry>("commands", guard.value())),
+        None => None,
+    };
+    if let (Some(number), Some(entry)) = (number, entry) {
+        let entry = Entry { terminal: Some(terminal), ..entry.map_err(StoreFailure::Record)? };
+        commands.insert(number, encode(&entry).as_slice())?;
+    }
+    transaction.open_table(STEPS)?.retain_in((id, 0)..=(id, u32::MAX), |_, _| false)?;
+    Ok(())
+}
+
+fn report(transaction: &WriteTransaction, reported: &[Reported], marks: &[Position]) -> Result<(), StoreFailure> {
+    let (mut known, mut commands) = (transaction.open_table(KNOWN)?, transaction.open_table(COMMANDS)?);
+    for one in reported {
+        let id = one.command.0.as_u128();
+        let number = known.get(id)?.map(|row| row.value().1);
+        if let Some(number) = number {
+            commands.remove(number)?;
+        }
+        known.insert(id, (one.known_until.as_millis(), u64::MAX))?;
+    }
+    let mut positions = transaction.open_table(POSITIONS)?;
+    for mark in marks {
+        positions.insert((mark.topic.as_str(), mark.partition), mark.offset)?;
+    }
+    Ok(())
+}
+
+fn intend(transaction: &WriteTransaction, command: CommandId, step: Step) -> Result<(), StoreFailure> {
+    let id = command.0.as_u128();
+    let mut steps = transaction.open_table(STEPS)?;
+    let next = steps.range((id, 0)..=(id, u32::MAX))?.next_back().transpose()?.map_or(0, |(key, _)| key.value().1 + 1);
+    steps.insert((id, next), encode(&StepRecord { step, outcome: None }).as_slice())?;
+    Ok(())
+}
+
+fn settle(transaction: &WriteTransaction, command: CommandId, step: &Step, outcome: StepOutcome) -> Result<(), StoreFailure> {
+    let id = command.0.as_u128();
+    let mut steps = transaction.open_table(STEPS)?;
+    let mut newest = None;
+    for row in steps.range((id, 0)..=(id, u32::MAX))?.rev() {
+        let (key, record) = row?;
+        let record: StepRecord = decode("steps", record.value()).map_err(StoreFailure::Record)?;
+        if record.step == *step {
+            newest = Some((key.value(), record));
+            break;
+        }
+    }
+    if let Some((key, record)) = newest {
+        steps.insert(key, encode(&StepRecord { outcome: Some(outcome), ..record }).as_slice())?;
+    }
+    Ok(())
+}
+
+fn change_stack<T>(transaction: &WriteTransaction, stack: &StackName, change: impl FnOnce(&mut Stack) -> T) -> Result<T, StoreFailure> {
+    let mut stacks = transaction.open_table(STACKS)?;
+    let mut record = match stacks.get(stack.as_str())? {
+        Some(guard) => decode("stacks", guard.value()).map_err(StoreFailure::Record)?,
+        None => Stack::default(),
+    };
+    let value = change(&mut record);
+    stacks.insert(stack.as_str(), encode(&record).as_slice())?;
+    Ok(value)
+}
+
+fn keep_revision(transaction: &WriteTransaction, stack: &StackName, revision: Revision, keep: usize) -> Result<u64, StoreFailure> {
+    change_stack(transaction, stack, |record| {
+        // A command that is carried out again after a crash keeps its revision instead of adding one.
+        if let Some(same) = record.revisions.iter().find(|kept| kept.command == revision.command) {
+            return same.number;
+        }
+        let number = record.revisions.last().map_or(1, |last| last.number + 1);
+        record.revisions.push(Revision { number, ..revision });
+        let surplus = record.revisions.len().saturating_sub(keep.max(1));
+        record.revisions.drain(..surplus);
+        number
+    })
+}
+
+fn failed<E: Into<redb::Error>>(operation: &'static str) -> impl Fn(E) -> JournalError {
+    move |error| JournalError::Store { operation, source: Box::new(error.into()) }
+}
+
+fn decode<T: DeserializeOwned>(table: &'static str, bytes: &[u8]) -> Result<T, JournalError> {
+    serde_json::from_slice(bytes).map_err(|source| JournalError::Record { table, source })
+}
+
+#[allow(clippy::expect_used, reason = "the records are plain structs with string keys: serde_json cannot refuse them")]
+fn encode<T: Serialize>(record: &T) -> Vec<u8> {
+    serde_json::to_vec(record).expect("a journal record is plain JSON")
+}

@@ -1,0 +1,135 @@
+//! The journal against a real file: what was written is there after it was opened again.
+
+use super::*;
+use crate::domain::{Action, Context, EventKind, GetStatus, Stage};
+use serde_json::json;
+use std::path::PathBuf;
+use uuid::Uuid;
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("axion-journal-{}", Uuid::new_v4()));
+        Self(path)
+    }
+
+    fn open(&self) -> (Journal, Recovered, Thread) {
+        let (exits, _) = bounded(1);
+        open(&self.0, exits).unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+fn id(n: u128) -> CommandId {
+    CommandId(Uuid::from_u128(n))
+}
+
+fn entry(n: u128) -> Entry {
+    let command = Command {
+        id: id(n),
+        action: Action::GetStatus(GetStatus { target: None }),
+        issued_at: None,
+        expires_at: None,
+        context: Context::default(),
+    };
+    let position = Some(Position { topic: "t".into(), partition: 0, offset: n as i64 });
+    Entry { command, position, accepted_at: Timestamp::from_millis(5), terminal: None }
+}
+
+fn terminal(entry: &Entry) -> Event {
+    let agent = AgentId::new("a").unwrap();
+    Event::of_command(&agent, &entry.command, EventKind::StatusReport, Stage::Terminal, json!({"x": 1}), Timestamp::from_millis(6))
+}
+
+#[test]
+fn a_command_goes_from_accepted_to_finished_to_reported() {
+    let folder = Folder::new();
+    let (journal, recovered, thread) = folder.open();
+    assert!(recovered.entries.is_empty());
+    for n in 1..=3 {
+        journal.accept(entry(n)).unwrap();
+    }
+    journal.finish(id(2), terminal(&entry(2))).unwrap();
+    drop(journal);
+    thread.join();
+
+    let (journal, recovered, thread) = folder.open();
+    let open: Vec<_> = recovered.entries.iter().map(|entry| (entry.command.id, entry.terminal.is_some())).collect();
+    assert_eq!(open, [(id(1), false), (id(2), true), (id(3), false)]);
+    assert_eq!(recovered.entries[1].terminal, Some(terminal(&entry(2))));
+
+    let mark = Position { topic: "t".into(), partition: 0, offset: 3 };
+    let reported = Reported { command: id(2), known_until: Timestamp::from_millis(100) };
+    journal.report(vec![reported], vec![mark.clone()]).unwrap();
+    drop(journal);
+    thread.join();
+
+    let (journal, recovered, _) = folder.open();
+    assert_eq!(recovered.entries.len(), 2);
+    assert_eq!(recovered.positions, [mark]);
+    assert!(journal.knows(id(2)).unwrap(), "a reported id stays known");
+    journal.forget_known(Timestamp::from_millis(101)).unwrap();
+    assert!(!journal.knows(id(2)).unwrap(), "until its time is over");
+    assert!(journal.knows(id(1)).unwrap(), "an open one is known for as long as it is open");
+}
+
+#[test]
+fn steps_are_kept_in_order_and_dropped_at_the_end() {
+    let folder = Folder::new();
+    let (journal, _, _) = folder.open();
+    journal.accept(entry(1)).unwrap();
+    let step = |object: &str| Step { operation: "service.create".into(), object: object.into() };
+    journal.intend(id(1), &step("a")).unwrap();
+    journal.settle(id(1), &step("a"), &StepOutcome::Done(Some("x".into()))).unwrap();
+    journal.intend(id(1), &step("b")).unwrap();
+    let done = Some(StepOutcome::Done(Some("x".into())));
+    assert_eq!(journal.steps(id(1)).unwrap(), [(step("a"), done), (step("b"), None)]);
+    assert!(journal.steps(id(2)).unwrap().is_empty());
+    journal.finish(id(1), terminal(&entry(1))).unwrap();
+    assert!(journal.steps(id(1)).unwrap().is_empty());
+}
+
+#[test]
+fn a_stack_keeps_its_owner_and_its_newest_revisions() {
+    let folder = Folder::new();
+    let (journal, _, _) = folder.open();
+    let stack = StackName::new("s").unwrap();
+    let project = ProjectId::new("p").unwrap();
+    assert_eq!(journal.owner(&stack).unwrap(), None);
+    journal.own(&stack, &project).unwrap();
+    let revision = |n| Revision { number: 0, command: id(n), at: Timestamp::from_millis(0), specs: json!({"n": n as u64}) };
+    for n in 1..=4 {
+        assert_eq!(journal.keep(&stack, revision(n), 3).unwrap(), n as u64);
+    }
+    assert_eq!(journal.keep(&stack, revision(4), 3).unwrap(), 4, "the same command is the same revision");
+    let numbers: Vec<_> = journal.revisions(&stack).unwrap().iter().map(|revision| revision.number).collect();
+    assert_eq!(numbers, [2, 3, 4]);
+    assert_eq!(journal.owners().unwrap(), BTreeMap::from([(stack.clone(), project)]));
+    journal.forget(&stack).unwrap();
+    assert!(journal.revisions(&stack).unwrap().is_empty());
+}
+
+#[test]
+fn a_second_agent_is_refused_by_name() {
+    let folder = Folder::new();
+    let (_journal, _, _) = folder.open();
+    let (exits, _) = bounded(1);
+    let error = open(&folder.0, exits).err().unwrap();
+    assert!(matches!(error, JournalError::Locked(_)), "{error}");
+}
+
+#[test]
+fn nobody_else_may_read_the_journal() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    let (_journal, _, _) = folder.open();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&folder.0), 0o700);
+    assert_eq!(mode(&folder.0.join(FILE)), 0o600);
+}

@@ -1,0 +1,34 @@
+//! The `journal` thread: the only writer. It takes what has gathered, commits it in one synced
+//! transaction and answers. It ends when every handle is gone, or with the first error.
+
+use super::store::Store;
+use super::{JournalError, Request};
+use crossbeam_channel::Receiver;
+use std::sync::Arc;
+
+/// How many writes share one commit at most, so that one answer never waits for an unbounded batch.
+const BATCH: usize = 64;
+
+/// Runs until the handles are dropped.
+pub(super) fn run(store: &Store, requests: &Receiver<Request>) -> Result<(), Arc<JournalError>> {
+    while let Ok(first) = requests.recv() {
+        let (writes, answers): (Vec<_>, Vec<_>) =
+            std::iter::once(first).chain(requests.try_iter().take(BATCH - 1)).map(|request| (request.write, request.answer)).unzip();
+        match store.commit(writes) {
+            Ok(numbers) => {
+                for (answer, number) in answers.into_iter().zip(numbers) {
+                    // A caller that stopped waiting needs no answer.
+                    drop(answer.send(Ok(number)));
+                }
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                for answer in answers {
+                    drop(answer.send(Err(Arc::clone(&error))));
+                }
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
+}
