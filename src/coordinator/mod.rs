@@ -1,1 +1,134 @@
-//! coordinator
+//! The loop that decides: it owns the state, takes one event after another and hands work out.
+//!
+//! It runs on the main thread. It blocks only on its channels and on the journal's answers (a synced
+//! write of well under a millisecond in the usual case): nothing may be decided past a record that is
+//! not on disk. Everything else it gives away with `try_send`; full is a decision.
+//!
+//! One file per subject: [`on_command`], [`on_docker`], [`on_report`], [`on_link`]; the end is
+//! [`shutdown`].
+
+mod exit;
+mod on_command;
+mod on_docker;
+mod on_link;
+mod on_report;
+mod shutdown;
+mod state;
+
+pub use exit::ExitReason;
+pub use on_link::initial_health;
+pub use shutdown::{Departure, Group, KafkaClients, StartKafka, Workers};
+pub use state::{Ports, Rules, State};
+
+use crate::threads::Exit;
+use crate::{control_plane, docker, kafka};
+use crossbeam_channel::{Receiver, never, select_biased};
+use std::time::{Duration, Instant};
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM or SIGINT.
+    Leave,
+    /// SIGHUP.
+    Reload,
+}
+
+/// Everything that the loop listens to.
+#[derive(Debug)]
+pub struct Inbox {
+    /// Signals of the process.
+    pub signals: Receiver<Signal>,
+    /// Threads that have ended.
+    pub exits: Receiver<Exit>,
+    /// Lanes, the query thread and the engine's events.
+    pub docker: Receiver<docker::Event>,
+    /// Deliveries and the producer's link.
+    pub reports: Receiver<kafka::Event>,
+    /// Records and the consumer's link.
+    pub commands: Receiver<kafka::Event>,
+    /// Enrolment and the link to the control plane.
+    pub control_plane: Receiver<control_plane::Event>,
+}
+
+/// Ids whose time is over are forgotten this often.
+const HOUSEKEEPING: Duration = Duration::from_secs(3600);
+
+/// How many events of one kind are handled before the reports that they led to share one journal write.
+const BURST: usize = 64;
+
+/// Runs the agent until it has left. The workers are started already.
+pub fn run(mut state: State, inbox: &Inbox, mut workers: Workers) -> Departure {
+    state.resume();
+    let mut housekeeping = Instant::now() + HOUSEKEEPING;
+    let reason = loop {
+        match step(&mut state, inbox, &mut workers, housekeeping) {
+            Turn::Go => {}
+            Turn::Tidy => {
+                housekeeping = Instant::now() + HOUSEKEEPING;
+                state.forget_old_ids();
+            }
+            Turn::Leave(reason) => break reason,
+        }
+        state.settle();
+        if let Some(reason) = state.failure() {
+            break reason;
+        }
+    };
+    log::info!("leaving: {reason}");
+    shutdown::run(state, inbox, workers, reason)
+}
+
+enum Turn {
+    Go,
+    Tidy,
+    Leave(ExitReason),
+}
+
+/// Waits for the next event and handles it, with those of its kind that have gathered behind it.
+fn step(state: &mut State, inbox: &Inbox, workers: &mut Workers, housekeeping: Instant) -> Turn {
+    // A full window closes the tap: the bounded channel fills, the consumer waits, the topic is the queue.
+    let closed = never();
+    let commands = if state.wants_commands() { &inbox.commands } else { &closed };
+    select_biased! {
+        recv(inbox.signals) -> signal => match signal {
+            Ok(Signal::Leave) | Err(_) => return Turn::Leave(ExitReason::Asked),
+            Ok(Signal::Reload) => log::warn!("SIGHUP: this version does not reload its configuration; restart the agent instead"),
+        },
+        recv(inbox.exits) -> exit => if let Ok(exit) = exit {
+            if let Some(reason) = exit::judge(&exit) {
+                return Turn::Leave(reason);
+            }
+        },
+        recv(inbox.docker) -> event => burst(event, &inbox.docker, |event| state.on_docker(event)),
+        recv(inbox.reports) -> event => burst(event, &inbox.reports, |event| state.on_kafka(event)),
+        recv(inbox.control_plane) -> event => burst(event, &inbox.control_plane, |event| {
+            if let Some(identity) = state.on_control_plane(event) {
+                workers.start_kafka(state, &identity);
+            }
+        }),
+        recv(commands) -> event => if let Ok(event) = event {
+            state.on_kafka(event);
+            for _ in 1..BURST {
+                if !state.wants_commands() {
+                    break;
+                }
+                let Ok(event) = inbox.commands.try_recv() else { break };
+                state.on_kafka(event);
+            }
+        },
+        recv(crossbeam_channel::at(housekeeping)) -> _ => return Turn::Tidy,
+    }
+    Turn::Go
+}
+
+fn burst<T>(first: Result<T, crossbeam_channel::RecvError>, rest: &Receiver<T>, mut handle: impl FnMut(T)) {
+    // A closed channel is a thread that has ended, and its exit report says so.
+    if let Ok(first) = first {
+        handle(first);
+        rest.try_iter().take(BURST - 1).for_each(handle);
+    }
+}
+
+#[cfg(test)]
+mod tests;

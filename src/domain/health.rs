@@ -1,6 +1,6 @@
 //! How the agent is, as health, heartbeats and status show it.
 
-use super::Timestamp;
+use super::{CommandId, Timestamp};
 use serde::Serialize;
 
 /// The agent as a whole.
@@ -46,6 +46,28 @@ pub struct Dependency {
     pub detail: Option<String>,
 }
 
+/// Whether something at the other end of a wire is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkState {
+    /// It answers.
+    Up,
+    /// It does not, with the reason and the mend.
+    Down(String),
+}
+
+/// The newest command that has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LastCommand {
+    /// Which.
+    pub id: CommandId,
+    /// Its command_type.
+    pub command_type: &'static str,
+    /// The kind of its terminal event.
+    pub result: &'static str,
+    /// When it ended.
+    pub finished_at: Timestamp,
+}
+
 /// The snapshot that the coordinator publishes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Health {
@@ -57,8 +79,8 @@ pub struct Health {
     pub commands_open: usize,
     /// Terminal events that the broker has not confirmed yet.
     pub events_unreported: usize,
-    /// Whether the coordinator finished its own start.
-    pub started: bool,
+    /// The newest command that has ended.
+    pub last_command: Option<LastCommand>,
 }
 
 impl Health {

@@ -20,15 +20,20 @@ pub struct Position {
 #[derive(Debug, Clone, Default)]
 pub struct Watermark {
     open: BTreeSet<i64>,
-    /// One past the newest offset read.
+    /// The next offset that was not read by this process.
     next: Option<i64>,
 }
 
 impl Watermark {
-    /// Nothing read yet.
+    /// Reading goes on at `offset`.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn starting_at(offset: i64) -> Self {
+        Self { open: BTreeSet::new(), next: Some(offset) }
+    }
+
+    /// A command that an earlier process read at `offset` is still open.
+    pub fn hold(&mut self, offset: i64) {
+        self.open.insert(offset);
     }
 
     /// A record was read at `offset`.
@@ -43,9 +48,14 @@ impl Watermark {
     }
 
     /// Where a reader that lost everything would have to begin; none before the first record.
+    ///
+    /// INVARIANT: never past a record that this process has not read: a refusal at it may be lost.
     #[must_use]
     pub fn mark(&self) -> Option<i64> {
-        self.open.first().copied().or(self.next)
+        match (self.open.first(), self.next) {
+            (Some(&open), Some(next)) => Some(open.min(next)),
+            (open, next) => open.copied().or(next),
+        }
     }
 }
 
@@ -55,7 +65,7 @@ mod tests {
 
     #[test]
     fn the_mark_stays_at_the_oldest_open_record() {
-        let mut mark = Watermark::new();
+        let mut mark = Watermark::default();
         assert_eq!(mark.mark(), None);
         for offset in [10, 11, 14] {
             mark.read(offset);
@@ -66,5 +76,19 @@ mod tests {
         assert_eq!(mark.mark(), Some(14));
         mark.settle(14);
         assert_eq!(mark.mark(), Some(15));
+    }
+
+    #[test]
+    fn the_mark_does_not_pass_what_was_not_read_again_after_a_restart() {
+        let mut mark = Watermark::starting_at(100);
+        mark.hold(100);
+        mark.hold(150);
+        mark.settle(100);
+        assert_eq!(mark.mark(), Some(100));
+        for offset in 100..150 {
+            mark.read(offset);
+            mark.settle(offset);
+        }
+        assert_eq!(mark.mark(), Some(150));
     }
 }

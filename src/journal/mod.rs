@@ -221,6 +221,14 @@ impl Journal {
         self.store.knows(command)
     }
 
+    /// Who this agent is, if it was enrolled or made an id for itself.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn identity(&self) -> Result<Option<Identity>, JournalError> {
+        self.store.identity()
+    }
+
     /// The owners of all stacks that this agent knows.
     ///
     /// # Errors

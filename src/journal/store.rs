@@ -86,10 +86,15 @@ impl Store {
             let (topic, partition) = key.value();
             positions.push(Position { topic: topic.to_owned(), partition, offset: offset.value() });
         }
+        Ok(Recovered { entries, positions, identity: self.identity()? })
+    }
+
+    /// Who this agent is.
+    pub(super) fn identity(&self) -> Result<Option<Identity>, JournalError> {
+        let read = self.database.begin_read().map_err(failed("read"))?;
         let meta = read.open_table(META).map_err(failed("read"))?;
         let identity = meta.get(IDENTITY).map_err(failed("read"))?;
-        let identity = identity.map(|guard| decode::<Identity>("meta", guard.value())).transpose()?;
-        Ok(Recovered { entries, positions, identity })
+        identity.map(|guard| decode("meta", guard.value())).transpose()
     }
 
     /// Whether an id is known.

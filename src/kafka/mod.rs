@@ -4,7 +4,7 @@
 //! A command record becomes an [`Inbound`]; an [`crate::domain::Event`] or a [`DeadLetter`] becomes a
 //! record, and its delivery an [`Event::Delivered`]. Nothing here decides what is carried out.
 
-use crate::domain::{Code, Command, CommandId, Context, Position};
+use crate::domain::{Code, Command, CommandId, Context, LinkState, Position};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -138,15 +138,6 @@ pub enum Side {
     Consumer,
     /// Events out.
     Producer,
-}
-
-/// Whether the brokers are reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LinkState {
-    /// The topic is known and its leader answers.
-    Up,
-    /// It is not, with the reason and the mend.
-    Down(String),
 }
 
 /// Where reading begins, per partition: the journal's own positions. A partition that is not in it

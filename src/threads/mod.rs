@@ -1,17 +1,22 @@
 //! The thread kit: the only place in the crate that spawns a thread or waits for time alone.
 //!
 //! It owns the shapes that every worker shares: [`spawn`] (a named thread with an exit report),
-//! [`Stop`] (a channel whose closing is the message), [`Deadline`], [`Backoff`] and [`Published`]
-//! (the newest value of something, for readers that never queue). It imports nothing of the crate.
+//! [`Stop`] (a channel whose closing is the message), [`Deadline`], [`Backoff`], [`supervise`] (an
+//! optional worker starts again, within a budget) and [`Published`] (the newest value of something,
+//! for readers that never queue). It imports nothing of the crate.
 
 mod backoff;
 mod deadline;
 mod published;
+mod restart;
 mod spawn;
 mod stop;
+mod supervise;
 
 pub use backoff::Backoff;
 pub use deadline::Deadline;
 pub use published::Published;
+pub use restart::{RestartBudget, RestartDecision};
 pub use spawn::{Exit, Outcome, Thread, ThreadName, spawn};
 pub use stop::{Stop, StopSource, Waited, stop_pair};
+pub use supervise::supervise;

@@ -1,0 +1,260 @@
+//! The wiring: builds every worker and hands each exactly the senders it needs. The only place that
+//! knows all rooms; it decides nothing.
+
+use crate::config::{self, Config};
+use crate::coordinator::{self, Group, Inbox, KafkaClients, Ports, Rules, Signal, State, Workers};
+use crate::domain::{AgentId, DependencyState, Ledger, Position, Sensitive, Timestamp};
+use crate::journal::{self, EnrolledKafka, Identity, Journal};
+use crate::telemetry::Metrics;
+use crate::threads::{Exit, Published, ThreadName, spawn, stop_pair};
+use crate::{control_plane, docker, health, kafka};
+use crossbeam_channel::{Receiver, Sender, bounded, never};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::sync::Arc;
+use std::time::SystemTime;
+use uuid::Uuid;
+
+/// Events of the lanes on their way to the coordinator. Lanes may wait for room.
+const DOCKER_EVENTS: usize = 64;
+/// Deliveries; the producer may wait for room.
+const REPORTS: usize = 256;
+/// Records read ahead of the coordinator: with this the consumer waits, and the topic is the queue.
+const COMMANDS: usize = 16;
+/// Enrolment and link changes: a handful in a life.
+const CONTROL_PLANE_EVENTS: usize = 8;
+/// Signals that nobody has looked at yet; a third one says nothing new.
+const SIGNALS: usize = 2;
+/// Exit reports: more than there are threads, so that none waits to end.
+const EXITS: usize = 64;
+
+/// How the agent ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Why, when it was not asked to.
+    pub failure: Option<String>,
+    /// Whether threads of foreign code still run: the process must end without waiting for them.
+    pub stragglers: bool,
+}
+
+/// The agent could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] journal::JournalError),
+    /// The journal, while writing.
+    #[error("{0}")]
+    Write(#[from] Arc<journal::JournalError>),
+    /// The health pages.
+    #[error(transparent)]
+    Health(#[from] health::Error),
+    /// A thread or the signals.
+    #[error("cannot start a thread or listen to signals: {0}")]
+    Threads(#[from] std::io::Error),
+}
+
+/// Runs the agent until it has left.
+///
+/// # Errors
+/// When it cannot start; what goes wrong later is in [`Ended`].
+pub fn run(config: Config) -> Result<Ended, StartError> {
+    let at = Timestamp::from(SystemTime::now());
+    let (exit_reports, exits) = bounded(EXITS);
+    let (signals, signal_group) = listen_to_signals(&exit_reports)?;
+    let (journal, recovered, _writer) = journal::open(&config.agent.state_dir, exit_reports.clone())?;
+    let identity = identity(&config, &journal, recovered.identity.clone())?;
+
+    let published = Published::new(coordinator::initial_health(configured(config.kafka.is_some()), configured(config.control_plane.is_some()), at));
+    let metrics = Arc::new(Metrics::new(at));
+    let mut rest = start_health(&config, &published, &metrics, &exit_reports)?;
+    rest.stops.extend(signal_group.stops);
+    rest.threads.extend(signal_group.threads);
+
+    let (docker_events, docker_inbox) = bounded(DOCKER_EVENTS);
+    let ledger: Arc<dyn Ledger> = Arc::new(journal.clone());
+    let engine = docker::start(docker_settings(&config.docker), ledger, docker_events, exit_reports.clone())?;
+
+    let (control_plane, farewell) = start_control_plane(&config, identity.as_ref(), &published, &exit_reports)?;
+    let (report_events, reports) = bounded(REPORTS);
+    let (command_events, commands) = bounded(COMMANDS);
+    let start_kafka = kafka_starter(&config, recovered.positions.clone(), report_events, command_events, exit_reports);
+
+    let ports = Ports { jobs: engine.jobs, queries: engine.queries, producer: None, commits: None };
+    let rules = Rules { lanes: config.docker.lanes, max_command_age: config.limits.max_command_age };
+    let agent = identity.as_ref().map(|identity| identity.agent_id.clone());
+    let mut state = State::new(agent, rules, ports, journal, metrics, published, recovered);
+    let work = Group { stops: vec![engine.stop], threads: engine.threads };
+    let mut workers = Workers { intake: Group::default(), work, reports: Group::default(), farewell, rest, start_kafka };
+    if let Some(identity) = &identity {
+        workers.start_kafka(&mut state, identity);
+    }
+    let inbox = Inbox { signals, exits, docker: docker_inbox, reports, commands, control_plane };
+    let departure = coordinator::run(state, &inbox, workers);
+    let failure = departure.reason.is_failure().then(|| departure.reason.to_string());
+    Ok(Ended { failure, stragglers: !departure.stragglers.is_empty() })
+}
+
+fn configured(yes: bool) -> DependencyState {
+    if yes { DependencyState::Connecting } else { DependencyState::Off }
+}
+
+/// Who the agent is: the configuration's word first, then the journal's. In local mode it makes an id
+/// for itself; with a control plane it may have to enrol first.
+fn identity(config: &Config, journal: &Journal, kept: Option<Identity>) -> Result<Option<Identity>, StartError> {
+    let wished = config.agent.id.clone();
+    let enrols = config.control_plane.is_some() && config.agent.token.is_some();
+    match (kept, wished) {
+        (Some(kept), Some(wished)) if kept.agent_id != wished => {
+            log::warn!("agent.id is {wished}, the journal knows this agent as {}: the configuration wins", kept.agent_id);
+            Ok(Some(named(wished)))
+        }
+        (Some(kept), _) => Ok(Some(kept)),
+        (None, _) if enrols => Ok(None),
+        (None, Some(wished)) => Ok(Some(named(wished))),
+        (None, None) if config.control_plane.is_some() => Ok(None),
+        (None, None) => {
+            let id = format!("local-{}", Uuid::new_v4().simple());
+            // Letters, digits and a hyphen: always an agent id.
+            let Ok(id) = AgentId::new(id) else { return Ok(None) };
+            let made = named(id);
+            journal.identify(made.clone())?;
+            Ok(Some(made))
+        }
+    }
+}
+
+fn named(agent_id: AgentId) -> Identity {
+    Identity { agent_id, credential: None, kafka: EnrolledKafka::default() }
+}
+
+fn listen_to_signals(exits: &Sender<Exit>) -> std::io::Result<(Receiver<Signal>, Group)> {
+    let (sender, receiver) = bounded(SIGNALS);
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+    let thread = spawn(ThreadName::new("signals"), exits.clone(), move || {
+        for signal in signals.forever() {
+            let meaning = if signal == SIGHUP { Signal::Reload } else { Signal::Leave };
+            // Full: two that say the same wait already.
+            let _full = sender.try_send(meaning);
+        }
+        Ok::<(), std::convert::Infallible>(())
+    })?;
+    // The thread waits in the kernel until the process ends: nobody waits for it.
+    drop(thread);
+    Ok((receiver, Group::default()))
+}
+
+fn start_health(config: &Config, published: &Published<crate::domain::Health>, metrics: &Arc<Metrics>, exits: &Sender<Exit>) -> Result<Group, health::Error> {
+    let settings = health::Settings { bind: config.health, private_dir: config.agent.state_dir.clone() };
+    let page = Arc::clone(metrics);
+    let server = health::start(settings, published.clone(), Arc::new(move || page.render()), exits.clone())?;
+    Ok(Group { stops: vec![server.stop], threads: server.threads })
+}
+
+fn docker_settings(docker: &config::Docker) -> docker::Settings {
+    docker::Settings {
+        socket: docker.socket.clone(),
+        lanes: docker.lanes,
+        deploy_timeout: docker.deploy_timeout,
+        revisions: docker.revisions,
+        registries: docker.registries.clone(),
+    }
+}
+
+fn start_control_plane(
+    config: &Config,
+    identity: Option<&Identity>,
+    published: &Published<crate::domain::Health>,
+    exits: &Sender<Exit>,
+) -> std::io::Result<(Receiver<control_plane::Event>, Group)> {
+    let Some(section) = &config.control_plane else { return Ok((never(), Group::default())) };
+    let scheme = match section.url.transport {
+        config::Transport::Tls => control_plane::Scheme::Tls,
+        config::Transport::Plain => control_plane::Scheme::Plain,
+    };
+    let settings = control_plane::Settings {
+        endpoint: control_plane::Endpoint { target: section.url.authority.clone(), scheme },
+        ca_file: section.ca_file.clone(),
+        client_certificate: section.client_identity.as_ref().map(|pair| (pair.certificate.clone(), pair.key.clone())),
+        timeout: section.timeout,
+        heartbeat_interval: section.heartbeat_interval,
+        token: config.agent.token.clone(),
+        name: config.agent.name.clone(),
+        labels: config.agent.labels.clone(),
+    };
+    let who = match identity {
+        Some(identity) => control_plane::Identity::Known(identity.agent_id.clone(), identity.credential.clone()),
+        None => control_plane::Identity::ToEnrol(config.agent.id.clone()),
+    };
+    let (events, inbox) = bounded(CONTROL_PLANE_EVENTS);
+    let running = control_plane::start(settings, who, published.clone(), events, exits.clone())?;
+    Ok((inbox, Group { stops: vec![running.stop], threads: vec![running.thread] }))
+}
+
+/// Kafka starts once the agent knows its id, which its topics carry.
+fn kafka_starter(
+    config: &Config,
+    positions: Vec<Position>,
+    reports: Sender<kafka::Event>,
+    commands: Sender<kafka::Event>,
+    exits: Sender<Exit>,
+) -> coordinator::StartKafka {
+    let section = config.kafka.clone();
+    let limits = config.limits;
+    Box::new(move |identity| {
+        let Some(settings) = kafka_settings(section.as_ref(), limits, identity) else { return Ok(None) };
+        let unusable = |error: kafka::StartError| error.to_string();
+        let producer = kafka::Producer::start(&settings, reports.clone(), exits.clone()).map_err(unusable)?;
+        let consumer = kafka::Consumer::start(&settings, positions.clone(), commands.clone(), exits.clone()).map_err(unusable)?;
+        Ok(Some(KafkaClients {
+            intake: Group { stops: vec![consumer.stop], threads: vec![consumer.thread] },
+            reports: Group { stops: vec![producer.stop], threads: vec![producer.thread] },
+            producer: producer.requests,
+            commits: consumer.marks,
+        }))
+    })
+}
+
+/// The configuration wins over what enrolment brought.
+fn kafka_settings(section: Option<&config::Kafka>, limits: config::Limits, identity: &Identity) -> Option<kafka::Settings> {
+    let agent = &identity.agent_id;
+    let enrolled = &identity.kafka;
+    let default = |template: &str| template.replace("{agent_id}", agent.as_str());
+    let given = |text: &String, template: &str| if text.is_empty() { default(template) } else { text.clone() };
+    match section {
+        Some(section) => Some(kafka::Settings {
+            brokers: section.brokers.clone(),
+            command_topic: section.command_topic.of(agent),
+            event_topic: section.event_topic.of(agent),
+            dead_letter_topic: section.dead_letter_topic.of(agent),
+            consumer_group: section.consumer_group.of(agent),
+            security: kafka_security(section),
+            librdkafka: section.librdkafka.clone(),
+            max_message_bytes: limits.max_message_bytes,
+        }),
+        None if enrolled.brokers.is_empty() => None,
+        None => Some(kafka::Settings {
+            brokers: enrolled.brokers.clone(),
+            command_topic: given(&enrolled.command_topic, "runner.commands.{agent_id}"),
+            event_topic: given(&enrolled.event_topic, "runner.events.{agent_id}"),
+            dead_letter_topic: given(&enrolled.dead_letter_topic, "runner.commands.{agent_id}.dlq"),
+            consumer_group: default("runner-agent-{agent_id}"),
+            security: kafka::Security { protocol: "plaintext".to_owned(), ..kafka::Security::default() },
+            librdkafka: Vec::new(),
+            max_message_bytes: limits.max_message_bytes,
+        }),
+    }
+}
+
+fn kafka_security(section: &config::Kafka) -> kafka::Security {
+    let login = section.sasl.as_ref();
+    kafka::Security {
+        protocol: section.security_protocol.clone(),
+        ca: section.ca.clone(),
+        certificate: section.client_identity.as_ref().map(|pair| pair.certificate.clone()),
+        key: section.client_identity.as_ref().map(|pair| pair.key.clone()),
+        sasl_mechanism: login.map(|login| login.mechanism.clone()),
+        sasl_username: login.map(|login| login.username.clone()),
+        sasl_password: login.map(|login| Sensitive::clone(&login.password)),
+    }
+}

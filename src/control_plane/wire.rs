@@ -1,0 +1,111 @@
+//! Protobuf ⇄ domain for the control plane: the only file here that sees the messages' fields.
+
+use super::host::HostFacts;
+use super::{Enrolment, Settings};
+use crate::domain::{AgentId, DependencyState, Health, InvalidId, Phase, Sensitive, Timestamp};
+use crate::proto::agent::{
+    AgentState, Dependency, EnrollRequest, EnrollResponse, HeartbeatRequest, HostFacts as WireFacts, LastCommand, Load,
+};
+use std::time::Duration;
+
+pub(super) use crate::proto::agent::HeartbeatResponse;
+pub(super) use crate::proto::methods::{ENROLL, HEARTBEAT};
+
+/// The version that the agent says it is.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What one heartbeat says beside the health.
+pub(super) struct Beat<'a> {
+    pub(super) agent: &'a AgentId,
+    pub(super) sequence: u64,
+    pub(super) sent_at: Timestamp,
+    pub(super) uptime: Duration,
+    pub(super) load1: f64,
+}
+
+pub(super) fn enroll_request(settings: &Settings, wish: Option<&AgentId>, token: &Sensitive<String>, facts: HostFacts) -> EnrollRequest {
+    let host = WireFacts {
+        hostname: facts.hostname,
+        architecture: facts.architecture.to_owned(),
+        operating_system: facts.operating_system,
+        kernel: facts.kernel,
+        cpus: facts.cpus,
+        memory_bytes: facts.memory_bytes,
+        ..WireFacts::default()
+    };
+    EnrollRequest {
+        token: token.reveal().clone(),
+        host: Some(host).into(),
+        agent_version: VERSION.to_owned(),
+        name: settings.name.clone().unwrap_or_default(),
+        labels: settings.labels.clone().into_iter().collect(),
+        proposed_agent_id: wish.map(|id| id.as_str().to_owned()).unwrap_or_default(),
+        ..EnrollRequest::default()
+    }
+}
+
+pub(super) fn enrolment(response: EnrollResponse) -> Result<Enrolment, InvalidId> {
+    let kafka = response.kafka.unwrap_or_default();
+    Ok(Enrolment {
+        agent_id: AgentId::new(response.agent_id)?,
+        credential: Some(response.credential).filter(|text| !text.is_empty()).map(Sensitive::new),
+        brokers: kafka.brokers,
+        command_topic: kafka.command_topic,
+        event_topic: kafka.event_topic,
+        dead_letter_topic: kafka.dead_letter_topic,
+    })
+}
+
+pub(super) fn heartbeat_request(beat: &Beat<'_>, health: &Health) -> HeartbeatRequest {
+    let state = match health.phase {
+        Phase::Starting => AgentState::AGENT_STATE_STARTING,
+        Phase::Ready => AgentState::AGENT_STATE_READY,
+        Phase::Degraded => AgentState::AGENT_STATE_DEGRADED,
+        Phase::Stopping => AgentState::AGENT_STATE_STOPPING,
+    };
+    let load = Load {
+        commands_open: count(health.commands_open),
+        events_unreported: count(health.events_unreported),
+        load1: beat.load1,
+        ..Load::default()
+    };
+    let last = health.last_command.as_ref().map(|last| LastCommand {
+        command_id: last.id.to_string(),
+        command_type: last.command_type.to_owned(),
+        result: last.result.to_owned(),
+        finished_at: last.finished_at.as_millis(),
+        ..LastCommand::default()
+    });
+    HeartbeatRequest {
+        agent_id: beat.agent.as_str().to_owned(),
+        state: state.into(),
+        agent_version: VERSION.to_owned(),
+        sequence: beat.sequence,
+        sent_at: beat.sent_at.as_millis(),
+        uptime_seconds: beat.uptime.as_secs(),
+        load: Some(load).into(),
+        last_command: last.into(),
+        dependencies: health.dependencies.iter().map(dependency).collect(),
+        ..HeartbeatRequest::default()
+    }
+}
+
+fn dependency(one: &crate::domain::Dependency) -> Dependency {
+    let state = match one.state {
+        DependencyState::Off => "off",
+        DependencyState::Connecting => "connecting",
+        DependencyState::Ready => "ready",
+        DependencyState::NotReady => "not_ready",
+    };
+    Dependency {
+        name: one.name.to_owned(),
+        state: state.to_owned(),
+        since: one.since.as_millis(),
+        last_error: one.last_error.clone().unwrap_or_default(),
+        ..Dependency::default()
+    }
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,54 @@
+//! A lane goes on or has ended; the engine came or went.
+
+use super::state::{State, now};
+use crate::docker;
+use crate::domain::{CommandId, Event, EventKind, LastCommand, Outcome, Progress, Stage, Verdict};
+
+impl State {
+    pub(super) fn on_docker(&mut self, event: docker::Event) {
+        match event {
+            docker::Event::Progress(id, progress) => self.on_progress(id, &progress),
+            docker::Event::Finished(id, outcome) => self.on_finished(id, &outcome),
+            docker::Event::Suspended(id) => {
+                // It stays accepted in the journal and goes on at the next start.
+                log::info!("command {id} stopped at a checkpoint and goes on at the next start");
+                self.admission.finish(id);
+            }
+            docker::Event::Engine(engine) => self.on_engine(engine),
+        }
+    }
+
+    fn on_progress(&mut self, id: CommandId, progress: &Progress) {
+        let Some(open) = self.open.get_mut(&id) else { return };
+        let stage = Stage::Progress(open.progress);
+        open.progress += 1;
+        let command = std::sync::Arc::clone(&open.command);
+        log::info!("{} {id}: {}: {}", command.action.name(), progress.phase, progress.message);
+        // Only deploys have a progress event; other commands say what they came to.
+        if matches!(command.action, crate::domain::Action::Deploy(_)) {
+            self.tell(&command, EventKind::DeployProgress, stage, progress.payload(&command));
+        }
+    }
+
+    fn on_finished(&mut self, id: CommandId, outcome: &Outcome) {
+        self.admission.finish(id);
+        let (Some(open), Some(agent)) = (self.open.remove(&id), self.agent.clone()) else {
+            log::error!("a lane finished command {id}, which is not open: ignored");
+            return;
+        };
+        let name = open.command.action.name();
+        match outcome.verdict {
+            Verdict::Completed => log::info!("{name} {id} completed: {}", outcome.message),
+            Verdict::Failed(code) => log::warn!("{name} {id} failed: {code}: {}", outcome.message),
+        }
+        let terminal = Event::terminal(&agent, &open.command, outcome, now());
+        self.metrics.command_finished(name, outcome.verdict);
+        self.last_command = Some(LastCommand { id, command_type: name, result: terminal.kind.name(), finished_at: terminal.timestamp });
+        // The result is on disk before anybody hears of it.
+        if let Err(error) = self.journal.finish(id, terminal.clone()) {
+            self.fail(super::ExitReason::Journal(error.to_string()));
+            return;
+        }
+        self.report_terminal(id, open.position, terminal);
+    }
+}

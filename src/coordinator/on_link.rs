@@ -1,0 +1,146 @@
+//! What the agent depends on: who came, who went, since when, and who the agent is.
+
+use super::ExitReason;
+use super::state::{State, now};
+use crate::docker::{EngineState, SwarmRole};
+use crate::domain::{Dependency, DependencyState, Health, LinkState, Phase, Timestamp};
+use crate::journal::{EnrolledKafka, Identity};
+use crate::{control_plane, kafka};
+
+const DOCKER: &str = "docker";
+const CONSUMER: &str = "kafka_consumer";
+const PRODUCER: &str = "kafka_producer";
+const CONTROL_PLANE: &str = "control_plane";
+
+/// The snapshot before anything was reached. What is not configured is off.
+#[must_use]
+pub fn initial_health(kafka: DependencyState, control_plane: DependencyState, at: Timestamp) -> Health {
+    let part = |name, state| Dependency { name, state, since: at, last_error: None, detail: None };
+    let dependencies =
+        vec![part(DOCKER, DependencyState::Connecting), part(CONSUMER, kafka), part(PRODUCER, kafka), part(CONTROL_PLANE, control_plane)];
+    Health { phase: Phase::Starting, dependencies, commands_open: 0, events_unreported: 0, last_command: None }
+}
+
+/// The dependencies as they are now.
+#[derive(Debug)]
+pub(super) struct Links(Vec<Dependency>);
+
+impl Links {
+    pub(super) fn new(health: &Health) -> Self {
+        Self(health.dependencies.clone())
+    }
+
+    pub(super) fn dependencies(&self) -> &[Dependency] {
+        &self.0
+    }
+
+    pub(super) fn is_ready(&self, name: &str) -> bool {
+        self.0.iter().any(|part| part.name == name && part.state == DependencyState::Ready)
+    }
+
+    fn set(&mut self, name: &str, state: DependencyState, words: Words) {
+        let Some(part) = self.0.iter_mut().find(|part| part.name == name) else { return };
+        if part.state != state {
+            part.since = now();
+            part.state = state;
+            match &words {
+                Words::Error(error) => log::warn!("{name} is not ready: {error}"),
+                Words::Detail(detail) => log::info!("{name} is ready: {detail}"),
+                Words::Nothing => log::info!("{name} is ready"),
+            }
+        }
+        match words {
+            Words::Error(error) => part.last_error = Some(error),
+            Words::Detail(detail) => part.detail = Some(detail),
+            Words::Nothing => {}
+        }
+    }
+}
+
+enum Words {
+    Error(String),
+    Detail(String),
+    Nothing,
+}
+
+impl State {
+    /// Whether the producer reaches its broker: whether it is worth waiting for deliveries.
+    pub(super) fn producer_is_ready(&self) -> bool {
+        self.links.is_ready(PRODUCER)
+    }
+
+    pub(super) fn on_engine(&mut self, engine: EngineState) {
+        match engine {
+            EngineState::Up { version, api, swarm } => {
+                let role = match swarm {
+                    SwarmRole::Manager => "swarm manager",
+                    SwarmRole::Worker => "swarm worker: stacks are changed on a manager",
+                    SwarmRole::Inactive => "in no swarm: `docker swarm init` makes one",
+                };
+                let detail = format!("engine {version}, API {api}, {role}");
+                self.links.set(DOCKER, DependencyState::Ready, Words::Detail(detail));
+            }
+            EngineState::Away(reason) => self.links.set(DOCKER, DependencyState::NotReady, Words::Error(reason)),
+        }
+    }
+
+    pub(super) fn on_kafka_link(&mut self, side: kafka::Side, link: LinkState) {
+        let name = match side {
+            kafka::Side::Consumer => CONSUMER,
+            kafka::Side::Producer => PRODUCER,
+        };
+        self.on_link(name, link);
+    }
+
+    fn on_link(&mut self, name: &str, link: LinkState) {
+        match link {
+            LinkState::Up => self.links.set(name, DependencyState::Ready, Words::Nothing),
+            LinkState::Down(reason) => self.links.set(name, DependencyState::NotReady, Words::Error(reason)),
+        }
+    }
+
+    /// Kafka is configured by enrolment: it is no longer off.
+    pub(super) fn on_kafka_starting(&mut self) {
+        for name in [CONSUMER, PRODUCER] {
+            self.links.set(name, DependencyState::Connecting, Words::Nothing);
+        }
+    }
+
+    /// Gives the identity when it was just learnt.
+    pub(super) fn on_control_plane(&mut self, event: control_plane::Event) -> Option<Identity> {
+        match event {
+            control_plane::Event::Link(link) => {
+                self.on_link(CONTROL_PLANE, link);
+                None
+            }
+            control_plane::Event::Enrolled(enrolment) => {
+                log::info!("enrolled as {}", enrolment.agent_id);
+                let kafka = EnrolledKafka {
+                    brokers: enrolment.brokers,
+                    command_topic: enrolment.command_topic,
+                    event_topic: enrolment.event_topic,
+                    dead_letter_topic: enrolment.dead_letter_topic,
+                };
+                let identity = Identity { agent_id: enrolment.agent_id.clone(), credential: enrolment.credential, kafka };
+                self.remember(identity.clone());
+                self.agent = Some(enrolment.agent_id);
+                self.resume();
+                Some(identity)
+            }
+            control_plane::Event::Credential(credential) => {
+                match self.journal.identity() {
+                    Ok(Some(identity)) => self.remember(Identity { credential: Some(credential), ..identity }),
+                    Ok(None) => log::warn!("the control plane sent a credential, but the agent is not enrolled: ignored"),
+                    Err(error) => self.fail(ExitReason::Journal(error.to_string())),
+                }
+                None
+            }
+        }
+    }
+
+    fn remember(&mut self, identity: Identity) {
+        if let Err(error) = self.journal.identify(identity) {
+            self.fail(ExitReason::Journal(error.to_string()));
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The way out, in phases: stop intake · running work to its checkpoint · flush reports · say goodbye ·
+//! drop the rest · collect exits, name the stragglers. Containers keep running.
+//!
+//! A second signal leaves at once, from any phase. What is not done by a phase's deadline is safe in
+//! the journal and goes on at the next start.
+
+use super::exit::ExitReason;
+use super::state::State;
+use super::{Inbox, Signal};
+use crate::domain::{LinkState, Phase, Position};
+use crate::journal::Identity;
+use crate::kafka;
+use crate::threads::{Deadline, StopSource, Thread, ThreadName};
+use crossbeam_channel::{Sender, select_biased};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+/// The whole way out: below the 10 s of the budget, and far below systemd's 90 s.
+const WHOLE: Duration = Duration::from_secs(9);
+/// A lane is between two steps or waits for convergence: it answers at once unless the engine hangs.
+const CHECKPOINT: Duration = Duration::from_secs(4);
+/// A broker that answers confirms in milliseconds.
+const REPORTS: Duration = Duration::from_secs(3);
+/// The last heartbeat.
+const FAREWELL: Duration = Duration::from_millis(1200);
+
+/// Threads that are stopped together.
+#[derive(Debug, Default)]
+pub struct Group {
+    /// Dropping these is the stop.
+    pub stops: Vec<StopSource>,
+    /// The threads.
+    pub threads: Vec<Thread>,
+}
+
+/// The Kafka clients, started once the agent knows who it is.
+#[derive(Debug)]
+pub struct KafkaClients {
+    /// The consumer.
+    pub intake: Group,
+    /// The producer.
+    pub reports: Group,
+    /// To the producer.
+    pub producer: Sender<kafka::Request>,
+    /// To the consumer.
+    pub commits: Sender<Position>,
+}
+
+/// Starts the Kafka clients for an identity; nothing where no brokers are configured.
+pub type StartKafka = Box<dyn FnMut(&Identity) -> Result<Option<KafkaClients>, String>>;
+
+/// Every worker by the phase in which it is stopped.
+pub struct Workers {
+    /// The consumer.
+    pub intake: Group,
+    /// Lanes, query thread, engine events.
+    pub work: Group,
+    /// The producer.
+    pub reports: Group,
+    /// The control plane.
+    pub farewell: Group,
+    /// Health, signals.
+    pub rest: Group,
+    /// How Kafka is started.
+    pub start_kafka: StartKafka,
+}
+
+/// How the loop ended.
+#[derive(Debug)]
+pub struct Departure {
+    /// Why.
+    pub reason: ExitReason,
+    /// Threads that had not ended by the deadline: the process must not wait for them.
+    pub stragglers: Vec<&'static str>,
+}
+
+impl fmt::Debug for Workers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Workers").field("threads", &self.names()).finish_non_exhaustive()
+    }
+}
+
+impl Workers {
+    /// Starts Kafka in the name of an identity that was just learnt, or known from the start.
+    pub fn start_kafka(&mut self, state: &mut State, identity: &Identity) {
+        match (self.start_kafka)(identity) {
+            Ok(Some(clients)) => {
+                state.on_kafka_starting();
+                state.ports.producer = Some(clients.producer);
+                state.ports.commits = Some(clients.commits);
+                (self.intake, self.reports) = (clients.intake, clients.reports);
+            }
+            Ok(None) => log::info!("no Kafka brokers are configured: commands come from elsewhere"),
+            Err(reason) => {
+                for side in [kafka::Side::Consumer, kafka::Side::Producer] {
+                    state.on_kafka_link(side, LinkState::Down(reason.clone()));
+                }
+            }
+        }
+    }
+
+    fn groups(&self) -> [&Group; 5] {
+        [&self.intake, &self.work, &self.reports, &self.farewell, &self.rest]
+    }
+
+    fn names(&self) -> Vec<&'static str> {
+        self.groups().iter().flat_map(|group| &group.threads).map(|thread| thread.name().as_str()).collect()
+    }
+
+    fn running(&self, ended: &Ended) -> Vec<&'static str> {
+        let threads = self.groups().into_iter().flat_map(|group| &group.threads);
+        threads.map(Thread::name).filter(|name| !ended.contains(name)).map(ThreadName::as_str).collect()
+    }
+}
+
+impl Group {
+    fn stop(&mut self) {
+        self.stops.clear();
+    }
+
+    fn has_ended(&self, ended: &Ended) -> bool {
+        self.threads.iter().all(|thread| thread.is_finished() || ended.contains(&thread.name()))
+    }
+}
+
+/// The threads whose exit report has come.
+type Ended = BTreeSet<ThreadName>;
+
+/// Somebody signalled again.
+struct AtOnce;
+
+/// Leaves.
+pub(super) fn run(mut state: State, inbox: &Inbox, mut workers: Workers, reason: ExitReason) -> Departure {
+    let whole = Deadline::after(WHOLE);
+    state.publish_health(Some(Phase::Stopping));
+    let mut ended = Ended::new();
+    if phases(&mut state, inbox, &mut workers, &mut ended, whole).is_err() {
+        log::warn!("a second signal: leaving at once");
+    }
+    let stragglers = workers.running(&ended);
+    if !stragglers.is_empty() {
+        log::warn!("left without waiting for {}", stragglers.join(", "));
+    }
+    Departure { reason, stragglers }
+}
+
+fn phases(state: &mut State, inbox: &Inbox, workers: &mut Workers, ended: &mut Ended, whole: Deadline) -> Result<(), AtOnce> {
+    workers.intake.stop();
+    workers.work.stop();
+    let checkpoint = whole.or_after(CHECKPOINT);
+    wait(state, inbox, ended, checkpoint, |_, ended| workers.work.has_ended(ended))?;
+    let flushed = whole.or_after(REPORTS);
+    // Without a broker there is nothing to wait for: the journal keeps the events.
+    wait(state, inbox, ended, flushed, |state, _| state.reports.unconfirmed() == 0 || !state.producer_is_ready())?;
+    workers.farewell.stop();
+    workers.reports.stop();
+    let farewell = whole.or_after(FAREWELL);
+    wait(state, inbox, ended, farewell, |_, ended| workers.farewell.has_ended(ended))?;
+    workers.rest.stop();
+    wait(state, inbox, ended, whole, |_, ended| workers.groups().iter().all(|group| group.has_ended(ended)))
+}
+
+/// Handles what still comes in until `done`, the deadline or a second signal.
+fn wait(
+    state: &mut State,
+    inbox: &Inbox,
+    ended: &mut Ended,
+    deadline: Deadline,
+    done: impl Fn(&State, &Ended) -> bool,
+) -> Result<(), AtOnce> {
+    while !done(state, ended) && !deadline.has_passed() {
+        select_biased! {
+            recv(inbox.signals) -> signal => if signal == Ok(Signal::Leave) { return Err(AtOnce) },
+            recv(inbox.docker) -> event => if let Ok(event) = event { state.on_docker(event) },
+            recv(inbox.reports) -> event => if let Ok(event) = event { state.on_kafka(event) },
+            recv(inbox.exits) -> exit => if let Ok(exit) = exit { ended.insert(exit.thread); },
+            recv(crossbeam_channel::at(deadline.instant())) -> _ => {},
+        }
+        state.flush_reports();
+    }
+    Ok(())
+}

@@ -1,0 +1,232 @@
+//! What the coordinator knows: admitted commands, positions, events on their way, the dependencies.
+
+use super::ExitReason;
+use super::on_link::Links;
+use super::on_report::Reports;
+use crate::docker::Job;
+use crate::domain::{
+    Admission, Admitted, AgentId, Command, CommandId, Event, EventKind, Health, LastCommand, Phase, Position, Stage, Timestamp, Watermark,
+};
+use crate::journal::{Entry, Journal, Recovered};
+use crate::kafka;
+use crate::telemetry::Metrics;
+use crate::threads::Published;
+use crossbeam_channel::Sender;
+use serde_json::json;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// How many commands that only read run at a time: one answers GetStatus in milliseconds.
+const QUERIES: usize = 1;
+
+/// Events that the broker has not confirmed; beyond it no further command is read. They are in the
+/// journal, so this bounds memory, not safety.
+const MAX_UNCONFIRMED: usize = 1024;
+
+/// Where the coordinator hands work to.
+#[derive(Debug)]
+pub struct Ports {
+    /// To the deploy lanes.
+    pub jobs: Sender<Job>,
+    /// To the query thread.
+    pub queries: Sender<Job>,
+    /// To the producer, once there is one.
+    pub producer: Option<Sender<kafka::Request>>,
+    /// Low-water marks to the consumer, which commits them for people's tools.
+    pub commits: Option<Sender<Position>>,
+}
+
+/// The bounds that the configuration sets.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// How many lanes there are.
+    pub lanes: usize,
+    /// A command without `expires_at` may be this old.
+    pub max_command_age: Duration,
+}
+
+/// A command that is admitted and has no terminal event yet.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) command: Arc<Command>,
+    pub(super) position: Option<Position>,
+    pub(super) entry: crate::docker::Entry,
+    /// How many progress events it has had.
+    pub(super) progress: u32,
+}
+
+/// The state. Built by the wiring, changed by the loop alone.
+pub struct State {
+    pub(super) agent: Option<AgentId>,
+    pub(super) rules: Rules,
+    pub(super) ports: Ports,
+    pub(super) journal: Journal,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) admission: Admission,
+    pub(super) open: HashMap<CommandId, Open>,
+    pub(super) marks: BTreeMap<(String, i32), Watermark>,
+    pub(super) reports: Reports,
+    pub(super) links: Links,
+    pub(super) last_command: Option<LastCommand>,
+    health: Published<Health>,
+    failure: Option<ExitReason>,
+    recovered: Vec<Entry>,
+}
+
+impl State {
+    /// Starts from what the journal held.
+    #[must_use]
+    pub fn new(
+        agent: Option<AgentId>,
+        rules: Rules,
+        ports: Ports,
+        journal: Journal,
+        metrics: Arc<Metrics>,
+        health: Published<Health>,
+        recovered: Recovered,
+    ) -> Self {
+        Self {
+            agent,
+            admission: Admission::new(rules.lanes, QUERIES),
+            rules,
+            ports,
+            journal,
+            metrics,
+            open: HashMap::new(),
+            marks: recovered
+                .positions
+                .into_iter()
+                .map(|position| ((position.topic, position.partition), Watermark::starting_at(position.offset)))
+                .collect(),
+            reports: Reports::default(),
+            links: Links::new(&health.newest()),
+            last_command: None,
+            health,
+            failure: None,
+            recovered: recovered.entries,
+        }
+    }
+
+    /// Takes in again what was accepted and not reported before the last end of the process.
+    ///
+    /// It waits for the identity: the events carry it.
+    pub fn resume(&mut self) {
+        if self.agent.is_none() {
+            return;
+        }
+        let recovered = std::mem::take(&mut self.recovered);
+        if !recovered.is_empty() {
+            log::info!("the journal holds {} commands without a confirmed end: they go on", recovered.len());
+        }
+        for entry in recovered {
+            if let Some(position) = &entry.position {
+                self.mark(position).hold(position.offset);
+            }
+            match entry.terminal {
+                Some(terminal) => self.report_terminal(entry.command.id, entry.position, terminal),
+                None => self.admit(Arc::new(entry.command), entry.position, crate::docker::Entry::Resumed),
+            }
+        }
+        self.settle();
+    }
+
+    /// Whether a further record may be taken in.
+    #[must_use]
+    pub fn wants_commands(&self) -> bool {
+        !self.admission.is_full() && self.reports.unconfirmed() < MAX_UNCONFIRMED
+    }
+
+    /// Why the agent has to leave, if it has to.
+    #[must_use]
+    pub fn failure(&mut self) -> Option<ExitReason> {
+        self.failure.take()
+    }
+
+    pub(super) fn fail(&mut self, reason: ExitReason) {
+        self.failure.get_or_insert(reason);
+    }
+
+    /// Ends a turn of the loop: hands out what may start, sends what waits, publishes what is so.
+    pub fn settle(&mut self) {
+        self.hand_out();
+        self.flush_reports();
+        self.publish_health(None);
+    }
+
+    pub(super) fn mark(&mut self, position: &Position) -> &mut Watermark {
+        self.marks.entry((position.topic.clone(), position.partition)).or_default()
+    }
+
+    pub(super) fn admit(&mut self, command: Arc<Command>, position: Option<Position>, entry: crate::docker::Entry) {
+        let open = Open { command: Arc::clone(&command), position, entry, progress: 0 };
+        self.open.insert(command.id, open);
+        self.admission.admit(command);
+    }
+
+    fn hand_out(&mut self) {
+        let Some(agent) = self.agent.clone() else { return };
+        while let Some(admitted) = self.admission.next() {
+            let (command, port) = match &admitted {
+                Admitted::Changing(command) => (command, &self.ports.jobs),
+                Admitted::Reading(command) => (command, &self.ports.queries),
+            };
+            let entry = self.open.get(&command.id).map_or(crate::docker::Entry::Fresh, |open| open.entry);
+            let job = Job { command: Arc::clone(command), agent: agent.clone(), entry };
+            // Admission gives out no more than there are takers, and each port has room for all of them.
+            if let Err(error) = port.try_send(job) {
+                self.fail(ExitReason::Vital(format!("a command could not be handed to its thread: {error}")));
+                return;
+            }
+            let command = Arc::clone(command);
+            if matches!(command.action, crate::domain::Action::Deploy(_)) {
+                self.tell(&command, EventKind::DeployStarted, Stage::Started, started_payload(&command));
+            }
+        }
+    }
+
+    /// Sends an event that may be shed: the terminal one says all that matters.
+    pub(super) fn tell(&mut self, command: &Command, kind: EventKind, stage: Stage, payload: serde_json::Value) {
+        if let Some(agent) = &self.agent {
+            let event = Event::of_command(agent, command, kind, stage, payload, now());
+            self.report_lightly(event);
+        }
+    }
+
+    pub(super) fn forget_old_ids(&mut self) {
+        if let Err(error) = self.journal.forget_known(now()) {
+            self.fail(ExitReason::Journal(error.to_string()));
+        }
+    }
+
+    /// Publishes the snapshot; `phase` overrides what follows from the dependencies.
+    pub(super) fn publish_health(&mut self, phase: Option<Phase>) {
+        let health = Health {
+            phase: phase.unwrap_or_else(|| Health::phase_of(self.links.dependencies())),
+            dependencies: self.links.dependencies().to_vec(),
+            commands_open: self.admission.open(),
+            events_unreported: self.reports.unconfirmed(),
+            last_command: self.last_command.clone(),
+        };
+        self.metrics.observe_health(&health);
+        if *self.health.newest() != health {
+            self.health.publish(health);
+        }
+    }
+}
+
+/// The clock of the events.
+pub(super) fn now() -> Timestamp {
+    Timestamp::from(SystemTime::now())
+}
+
+fn started_payload(command: &Command) -> serde_json::Value {
+    let target = command.action.target();
+    json!({
+        "project_id": target.map(|target| target.project.as_str()),
+        "stack_name": target.map(|target| target.stack.as_str()),
+        "status": "Started",
+        "message": "the deploy begins",
+        "details": {},
+    })
+}

@@ -1,0 +1,260 @@
+//! The coordinator by transcript: events in, requests and journal lines out, no worker threads.
+
+use super::state::{Ports, Rules, State};
+use super::*;
+use crate::docker::{Entry as LaneEntry, Job};
+use crate::domain::{
+    Action, AgentId, Code, Command, CommandId, Context, DependencyState, EventKind, GetStatus, Health, LinkState, Outcome, Position,
+    ProjectId, Remove, StackName, Target, Timestamp,
+};
+use crate::journal::{self, Journal};
+use crate::kafka::{DeadLetter, Event, Inbound, Receipt, Refusal, Request, Side};
+use crate::telemetry::Metrics;
+use crate::threads::{Published, Thread};
+use crossbeam_channel::bounded;
+use std::path::PathBuf;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// A coordinator whose ports end in the test.
+struct Desk {
+    folder: PathBuf,
+    state: State,
+    journal: Journal,
+    writer: Thread,
+    jobs: Receiver<Job>,
+    queries: Receiver<Job>,
+    published: Receiver<Request>,
+    health: Published<Health>,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self::over(std::env::temp_dir().join(format!("axion-desk-{}", Uuid::new_v4())))
+    }
+
+    fn over(folder: PathBuf) -> Self {
+        let (exits, _) = bounded(1);
+        let (journal, recovered, writer) = journal::open(&folder, exits).unwrap();
+        let (jobs_in, jobs) = bounded(2);
+        let (queries_in, queries) = bounded(1);
+        let (producer, published) = bounded(1000);
+        let ports = Ports { jobs: jobs_in, queries: queries_in, producer: Some(producer), commits: None };
+        let rules = Rules { lanes: 2, max_command_age: Duration::from_secs(3600) };
+        let health = Published::new(initial_health(DependencyState::Connecting, DependencyState::Off, Timestamp::from_millis(0)));
+        let agent = Some(AgentId::new("a").unwrap());
+        let metrics = Arc::new(Metrics::default());
+        let mut state = State::new(agent, rules, ports, journal.clone(), metrics, health.clone(), recovered);
+        state.resume();
+        Self { folder, state, journal, writer, jobs, queries, published, health }
+    }
+
+    /// Ends as after kill -9: what is on disk is all that is left.
+    fn crash(self) -> Self {
+        let folder = self.folder.clone();
+        drop((self.state, self.journal));
+        self.writer.join();
+        Self::over(folder)
+    }
+
+    fn read(&mut self, offset: i64, inbound: Inbound) {
+        self.state.on_kafka(Event::Read(position(offset), Box::new(inbound)));
+        self.state.settle();
+    }
+
+    fn finish(&mut self, n: u128, outcome: Outcome) {
+        self.state.on_docker(docker::Event::Finished(id(n), outcome));
+        self.state.settle();
+    }
+
+    fn deliver(&mut self, receipt: Receipt) {
+        self.state.on_kafka(Event::Delivered(receipt));
+        self.state.settle();
+    }
+
+    /// The kinds of the events that were handed to the producer, with the receipt of the terminal one.
+    fn out(&self) -> (Vec<EventKind>, Option<Receipt>) {
+        let mut terminal = None;
+        let kinds = self
+            .published
+            .try_iter()
+            .filter_map(|request| match request {
+                Request::Publish(receipt, event) => {
+                    terminal = if event.terminal { Some(receipt) } else { terminal };
+                    Some(event.kind)
+                }
+                Request::Bury(receipt, _) => {
+                    terminal = Some(receipt);
+                    None
+                }
+            })
+            .collect();
+        (kinds, terminal)
+    }
+
+    fn running(&self) -> Vec<u128> {
+        self.jobs.try_iter().chain(self.queries.try_iter()).map(|job| job.command.id.0.as_u128()).collect()
+    }
+
+    fn mark(&self) -> Option<i64> {
+        self.state.marks.values().next().and_then(crate::domain::Watermark::mark)
+    }
+}
+
+fn id(n: u128) -> CommandId {
+    CommandId(Uuid::from_u128(n))
+}
+
+fn position(offset: i64) -> Position {
+    Position { topic: "runner.commands.a".into(), partition: 0, offset }
+}
+
+fn command(n: u128, action: Action) -> Command {
+    Command { id: id(n), action, issued_at: None, expires_at: None, context: Context::default() }
+}
+
+fn remove(n: u128, stack: &str) -> Inbound {
+    let target = Target { project: ProjectId::new("p").unwrap(), stack: StackName::new(stack).unwrap() };
+    Inbound::Command(command(n, Action::Remove(Remove { target, volumes: false })))
+}
+
+fn status(n: u128) -> Command {
+    command(n, Action::GetStatus(GetStatus { target: None }))
+}
+
+#[test]
+fn a_command_is_accepted_carried_out_and_reported_once() {
+    let mut desk = Desk::new();
+    desk.read(5, remove(1, "s"));
+    assert_eq!(desk.running(), [1]);
+    assert_eq!(desk.out().0, [EventKind::CommandAccepted]);
+    assert_eq!(desk.mark(), Some(5));
+
+    desk.finish(1, Outcome::completed("gone"));
+    let (kinds, receipt) = desk.out();
+    assert_eq!(kinds, [EventKind::CommandCompleted]);
+    assert_eq!(desk.mark(), Some(5), "the mark waits for the broker's word");
+    desk.deliver(receipt.unwrap());
+    assert_eq!(desk.mark(), Some(6));
+    assert_eq!(desk.health.newest().events_unreported, 0);
+
+    desk.read(6, remove(1, "s"));
+    assert_eq!(desk.running(), [] as [u128; 0], "a duplicate has no effect");
+    assert_eq!(desk.out().0, [] as [EventKind; 0]);
+    assert_eq!(desk.mark(), Some(7));
+}
+
+#[test]
+fn after_a_crash_what_was_accepted_goes_on_and_what_was_finished_is_sent_again() {
+    let mut desk = Desk::new();
+    desk.read(0, remove(1, "s"));
+    desk.read(1, remove(2, "t"));
+    desk.finish(1, Outcome::failed(Code::TIMED_OUT, "too slow"));
+    let sent = desk.published.try_iter().last();
+
+    let mut desk = desk.crash();
+    let job = desk.jobs.try_recv().unwrap();
+    assert_eq!((job.command.id, job.entry), (id(2), LaneEntry::Resumed));
+    let again = desk.published.try_recv().unwrap();
+    let event = |request: &Request| match request {
+        Request::Publish(_, event) => (event.id, event.kind, event.terminal),
+        Request::Bury(..) => panic!("no dead letter was expected"),
+    };
+    assert_eq!(event(&again), event(&sent.unwrap()), "the same event with the same id");
+
+    // The topic is read again from the low-water mark: both records are known.
+    desk.read(0, remove(1, "s"));
+    desk.read(1, remove(2, "t"));
+    assert_eq!(desk.running(), [] as [u128; 0]);
+    assert_eq!(desk.mark(), Some(0), "neither is reported");
+    let Request::Publish(receipt, _) = again else { panic!("an event was expected") };
+    desk.deliver(receipt);
+    assert_eq!(desk.mark(), Some(1));
+}
+
+#[test]
+fn a_refusal_is_the_commands_one_terminal_event() {
+    let mut desk = Desk::new();
+    let expired = Command { expires_at: Some(Timestamp::from_millis(1)), ..status(1) };
+    desk.read(0, Inbound::Command(expired));
+    let (kinds, receipt) = desk.out();
+    assert_eq!(kinds, [EventKind::CommandRejected]);
+    let refusal = Refusal {
+        command_id: id(2),
+        command_type: None,
+        context: Context::default(),
+        code: Code::UNSUPPORTED,
+        message: "no such command".into(),
+    };
+    desk.read(1, Inbound::Refused(refusal.clone()));
+    desk.read(2, Inbound::Refused(refusal));
+    assert_eq!(desk.out().0, [EventKind::CommandRejected], "a duplicate of a refusal is not answered twice");
+    desk.deliver(receipt.unwrap());
+    assert_eq!(desk.mark(), Some(1));
+    assert!(desk.journal.knows(id(1)).unwrap());
+}
+
+#[test]
+fn an_old_command_without_an_expiry_is_stale() {
+    let mut desk = Desk::new();
+    desk.read(0, Inbound::Command(Command { issued_at: Some(Timestamp::from_millis(1)), ..status(1) }));
+    let Request::Publish(_, event) = desk.published.try_recv().unwrap() else { panic!("an event was expected") };
+    assert_eq!(event.payload.pointer("/details/code").unwrap(), Code::STALE.as_str());
+    assert!(event.terminal);
+}
+
+#[test]
+fn a_dead_letter_moves_the_mark_once_it_is_buried() {
+    let mut desk = Desk::new();
+    let letter = DeadLetter {
+        position: position(0),
+        key: None,
+        value: b"{".to_vec(),
+        length: 1,
+        sha256: String::new(),
+        code: Code::MALFORMED,
+        message: "no JSON".into(),
+    };
+    desk.read(0, Inbound::Unreadable(letter));
+    desk.read(1, Inbound::Command(status(1)));
+    assert_eq!(desk.running(), [1], "the next command runs");
+    let (kinds, receipt) = desk.out();
+    assert_eq!(kinds, [EventKind::ErrorReport, EventKind::CommandAccepted]);
+    assert_eq!(desk.mark(), Some(0));
+    desk.deliver(receipt.unwrap());
+    assert_eq!(desk.mark(), Some(1));
+}
+
+#[test]
+fn a_terminal_event_that_is_too_large_is_sent_in_short() {
+    let mut desk = Desk::new();
+    desk.read(0, Inbound::Command(status(1)));
+    desk.finish(1, Outcome::completed("all of it").with("stacks", "x".repeat(100)));
+    let (_, receipt) = desk.out();
+    desk.state.on_kafka(Event::Undeliverable(receipt.unwrap(), "too large".into()));
+    desk.state.settle();
+    let Request::Publish(receipt, event) = desk.published.try_recv().unwrap() else { panic!("an event was expected") };
+    assert!(event.terminal && event.payload.pointer("/details/stacks").is_none());
+    desk.deliver(receipt);
+    assert_eq!(desk.mark(), Some(1));
+}
+
+#[test]
+fn health_follows_the_links() {
+    let mut desk = Desk::new();
+    let phase = |desk: &Desk| desk.health.newest().phase;
+    assert_eq!(phase(&desk), crate::domain::Phase::Starting);
+    let up = docker::EngineState::Up { version: "1".into(), api: "1.41".into(), swarm: docker::SwarmRole::Manager };
+    desk.state.on_docker(docker::Event::Engine(up));
+    for side in [Side::Consumer, Side::Producer] {
+        desk.state.on_kafka(Event::Link(side, LinkState::Up));
+    }
+    desk.state.settle();
+    assert_eq!(phase(&desk), crate::domain::Phase::Ready);
+    desk.state.on_kafka(Event::Link(Side::Consumer, LinkState::Down("connection refused".into())));
+    desk.state.settle();
+    assert_eq!(phase(&desk), crate::domain::Phase::Degraded);
+    let health = desk.health.newest();
+    let consumer = health.dependencies.iter().find(|part| part.name == "kafka_consumer").unwrap();
+    assert_eq!(consumer.last_error.as_deref(), Some("connection refused"));
+}
