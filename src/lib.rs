@@ -1,4 +1,113 @@
-//! axion-agent.
+//! # axion-agent
+//!
+//! A deployment agent for Docker Swarm hosts: commands come from Kafka, their effects go to the Engine
+//! over its Unix socket, events go back to Kafka. This page is the map of the code; it is meant to be
+//! enough to find the file that a change belongs to.
+//!
+//! ## Bird's-eye
+//!
+//! ```text
+//!  Kafka ── commands ──► kafka ─┐                        ┌─► docker lanes ──► Docker Engine
+//!                               ├─► coordinator (main) ──┤        │ stack: Compose → specs → plan
+//!  control plane ◄─ gRPC ─ control_plane                 └─► docker query
+//!                               │        │
+//!  Kafka ◄── events ─── kafka ◄─┘        ├── journal (before any effect)
+//!  curl, Prometheus ◄── health ◄─────────┘ published snapshot
+//! ```
+//!
+//! Three sentences decide everything else:
+//! 1. **One thread decides; other threads wait.** The coordinator owns the state; each other thread
+//!    waits on one kind of thing.
+//! 2. **Decide with pure code, act with straight-line blocking code.** `domain` and `stack` decide;
+//!    a lane that deploys reads from top to bottom.
+//! 3. **Every wait has a name, an owner and an end.** No polled flags, no sleeps, no unbounded queues.
+//!
+//! ## The rooms
+//!
+//! | part of the product | room | what to look for |
+//! | --- | --- | --- |
+//! | configuration | [`config`] | the table of keys is `config/keys.rs`; the typed result is [`config::Config`] |
+//! | gRPC client | [`control_plane`] | `worker.rs` enrols and beats, `call.rs` is one cancellable call, `wire.rs` maps protobuf; the contract is `proto/` |
+//! | Kafka consumer | [`kafka`] | `consumer.rs` is the thread, `wire/decode.rs` turns bytes into a [`domain::Command`] |
+//! | Kafka producer | [`kafka`] | `producer.rs` is the thread, `wire/encode.rs` turns a [`domain::Event`] into a record |
+//! | Docker manager | [`docker`] | `client.rs` and `api/` speak to the Engine, `lane.rs` runs commands, one file or folder per command |
+//! | stack deploy | [`stack`] | pure: Compose text → specs (`load/`, `convert/`), what to change (`plan.rs`), whether it runs (`converge.rs`) |
+//! | health server | [`health`] | `gate.rs` caps connections, `pages.rs` answers |
+//! | telemetry collector | [`telemetry`] | the agent's own counters and how `/metrics` shows them |
+//! | IPC server | none yet | the local command line comes with it |
+//! | update manager | none yet | |
+//! | retry and shutdown | [`threads`], [`coordinator`] | [`threads::Backoff`], [`threads::supervise`]; the phases of leaving are `coordinator/shutdown.rs` |
+//!
+//! Around them: [`domain`] (pure: what a command, an event, a verdict is, and what may run when),
+//! [`journal`] (the durable record), [`coordinator`] (the loop), [`agent`] (the only wiring), [`cli`]
+//! (the command line), [`proto`] (generated messages).
+//!
+//! Imports run one way: `main → cli → agent → coordinator → faces of the rooms → domain, threads`. Rooms
+//! never import each other; `docker` uses `stack`, which is its library. `tests/layering.rs` enforces it.
+//!
+//! ## Where would you add …
+//!
+//! - **a configuration key**: its row in `config/keys.rs`, its field in the section's struct; the
+//!   example file and `config check` follow from the table and a test holds them together.
+//! - **a command**: its variant in `domain/command.rs`, its payload in `kafka/wire/`, its file in
+//!   `docker/`; a code for each way it can fail in `domain/code.rs`.
+//! - **a Compose option**: its field in `stack/load/`, its mapping in `stack/convert/`, the Engine's field
+//!   in `stack/spec/`.
+//! - **a reason why a deploy fails**: the judgement in `stack/converge.rs`, the code in `domain/code.rs`.
+//! - **a field of an event**: `domain/event.rs` and `domain/outcome.rs`; its spelling in `kafka/wire/encode.rs`.
+//! - **a metric**: `telemetry/`. **A health page**: `health/`. **A field of the heartbeat**: `proto/` and
+//!   `control_plane/wire.rs`.
+//! - **a thread**: `spawn` in its room's face, its channel and its stop in [`agent`], its phase in
+//!   `coordinator/shutdown.rs`, its row in the table below.
+//!
+//! ## Threads
+//!
+//! | thread | owner | waits on | wakes when idle |
+//! | --- | --- | --- | --- |
+//! | main | [`coordinator`] | its channels | with events only; once an hour to forget old ids |
+//! | `signals` | [`agent`] | SIGTERM, SIGINT, SIGHUP (a pipe) | never |
+//! | `journal` | [`journal`] | its requests | never |
+//! | `docker-lane-N` | [`docker`] | its job; inside one: the Engine | never |
+//! | `docker-query` | [`docker`] | its job | never |
+//! | `docker-events` | [`docker`] | the Engine's event stream | with Docker's events |
+//! | `kafka-consumer` | [`kafka`] | librdkafka's queue (woken by a callback), its stop | topic metadata once a minute |
+//! | `kafka-producer` | [`kafka`] | its requests, librdkafka's queue, its stop | never |
+//! | `rdk:*` | librdkafka | sockets, its timers (1 s) | about once a second each |
+//! | `control-plane` | [`control_plane`] | the next beat, its stop, an answer | every 5 s |
+//! | `grpc-cq`, gRPC's own | [`control_plane`] | sockets, timers | with beats |
+//! | `health-gate`, `health-http` | [`health`] | a connection | never |
+//!
+//! Threads that the agent cannot be without (`coordinator/exit.rs`) end the process when they end; the
+//! service manager starts it again and the journal recovers: the same road as after `kill -9`.
+//!
+//! ## One deploy, read forward
+//!
+//! `kafka/consumer.rs` (bytes and their position) → `kafka/wire` (bytes → [`domain::Command`], a refusal or
+//! a dead letter) → `coordinator/on_command.rs` (a duplicate? timely? journal, admit) →
+//! [`domain::Admission`] (one changing command per stack, lanes side by side) → `docker/lane.rs` →
+//! `docker/deploy/` (load, observe, plan, apply, converge; each change is a step that is written down
+//! before and after) → `coordinator/on_docker.rs` (the result is journalled) →
+//! `kafka/producer.rs` (the event) → `coordinator/on_report.rs` (the broker has it: the position moves).
+//! After a crash, what was accepted and not finished enters its lane again at *observe*; what was
+//! finished and not confirmed is sent again with the same event id.
+//!
+//! ## Invariants
+//!
+//! - Nothing changes the swarm before the command, and the step, are on disk.
+//! - A command has exactly one terminal event; its id is the same however often it is sent.
+//! - A position never moves past a command whose terminal event the broker has not confirmed.
+//! - Every channel is bounded, and the bound is a named constant with its reason. Workers may block when
+//!   they report; the coordinator never blocks on a worker.
+//! - Stopping the agent never stops containers.
+//! - A secret is a [`domain::Sensitive`]: it has no `Display`, and its `Debug` says only that it is there.
+//!
+//! ## Words
+//!
+//! *Command*: from outside, with an id. *Request*: to a worker. *Event*: from a worker, or to the outside.
+//! *Report*: an event on its way to the broker. *Step*: one change to the swarm, written down before it is
+//! made. *Lane*: a thread that carries out changing commands. *Revision*: a state of a stack that was seen
+//! to run. *Mark*, or low-water mark: the first offset whose command has no confirmed terminal event.
+//! Everything else is Swarm's, Compose's or Kafka's own term.
 
 pub mod cli;
 pub mod config;
