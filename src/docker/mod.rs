@@ -3,6 +3,12 @@
 //! Threads: `docker-lane-N` (one changing command at a time each), `docker-query` (commands that only
 //! read), `docker-events` (the event stream; it also tells whether the engine answers).
 
+mod api;
+mod client;
+mod error;
+mod transport;
+mod types;
+
 use crate::domain::{AgentId, Command, CommandId, Outcome, Progress, RegistryCredential};
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,0 +1,49 @@
+//! Services.
+
+use super::{of_any_stack, of_stack};
+use crate::docker::client::{Client, Request, encoded};
+use crate::docker::error::EngineError;
+use crate::docker::types::{Created, Service, Updated, Version};
+use crate::domain::{Sensitive, StackName};
+use serde::Serialize;
+
+impl Client {
+    /// The services of a stack.
+    pub(crate) fn services(&self, stack: &StackName) -> Result<Vec<Service>, EngineError> {
+        self.fetch(Request::get("/services").query("filters", &of_stack(stack)))
+    }
+
+    /// The services of all stacks.
+    pub(crate) fn services_of_stacks(&self) -> Result<Vec<Service>, EngineError> {
+        self.fetch(Request::get("/services").query("filters", &of_any_stack()))
+    }
+
+    /// One service, by id or name, exactly as it is stored (without `insertDefaults`).
+    pub(crate) fn service(&self, id: &str) -> Result<Service, EngineError> {
+        self.fetch(Request::get(format!("/services/{}", encoded(id))))
+    }
+
+    /// Makes a service.
+    pub(crate) fn create_service(&self, spec: &impl Serialize, auth: Option<&Sensitive<String>>) -> Result<Created, EngineError> {
+        self.fetch(Request::post("/services/create").registry_auth(auth).json(spec)?)
+    }
+
+    /// Replaces the spec of a service if it is still at `version` (compare-and-swap); else a conflict.
+    /// Without `auth` its nodes go on with the credentials that they have.
+    pub(crate) fn update_service(
+        &self,
+        id: &str,
+        version: Version,
+        spec: &impl Serialize,
+        auth: Option<&Sensitive<String>>,
+    ) -> Result<Updated, EngineError> {
+        let request = Request::post(format!("/services/{}/update", encoded(id))).query("version", &version.index.to_string());
+        let request = if auth.is_none() { request.query("registryAuthFrom", "spec") } else { request };
+        self.fetch(request.registry_auth(auth).json(spec)?)
+    }
+
+    /// Removes a service; its tasks end afterwards.
+    pub(crate) fn remove_service(&self, id: &str) -> Result<(), EngineError> {
+        self.order(Request::delete(format!("/services/{}", encoded(id))))
+    }
+}

@@ -1,0 +1,29 @@
+//! The engine and its swarm: info, version, nodes, registries.
+
+use crate::docker::client::{Client, REGISTRY_CALL, Request};
+use crate::docker::error::EngineError;
+use crate::docker::types::{Distribution, EngineVersion, Info, Node};
+use crate::domain::Sensitive;
+
+impl Client {
+    /// The engine and its place in a swarm: 8 ms.
+    pub(crate) fn info(&self) -> Result<Info, EngineError> {
+        self.fetch(Request::get("/info"))
+    }
+
+    /// What the engine is.
+    pub(crate) fn version(&self) -> Result<EngineVersion, EngineError> {
+        self.fetch(Request::get("/version"))
+    }
+
+    /// The nodes of the swarm.
+    pub(crate) fn nodes(&self) -> Result<Vec<Node>, EngineError> {
+        self.fetch(Request::get("/nodes"))
+    }
+
+    /// Asks the image's registry for its digest and platforms.
+    pub(crate) fn distribution(&self, image: &str, auth: Option<&Sensitive<String>>) -> Result<Distribution, EngineError> {
+        // The reference's own slashes are part of the path, as the Docker CLI sends them.
+        self.fetch(Request::get(format!("/distribution/{image}/json")).registry_auth(auth).within(REGISTRY_CALL))
+    }
+}

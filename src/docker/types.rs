@@ -1,0 +1,606 @@
+//! What the engine says: Swarm objects as `GET` returns them, with the fields that this agent reads.
+//!
+//! Pure. A spec stays the JSON that the engine sent: an object is compared and sent back without
+//! losing a field that a newer engine may have added. Engine API 1.40–1.50, section "definitions".
+
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The label by which everything of a stack is found.
+pub const NAMESPACE: &str = "com.docker.stack.namespace";
+/// The image as the Compose file names it.
+pub const STACK_IMAGE: &str = "com.docker.stack.image";
+/// Our mark: the agent that manages a service.
+pub const OWNER: &str = "io.axion.owner";
+
+/// The index that an update must name (compare-and-swap).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Version {
+    /// Counts up with every change.
+    pub index: u64,
+}
+
+/// The answer to a creation.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Created {
+    /// Of the new object.
+    #[serde(alias = "ID", alias = "Id")]
+    pub id: String,
+    /// What the engine wants to be known.
+    #[serde(default, alias = "Warnings", deserialize_with = "null_is_default")]
+    pub warnings: Vec<String>,
+}
+
+/// The answer to `POST /services/{id}/update`.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Updated {
+    /// What the engine wants to be known.
+    #[serde(default, alias = "Warnings", deserialize_with = "null_is_default")]
+    pub warnings: Vec<String>,
+}
+
+/// A service.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Service {
+    /// Its id.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// For the next update.
+    pub version: Version,
+    /// RFC 3339.
+    #[serde(default)]
+    pub created_at: String,
+    /// RFC 3339.
+    #[serde(default)]
+    pub updated_at: String,
+    /// What it should be.
+    pub spec: Value,
+    /// What it was before the last update.
+    #[serde(default)]
+    pub previous_spec: Option<Value>,
+    /// How the last update goes; none if there was none or a new one has just been written.
+    #[serde(default)]
+    pub update_status: Option<UpdateStatus>,
+    /// Of a job: which run this is.
+    #[serde(default)]
+    pub job_status: Option<JobStatus>,
+}
+
+/// The mode of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// So many tasks (1 where the spec does not say).
+    Replicated(u64),
+    /// One task per node.
+    Global,
+    /// Tasks that end, so many in all.
+    ReplicatedJob(u64),
+    /// One task that ends per node.
+    GlobalJob,
+}
+
+impl Mode {
+    /// Its name in a Compose file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Replicated(_) => "replicated",
+            Self::Global => "global",
+            Self::ReplicatedJob(_) => "replicated-job",
+            Self::GlobalJob => "global-job",
+        }
+    }
+}
+
+impl Service {
+    /// `{stack}_{key}`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.spec["Name"].as_str().unwrap_or_default()
+    }
+
+    /// One of its labels.
+    #[must_use]
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.spec["Labels"][name].as_str()
+    }
+
+    /// The image that its tasks run.
+    #[must_use]
+    pub fn image(&self) -> &str {
+        self.spec["TaskTemplate"]["ContainerSpec"]["Image"].as_str().unwrap_or_default()
+    }
+
+    /// Its mode; a spec without one is replicated, as the engine takes it.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        let mode = &self.spec["Mode"];
+        if mode["Global"].is_object() {
+            Mode::Global
+        } else if mode["GlobalJob"].is_object() {
+            Mode::GlobalJob
+        } else if mode["ReplicatedJob"].is_object() {
+            Mode::ReplicatedJob(mode["ReplicatedJob"]["TotalCompletions"].as_u64().unwrap_or(1))
+        } else {
+            Mode::Replicated(mode["Replicated"]["Replicas"].as_u64().unwrap_or(1))
+        }
+    }
+}
+
+/// How an update goes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct UpdateStatus {
+    /// Where it stands.
+    #[serde(default)]
+    pub state: UpdateState,
+    /// RFC 3339.
+    #[serde(default)]
+    pub started_at: Option<String>,
+    /// RFC 3339.
+    #[serde(default)]
+    pub completed_at: Option<String>,
+    /// The manager's words.
+    #[serde(default)]
+    pub message: String,
+}
+
+/// Where an update stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UpdateState {
+    /// Tasks are being replaced.
+    Updating,
+    /// It stopped after failures.
+    Paused,
+    /// All tasks were replaced.
+    Completed,
+    /// It goes back.
+    RollbackStarted,
+    /// Going back stopped after failures.
+    RollbackPaused,
+    /// It is back at the previous spec.
+    RollbackCompleted,
+    /// None, or one that this agent does not know.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+impl UpdateState {
+    /// As the API spells it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Updating => "updating",
+            Self::Paused => "paused",
+            Self::Completed => "completed",
+            Self::RollbackStarted => "rollback_started",
+            Self::RollbackPaused => "rollback_paused",
+            Self::RollbackCompleted => "rollback_completed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Which run of a job this is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct JobStatus {
+    /// Counts up with every run.
+    #[serde(default)]
+    pub job_iteration: Version,
+    /// RFC 3339.
+    #[serde(default)]
+    pub last_execution: Option<String>,
+}
+
+/// A secret or a config: the same shape, other content.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Store {
+    /// Its id.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// For the next update.
+    pub version: Version,
+    /// RFC 3339.
+    #[serde(default)]
+    pub created_at: String,
+    /// What it should be; the data of a secret is never in it.
+    pub spec: Value,
+}
+
+impl Store {
+    /// Its name in the swarm.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.spec["Name"].as_str().unwrap_or_default()
+    }
+
+    /// One of its labels.
+    #[must_use]
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.spec["Labels"][name].as_str()
+    }
+}
+
+/// A network.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Network {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// `swarm` or `local`.
+    #[serde(default)]
+    pub scope: String,
+    /// `overlay`, …
+    #[serde(default)]
+    pub driver: String,
+    /// Its labels.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A task: one attempt to run one replica.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Task {
+    /// Its id.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// Counts up with every change.
+    pub version: Version,
+    /// RFC 3339.
+    #[serde(default)]
+    pub created_at: String,
+    /// What it runs: the TaskTemplate of its service when it was made.
+    #[serde(default)]
+    pub spec: Value,
+    /// Its service.
+    #[serde(rename = "ServiceID", default)]
+    pub service_id: String,
+    /// Which replica; absent in global services.
+    #[serde(default)]
+    pub slot: Option<u64>,
+    /// Where it runs, once that is decided.
+    #[serde(rename = "NodeID", default)]
+    pub node_id: String,
+    /// Where it stands.
+    #[serde(default)]
+    pub status: TaskStatus,
+    /// Where the manager wants it.
+    #[serde(default)]
+    pub desired_state: TaskState,
+    /// Of a job's task: which run it belongs to.
+    #[serde(default)]
+    pub job_iteration: Option<Version>,
+}
+
+impl Task {
+    /// Whether it runs and is meant to.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.status.state == TaskState::Running && self.desired_state <= TaskState::Running
+    }
+
+    /// What went wrong with it, in the engine's words.
+    #[must_use]
+    pub fn error(&self) -> Option<String> {
+        if self.status.err.is_empty() {
+            return None;
+        }
+        let exit = self.status.container_status.as_ref().map(|container| container.exit_code).filter(|&code| code != 0);
+        Some(match exit {
+            // The engine says "task: non-zero exit (1)", with the health check's words where there is one.
+            Some(code) if !self.status.err.contains(&code.to_string()) => format!("{} (exit code {code})", self.status.err),
+            _ => self.status.err.clone(),
+        })
+    }
+}
+
+/// Where a task stands, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct TaskStatus {
+    /// RFC 3339.
+    #[serde(default)]
+    pub timestamp: String,
+    /// Where it stands.
+    #[serde(default)]
+    pub state: TaskState,
+    /// In words.
+    #[serde(default)]
+    pub message: String,
+    /// What went wrong.
+    #[serde(default)]
+    pub err: String,
+    /// Its container, once there is one.
+    #[serde(default)]
+    pub container_status: Option<ContainerStatus>,
+}
+
+/// A task's container.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ContainerStatus {
+    /// Its id.
+    #[serde(rename = "ContainerID", default)]
+    pub container_id: String,
+    /// How its process ended; 0 while it runs.
+    #[serde(default)]
+    pub exit_code: i64,
+}
+
+/// The life of a task, in order (swarmkit, api/types.proto, TaskState).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskState {
+    /// Made.
+    New,
+    /// Its resources are reserved.
+    Allocated,
+    /// Waits for a node.
+    Pending,
+    /// Has a node.
+    Assigned,
+    /// The node took it.
+    Accepted,
+    /// The node pulls and creates.
+    Preparing,
+    /// Ready to start.
+    Ready,
+    /// Starts; with a health check, until it is healthy.
+    Starting,
+    /// Runs.
+    Running,
+    /// Ended with success.
+    Complete,
+    /// Was asked to end.
+    Shutdown,
+    /// Ended with an error.
+    Failed,
+    /// The node could not run it.
+    Rejected,
+    /// To be removed.
+    Remove,
+    /// Its node is gone.
+    Orphaned,
+    /// One that this agent does not know.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+impl TaskState {
+    /// Whether nothing of it runs or will run any more.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Complete | Self::Shutdown | Self::Failed | Self::Rejected | Self::Orphaned)
+    }
+}
+
+impl fmt::Display for TaskState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::New => "new",
+            Self::Allocated => "allocated",
+            Self::Pending => "pending",
+            Self::Assigned => "assigned",
+            Self::Accepted => "accepted",
+            Self::Preparing => "preparing",
+            Self::Ready => "ready",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Complete => "complete",
+            Self::Shutdown => "shutdown",
+            Self::Failed => "failed",
+            Self::Rejected => "rejected",
+            Self::Remove => "remove",
+            Self::Orphaned => "orphaned",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+/// A node of the swarm.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Node {
+    /// Its id.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// Role, availability, labels.
+    #[serde(default)]
+    pub spec: Value,
+    /// Host name, platform.
+    #[serde(default)]
+    pub description: Value,
+    /// `ready`, `down`, …
+    #[serde(default)]
+    pub status: NodeStatus,
+}
+
+/// Whether a node is there.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct NodeStatus {
+    /// `ready`, `down`, `unknown`, `disconnected`.
+    #[serde(default)]
+    pub state: String,
+}
+
+/// The engine itself.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Info {
+    /// Such as `20.10.24`.
+    #[serde(default)]
+    pub server_version: String,
+    /// Its swarm.
+    #[serde(default)]
+    pub swarm: SwarmInfo,
+}
+
+/// The engine's place in a swarm.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct SwarmInfo {
+    /// Its id there.
+    #[serde(rename = "NodeID", default)]
+    pub node_id: String,
+    /// `inactive`, `pending`, `active`, `error`, `locked`.
+    #[serde(default)]
+    pub local_node_state: String,
+    /// Whether it is a manager that can be asked.
+    #[serde(default)]
+    pub control_available: bool,
+    /// What is wrong with it.
+    #[serde(default)]
+    pub error: String,
+}
+
+/// The answer to `GET /version`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct EngineVersion {
+    /// Such as `20.10.24`.
+    #[serde(default)]
+    pub version: String,
+    /// The newest API that it speaks.
+    #[serde(default)]
+    pub api_version: String,
+}
+
+/// What a registry says of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Distribution {
+    /// Its manifest, or its manifest list.
+    #[serde(rename = "Descriptor")]
+    pub descriptor: Descriptor,
+    /// What it runs on.
+    #[serde(rename = "Platforms", default, deserialize_with = "null_is_default")]
+    pub platforms: Vec<Platform>,
+}
+
+/// A manifest's identity.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Descriptor {
+    /// `sha256:…`.
+    pub digest: String,
+}
+
+/// OCI image specification, "platform".
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Platform {
+    /// `amd64`, `arm64`, …
+    #[serde(default)]
+    pub architecture: String,
+    /// `linux`, …
+    #[serde(default)]
+    pub os: String,
+}
+
+/// An image on this node.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Image {
+    /// `sha256:…` of its configuration.
+    pub id: String,
+    /// `name@sha256:…`, for those that came from a registry.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub repo_digests: Vec<String>,
+}
+
+/// A container on this node.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Container {
+    /// Its id.
+    pub id: String,
+    /// `created`, `running`, `exited`, …
+    #[serde(default)]
+    pub state: String,
+    /// Its labels.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A volume on this node.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Volume {
+    /// Its name.
+    pub name: String,
+}
+
+/// `GET /volumes`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Volumes {
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub(super) volumes: Vec<Volume>,
+}
+
+/// Go writes an empty list or map as null.
+fn null_is_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn service(spec: &Value) -> Service {
+        serde_json::from_value(json!({"ID": "s", "Version": {"Index": 7}, "Spec": spec})).unwrap()
+    }
+
+    #[test]
+    fn a_mode_is_read_as_the_engine_takes_it() {
+        for (mode, expected) in [
+            (json!(null), Mode::Replicated(1)),
+            (json!({"Replicated": {}}), Mode::Replicated(1)),
+            (json!({"Replicated": {"Replicas": 0}}), Mode::Replicated(0)),
+            (json!({"Global": {}}), Mode::Global),
+            (json!({"ReplicatedJob": {"MaxConcurrent": 1, "TotalCompletions": 3}}), Mode::ReplicatedJob(3)),
+            (json!({"GlobalJob": {}}), Mode::GlobalJob),
+        ] {
+            assert_eq!(service(&json!({"Name": "st_web", "Mode": mode})).mode(), expected);
+        }
+    }
+
+    #[test]
+    fn states_follow_the_life_of_a_task_and_new_ones_are_no_error() {
+        let state = |text: &str| serde_json::from_value::<TaskState>(json!(text)).unwrap();
+        assert!(state("preparing") < state("running") && state("running") < state("complete"));
+        assert_eq!(state("hibernating"), TaskState::Unknown);
+        let update: UpdateStatus = serde_json::from_value(json!({"State": "rollback_paused", "Message": "x"})).unwrap();
+        assert_eq!(update.state, UpdateState::RollbackPaused);
+    }
+
+    #[test]
+    fn a_failed_task_tells_its_error_with_the_exit_code_once() {
+        let task = |err: &str, code: i64| -> Task {
+            let status = json!({"State": "failed", "Err": err, "ContainerStatus": {"ContainerID": "c", "ExitCode": code}});
+            serde_json::from_value(json!({"ID": "t", "Version": {"Index": 1}, "Status": status, "DesiredState": "shutdown"})).unwrap()
+        };
+        assert_eq!(task("task: non-zero exit (3)", 3).error().unwrap(), "task: non-zero exit (3)");
+        assert_eq!(task("starting container failed", 127).error().unwrap(), "starting container failed (exit code 127)");
+        assert_eq!(task("", 0).error(), None);
+    }
+
+    #[test]
+    fn null_lists_are_empty() {
+        let network: Network = serde_json::from_value(json!({"Id": "n", "Name": "st_default", "Labels": null})).unwrap();
+        assert!(network.labels.is_empty());
+        let created: Created = serde_json::from_value(json!({"ID": "x", "Warnings": null})).unwrap();
+        assert!(created.warnings.is_empty());
+    }
+}
