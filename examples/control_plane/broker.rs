@@ -1,0 +1,36 @@
+//! librdkafka's mock cluster as a broker for people without Kafka: in memory, one node, on loopback.
+
+use rdkafka::error::KafkaError;
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+
+/// A running mock cluster; dropped, it is gone with all of its records.
+pub struct MockBroker(MockCluster<'static, DefaultProducerContext>);
+
+impl MockBroker {
+    pub fn start() -> Result<Self, KafkaError> {
+        MockCluster::new(1).map(Self)
+    }
+
+    /// What clients put into `bootstrap.servers`.
+    pub fn brokers(&self) -> String {
+        self.0.bootstrap_servers()
+    }
+
+    /// Makes topics of one partition, as the agent expects them. One that exists already is left alone.
+    pub fn make_topics<'a>(&self, names: impl IntoIterator<Item = &'a str>) {
+        for name in names {
+            // The only error is that it exists.
+            let _exists = self.0.create_topic(name, 1, 1);
+        }
+    }
+
+    /// Refuses every connection until [`Self::up`].
+    pub fn down(&self) -> Result<(), KafkaError> {
+        self.0.broker_down(-1)
+    }
+
+    pub fn up(&self) -> Result<(), KafkaError> {
+        self.0.broker_up(-1)
+    }
+}

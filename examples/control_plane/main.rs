@@ -1,0 +1,52 @@
+//! A control plane for development: it enrols agents over gRPC, takes their heartbeats, sends commands
+//! through Kafka and shows the events that come back. `make demo` and the tests use it, and anyone who
+//! writes a real one may read it.
+//!
+//! `serve` is the gRPC server (and, with `--mock-broker`, a Kafka cluster inside this process); `send`
+//! and `watch` are further processes that talk to the broker alone, as a real control plane's would.
+//!
+//! It is no example of safety: one fixed token, no TLS, credentials that follow from the token.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line program")]
+
+mod agents;
+mod arguments;
+mod broker;
+mod commands;
+mod events;
+mod send;
+mod serve;
+mod show;
+mod watch;
+
+use arguments::Invocation;
+use std::process::ExitCode;
+
+/// The command line could not be understood.
+const USAGE: u8 = 2;
+
+/// Anything that ends the program early; the text says what to do.
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> ExitCode {
+    let invocation = match arguments::parse(lexopt::Parser::from_env()) {
+        Ok(invocation) => invocation,
+        Err(error) => {
+            eprintln!("control_plane: {error}\nTry 'control_plane --help'.");
+            return ExitCode::from(USAGE);
+        }
+    };
+    let result = match invocation {
+        Invocation::Help => {
+            print!("{}", arguments::HELP);
+            Ok(ExitCode::SUCCESS)
+        }
+        Invocation::Serve(options) => serve::run(options),
+        Invocation::Send(options) => send::run(*options),
+        Invocation::Watch(options) => watch::run(&options),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("control_plane: {error}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,126 @@
+//! `control_plane serve`: owns the gRPC server and the mock broker, follows each agent's events on a
+//! thread of its own, and prints from the main thread alone.
+
+use crate::agents::{AgentServer, Beat, Settings, Sighting};
+use crate::arguments::{Format, Kafka, Serve, Topics};
+use crate::broker::MockBroker;
+use crate::commands::CommandSender;
+use crate::events::{RawRecord, Start, TopicReader};
+use crate::{Failure, show};
+use axion_agent::threads::{Exit, Stop, StopSource, ThreadName, spawn, stop_pair};
+use crossbeam_channel::{Receiver, Sender, bounded, select};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Sightings and events that wait to be printed.
+const WAITING: usize = 256;
+/// Threads that may end without anybody looking.
+const EXITS: usize = 64;
+/// How long an event thread waits in librdkafka before it looks at its stop.
+const LISTEN_SLICE: Duration = Duration::from_millis(200);
+
+pub fn run(options: Serve) -> Result<ExitCode, Failure> {
+    let (exits, _ended) = bounded(EXITS);
+    let interrupted = signals(&exits)?;
+    let (mock, brokers) = match options.kafka {
+        Kafka::None => (None, None),
+        Kafka::Brokers(brokers) => (None, Some(brokers)),
+        Kafka::Mock => {
+            let mock = MockBroker::start()?;
+            let brokers = mock.brokers();
+            (Some(mock), Some(brokers))
+        }
+    };
+    let (sightings, seen) = bounded(WAITING);
+    let told = brokers.iter().flat_map(|list| list.split(',')).map(str::to_owned).collect();
+    let settings = Settings { listen: options.listen, token: options.token, brokers: told, interval_seconds: options.interval_seconds };
+    let server = AgentServer::start(settings, sightings)?;
+    println!("grpc {}\nbrokers {}\nready", server.address(), brokers.as_deref().unwrap_or("none"));
+    std::io::stdout().flush()?;
+
+    let (records, events) = bounded(WAITING);
+    let mut watch = Watch { brokers, format: options.format, records, exits, agents: BTreeMap::new() };
+    loop {
+        select! {
+            recv(interrupted) -> _ => break,
+            recv(seen) -> sighting => watch.note(sighting?)?,
+            recv(events) -> record => show::event(&record?, options.format),
+        }
+    }
+    // The agents are told by a closed port; the mock broker goes last.
+    drop((server, watch, mock));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The agents that were seen, each with its event thread.
+struct Watch {
+    brokers: Option<String>,
+    format: Format,
+    records: Sender<RawRecord>,
+    exits: Sender<Exit>,
+    agents: BTreeMap<String, (Option<Beat>, Option<StopSource>)>,
+}
+
+impl Watch {
+    fn note(&mut self, sighting: Sighting) -> Result<(), Failure> {
+        let agent = match &sighting {
+            Sighting::Enrolled { agent, .. } => agent.clone(),
+            Sighting::Beat(beat) => beat.agent.clone(),
+            Sighting::Refused { .. } => String::new(),
+        };
+        let before = self.agents.get(&agent).and_then(|(beat, _)| beat.as_ref());
+        if self.format == Format::Lines {
+            show::sighting(&sighting, before);
+        }
+        if !agent.is_empty() && !self.agents.contains_key(&agent) {
+            let events = self.follow(&agent)?;
+            self.agents.insert(agent.clone(), (None, events));
+        }
+        if let (Sighting::Beat(beat), Some((last, _))) = (sighting, self.agents.get_mut(&agent)) {
+            *last = Some(*beat);
+        }
+        Ok(())
+    }
+
+    /// Makes the agent's topics and prints what comes on the one for events.
+    fn follow(&self, agent: &str) -> Result<Option<StopSource>, Failure> {
+        let Some(brokers) = &self.brokers else { return Ok(None) };
+        let topics = Topics::of_agent(brokers, agent);
+        let (records, (source, stop)) = (self.records.clone(), stop_pair());
+        spawn(ThreadName::new("cp-events"), self.exits.clone(), move || {
+            follow(&topics, &records, &stop).inspect_err(|error| eprintln!("control_plane: {}: {error}", topics.events))
+        })?;
+        Ok(Some(source))
+    }
+}
+
+fn follow(topics: &Topics, records: &Sender<RawRecord>, stop: &Stop) -> Result<(), Failure> {
+    let sender = CommandSender::new(&topics.brokers, &topics.commands)?;
+    for topic in [&topics.commands, &topics.events, &format!("{}.dlq", topics.commands)] {
+        sender.make_topic(topic)?;
+    }
+    let reader = TopicReader::open(&topics.brokers, &topics.events, Start::Beginning)?;
+    while !stop.is_stopped() {
+        if let Some(record) = reader.next(LISTEN_SLICE)? {
+            records.send(record)?;
+        }
+    }
+    Ok(())
+}
+
+/// A receiver that hears of SIGINT and SIGTERM.
+fn signals(exits: &Sender<Exit>) -> std::io::Result<Receiver<()>> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let (sender, interrupted) = bounded(1);
+    spawn(ThreadName::new("cp-signals"), exits.clone(), move || {
+        for _signal in signals.forever() {
+            let _full = sender.try_send(());
+        }
+        Ok::<(), std::convert::Infallible>(())
+    })?;
+    Ok(interrupted)
+}

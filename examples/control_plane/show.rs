@@ -1,0 +1,63 @@
+//! Events and sightings as lines for a person, or as JSON.
+
+use crate::agents::{Beat, Sighting};
+use crate::arguments::Format;
+use crate::events::{EventRecord, RawRecord};
+use serde_json::Value;
+
+/// Prints one record of an event topic.
+pub fn event(record: &RawRecord, format: Format) {
+    match (record.event(), format) {
+        (Ok(event), Format::Lines) => println!("{}", line(&event)),
+        (Ok(_), Format::Json) => println!("{}", String::from_utf8_lossy(&record.body)),
+        (Err(error), _) => println!("a record that is no event ({error}): {}", String::from_utf8_lossy(&record.body)),
+    }
+}
+
+/// `12:00:01  DeployProgress   shop     converge: web 1/2`
+fn line(event: &EventRecord) -> String {
+    let clock = event.timestamp.get(11..19).unwrap_or(&event.timestamp);
+    let subject = event.payload["stack_name"].as_str().unwrap_or("-");
+    let mut text = format!("{clock}  {:<18} {subject:<16} {}", event.event_type, event.message());
+    if let Some(code) = event.code() {
+        text.push_str(&format!(" [{code}]"));
+    }
+    if let Some(rolled_back) = event.payload["details"].get("rolled_back") {
+        text.push_str(&format!(" rolled back: {}", plain(rolled_back)));
+    }
+    for service in event.payload["details"]["services"].as_array().into_iter().flatten() {
+        text.push_str(&format!("\n          {}", service_line(service)));
+    }
+    text
+}
+
+/// `web: create, 2/2 running, box:1`
+fn service_line(service: &Value) -> String {
+    let field = |name: &str| service.get(name).filter(|value| !value.is_null()).map(plain);
+    let mut parts = Vec::new();
+    parts.extend(field("action"));
+    if let (Some(running), Some(desired)) = (field("running"), field("desired")) {
+        parts.push(format!("{running}/{desired} running"));
+    }
+    parts.extend(field("image"));
+    parts.extend(field("error"));
+    format!("{}: {}", field("name").unwrap_or_default(), parts.join(", "))
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Prints what an agent did; `before` is its last beat, so that only changes are shown.
+pub fn sighting(sighting: &Sighting, before: Option<&Beat>) {
+    match sighting {
+        Sighting::Enrolled { agent, host, version } => println!("agent {agent} enrolled from {host}, version {version}"),
+        Sighting::Refused { peer } => println!("refused a caller from {peer}: wrong token or credential"),
+        Sighting::Beat(beat) => {
+            if before.is_none_or(|before| (&before.state, &before.ailing) != (&beat.state, &beat.ailing)) {
+                let ailing: String = beat.ailing.iter().map(|(name, error)| format!("; {name}: {error}")).collect();
+                println!("agent {} is {}{ailing}", beat.agent, beat.state);
+            }
+        }
+    }
+}
