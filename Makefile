@@ -1,0 +1,38 @@
+# What a person or a build server says. Everything else is cargo and the scripts in packaging/dev.
+
+SHELL := /bin/bash
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/target
+export CARGO_TERM_COLOR ?= auto
+dev := packaging/dev
+
+.PHONY: help demo test lint soak build clean
+help:                ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+demo:                ## install what is missing, build, deploy a stack and watch it, clean up
+	@$(dev)/setup.sh build bed
+	@cargo build --locked --release --bin axion-agent --example control_plane
+	@$(dev)/demo.sh "$$CARGO_TARGET_DIR/release"
+
+test:                ## install what is missing, build, run every test, clean up
+	@$(dev)/setup.sh build bed
+	@$(dev)/test.sh
+
+lint:                ## formatting, clippy, dependencies
+	@$(dev)/setup.sh build lint
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	@$(dev)/check-dependencies.sh
+
+soak:                ## the long runs: 200 commands while the agent is away
+	@$(dev)/setup.sh build bed
+	AXION_TEST_SOAK=200 cargo test --locked --test failures -- forty
+
+build:               ## the release binary
+	@$(dev)/setup.sh build
+	cargo build --locked --release --bin axion-agent
+	@ls -l "$$CARGO_TARGET_DIR/release/axion-agent"
+
+clean:               ## remove what was built
+	cargo clean

@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# setup.sh build|bed|lint ...: installs what is missing on a Debian machine, and nothing that is there.
+#   build  a C++ compiler, CMake and Perl for the C libraries; Rust, unless a recent one is installed
+#   bed    a Docker Engine and BusyBox for the private engine of tests and demo
+#   lint   rustfmt and clippy
+# Needs root only if something is missing. Prints nothing if nothing is.
+set -eu
+
+rust_minor=90 # Rust 1.90: rust-version in Cargo.toml
+
+main() {
+  for part in "$@"; do
+    case $part in
+      build) build ;;
+      bed) bed ;;
+      lint) lint ;;
+      *) fail "no such part: $part" ;;
+    esac
+  done
+}
+
+fail() { echo "setup.sh: $*" >&2; exit 1; }
+
+have() { command -v "$1" >/dev/null; }
+
+build() {
+  missing=
+  want cmake cmake
+  want g++ g++
+  want make make
+  want perl perl
+  want pkg-config pkg-config
+  # librdkafka's build reads this header and links nothing of it.
+  header curl/curl.h libcurl4-openssl-dev
+  install
+  recent_rust || rust
+}
+
+bed() {
+  # Only root can start a private engine; others use one that runs already.
+  [ "$(id -u)" = 0 ] || return 0
+  missing=
+  want dockerd docker.io
+  static_busybox || missing="$missing busybox-static"
+  want iptables iptables
+  want ip iproute2
+  want unshare util-linux
+  want pgrep procps
+  want curl curl
+  install
+}
+
+lint() {
+  missing=
+  if have rustup; then
+    cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+    cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
+    return
+  fi
+  cargo fmt --version >/dev/null 2>&1 || missing="$missing $(first_available rustfmt-web rustfmt)"
+  cargo clippy --version >/dev/null 2>&1 || missing="$missing $(first_available rust-clippy-web rust-clippy)"
+  install
+}
+
+want() { have "$1" || missing="$missing $2"; } # PROGRAM PACKAGE
+
+header() { echo "#include <$1>" | c++ -E -x c++ - >/dev/null 2>&1 || missing="$missing $2"; } # FILE PACKAGE
+
+static_busybox() { have busybox && busybox --list | grep -qx httpd && ! ldd "$(command -v busybox)" >/dev/null 2>&1; }
+
+# Installs the packages in $missing.
+install() {
+  [ -n "$missing" ] || return 0
+  have apt-get || fail "please install:$missing"
+  echo "Installing:$missing"
+  if [ "$(id -u)" != 0 ]; then
+    have sudo || fail "as root, please: apt-get install$missing"
+    local as_root=sudo
+  fi
+  ${as_root:-} apt-get update -q >/dev/null
+  # shellcheck disable=SC2086 # a list of words
+  ${as_root:-} env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends $missing >/dev/null
+  missing=
+}
+
+recent_rust() {
+  have cargo && have rustc || return 1
+  local minor
+  minor=$(rustc --version | sed -n 's/^rustc 1\.\([0-9]*\)\..*/\1/p')
+  [ "${minor:-0}" -ge $rust_minor ]
+}
+
+# Debian first: a stable release carries a recent Rust for building browsers. Else rustup.
+rust() {
+  local rustc
+  [ "$(id -u)" != 0 ] || ! have apt-get || apt-get update -q >/dev/null
+  rustc=$(first_available rustc-web rustc)
+  if [ -n "$rustc" ]; then
+    missing=" $rustc ${rustc/rustc/cargo}"
+    install
+  elif have rustup || [ -n "$(candidate rustup)" ]; then
+    have rustup || { missing=" rustup"; install; }
+    rustup toolchain install --profile minimal --component rustfmt,clippy stable
+  fi
+  hash -r
+  recent_rust || fail "Rust 1.$rust_minor or later is needed: see https://rustup.rs"
+}
+
+candidate() { have apt-cache && apt-cache policy "$1" | sed -n 's/^  Candidate: \([0-9].*\)/\1/p'; }
+
+# The first package of these whose version is recent enough for us.
+first_available() {
+  local name version
+  for name in "$@"; do
+    version=$(candidate "$name")
+    case $name in
+      rustc* | rustfmt*) [ "$(echo "$version" | sed -n 's/^1\.\([0-9]*\)\..*/\1/p')" -ge $rust_minor ] 2>/dev/null || continue ;;
+    esac
+    if [ -n "$version" ]; then echo "$name"; return; fi
+  done
+}
+
+main "$@"
