@@ -1,1 +1,266 @@
-//! config
+//! The configuration: TOML, over it the environment, secrets also from files and credentials, all of
+//! it into one validated [`Config`].
+//!
+//! It is read once, on the main thread, before any other thread starts. Every mistake is found in one
+//! run and said with its file, line, column and key. The daemon looks at `--config`, then
+//! `$AXION_AGENT_CONFIG`, then `/etc/axion/agent.toml`, and never at its working directory or a home.
+//! Values go, from the weakest to the strongest: default, `$CREDENTIALS_DIRECTORY`, file, environment.
+
+mod keys;
+mod layers;
+mod problem;
+mod reader;
+mod sections;
+mod show;
+mod suggest;
+mod values;
+
+use crate::domain::{AgentId, RegistryCredential, Sensitive};
+use layers::Layers;
+use reader::Reader;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use keys::{KEYS, Key, Kind, Unit};
+pub use problem::{Error, Place, Problem, Problems};
+pub use show::{example, show};
+pub use suggest::nearest;
+pub use values::{GrpcUrl, TopicTemplate, Transport};
+
+/// Read where neither `--config` nor `$AXION_AGENT_CONFIG` names another file. It may be missing: the
+/// agent then runs in local mode.
+pub const DEFAULT_FILE: &str = "/etc/axion/agent.toml";
+/// Names the file where `--config` does not.
+const FILE_VARIABLE: &str = "AXION_AGENT_CONFIG";
+/// systemd's folder of decrypted secrets (`LoadCredential=`).
+const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
+const DOCKER_HOST_VARIABLE: &str = "DOCKER_HOST";
+/// That a journal is there means that this agent has run before.
+const JOURNAL: &str = "journal.redb";
+
+/// All that the agent is told.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Who it is.
+    pub agent: Agent,
+    /// The control plane, if there is one.
+    pub control_plane: Option<ControlPlane>,
+    /// Kafka, if brokers are named.
+    pub kafka: Option<Kafka>,
+    /// The engine.
+    pub docker: Docker,
+    /// Where the health pages are.
+    pub health: SocketAddr,
+    /// The log.
+    pub logging: Logging,
+    /// What is too much.
+    pub limits: Limits,
+    /// What is doubtful, but no reason not to start.
+    pub warnings: Vec<Problem>,
+}
+
+/// `[agent]`.
+#[derive(Debug, Clone)]
+pub struct Agent {
+    /// For enrolment, once.
+    pub token: Option<Sensitive<String>>,
+    /// Normally issued at enrolment.
+    pub id: Option<AgentId>,
+    /// For people.
+    pub name: Option<String>,
+    /// For people.
+    pub labels: BTreeMap<String, String>,
+    /// The journal's folder.
+    pub state_dir: PathBuf,
+}
+
+/// `[control_plane]`.
+#[derive(Debug, Clone)]
+pub struct ControlPlane {
+    /// Where.
+    pub url: GrpcUrl,
+    /// The longest time of one call.
+    pub timeout: Duration,
+    /// Until the server says otherwise.
+    pub heartbeat_interval: Duration,
+    /// A private CA; none means the system's bundle.
+    pub ca_file: Option<PathBuf>,
+    /// For mutual TLS.
+    pub client_identity: Option<ClientIdentity>,
+}
+
+/// A certificate and its key, in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientIdentity {
+    /// The certificate.
+    pub certificate: PathBuf,
+    /// The key.
+    pub key: PathBuf,
+}
+
+/// `[kafka]`.
+#[derive(Debug, Clone)]
+pub struct Kafka {
+    /// `host:port`, at least one.
+    pub brokers: Vec<String>,
+    /// Where commands come from.
+    pub command_topic: TopicTemplate,
+    /// Where events go.
+    pub event_topic: TopicTemplate,
+    /// Where unreadable records go.
+    pub dead_letter_topic: TopicTemplate,
+    /// Offsets are committed in its name.
+    pub consumer_group: TopicTemplate,
+    /// `plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`.
+    pub security_protocol: String,
+    /// A private CA; none means the system's bundle.
+    pub ca: Option<PathBuf>,
+    /// For mutual TLS.
+    pub client_identity: Option<ClientIdentity>,
+    /// The login; there exactly where the protocol is a `sasl_` one.
+    pub sasl: Option<Sasl>,
+    /// Passed through.
+    pub librdkafka: Vec<(String, String)>,
+}
+
+/// A login at the brokers.
+#[derive(Debug, Clone)]
+pub struct Sasl {
+    /// `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.
+    pub mechanism: String,
+    /// The account.
+    pub username: String,
+    /// Its password.
+    pub password: Sensitive<String>,
+}
+
+/// `[docker]`.
+#[derive(Debug, Clone)]
+pub struct Docker {
+    /// The engine's socket.
+    pub socket: PathBuf,
+    /// How many stacks are changed side by side.
+    pub lanes: usize,
+    /// Of a command that names no time of its own.
+    pub deploy_timeout: Duration,
+    /// How many are kept of each stack.
+    pub revisions: usize,
+    /// Logins by registry host.
+    pub registries: BTreeMap<String, RegistryCredential>,
+}
+
+/// `[logging]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Logging {
+    /// What is logged at all.
+    pub level: log::LevelFilter,
+    /// How.
+    pub format: Format,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Text on a terminal, else JSON.
+    Auto,
+    /// For people.
+    Text,
+    /// One object per line.
+    Json,
+}
+
+/// `[limits]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest command, in bytes.
+    pub max_message_bytes: usize,
+    /// The age at which a command without an expiry is stale.
+    pub max_command_age: Duration,
+}
+
+/// Where the configuration is looked for.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// What `--config` names.
+    pub file: Option<PathBuf>,
+    /// The environment variables.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// What a key that this version does not know means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownKeys {
+    /// A mistake.
+    Refused,
+    /// A mistake on a first start; where a journal is there already, a warning, since an older binary
+    /// that returns after an update must run with its successor's file.
+    WarnedWithJournal,
+}
+
+impl Sources {
+    /// `--config` and the environment of this process; variables that are not Unicode are left out.
+    #[must_use]
+    pub fn of_process(file: Option<PathBuf>) -> Self {
+        let unicode = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Self { file, environment: unicode.collect() }
+    }
+
+    /// The file to read. None: there is only the default one, and it does not exist.
+    #[must_use]
+    pub fn path(&self) -> Option<PathBuf> {
+        let named = self.file.clone().or_else(|| self.variable(FILE_VARIABLE).map(PathBuf::from));
+        named.or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()))
+    }
+
+    fn variable(&self, name: &str) -> Option<&str> {
+        self.environment.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    fn credentials(&self) -> Option<PathBuf> {
+        self.variable(CREDENTIALS_VARIABLE).map(PathBuf::from)
+    }
+
+    fn layers(&self) -> Result<Layers, Error> {
+        let mut layers = Layers::default();
+        if let Some(directory) = self.credentials() {
+            layers.add_credentials(&directory);
+        }
+        if let Some(path) = self.path() {
+            layers.add_file(&path)?;
+        }
+        layers.add_environment(&self.environment);
+        Ok(layers)
+    }
+}
+
+/// Reads and checks all of it.
+///
+/// # Errors
+/// When the file cannot be read, or with everything that is wrong in it.
+pub fn load(sources: &Sources, unknown_keys: UnknownKeys) -> Result<Config, Error> {
+    let mut layers = sources.layers()?;
+    let unknown = std::mem::take(&mut layers.unknown);
+    let mut reader = Reader::new(layers, sources.credentials());
+    let mut config = sections::config(&mut reader, sources.variable(DOCKER_HOST_VARIABLE));
+    let Reader { mut problems, mut warnings, .. } = reader;
+    if unknown_keys == UnknownKeys::WarnedWithJournal && has_journal(&config.agent.state_dir) {
+        warnings.extend(unknown);
+    } else {
+        problems.extend(unknown);
+    }
+    if problems.is_empty() {
+        warnings.sort();
+        config.warnings = warnings;
+        Ok(config)
+    } else {
+        problems.sort();
+        problems.dedup();
+        Err(Error::Invalid(Problems(problems)))
+    }
+}
+
+fn has_journal(state_dir: &Path) -> bool {
+    state_dir.join(JOURNAL).exists()
+}

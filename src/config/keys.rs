@@ -1,0 +1,253 @@
+//! The one table of keys: what the configuration knows, what a key means and what holds without it.
+//!
+//! The known keys, `agent.toml.example` and `config show` all come from here, so that none of them can
+//! know a key that the others do not.
+
+/// One key.
+#[derive(Debug)]
+pub struct Key {
+    /// The table it stands in, without brackets.
+    pub section: &'static str,
+    /// Its name there.
+    pub name: &'static str,
+    /// What its value looks like.
+    pub kind: Kind,
+    /// What holds without it, as an environment variable would say it. None: it is simply not set.
+    pub default: Option<&'static str>,
+    /// A value for the example, in TOML, where there is no default to show.
+    pub example: &'static str,
+    /// What it means, for the example file; lines are broken as there.
+    pub doc: &'static str,
+}
+
+/// What a value looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// A text that is never shown; also as `NAME_file` and from `$CREDENTIALS_DIRECTORY`.
+    Secret,
+    /// An absolute path.
+    Path,
+    /// Texts; split on commas in the environment.
+    List,
+    /// A whole number of something, between the two bounds.
+    Number(Unit, u64, u64),
+    /// true or false.
+    Flag,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A table of texts; `a=b,c=d` in the environment.
+    Pairs,
+    /// `[docker.registries."HOST"]` with a username and a password. Only in the file.
+    Registries,
+}
+
+/// What a number counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Things.
+    Count,
+    /// Seconds; also written as `15m` or `1h30m`.
+    Seconds,
+    /// Bytes; also written as `1MiB`.
+    Bytes,
+}
+
+impl Key {
+    /// `section.name`.
+    #[must_use]
+    pub fn dotted(&self) -> String {
+        format!("{}.{}", self.section, self.name)
+    }
+}
+
+macro_rules! keys {
+    ($($name:ident = $section:literal . $key:literal, $kind:expr, $default:expr, $example:literal, $doc:literal;)*) => {
+        $(pub(super) static $name: Key =
+            Key { section: $section, name: $key, kind: $kind, default: $default, example: $example, doc: $doc };)*
+
+        /// Every key of this version, section by section.
+        pub static KEYS: &[&Key] = &[$(&$name),*];
+    };
+}
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+
+keys! {
+    AGENT_TOKEN = "agent"."token", Kind::Secret, None, "\"one-time token\"",
+        "The one-time token for the first start with a control plane. Better in a file of its own: token_file.";
+    AGENT_ID = "agent"."id", Kind::Text, None, "\"edge-7\"",
+        "Who this agent is; part of its topic names. Normally the control plane issues it, and the journal keeps it.";
+    AGENT_NAME = "agent"."name", Kind::Text, None, "\"Shop floor 7\"",
+        "A name for people.";
+    AGENT_LABELS = "agent"."labels", Kind::Pairs, None, "{ site = \"berlin\", tier = \"edge\" }",
+        "Labels for people, told to the control plane.";
+    AGENT_STATE_DIR = "agent"."state_dir", Kind::Path, Some("/var/lib/axion-agent"), "",
+        "The journal lives here. One agent per directory.";
+
+    CONTROL_PLANE_URL = "control_plane"."grpc_url", Kind::Text, None, "\"https://control.example.com:443\"",
+        "Where the control plane is: https:// for TLS, http:// in clear (development). Not set: there is none.";
+    CONTROL_PLANE_TIMEOUT = "control_plane"."timeout", Kind::Number(Unit::Seconds, 1, 5 * MINUTE), Some("30s"), "",
+        "The longest time that one call may take.";
+    CONTROL_PLANE_HEARTBEAT = "control_plane"."heartbeat_interval", Kind::Number(Unit::Seconds, 1, 5 * MINUTE), Some("5s"), "",
+        "The time between heartbeats; the control plane may set another one.";
+    CONTROL_PLANE_CA = "control_plane"."ca_file", Kind::Path, None, "\"/etc/axion/ca.pem\"",
+        "A private CA, in PEM. Not set: the system's bundle, which costs 1-2 MB of memory.";
+    CONTROL_PLANE_CERT = "control_plane"."client_cert_file", Kind::Path, None, "\"/etc/axion/agent.pem\"",
+        "The agent's own certificate, in PEM, for mutual TLS; needs client_key_file.";
+    CONTROL_PLANE_KEY = "control_plane"."client_key_file", Kind::Path, None, "\"/etc/axion/agent.key\"",
+        "The private key of that certificate.";
+
+    KAFKA_BROKERS = "kafka"."brokers", Kind::List, None, "[\"kafka-1.example.com:9092\", \"kafka-2.example.com:9092\"]",
+        "The first brokers to ask, as host:port. Not set: no Kafka, unless the control plane names brokers at enrolment.";
+    KAFKA_COMMAND_TOPIC = "kafka"."command_topic", Kind::Text, Some("runner.commands.{agent_id}"), "",
+        "Where commands come from. {agent_id} stands for the agent's id.";
+    KAFKA_EVENT_TOPIC = "kafka"."event_topic", Kind::Text, Some("runner.events.{agent_id}"), "",
+        "Where events go.";
+    KAFKA_DEAD_LETTER_TOPIC = "kafka"."dead_letter_topic", Kind::Text, Some("runner.commands.{agent_id}.dlq"), "",
+        "Where records go that are no commands and that nobody could be answered about.";
+    KAFKA_CONSUMER_GROUP = "kafka"."consumer_group", Kind::Text, Some("runner-agent-{agent_id}"), "",
+        "Offsets are committed in this group's name.";
+    KAFKA_PROTOCOL = "kafka"."security_protocol",
+        Kind::Choice(&["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]), None, "\"sasl_ssl\"",
+        "How to talk to the brokers: plaintext, ssl, sasl_plaintext or sasl_ssl. Not set: plaintext.";
+    KAFKA_ENABLE_SSL = "kafka"."enable_ssl", Kind::Flag, None, "true",
+        "The older spelling of security_protocol: true is ssl (sasl_ssl with a sasl_mechanism), false is plaintext.";
+    KAFKA_CA = "kafka"."ssl_ca_location", Kind::Path, None, "\"/etc/axion/kafka-ca.pem\"",
+        "A private CA for the brokers, in PEM. Not set: the system's bundle.";
+    KAFKA_CERT = "kafka"."ssl_certificate_location", Kind::Path, None, "\"/etc/axion/kafka.pem\"",
+        "The agent's own certificate for the brokers, in PEM; needs ssl_key_location.";
+    KAFKA_KEY = "kafka"."ssl_key_location", Kind::Path, None, "\"/etc/axion/kafka.key\"",
+        "The private key of that certificate.";
+    KAFKA_SASL_MECHANISM = "kafka"."sasl_mechanism",
+        Kind::Choice(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]), None, "\"SCRAM-SHA-512\"",
+        "How to log in: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. Needs a sasl_ security_protocol, a username and a password.";
+    KAFKA_SASL_USERNAME = "kafka"."sasl_username", Kind::Text, None, "\"edge-7\"",
+        "The account.";
+    KAFKA_SASL_PASSWORD = "kafka"."sasl_password", Kind::Secret, None, "\"secret\"",
+        "Its password. Better in a file of its own: sasl_password_file.";
+    KAFKA_LIBRDKAFKA = "kafka"."librdkafka", Kind::Pairs, None, "{ \"socket.connection.setup.timeout.ms\" = \"10000\" }",
+        "Handed to librdkafka as they are, for what has no key of its own.";
+
+    DOCKER_HOST = "docker"."host", Kind::Text, Some("unix:///var/run/docker.sock"), "",
+        "The engine's Unix socket. Where this is not set, $DOCKER_HOST counts first.";
+    DOCKER_LANES = "docker"."lanes", Kind::Number(Unit::Count, 1, 16), Some("2"), "",
+        "How many stacks are changed side by side; one stack is always changed by one command at a time.";
+    DOCKER_DEPLOY_TIMEOUT = "docker"."deploy_timeout", Kind::Number(Unit::Seconds, 1, DAY), Some("15m"), "",
+        "How long a command may take that names no time of its own.";
+    DOCKER_REVISIONS = "docker"."revisions", Kind::Number(Unit::Count, 1, 100), Some("5"), "",
+        "How many good revisions of each stack are kept, to return to.";
+    DOCKER_REGISTRIES = "docker"."registries", Kind::Registries, None,
+        "{ \"registry.example.com:5000\" = { username = \"puller\", password = \"secret\" } }",
+        "Logins at registries, also as [docker.registries.\"HOST\"] with username and password (or password_file).\n\
+         A command's own logins come first.";
+
+    HEALTH_BIND = "health"."bind", Kind::Text, Some("127.0.0.1"), "",
+        "The address of the health pages. They ask for no password: keep them on the loopback or a private network.";
+    HEALTH_PORT = "health"."port", Kind::Number(Unit::Count, 1, 65535), Some("9469"), "",
+        "Their port.";
+
+    LOGGING_LEVEL = "logging"."level", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), Some("info"), "",
+        "What is logged at all: error, warn, info, debug or trace.";
+    LOGGING_FORMAT = "logging"."format", Kind::Choice(&["auto", "text", "json"]), Some("auto"), "",
+        "text for people, json with one object a line for machines; auto is text on a terminal, else json.";
+
+    LIMITS_MESSAGE = "limits"."max_message_bytes", Kind::Number(Unit::Bytes, 64 * KIB, 16 * MIB), Some("1MiB"), "",
+        "The largest command that is read, and the largest record that is written.";
+    LIMITS_AGE = "limits"."max_command_age", Kind::Number(Unit::Seconds, MINUTE, 30 * DAY), Some("24h"), "",
+        "A command without an expiry that is older than this is refused as stale.";
+}
+
+/// What each section is for.
+pub(super) static SECTIONS: &[(&str, &str)] = &[
+    ("agent", "Who this agent is, and where it keeps what it must not forget."),
+    ("control_plane", "The control plane, over gRPC. Without it and without Kafka the agent runs in local mode."),
+    ("kafka", "Commands in, events out."),
+    ("docker", "The Docker Engine."),
+    ("health", "The health pages over HTTP: /health, /livez, /readyz, /metrics and / for people."),
+    ("logging", "The log, on standard error."),
+    ("limits", "What is too much."),
+];
+
+/// Keys that the documentation of axion-agent names and that this version does not have. They are refused with
+/// that reason, since a key without its effect is worse than an error. A name of `*` is the whole section.
+pub(super) static LATER: &[(&str, &[&str])] = &[
+    ("docker", &["pull_timeout", "swarm_auto_init"]),
+    ("health", &["check_interval", "timeout", "failure_threshold"]),
+    ("kafka", &["events"]),
+    ("limits", &["min_free_disk", "journal_size"]),
+    ("local", &["*"]),
+    ("network", &["*"]),
+    ("security", &["*"]),
+    ("telemetry", &["*"]),
+    ("update", &["*"]),
+];
+
+/// What a name in the file or the environment stands for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Lookup {
+    /// A key.
+    Known(&'static Key),
+    /// A secret key in its `NAME_file` form.
+    SecretFile(&'static Key),
+    /// A key of a later version.
+    Later,
+    /// Nothing.
+    Unknown,
+}
+
+/// Looks a key up.
+pub(super) fn look_up(section: &str, name: &str) -> Lookup {
+    let find = |name: &str| KEYS.iter().find(|key| key.section == section && key.name == name).copied();
+    if let Some(key) = find(name) {
+        return Lookup::Known(key);
+    }
+    if let Some(key) = name.strip_suffix("_file").and_then(find)
+        && key.kind == Kind::Secret
+    {
+        return Lookup::SecretFile(key);
+    }
+    let later = LATER.iter().any(|(later, names)| *later == section && (names.contains(&"*") || names.contains(&name)));
+    if later { Lookup::Later } else { Lookup::Unknown }
+}
+
+/// Whether the section is known, now or later.
+pub(super) fn is_section(section: &str) -> bool {
+    SECTIONS.iter().any(|(known, _)| *known == section) || LATER.iter().any(|(known, _)| *known == section)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_key_has_a_section_a_text_and_a_value_to_show() {
+        let mut seen = BTreeSet::new();
+        for key in KEYS {
+            assert!(seen.insert(key.dotted()), "{} twice", key.dotted());
+            assert!(SECTIONS.iter().any(|(section, _)| *section == key.section), "{}", key.dotted());
+            assert!(key.doc.ends_with('.'), "{}", key.dotted());
+            assert_ne!(key.default.is_some(), !key.example.is_empty(), "{}: a default or an example", key.dotted());
+        }
+        for (section, names) in LATER {
+            for name in *names {
+                assert!(matches!(look_up(section, name), Lookup::Later), "{section}.{name} is there already");
+            }
+        }
+    }
+
+    #[test]
+    fn only_secrets_have_a_file_form() {
+        assert!(matches!(look_up("agent", "token_file"), Lookup::SecretFile(_)));
+        assert!(matches!(look_up("agent", "name_file"), Lookup::Unknown));
+        assert!(matches!(look_up("control_plane", "ca_file"), Lookup::Known(_)));
+        assert!(matches!(look_up("update", "channel"), Lookup::Later));
+        assert!(matches!(look_up("kafka", "broker"), Lookup::Unknown));
+    }
+}

@@ -1,0 +1,254 @@
+//! Builds each section of [`Config`] and checks what one key alone cannot say: which keys need each
+//! other and which exclude each other.
+
+use super::keys::*;
+use super::reader::Reader;
+use super::values::{GrpcUrl, TopicTemplate, docker_socket, host_and_port};
+use super::{Agent, ClientIdentity, Config, ControlPlane, Docker, Format, Kafka, Limits, Logging, Sasl};
+use crate::domain::AgentId;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What librdkafka is told by the agent alone: other values would break what it promises.
+const OWN_LIBRDKAFKA: &[&str] = &[
+    "bootstrap.servers",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.idempotence",
+    "group.id",
+    "isolation.level",
+    "metadata.broker.list",
+    "transactional.id",
+];
+
+/// The whole. Where something is wrong, the reader has noted it.
+pub(super) fn config(reader: &mut Reader, docker_host: Option<&str>) -> Config {
+    Config {
+        agent: agent(reader),
+        control_plane: control_plane(reader),
+        kafka: kafka(reader),
+        docker: docker(reader, docker_host),
+        health: health(reader),
+        logging: logging(reader),
+        limits: Limits {
+            max_message_bytes: usize::try_from(reader.number(&LIMITS_MESSAGE)).unwrap_or(usize::MAX),
+            max_command_age: seconds(reader, &LIMITS_AGE),
+        },
+        warnings: Vec::new(),
+    }
+}
+
+fn seconds(reader: &mut Reader, key: &Key) -> Duration {
+    Duration::from_secs(reader.number(key))
+}
+
+fn count(reader: &mut Reader, key: &Key) -> usize {
+    usize::try_from(reader.number(key)).unwrap_or(usize::MAX)
+}
+
+fn agent(reader: &mut Reader) -> Agent {
+    Agent {
+        token: reader.secret(&AGENT_TOKEN),
+        id: reader.parsed(&AGENT_ID, |text| AgentId::new(text).map_err(|error| error.to_string())),
+        name: reader.text(&AGENT_NAME),
+        labels: reader.pairs(&AGENT_LABELS),
+        state_dir: state_dir(reader),
+    }
+}
+
+/// Where the journal is: asked for before everything else is known.
+pub(super) fn state_dir(reader: &mut Reader) -> PathBuf {
+    reader.path(&AGENT_STATE_DIR).unwrap_or_default()
+}
+
+fn control_plane(reader: &mut Reader) -> Option<ControlPlane> {
+    let url = reader.parsed(&CONTROL_PLANE_URL, GrpcUrl::parse);
+    let rest = ControlPlaneRest {
+        timeout: seconds(reader, &CONTROL_PLANE_TIMEOUT),
+        heartbeat_interval: seconds(reader, &CONTROL_PLANE_HEARTBEAT),
+        ca_file: reader.file(&CONTROL_PLANE_CA),
+        client_identity: client_identity(reader, &CONTROL_PLANE_CERT, &CONTROL_PLANE_KEY),
+    };
+    let Some(url) = url else {
+        for key in [&AGENT_TOKEN, &CONTROL_PLANE_CA, &CONTROL_PLANE_CERT] {
+            if reader.is_set(key) && !reader.is_set(&CONTROL_PLANE_URL) {
+                reader.warn(key, "has no effect without control_plane.grpc_url");
+            }
+        }
+        return None;
+    };
+    let ControlPlaneRest { timeout, heartbeat_interval, ca_file, client_identity } = rest;
+    Some(ControlPlane { url, timeout, heartbeat_interval, ca_file, client_identity })
+}
+
+/// Read even where there is no control plane, so that mistakes show.
+struct ControlPlaneRest {
+    timeout: Duration,
+    heartbeat_interval: Duration,
+    ca_file: Option<PathBuf>,
+    client_identity: Option<ClientIdentity>,
+}
+
+fn client_identity(reader: &mut Reader, certificate_key: &Key, key_key: &Key) -> Option<ClientIdentity> {
+    match (reader.file(certificate_key), reader.file(key_key)) {
+        (Some(certificate), Some(key)) => Some(ClientIdentity { certificate, key }),
+        (Some(_), None) if !reader.is_set(key_key) => {
+            reader.refuse(certificate_key, format!("needs {}", key_key.dotted()));
+            None
+        }
+        (None, Some(_)) if !reader.is_set(certificate_key) => {
+            reader.refuse(key_key, format!("needs {}", certificate_key.dotted()));
+            None
+        }
+        _ => None,
+    }
+}
+
+fn kafka(reader: &mut Reader) -> Option<Kafka> {
+    let brokers = brokers(reader);
+    let command_topic = reader.parsed(&KAFKA_COMMAND_TOPIC, TopicTemplate::topic);
+    let event_topic = reader.parsed(&KAFKA_EVENT_TOPIC, TopicTemplate::topic);
+    let dead_letter_topic = reader.parsed(&KAFKA_DEAD_LETTER_TOPIC, TopicTemplate::topic);
+    let consumer_group = reader.parsed(&KAFKA_CONSUMER_GROUP, TopicTemplate::group);
+    for key in [&KAFKA_COMMAND_TOPIC, &KAFKA_EVENT_TOPIC, &KAFKA_DEAD_LETTER_TOPIC, &KAFKA_CONSUMER_GROUP] {
+        if reader.place(key) != super::Place::Default && !reader.is_set(key) {
+            reader.refuse(key, "is empty: remove it for the default");
+        }
+    }
+    let sasl = sasl(reader);
+    let security_protocol = security_protocol(reader);
+    let ca = reader.file(&KAFKA_CA);
+    let client_identity = client_identity(reader, &KAFKA_CERT, &KAFKA_KEY);
+    let librdkafka = librdkafka(reader);
+    if brokers.is_empty() {
+        for key in [&KAFKA_PROTOCOL, &KAFKA_ENABLE_SSL, &KAFKA_SASL_MECHANISM] {
+            if reader.is_set(key) {
+                reader.warn(key, "has no effect without kafka.brokers");
+            }
+        }
+        return None;
+    }
+    Some(Kafka {
+        brokers,
+        command_topic: command_topic?,
+        event_topic: event_topic?,
+        dead_letter_topic: dead_letter_topic?,
+        consumer_group: consumer_group?,
+        security_protocol: security_protocol.to_owned(),
+        ca,
+        client_identity,
+        sasl,
+        librdkafka,
+    })
+}
+
+fn brokers(reader: &mut Reader) -> Vec<String> {
+    let mut brokers = Vec::new();
+    for text in reader.list(&KAFKA_BROKERS) {
+        match host_and_port(&text, 9092) {
+            Ok(broker) => brokers.push(broker),
+            Err(message) => reader.refuse(&KAFKA_BROKERS, message),
+        }
+    }
+    brokers
+}
+
+fn sasl(reader: &mut Reader) -> Option<Sasl> {
+    let mechanism = reader.choice(&KAFKA_SASL_MECHANISM);
+    let username = reader.text(&KAFKA_SASL_USERNAME);
+    let password = reader.secret(&KAFKA_SASL_PASSWORD);
+    if let (Some(mechanism), Some(username), Some(password)) = (mechanism, username, password) {
+        return Some(Sasl { mechanism: mechanism.to_owned(), username, password });
+    }
+    let keys = [&KAFKA_SASL_MECHANISM, &KAFKA_SASL_USERNAME, &KAFKA_SASL_PASSWORD];
+    let given = keys.into_iter().find(|key| reader.is_set(key));
+    let missing: Vec<_> = keys.into_iter().filter(|key| !reader.is_set(key)).map(|key| key.dotted()).collect();
+    if let Some(given) = given
+        && !missing.is_empty()
+    {
+        reader.refuse(given, format!("needs {}", missing.join(" and ")));
+    }
+    None
+}
+
+/// `security_protocol`, or what its older spelling means; checked against what depends on it.
+fn security_protocol(reader: &mut Reader) -> &'static str {
+    let logs_in = reader.is_set(&KAFKA_SASL_MECHANISM);
+    let older = reader.flag(&KAFKA_ENABLE_SSL).map(|tls| match (tls, logs_in) {
+        (true, true) => "sasl_ssl",
+        (true, false) => "ssl",
+        (false, true) => "sasl_plaintext",
+        (false, false) => "plaintext",
+    });
+    let given = reader.choice(&KAFKA_PROTOCOL);
+    if let (Some(given), Some(older)) = (given, older)
+        && given.ends_with("ssl") != older.ends_with("ssl")
+    {
+        reader.refuse(&KAFKA_ENABLE_SSL, format!("contradicts security_protocol = {given:?}: remove the older spelling"));
+    }
+    let protocol = given.or(older).unwrap_or("plaintext");
+    if logs_in && !protocol.starts_with("sasl_") {
+        reader.refuse(&KAFKA_SASL_MECHANISM, format!("needs security_protocol = \"sasl_ssl\" (or \"sasl_plaintext\"); it is {protocol}"));
+    }
+    if !logs_in && protocol.starts_with("sasl_") {
+        reader.refuse(&KAFKA_PROTOCOL, format!("{protocol} needs kafka.sasl_mechanism, kafka.sasl_username and kafka.sasl_password"));
+    }
+    if !protocol.ends_with("ssl") {
+        for key in [&KAFKA_CA, &KAFKA_CERT, &KAFKA_KEY] {
+            if reader.is_set(key) {
+                reader.refuse(key, format!("needs TLS: security_protocol is {protocol}, and should be ssl or sasl_ssl"));
+            }
+        }
+    }
+    if protocol == "sasl_plaintext" {
+        reader.warn(&KAFKA_SASL_MECHANISM, "logs in without TLS: the network can read along");
+    }
+    protocol
+}
+
+fn librdkafka(reader: &mut Reader) -> Vec<(String, String)> {
+    let pairs: Vec<_> = reader.pairs(&KAFKA_LIBRDKAFKA).into_iter().collect();
+    for (name, _) in pairs.iter().filter(|(name, _)| OWN_LIBRDKAFKA.contains(&name.as_str())) {
+        reader.refuse(&KAFKA_LIBRDKAFKA, format!("{name} is set by the agent itself: remove it"));
+    }
+    pairs
+}
+
+fn docker(reader: &mut Reader, docker_host: Option<&str>) -> Docker {
+    let socket = match docker_host {
+        Some(host) if !reader.is_set(&DOCKER_HOST) => match docker_socket(host) {
+            Ok(socket) => Some(socket),
+            Err(message) => {
+                reader.refuse(&DOCKER_HOST, format!("$DOCKER_HOST: {message}; set docker.host to override it"));
+                None
+            }
+        },
+        _ => reader.parsed(&DOCKER_HOST, docker_socket),
+    };
+    Docker {
+        socket: socket.unwrap_or_default(),
+        lanes: count(reader, &DOCKER_LANES),
+        deploy_timeout: seconds(reader, &DOCKER_DEPLOY_TIMEOUT),
+        revisions: count(reader, &DOCKER_REVISIONS),
+        registries: reader.registries(&DOCKER_REGISTRIES),
+    }
+}
+
+fn health(reader: &mut Reader) -> SocketAddr {
+    let parse = |text: &str| {
+        text.trim_matches(['[', ']']).parse::<IpAddr>().map_err(|_| format!("{text:?} is not an IP address such as 127.0.0.1 or ::1"))
+    };
+    let bind = reader.parsed(&HEALTH_BIND, parse).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    SocketAddr::new(bind, u16::try_from(reader.number(&HEALTH_PORT)).unwrap_or(u16::MAX))
+}
+
+fn logging(reader: &mut Reader) -> Logging {
+    let level = reader.choice(&LOGGING_LEVEL).and_then(|word| word.parse().ok()).unwrap_or(log::LevelFilter::Info);
+    let format = match reader.choice(&LOGGING_FORMAT) {
+        Some("text") => Format::Text,
+        Some("json") => Format::Json,
+        _ => Format::Auto,
+    };
+    Logging { level, format }
+}
