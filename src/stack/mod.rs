@@ -1,1 +1,129 @@
-//! stack
+//! From the text of a Compose file to the specs that Swarm understands, exactly as `docker stack deploy`
+//! makes them (its deviations are a closed list, `docs/compose.md`).
+//!
+//! Pure: no I/O, no clock, no thread of its own. The lanes of `docker/` and the command line call it;
+//! files that a Compose file names come in as bytes, variables only from the command.
+
+mod error;
+pub mod spec;
+
+pub use error::{Location, StackError, Warning};
+
+use crate::domain::StackName;
+use serde::Serialize;
+use spec::{ConfigSpec, NetworkCreate, SecretSpec, ServiceSpec};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+/// One Compose file.
+#[derive(Debug, Clone, Copy)]
+pub struct ComposeFile<'a> {
+    /// For messages, and the folder that relative paths start from.
+    pub name: &'a str,
+    /// Its text.
+    pub text: &'a str,
+}
+
+/// All that a stack is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// The stack's name.
+    pub stack: &'a StackName,
+    /// One file, or several of which later ones override earlier ones.
+    pub files: &'a [ComposeFile<'a>],
+    /// What the file's variables stand for; nothing else does.
+    pub env: &'a BTreeMap<String, String>,
+    /// The files that the Compose file may name, by their path as written there.
+    pub shipped: &'a BTreeMap<String, Vec<u8>>,
+    /// What becomes of relative bind sources.
+    pub binds: Binds<'a>,
+    /// The engine's API: a few fields depend on it.
+    pub api: ApiVersion,
+}
+
+/// What becomes of bind sources that are relative or begin with `~`.
+#[derive(Debug, Clone, Copy)]
+pub enum Binds<'a> {
+    /// They are an error: the command came from another machine.
+    Refused,
+    /// They start here, as on the command line.
+    From {
+        /// The folder of the first Compose file.
+        base: &'a Path,
+        /// What `~` is.
+        home: &'a Path,
+    },
+}
+
+/// A version of the Engine API, such as 1.41.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ApiVersion {
+    /// Before the dot.
+    pub major: u16,
+    /// After it.
+    pub minor: u16,
+}
+
+impl ApiVersion {
+    /// The newest version whose fields the agent knows.
+    pub const NEWEST: Self = Self { major: 1, minor: 50 };
+}
+
+impl fmt::Display for ApiVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// A text that is no API version.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no version of the Engine API: give one such as 1.41")]
+pub struct InvalidApiVersion(String);
+
+impl FromStr for ApiVersion {
+    type Err = InvalidApiVersion;
+
+    fn from_str(text: &str) -> Result<Self, InvalidApiVersion> {
+        let parts = text.strip_prefix('v').unwrap_or(text).split_once('.');
+        let version = parts.and_then(|(major, minor)| Some(Self { major: major.parse().ok()?, minor: minor.parse().ok()? }));
+        version.ok_or_else(|| InvalidApiVersion(text.to_owned()))
+    }
+}
+
+/// What a Compose file comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// What is to be made.
+    pub specs: StackSpecs,
+    /// What of the file is not honoured.
+    pub warnings: Vec<Warning>,
+}
+
+/// The objects of a stack. References to secrets and configs carry names; the deploy fills ids in.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct StackSpecs {
+    /// Networks to make, in the order of their names.
+    pub networks: Vec<NetworkCreate>,
+    /// Secrets to make.
+    pub secrets: Vec<SecretSpec>,
+    /// Configs to make.
+    pub configs: Vec<ConfigSpec>,
+    /// Services to make or update.
+    pub services: Vec<ServiceSpec>,
+    /// What must be there already.
+    #[serde(skip)]
+    pub external: External,
+}
+
+/// Objects that somebody else made, by their names in the swarm.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct External {
+    /// Networks; of scope `swarm`.
+    pub networks: Vec<String>,
+    /// Secrets.
+    pub secrets: Vec<String>,
+    /// Configs.
+    pub configs: Vec<String>,
+}
