@@ -107,8 +107,8 @@ struct Body {
 
 /// swarmkit's ErrSequenceConflict, which engines pass on with status 500 (moby, daemon/cluster).
 const OUT_OF_SEQUENCE: &str = "update out of sequence";
-/// A swarm between two leaders (moby, daemon/cluster/errors.go and swarmkit/manager/raftselector).
-const NO_LEADER: &str = "does not have a leader";
+/// What managers say while they have no leader or lose one (moby, daemon/cluster/errors.go; swarmkit, manager/state/raft).
+const UNSETTLED: [&str; 4] = ["does not have a leader", "losing leader status", "context deadline exceeded", "raft:"];
 /// On a worker (moby, daemon/cluster/errors.go).
 const NOT_MANAGER: &str = "is not a swarm manager";
 
@@ -149,14 +149,15 @@ impl EngineError {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Away { .. } | Self::Lost { .. } | Self::Timeout { .. } | Self::TooLate { .. } | Self::Conflict { .. } => Kind::Transient,
-            Self::Refused { status: 503, message, .. } if message.contains(NO_LEADER) => Kind::Transient,
-            Self::Refused { status: 500, message, .. } if message.contains(NO_LEADER) => Kind::Transient,
+            // gRPC's Unavailable and DeadlineExceeded: a manager that starts, or that asked a leader in vain.
+            Self::Refused { status: 503 | 504, .. } => Kind::Transient,
+            Self::Refused { status: 500, message, .. } if UNSETTLED.iter().any(|words| message.contains(words)) => Kind::Transient,
             Self::NotFound { .. } | Self::Refused { .. } | Self::TooOld { .. } => Kind::Permanent,
             Self::Malformed { .. } => Kind::Bug,
         }
     }
 
-    /// Whether nobody answers, or a swarm without a leader does: waiting may help, nothing else does.
+    /// Whether nobody answers, or only a manager without a leader: waiting may help, nothing else does.
     #[must_use]
     pub fn is_absence(&self) -> bool {
         self.kind() == Kind::Transient && !matches!(self, Self::Conflict { .. } | Self::TooLate { .. })
@@ -165,7 +166,7 @@ impl EngineError {
     /// Whether the call may have been carried out although no answer says so.
     #[must_use]
     pub fn leaves_doubt(&self) -> bool {
-        // A leader may have been lost after it had written: the same doubt.
+        // A manager may lose its leader after the leader has written: the same doubt.
         matches!(self, Self::Lost { .. } | Self::Timeout { .. } | Self::Malformed { .. })
             || matches!(self, Self::Refused { .. } if self.kind() == Kind::Transient)
     }
@@ -214,7 +215,8 @@ mod tests {
             (400, "invalid reference", Kind::Permanent, Code::ENGINE_REFUSED),
             (500, "no space left on device", Kind::Permanent, Code::ENGINE_ERROR),
             (503, "The swarm does not have a leader.", Kind::Transient, Code::ENGINE_ERROR),
-            (503, "This node is not a swarm manager.", Kind::Permanent, Code::NOT_MANAGER),
+            (500, "rpc error: code = DeadlineExceeded desc = context deadline exceeded", Kind::Transient, Code::ENGINE_ERROR),
+            (503, "This node is not a swarm manager.", Kind::Transient, Code::NOT_MANAGER),
         ] {
             let error = answer(status, message);
             assert_eq!((error.kind(), error.code()), (kind, code), "{status} {message}");

@@ -3,17 +3,50 @@
 //! Threads: `docker-lane-N` (one changing command at a time each), `docker-query` (commands that only
 //! read), `docker-events` (the event stream; it also tells whether the engine answers).
 
+//!
+//! A [`Job`] goes in, [`Event`]s come out. A lane runs a command in a [`room`]: reads wait for an engine
+//! that is away, changes are in the journal before they are made. Stopping never stops a container.
+
 mod api;
+mod census;
+mod changes;
 mod client;
+mod deploy;
 mod error;
+mod events;
+mod lane;
+mod ownership;
+mod remove;
+mod room;
+mod scale;
+mod status;
 mod transport;
 mod types;
 
-use crate::domain::{AgentId, Command, CommandId, Outcome, Progress, RegistryCredential};
+use crate::domain::{AgentId, Command, CommandId, Ledger, Outcome, Progress, RegistryCredential};
+use crate::threads::{Exit, StopSource, Thread, ThreadName, spawn, stop_pair};
+use client::Client;
+use crossbeam_channel::{Sender, bounded};
+use lane::Work;
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Queries run one after another: the coordinator hands out one at a time.
+const QUERIES: usize = 1;
+/// The lanes' names. More lanes than these would not make two cores faster.
+const LANES: [ThreadName; 8] = [
+    ThreadName::new("docker-lane-1"),
+    ThreadName::new("docker-lane-2"),
+    ThreadName::new("docker-lane-3"),
+    ThreadName::new("docker-lane-4"),
+    ThreadName::new("docker-lane-5"),
+    ThreadName::new("docker-lane-6"),
+    ThreadName::new("docker-lane-7"),
+    ThreadName::new("docker-lane-8"),
+];
 
 /// How to reach the engine, and the bounds of a command.
 #[derive(Debug, Clone)]
@@ -88,4 +121,53 @@ pub enum SwarmRole {
     Worker,
     /// A manager.
     Manager,
+}
+
+impl SwarmRole {
+    /// As health and status show it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Inactive => "inactive",
+            Self::Worker => "worker",
+            Self::Manager => "manager",
+        }
+    }
+}
+
+/// The handle: where jobs go, and what stops the threads.
+#[derive(Debug)]
+pub struct Docker {
+    /// To the lanes. It has room for one job per configured lane.
+    pub jobs: Sender<Job>,
+    /// To the query thread.
+    pub queries: Sender<Job>,
+    /// Dropping it lets each lane reach its checkpoint ([`Event::Suspended`]) and ends the threads.
+    pub stop: StopSource,
+    /// The lanes, the query thread, the event stream.
+    pub threads: Vec<Thread>,
+}
+
+/// Starts the lanes, the query thread and the event stream. The engine need not be there.
+///
+/// # Errors
+/// When the operating system gives no further thread.
+pub fn start(settings: Settings, ledger: Arc<dyn Ledger>, events: Sender<Event>, exits: Sender<Exit>) -> io::Result<Docker> {
+    let (source, stop) = stop_pair();
+    let client = Client::connect(&settings.socket);
+    let engine = Arc::new(events::Engine::new(Client::connect(&settings.socket), events.clone()));
+    // The coordinator never waits: what it hands out has a place here, even when more lanes are configured than there are names.
+    let (jobs, lane_jobs) = bounded(settings.lanes.max(1));
+    let (queries, query_jobs) = bounded(QUERIES);
+    let lanes = settings.lanes.clamp(1, LANES.len());
+    let work = Arc::new(Work { settings, client, ledger, engine: Arc::clone(&engine), events, stop: stop.clone() });
+
+    let stream = move || events::run(&engine, &stop);
+    let mut threads = vec![spawn(ThreadName::new("docker-events"), exits.clone(), stream)?];
+    let takers = LANES.into_iter().take(lanes).map(|name| (name, lane_jobs.clone()));
+    for (name, jobs) in takers.chain([(ThreadName::new("docker-query"), query_jobs)]) {
+        let work = Arc::clone(&work);
+        threads.push(spawn(name, exits.clone(), move || lane::run(&work, &jobs))?);
+    }
+    Ok(Docker { jobs, queries, stop: source, threads })
 }

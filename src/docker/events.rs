@@ -1,0 +1,171 @@
+//! The engine's event stream, and with it the knowledge whether the engine answers.
+//!
+//! Owns the thread `docker-events`. It follows `GET /events`, wakes the rooms whose stack changed and
+//! tells the coordinator when the engine or its swarm role changes. It comes back after every break.
+//! Its read ends when [`Engine::close`] closes the socket under it; it never decides about a stack.
+
+use super::changes::{Changes, Message};
+use super::client::{Client, PING, Request};
+use super::error::EngineError;
+use super::types::Info;
+use super::{EngineState, Event, SwarmRole};
+use crate::threads::{Backoff, Stop, Waited};
+use crossbeam_channel::Sender;
+use serde_json::json;
+use std::convert::Infallible;
+use std::io::{self, BufRead, BufReader, Read};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// The first wait after a break …
+const FIRST_RETRY: Duration = Duration::from_millis(200);
+/// … and the longest: an engine that comes back is noticed within 3 s.
+const LONGEST_RETRY: Duration = Duration::from_millis(2500);
+/// After so much silence the engine is pinged: a process that hangs closes no socket.
+const QUIET: Duration = Duration::from_secs(30);
+/// The longest event that is read, in bytes: labels may be long, a line of this length is no event.
+const MAX_EVENT: u64 = 1024 * 1024;
+/// A manager that has just started is `pending` for a moment: how often to ask again …
+const PENDING_LOOKS: u32 = 20;
+/// … and after which time.
+const PENDING_WAIT: Duration = Duration::from_millis(500);
+
+/// What all threads of the room know of the engine.
+pub(super) struct Engine {
+    /// Its own connections: closing them must not touch the calls of the lanes.
+    stream: Client,
+    pub(super) changes: Changes,
+    state: Mutex<Option<EngineState>>,
+    events: Sender<Event>,
+}
+
+impl Engine {
+    pub(super) fn new(stream: Client, events: Sender<Event>) -> Self {
+        Self { stream, changes: Changes::default(), state: Mutex::new(None), events }
+    }
+
+    /// Ends the read of the event stream. Called by each thread of the room that leaves.
+    pub(super) fn close(&self) {
+        self.stream.shutdown();
+    }
+
+    /// Tells the coordinator if this is news.
+    fn tell(&self, state: EngineState) {
+        let mut known = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.as_ref() == Some(&state) {
+            return;
+        }
+        let came_back = matches!((&*known, &state), (Some(EngineState::Away(_)), EngineState::Up { .. }));
+        if came_back {
+            log::info!("the engine answers again");
+        }
+        // Another reason for the same absence is no news.
+        let still_away = matches!((&*known, &state), (Some(EngineState::Away(_)), EngineState::Away(_)));
+        *known = Some(state.clone());
+        drop(known);
+        if !still_away {
+            let _gone = self.events.send(Event::Engine(state));
+        }
+    }
+
+    /// The engine said this of itself: tells the coordinator if it is news.
+    pub(super) fn seen(&self, client: &Client, info: &Info) {
+        if let Ok(api) = client.api() {
+            self.tell(EngineState::Up { version: info.server_version.clone(), api: api.to_string(), swarm: role(info) });
+        }
+    }
+}
+
+/// The engine's role in its swarm.
+pub(super) fn role(info: &Info) -> SwarmRole {
+    match info.swarm.local_node_state.as_str() {
+        "active" if info.swarm.control_available => SwarmRole::Manager,
+        "active" => SwarmRole::Worker,
+        _ => SwarmRole::Inactive,
+    }
+}
+
+/// Whether the engine is still finding its place in the swarm.
+pub(super) fn is_pending(info: &Info) -> bool {
+    info.swarm.local_node_state == "pending"
+}
+
+/// The body of `docker-events`.
+pub(super) fn run(engine: &Engine, stop: &Stop) -> Result<(), Infallible> {
+    let mut backoff = Backoff::new(FIRST_RETRY, LONGEST_RETRY);
+    while !stop.is_stopped() {
+        let Err(error) = follow(engine, stop, &mut backoff);
+        if stop.is_stopped() {
+            break;
+        }
+        log::debug!("the event stream broke: {error}");
+        engine.tell(EngineState::Away(error.to_string()));
+        if stop.wait(backoff.next()) == Waited::Stopped {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Follows the stream until it breaks.
+fn follow(engine: &Engine, stop: &Stop, backoff: &mut Backoff) -> Result<Infallible, EngineError> {
+    // The stream first, the look second: nothing that happens in between is missed.
+    let stream = engine.stream.stream(&events_request(), QUIET)?;
+    look(engine, stop)?;
+    backoff.reset();
+    engine.changes.tell_all();
+    let mut stream = BufReader::new(stream);
+    let mut line = Vec::new();
+    loop {
+        match (&mut stream).take(MAX_EVENT).read_until(b'\n', &mut line) {
+            Ok(0) => return Err(broken("the engine closed the event stream")),
+            Ok(_) => on_line(engine, stop, &std::mem::take(&mut line))?,
+            // Nothing for a while; what was read of a line stays in `line`.
+            Err(error) if is_quiet(&error) => drop(engine.stream.ping()?),
+            Err(error) => return Err(broken(&error.to_string())),
+        }
+    }
+}
+
+fn on_line(engine: &Engine, stop: &Stop, line: &[u8]) -> Result<(), EngineError> {
+    let Ok(message) = serde_json::from_slice::<Message>(line) else {
+        log::warn!("an engine event of {} bytes cannot be read and is passed over", line.len());
+        return Ok(());
+    };
+    engine.changes.tell(&message);
+    if message.is_of_a_node() || message.is_of_the_ingress() {
+        look(engine, stop)?;
+    }
+    Ok(())
+}
+
+/// Reads the engine's state and tells it.
+fn look(engine: &Engine, stop: &Stop) -> Result<(), EngineError> {
+    let mut info = engine.stream.info()?;
+    for _ in 0..PENDING_LOOKS {
+        if !is_pending(&info) || stop.wait(PENDING_WAIT) == Waited::Stopped {
+            break;
+        }
+        info = engine.stream.info()?;
+    }
+    engine.seen(&engine.stream, &info);
+    Ok(())
+}
+
+/// Only what may change a stack: the three exec events of every health probe are left at the engine.
+fn events_request() -> Request {
+    let filters = json!({
+        "type": ["service", "node", "network", "secret", "config", "container"],
+        "event": ["create", "update", "remove", "destroy", "start", "die", "oom", "health_status"],
+    });
+    Request::get("/events").query("filters", &filters.to_string()).within(PING)
+}
+
+fn is_quiet(error: &io::Error) -> bool {
+    let timed_out = || error.get_ref()?.downcast_ref::<ureq::Error>();
+    matches!(timed_out(), Some(ureq::Error::Timeout(_)))
+}
+
+fn broken(reason: &str) -> EngineError {
+    EngineError::Lost { call: "GET /events".to_owned(), reason: reason.to_owned() }
+}

@@ -1,0 +1,115 @@
+//! A lane takes one command after another and runs each in a room of its own.
+//!
+//! Owns the bodies of the threads `docker-lane-N` and `docker-query`. Jobs come from the coordinator,
+//! events go back to it. Between two commands a lane waits for the next or for the stop, on nothing else.
+
+use super::client::Client;
+use super::events::{Engine, is_pending, role};
+use super::room::{End, Halt, Lane, Room};
+use super::{Event, Job, Settings, SwarmRole, deploy, remove, scale, status};
+use crate::domain::{Action, Code, Command, Ledger, Outcome};
+use crate::threads::{Deadline, Stop};
+use crossbeam_channel::{Receiver, Sender, select_biased};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// No command runs for longer, whatever it asks for.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// A query that has not ended by then finds an engine that does not answer.
+const QUERY: Duration = Duration::from_secs(60);
+/// How long to wait before an engine that is joining its swarm is asked again.
+const PENDING_WAIT: Duration = Duration::from_millis(500);
+
+/// What the lanes and the query thread share.
+pub(super) struct Work {
+    pub(super) settings: Settings,
+    pub(super) client: Client,
+    pub(super) ledger: Arc<dyn Ledger>,
+    pub(super) engine: Arc<Engine>,
+    pub(super) events: Sender<Event>,
+    pub(super) stop: Stop,
+}
+
+/// The body of a lane and of the query thread.
+pub(super) fn run(work: &Work, jobs: &Receiver<Job>) -> Result<(), Infallible> {
+    loop {
+        select_biased! {
+            recv(work.stop.receiver()) -> _ => break,
+            recv(jobs) -> job => match job {
+                Ok(job) => carry_out(work, &job),
+                Err(_) => break,
+            },
+        }
+    }
+    // The event thread waits in a read: whoever leaves closes its socket.
+    work.engine.close();
+    Ok(())
+}
+
+fn carry_out(work: &Work, job: &Job) {
+    let command = &*job.command;
+    let watch = work.engine.changes.watch(command.id, command.action.target().map(|target| &target.stack));
+    let lane = Lane { client: &work.client, ledger: &*work.ledger, settings: &work.settings, events: &work.events, stop: &work.stop };
+    let deadline = Deadline::after(time_of(command, &work.settings));
+    let room = Room::new(&lane, &job.agent, command, job.entry, deadline, &watch);
+    let event = match dispatch(work, &room) {
+        End::Finished(outcome) => Event::Finished(command.id, outcome),
+        End::Suspended => Event::Suspended(command.id),
+    };
+    // It may wait for room; nobody listens any more only once the process leaves.
+    let _gone = work.events.send(event);
+}
+
+/// A command's time counts from its lane, again after a restart.
+fn time_of(command: &Command, settings: &Settings) -> Duration {
+    let seconds = match &command.action {
+        Action::Deploy(deploy) => deploy.timeout_seconds,
+        Action::Scale(scale) => scale.timeout_seconds,
+        Action::Remove(_) => None,
+        Action::GetStatus(_) => return QUERY,
+    };
+    seconds.map_or(settings.deploy_timeout, Duration::from_secs).min(LONGEST)
+}
+
+fn dispatch(work: &Work, room: &Room<'_>) -> End {
+    let role = match swarm_role(work, room) {
+        Ok(role) => role,
+        Err(end) => return end,
+    };
+    match (&room.command.action, role) {
+        (Action::GetStatus(query), _) => status::run(room, query, role),
+        (_, SwarmRole::Inactive) => refused(
+            Code::SWARM_INACTIVE,
+            "the engine is in no swarm: run `docker swarm init` on this host, or join it to a swarm as a manager",
+        ),
+        (_, SwarmRole::Worker) => refused(
+            Code::NOT_MANAGER,
+            "this node is a worker: send the command to the agent of a manager, or run `docker node promote` for this node on one",
+        ),
+        (Action::Deploy(request), SwarmRole::Manager) => deploy::run(room, request),
+        (Action::Remove(request), SwarmRole::Manager) => remove::run(room, request),
+        (Action::Scale(request), SwarmRole::Manager) => scale::run(room, request),
+    }
+}
+
+fn refused(code: Code, message: &str) -> End {
+    End::Finished(Outcome::failed(code, message))
+}
+
+/// Looks at the engine itself: what the event stream saw last may be older than this command.
+fn swarm_role(work: &Work, room: &Room<'_>) -> Result<SwarmRole, End> {
+    loop {
+        let info = room.observe(Client::info)?;
+        work.engine.seen(&room.client, &info);
+        if !is_pending(&info) {
+            return Ok(role(&info));
+        }
+        match room.wait_for_change(PENDING_WAIT) {
+            Ok(()) => {}
+            // It is still joining: that is its role for this command.
+            Err(Halt::TimedOut) => return Ok(role(&info)),
+            Err(halt) => return Err(halt.into()),
+        }
+    }
+}

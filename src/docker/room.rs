@@ -1,0 +1,294 @@
+//! What one running command works with: the engine, the journal, its time, its stop.
+//!
+//! Lives on the lane or query thread that runs the command. A verb (deploy, remove, scale, status)
+//! talks to the engine only through [`Room::observe`] and [`Room::step`]: reads wait for an engine
+//! that is away, changes are in the journal before they are made, and neither outlives the stop or
+//! the command's time. It decides nothing about a stack.
+
+use super::changes::Watch;
+use super::client::Client;
+use super::error::EngineError;
+use super::types::{Created, Updated};
+use super::{Entry, Event, Settings};
+use crate::domain::{AgentId, Code, Command, Ledger, LedgerError, Outcome, Progress, Step, StepOutcome};
+use crate::threads::{Backoff, Deadline, Stop, Waited};
+use crossbeam_channel::{Sender, select_biased};
+use std::cell::Cell;
+use std::time::Duration;
+
+/// First wait for an engine that is away …
+const FIRST_RETRY: Duration = Duration::from_millis(200);
+/// … and the longest: a restarted engine is noticed soon, and a dead one costs little.
+const LONGEST_RETRY: Duration = Duration::from_secs(2);
+/// The shortest time between two looks at a stack: a crash loop makes a storm of events.
+const SHORTEST_WAIT: Duration = Duration::from_millis(100);
+
+/// What one running command works with.
+pub(super) struct Room<'a> {
+    /// The engine. No call goes on past the deadline.
+    pub(super) client: Client,
+    /// The part of the journal that a command sees.
+    pub(super) ledger: &'a dyn Ledger,
+    /// The configuration.
+    pub(super) settings: &'a Settings,
+    /// In whose name.
+    pub(super) agent: &'a AgentId,
+    /// What to do.
+    pub(super) command: &'a Command,
+    /// Whether it was begun before.
+    pub(super) entry: Entry,
+    /// When its time is over.
+    pub(super) deadline: Deadline,
+    events: &'a Sender<Event>,
+    stop: &'a Stop,
+    watch: &'a Watch<'a>,
+    /// Whether somebody was told that the engine is away, so that it is said once per absence.
+    told_away: Cell<bool>,
+}
+
+/// Why a command cannot go on, whatever it was about to do.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// The agent leaves: the command stays open and goes on at the next start.
+    Suspended,
+    /// Its time is over.
+    TimedOut,
+    /// Its time is over, and the engine was away until then.
+    Away(EngineError),
+    /// The journal cannot be written: nothing may be changed any more.
+    Journal(LedgerError),
+}
+
+/// Why a call through the room has no result.
+#[derive(Debug)]
+pub(super) enum StepError {
+    /// The engine refused it: nothing was changed.
+    Refused(EngineError),
+    /// No answer came: whether it was done must be observed.
+    Unknown(EngineError),
+    /// The command cannot go on.
+    Halted(Halt),
+}
+
+/// How a command leaves its room.
+#[derive(Debug)]
+pub(super) enum End {
+    /// With an outcome.
+    Finished(Outcome),
+    /// Open, to go on at the next start.
+    Suspended,
+}
+
+impl From<Halt> for StepError {
+    fn from(halt: Halt) -> Self {
+        Self::Halted(halt)
+    }
+}
+
+impl From<LedgerError> for Halt {
+    fn from(error: LedgerError) -> Self {
+        Self::Journal(error)
+    }
+}
+
+impl From<LedgerError> for End {
+    fn from(error: LedgerError) -> Self {
+        Self::from(Halt::Journal(error))
+    }
+}
+
+impl From<Halt> for End {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Suspended => Self::Suspended,
+            Halt::TimedOut => Self::Finished(Outcome::failed(Code::TIMED_OUT, "the command's time is over")),
+            Halt::Away(error) => {
+                Self::Finished(Outcome::failed(error.code(), format!("the engine stayed away until the command's time was over: {error}")))
+            }
+            Halt::Journal(error) => Self::Finished(Outcome::failed(Code::JOURNAL_UNAVAILABLE, error.to_string())),
+        }
+    }
+}
+
+impl From<StepError> for End {
+    fn from(error: StepError) -> Self {
+        match error {
+            StepError::Refused(error) | StepError::Unknown(error) => Self::Finished(Outcome::failed(error.code(), error.to_string())),
+            StepError::Halted(halt) => Self::from(halt),
+        }
+    }
+}
+
+/// A result of a call, with the id of what it made.
+pub(super) trait Made {
+    /// The id of the new object, if there is one.
+    fn made(&self) -> Option<&str>;
+}
+
+impl Made for () {
+    fn made(&self) -> Option<&str> {
+        None
+    }
+}
+
+impl Made for Updated {
+    fn made(&self) -> Option<&str> {
+        None
+    }
+}
+
+impl Made for Created {
+    fn made(&self) -> Option<&str> {
+        Some(&self.id)
+    }
+}
+
+/// The lane's own things that every room is made from.
+pub(super) struct Lane<'a> {
+    pub(super) client: &'a Client,
+    pub(super) ledger: &'a dyn Ledger,
+    pub(super) settings: &'a Settings,
+    pub(super) events: &'a Sender<Event>,
+    pub(super) stop: &'a Stop,
+}
+
+impl<'a> Room<'a> {
+    /// A room for `command`, whose time is over at `deadline`.
+    pub(super) fn new(
+        lane: &Lane<'a>,
+        agent: &'a AgentId,
+        command: &'a Command,
+        entry: Entry,
+        deadline: Deadline,
+        watch: &'a Watch<'a>,
+    ) -> Self {
+        Self {
+            client: lane.client.until(deadline),
+            ledger: lane.ledger,
+            settings: lane.settings,
+            agent,
+            command,
+            entry,
+            deadline,
+            events: lane.events,
+            stop: lane.stop,
+            watch,
+            told_away: Cell::new(false),
+        }
+    }
+
+    /// The same room with more time: for what must still be done when the command's own time is over.
+    pub(super) fn extended(&self, deadline: Deadline) -> Room<'a> {
+        Room {
+            client: self.client.until(deadline),
+            ledger: self.ledger,
+            settings: self.settings,
+            agent: self.agent,
+            command: self.command,
+            entry: self.entry,
+            deadline,
+            events: self.events,
+            stop: self.stop,
+            watch: self.watch,
+            told_away: Cell::new(self.told_away.get()),
+        }
+    }
+
+    /// Says that the command goes on.
+    pub(super) fn progress(&self, progress: Progress) {
+        // It may wait for room; nobody listens any more only once the process leaves.
+        let _gone = self.events.send(Event::Progress(self.command.id, progress));
+    }
+
+    /// Whether the command may go on.
+    pub(super) fn checkpoint(&self) -> Result<(), Halt> {
+        if self.stop.is_stopped() {
+            Err(Halt::Suspended)
+        } else if self.deadline.has_passed() {
+            Err(Halt::TimedOut)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Reads from the engine. While it is away this waits for it, until the command's time is over.
+    /// It may ask several times: the call must not change anything.
+    pub(super) fn observe<T>(&self, call: impl Fn(&Client) -> Result<T, EngineError>) -> Result<T, StepError> {
+        let mut backoff = Backoff::new(FIRST_RETRY, LONGEST_RETRY);
+        loop {
+            self.checkpoint()?;
+            match call(&self.client) {
+                Err(error) if error.is_absence() => self.wait_for_engine(error, &mut backoff)?,
+                Err(EngineError::TooLate { .. }) => return Err(Halt::TimedOut.into()),
+                result => return self.answered(result.map_err(StepError::Refused)),
+            }
+        }
+    }
+
+    /// Changes something: the intent is on disk, then the call is made, then its outcome is on disk.
+    /// `operation` is such as `service.update`, `object` the Swarm name. While no connection can be made
+    /// this waits for the engine; an answer that was lost is never asked for again.
+    pub(super) fn step<T: Made>(
+        &self,
+        operation: &str,
+        object: &str,
+        call: impl Fn(&Client) -> Result<T, EngineError>,
+    ) -> Result<T, StepError> {
+        let step = Step { operation: operation.to_owned(), object: object.to_owned() };
+        let mut backoff = Backoff::new(FIRST_RETRY, LONGEST_RETRY);
+        loop {
+            self.checkpoint()?;
+            self.ledger.intend(self.command.id, &step).map_err(Halt::from)?;
+            let result = call(&self.client);
+            let outcome = match &result {
+                Ok(done) => StepOutcome::Done(done.made().map(str::to_owned)),
+                Err(error) if error.leaves_doubt() => StepOutcome::Unknown(error.to_string()),
+                Err(error) => StepOutcome::Refused(error.to_string()),
+            };
+            self.ledger.settle(self.command.id, &step, &outcome).map_err(Halt::from)?;
+            match result {
+                Err(error @ EngineError::Away { .. }) => self.wait_for_engine(error, &mut backoff)?,
+                Err(EngineError::TooLate { .. }) => return Err(Halt::TimedOut.into()),
+                Err(error) if error.leaves_doubt() => return Err(StepError::Unknown(error)),
+                result => return self.answered(result.map_err(StepError::Refused)),
+            }
+        }
+    }
+
+    /// Waits until the engine says that something of this stack changed, at most `span`. Changes on
+    /// other nodes make no event: the caller looks again after `span`.
+    pub(super) fn wait_for_change(&self, span: Duration) -> Result<(), Halt> {
+        let span = span.min(self.deadline.left());
+        let shortest = SHORTEST_WAIT.min(span);
+        if self.stop.wait(shortest) == Waited::Stopped {
+            return Err(Halt::Suspended);
+        }
+        select_biased! {
+            recv(self.stop.receiver()) -> _ => {}
+            recv(self.watch.receiver()) -> _ => {}
+            default(span.saturating_sub(shortest)) => {}
+        }
+        self.checkpoint()
+    }
+
+    /// The engine is away: says so once, and waits a little.
+    fn wait_for_engine(&self, error: EngineError, backoff: &mut Backoff) -> Result<(), Halt> {
+        if self.deadline.has_passed() {
+            return Err(Halt::Away(error));
+        }
+        if !self.told_away.replace(true) {
+            self.progress(Progress::new("wait", format!("waiting for the engine: {error}")));
+        }
+        let wait = backoff.next().min(self.deadline.left());
+        match self.stop.wait(wait) {
+            Waited::Stopped => Err(Halt::Suspended),
+            Waited::Elapsed if self.deadline.has_passed() => Err(Halt::Away(error)),
+            Waited::Elapsed => Ok(()),
+        }
+    }
+
+    fn answered<T>(&self, result: T) -> T {
+        self.told_away.set(false);
+        result
+    }
+}

@@ -1,0 +1,201 @@
+//! Scale: the replicas of some services of a stack, set by compare-and-swap, and seen to run.
+//!
+//! Runs on a lane, in the command's room. Everything is checked before anything is changed; a service
+//! keeps all of its spec but the count. It never touches a service that the command does not name.
+
+use super::census::{Census, down, errors};
+use super::ownership::{self, Takeover};
+use super::room::{End, Halt, Room, StepError};
+use super::types::{Mode, Service, Task};
+use crate::domain::{Code, Outcome, Progress, Scale, StackName};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How often another writer may be faster before it counts as a conflict: the manager itself writes
+/// to a service once or twice in an update.
+const ATTEMPTS: u32 = 8;
+/// Tasks on other nodes change without an event.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// One service that the command names.
+#[derive(Debug, PartialEq, Eq)]
+struct Wanted {
+    id: String,
+    name: String,
+    replicas: u64,
+}
+
+/// What was done to a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Update,
+    Unchanged,
+}
+
+impl Change {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Update => "update",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
+/// Carries the command out.
+pub(super) fn run(room: &Room<'_>, request: &Scale) -> End {
+    work(room, request).map_or_else(|end| end, End::Finished)
+}
+
+fn work(room: &Room<'_>, request: &Scale) -> Result<Outcome, End> {
+    let target = &request.target;
+    let services = room.observe(|client| client.services(&target.stack))?;
+    if services.is_empty() {
+        return Err(failed(Code::STACK_NOT_FOUND, format!("the swarm has no service of a stack {}", target.stack)));
+    }
+    ownership::check(room, target, &services, Takeover::Refused)?;
+    let wanted = choose(request, &services).map_err(End::Finished)?;
+    let mut changes = Vec::new();
+    for service in &wanted {
+        changes.push(set(room, service)?);
+    }
+    let text: Vec<String> = wanted.iter().map(|wanted| format!("{}={}", target.stack.descoped(&wanted.name), wanted.replicas)).collect();
+    room.progress(Progress::new("converge", format!("the swarm was told: {}", text.join(", "))));
+    converge(room, &target.stack, &wanted, &changes)
+}
+
+/// Finds every service that the command names, or says which one cannot be scaled.
+fn choose(request: &Scale, services: &[Service]) -> Result<Vec<Wanted>, Outcome> {
+    let stack = &request.target.stack;
+    let find = |(key, &replicas): (&String, &u64)| {
+        let scoped = stack.scoped(key);
+        let Some(service) = services.iter().find(|service| service.name() == scoped || service.name() == key) else {
+            let known: Vec<&str> = services.iter().map(|service| stack.descoped(service.name())).collect();
+            let message = format!("the stack {stack} has no service {key}; it has {}", known.join(", "));
+            return Err(Outcome::failed(Code::SERVICE_NOT_FOUND, message));
+        };
+        match service.mode() {
+            Mode::Replicated(_) => Ok(Wanted { id: service.id.clone(), name: service.name().to_owned(), replicas }),
+            mode => Err(not_scalable(service.name(), mode)),
+        }
+    };
+    request.services.iter().map(find).collect()
+}
+
+fn not_scalable(name: &str, mode: Mode) -> Outcome {
+    let message = format!("service {name} has mode {}, which has no replicas to set", mode.name());
+    Outcome::failed(Code::NOT_SCALABLE, message)
+}
+
+/// Sets the count of one service. Whoever was faster, or a lost answer, makes it look again.
+fn set(room: &Room<'_>, wanted: &Wanted) -> Result<Change, End> {
+    let mut change = Change::Unchanged;
+    for _ in 0..ATTEMPTS {
+        let service = room.observe(|client| client.service(&wanted.id)).map_err(|error| match error {
+            StepError::Refused(error) if error.is_not_found() => {
+                failed(Code::SERVICE_NOT_FOUND, format!("service {} was removed by somebody else", wanted.name))
+            }
+            other => End::from(other),
+        })?;
+        match service.mode() {
+            Mode::Replicated(now) if now == wanted.replicas => return Ok(change),
+            Mode::Replicated(_) => {}
+            mode => return Err(End::Finished(not_scalable(&wanted.name, mode))),
+        }
+        let spec = with_replicas(&service.spec, wanted.replicas);
+        change = Change::Update;
+        match room.step("service.update", &wanted.name, |client| client.update_service(&wanted.id, service.version, &spec, None)) {
+            Ok(_) => return Ok(change),
+            Err(StepError::Unknown(error)) => log::warn!("looking at {} again: {error}", wanted.name),
+            Err(StepError::Refused(error)) if error.is_conflict() => log::debug!("looking at {} again: {error}", wanted.name),
+            Err(other) => return Err(other.into()),
+        }
+    }
+    let message = format!("service {} was changed by others {ATTEMPTS} times in a row; see who does it, then scale again", wanted.name);
+    Err(failed(Code::CONFLICT, message))
+}
+
+/// The spec as it was read, with another count.
+fn with_replicas(spec: &Value, replicas: u64) -> Value {
+    let mut spec = spec.clone();
+    spec["Mode"] = json!({"Replicated": {"Replicas": replicas}});
+    spec
+}
+
+/// Watches until every named service runs as often as was asked.
+fn converge(room: &Room<'_>, stack: &StackName, wanted: &[Wanted], changes: &[Change]) -> Result<Outcome, End> {
+    loop {
+        let tasks = room.observe(|client| client.tasks(stack))?;
+        let nodes = room.observe(|client| client.nodes())?;
+        let down = down(&nodes);
+        let of = |wanted: &Wanted| Census::of(tasks.iter().filter(|task| task.service_id == wanted.id), &down);
+        let services = || report(stack, wanted, changes, &tasks, &down);
+        if wanted.iter().all(|wanted| of(wanted).is_settled_at(wanted.replicas)) {
+            return Ok(Outcome::completed(format!("the services of {stack} run as often as was asked")).with("services", services()));
+        }
+        match room.wait_for_change(LOOK_EVERY) {
+            Ok(()) => {}
+            Err(Halt::TimedOut) => {
+                let late: Vec<&str> = wanted.iter().filter(|w| !of(w).is_settled_at(w.replicas)).map(|w| w.name.as_str()).collect();
+                let message = format!("not settled when the command's time was over: {}; the swarm goes on trying", late.join(", "));
+                return Ok(Outcome::failed(Code::TIMED_OUT, message).with("services", services()));
+            }
+            Err(halt) => return Err(halt.into()),
+        }
+    }
+}
+
+fn report(stack: &StackName, wanted: &[Wanted], changes: &[Change], tasks: &[Task], down: &BTreeSet<String>) -> Vec<Value> {
+    let one = |(wanted, change): (&Wanted, &Change)| {
+        let own = || tasks.iter().filter(|task| task.service_id == wanted.id);
+        let census = Census::of(own(), down);
+        json!({
+            "name": stack.descoped(&wanted.name),
+            "action": change.name(),
+            "replicas": {"running": census.running, "desired": wanted.replicas},
+            "errors": if census.is_settled_at(wanted.replicas) { Vec::new() } else { errors(own()) },
+        })
+    };
+    wanted.iter().zip(changes).map(one).collect()
+}
+
+fn failed(code: Code, message: String) -> End {
+    End::Finished(Outcome::failed(code, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{ProjectId, Target, Verdict};
+
+    fn service(name: &str, mode: &Value) -> Service {
+        let spec = json!({"Name": name, "Labels": {"a": "b"}, "TaskTemplate": {"ForceUpdate": 3}, "Mode": mode});
+        serde_json::from_value(json!({"ID": format!("id-{name}"), "Version": {"Index": 1}, "Spec": spec})).unwrap()
+    }
+
+    fn scale(key: &str, replicas: u64) -> Scale {
+        let target = Target { project: ProjectId::new("p").unwrap(), stack: StackName::new("st").unwrap() };
+        Scale { target, services: [(key.to_owned(), replicas)].into(), timeout_seconds: None }
+    }
+
+    #[test]
+    fn only_replicated_services_of_the_stack_can_be_scaled() {
+        let services = [service("st_web", &json!({"Replicated": {"Replicas": 1}})), service("st_agent", &json!({"Global": {}}))];
+        let found = choose(&scale("web", 3), &services).unwrap();
+        assert_eq!(found, [Wanted { id: "id-st_web".into(), name: "st_web".into(), replicas: 3 }]);
+        assert_eq!(choose(&scale("st_web", 3), &services).unwrap(), found, "the whole name is understood too");
+        let refused = |key| choose(&scale(key, 1), &services).unwrap_err();
+        assert_eq!(refused("agent").verdict, Verdict::Failed(Code::NOT_SCALABLE));
+        assert_eq!(refused("db").verdict, Verdict::Failed(Code::SERVICE_NOT_FOUND));
+        assert!(refused("db").message.contains("web, agent"));
+    }
+
+    #[test]
+    fn nothing_but_the_count_changes() {
+        let before = service("st_web", &json!({"Replicated": {}})).spec;
+        let mut after = with_replicas(&before, 4);
+        assert_eq!(after["Mode"], json!({"Replicated": {"Replicas": 4}}));
+        after["Mode"] = before["Mode"].clone();
+        assert_eq!(after, before);
+    }
+}

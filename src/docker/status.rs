@@ -1,0 +1,105 @@
+//! GetStatus: the stacks of the swarm, their services, their tasks.
+//!
+//! Runs on `docker-query`. It only reads.
+
+use super::SwarmRole;
+use super::census::{Census, down, errors};
+use super::ownership::{self, Takeover};
+use super::room::{End, Room};
+use super::types::{Mode, NAMESPACE, OWNER, Service, Task};
+use crate::domain::{Code, GetStatus, LedgerError, Outcome, StackName};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Carries the command out.
+pub(super) fn run(room: &Room<'_>, request: &GetStatus, role: SwarmRole) -> End {
+    work(room, request, role).map_or_else(|end| end, End::Finished)
+}
+
+fn work(room: &Room<'_>, request: &GetStatus, role: SwarmRole) -> Result<Outcome, End> {
+    if role != SwarmRole::Manager {
+        let message = match role {
+            SwarmRole::Inactive => "the engine is in no swarm: it has no stacks",
+            SwarmRole::Worker | SwarmRole::Manager => "this node is a worker: ask the agent of a manager for the stacks",
+        };
+        return Ok(Outcome::completed(message).with("swarm", role.name()).with("stacks", json!([])));
+    }
+    let (services, tasks) = match &request.target {
+        Some(target) => {
+            let services = room.observe(|client| client.services(&target.stack))?;
+            if services.is_empty() {
+                let message = format!("the swarm has no service of a stack {}", target.stack);
+                return Ok(Outcome::failed(Code::STACK_NOT_FOUND, message));
+            }
+            ownership::check(room, target, &services, Takeover::Allowed)?;
+            (services, room.observe(|client| client.tasks(&target.stack))?)
+        }
+        None => (room.observe(|client| client.services_of_stacks())?, room.observe(|client| client.tasks_of_stacks())?),
+    };
+    let down = down(&room.observe(|client| client.nodes())?);
+    let mut stacks: BTreeMap<&str, Vec<&Service>> = BTreeMap::new();
+    for service in &services {
+        stacks.entry(service.label(NAMESPACE).unwrap_or_default()).or_default().push(service);
+    }
+    let count = stacks.len();
+    let told: Result<Vec<Value>, LedgerError> =
+        stacks.into_iter().map(|(name, services)| stack(room, name, services, &tasks, &down)).collect();
+    let message = if count == 1 { "one stack".to_owned() } else { format!("{count} stacks") };
+    Ok(Outcome::completed(message).with("swarm", role.name()).with("stacks", told?))
+}
+
+fn stack(room: &Room<'_>, name: &str, mut services: Vec<&Service>, tasks: &[Task], down: &BTreeSet<String>) -> Result<Value, LedgerError> {
+    services.sort_by_key(|service| service.name());
+    // A name that the agent would not accept was never deployed by it.
+    let project = match StackName::new(name) {
+        Ok(stack) => room.ledger.owner(&stack)?,
+        Err(_) => None,
+    };
+    let agent = services.iter().find_map(|service| service.label(OWNER));
+    let services: Vec<Value> = services.iter().map(|one| service(name, one, tasks, down)).collect();
+    Ok(json!({"name": name, "project_id": project, "agent_id": agent, "services": services}))
+}
+
+fn service(stack: &str, service: &Service, tasks: &[Task], down: &BTreeSet<String>) -> Value {
+    let own = || tasks.iter().filter(|task| task.service_id == service.id);
+    let census = Census::of(own(), down);
+    let desired = match service.mode() {
+        Mode::Replicated(replicas) | Mode::ReplicatedJob(replicas) => replicas,
+        Mode::Global | Mode::GlobalJob => census.running + census.starting,
+    };
+    let name = service.name();
+    json!({
+        "name": name.strip_prefix(stack).and_then(|rest| rest.strip_prefix('_')).unwrap_or(name),
+        "image": service.image(),
+        "mode": service.mode().name(),
+        "replicas": {"running": census.running, "desired": desired},
+        "update": service.update_status.as_ref().map(|update| json!({"state": update.state.name(), "message": update.message})),
+        "errors": errors(own()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_is_told_with_its_count_its_update_and_its_errors() {
+        let one: Service = serde_json::from_value(json!({
+            "ID": "s", "Version": {"Index": 1}, "UpdateStatus": {"State": "paused", "Message": "update paused due to failure"},
+            "Spec": {"Name": "st_web", "Mode": {"Replicated": {"Replicas": 2}}, "TaskTemplate": {"ContainerSpec": {"Image": "box:2@sha256:0"}}},
+        }))
+        .unwrap();
+        let task = |state: &str, error: &str| -> Task {
+            let status = json!({"State": state, "Err": error});
+            serde_json::from_value(
+                json!({"ID": "t", "Version": {"Index": 1}, "ServiceID": "s", "DesiredState": "running", "Status": status}),
+            )
+            .unwrap()
+        };
+        let told = service("st", &one, &[task("running", ""), task("failed", "exit 1")], &BTreeSet::new());
+        assert_eq!(told["name"], "web");
+        assert_eq!(told["replicas"], json!({"running": 1, "desired": 2}));
+        assert_eq!(told["update"]["state"], "paused");
+        assert_eq!(told["errors"][0]["error"], "exit 1");
+    }
+}
