@@ -4,7 +4,11 @@
 //! Pure: no I/O, no clock, no thread of its own. The lanes of `docker/` and the command line call it;
 //! files that a Compose file names come in as bytes, variables only from the command.
 
+pub mod compare;
 mod error;
+pub mod images;
+pub mod marks;
+pub mod rotate;
 pub mod spec;
 
 pub use error::{Location, StackError, Warning};

@@ -1,0 +1,375 @@
+//! Whether one service has become what its spec says, told from one look after another.
+//!
+//! Pure: the caller looks and gives the time. A verdict comes from Swarm's own update status and from
+//! the tasks of the spec that is wanted, never from counts of replicas: while Swarm goes back to the
+//! old spec, its tasks run and count too.
+
+use super::trouble;
+use crate::docker::types::{Mode, Service, Task, TaskState, UpdateState};
+use crate::domain::Code;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// How long new tasks are watched where the spec names no monitor: Swarm's own rule.
+const MONITOR: Duration = Duration::from_secs(5);
+/// How long tasks may wait for a node before none is certain to come: the old tasks of an update go
+/// first, and a node that restarts is back within seconds or within minutes.
+const UNPLACED: Duration = Duration::from_secs(10);
+/// The time that Swarm leaves a container to end where the spec names none.
+const STOP_GRACE: Duration = Duration::from_secs(10);
+/// So many tasks of one seat could not be made: the node will not take the next one either.
+const REJECTIONS: usize = 3;
+/// So many tasks of one seat ended by themselves. More than rejections, because a service that ends
+/// while its database still starts is well a few tries later (Swarm knows no order of start).
+const ENDINGS: usize = 5;
+const NOWHERE: &str = "no node satisfies its placement constraints";
+/// Different errors of a service that a report names.
+const ERRORS: usize = 5;
+
+/// Whether this command wrote the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Written {
+    /// Made or updated.
+    Now,
+    /// It was as wanted already.
+    Before,
+}
+
+/// What is wanted of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// Its name in the swarm.
+    pub(super) name: String,
+    /// How many tasks.
+    pub(super) mode: Mode,
+    /// Whether a task that ends may stay ended.
+    pub(super) restart: Restart,
+    /// How long new tasks must run.
+    pub(super) monitor: Duration,
+    /// How long tasks may wait for a node.
+    pub(super) patience: Duration,
+    /// Whether this command wrote it.
+    pub(super) written: Written,
+}
+
+/// What Swarm does with a task that ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Restart {
+    /// It starts the next one, for ever.
+    Always,
+    /// For ever after an error; a success stays.
+    OnFailure,
+    /// It gives up: never again, or not after so many.
+    Limited,
+}
+
+/// One look at a service.
+#[derive(Debug)]
+pub(super) struct Look<'a> {
+    /// The service; none if it is gone.
+    pub(super) service: Option<&'a Service>,
+    /// Whether it has the spec that is wanted.
+    pub(super) as_wanted: AsWanted,
+    /// All of its tasks.
+    pub(super) tasks: &'a [Task],
+    /// Those that are of its present spec.
+    pub(super) current: &'a BTreeSet<String>,
+}
+
+/// Whether a service has the spec that is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AsWanted {
+    /// It has.
+    Yes,
+    /// It has another.
+    No,
+}
+
+/// What a look came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum State {
+    /// Not there yet, and not failed.
+    Waiting,
+    /// It runs as wanted.
+    Settled,
+    /// It will not come to run.
+    Failed(Failure),
+}
+
+/// Why a service did not come to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// The kind.
+    pub(super) code: Code,
+    /// One sentence with the engine's own words.
+    pub(super) message: String,
+}
+
+/// What is known of one service so far.
+#[derive(Debug)]
+pub(super) struct Watch {
+    wanted: Wanted,
+    /// The tasks that there were before this command: their failures are not its own.
+    before: BTreeSet<String>,
+    /// Tasks that ended badly, by seat, in their order: Swarm forgets old ones, so they are counted here.
+    endings: BTreeMap<Seat, Vec<(String, Code)>>,
+    /// The trouble seen last.
+    cause: Option<Code>,
+    /// The engine's words, the newest last.
+    errors: Vec<String>,
+    /// Since when tasks wait for a node.
+    unplaced_since: Option<Duration>,
+    /// Since when exactly these tasks run.
+    good: Option<(Duration, BTreeSet<String>)>,
+    running: u64,
+    desired: u64,
+}
+
+/// The place that a task fills: tasks that follow each other in it are tries of the same thing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Seat {
+    Slot(u64),
+    Node(String),
+}
+
+impl Wanted {
+    /// What a spec wants, as it is sent.
+    pub(super) fn of(spec: &Value, mode: Mode, written: Written) -> Self {
+        let task = &spec["TaskTemplate"];
+        let span = |value: &Value| value.as_u64().filter(|&nanos| nanos > 0).map(Duration::from_nanos);
+        let grace = span(&task["ContainerSpec"]["StopGracePeriod"]).unwrap_or(STOP_GRACE);
+        Self {
+            name: spec["Name"].as_str().unwrap_or_default().to_owned(),
+            mode,
+            restart: Restart::of(&task["RestartPolicy"]),
+            monitor: span(&spec["UpdateConfig"]["Monitor"]).unwrap_or(MONITOR),
+            patience: UNPLACED + grace,
+            written,
+        }
+    }
+
+    fn is_job(&self) -> bool {
+        matches!(self.mode, Mode::ReplicatedJob(_) | Mode::GlobalJob)
+    }
+
+    /// The place of a task.
+    fn seat(&self, task: &Task) -> Seat {
+        match self.mode {
+            // Slots of jobs count from 0, which the API leaves out.
+            Mode::Replicated(_) | Mode::ReplicatedJob(_) => Seat::Slot(task.slot.unwrap_or(0)),
+            Mode::Global | Mode::GlobalJob => Seat::Node(task.node_id.clone()),
+        }
+    }
+}
+
+impl Restart {
+    fn of(policy: &Value) -> Self {
+        match (policy["Condition"].as_str(), policy["MaxAttempts"].as_u64()) {
+            (Some("none"), _) => Self::Limited,
+            (_, Some(attempts)) if attempts > 0 => Self::Limited,
+            (Some("on-failure"), _) => Self::OnFailure,
+            _ => Self::Always,
+        }
+    }
+}
+
+impl Watch {
+    /// Begins to watch, knowing the tasks that there were before.
+    pub(super) fn new(wanted: Wanted, before: BTreeSet<String>) -> Self {
+        let (cause, unplaced_since, good) = (None, None, None);
+        Self { wanted, before, endings: BTreeMap::new(), cause, errors: Vec::new(), unplaced_since, good, running: 0, desired: 0 }
+    }
+
+    /// What is wanted.
+    pub(super) fn wanted(&self) -> &Wanted {
+        &self.wanted
+    }
+
+    /// Tasks that run as wanted, and how many there should be.
+    pub(super) fn count(&self) -> (u64, u64) {
+        (self.running, self.desired)
+    }
+
+    /// What the engine said of its tasks, each once, the newest last.
+    pub(super) fn errors(&self) -> &[String] {
+        &self.errors
+    }
+
+    /// Takes one look, `at` this time since watching began.
+    pub(super) fn look(&mut self, at: Duration, look: &Look<'_>) -> State {
+        let Some(service) = look.service else { return self.failed(Code::CONFLICT, "somebody removed it meanwhile") };
+        let iteration = service.job_status.as_ref().map_or(0, |job| job.job_iteration.index);
+        let of_this_run = |task: &&Task| !self.wanted.is_job() || task.job_iteration.unwrap_or_default().index == iteration;
+        let mut current: Vec<&Task> = look.tasks.iter().filter(|task| look.current.contains(&task.id)).filter(of_this_run).collect();
+        current.sort_by(|a, b| a.created_at.cmp(&b.created_at));
+        let good = self.good_tasks(&current);
+        self.running = good.len() as u64;
+        self.desired = self.desired_count(look.tasks, &current);
+        self.note_endings(&current);
+        let failure = self.of_update(service, look.as_wanted).or_else(|| self.worn_out(&current)).or_else(|| self.unplaced(at, &current));
+        match failure {
+            Some(failure) => State::Failed(failure),
+            None => self.progress(at, service, good),
+        }
+    }
+
+    /// The verdict when the time is over: the trouble that was seen, else only that it was not enough.
+    pub(super) fn out_of_time(&self) -> Failure {
+        let waited = format!("{} of {} tasks ran when the time was over", self.running, self.desired);
+        match (self.cause, self.errors.last()) {
+            (Some(code), Some(error)) => self.failure(code, &format!("{waited}: {error}")),
+            _ => self.failure(Code::TIMED_OUT, &waited),
+        }
+    }
+
+    fn failure(&self, code: Code, what: &str) -> Failure {
+        let code = if code == Code::CRASH_LOOP && self.wanted.is_job() { Code::JOB_FAILED } else { code };
+        Failure { code, message: format!("service {}: {what}", self.wanted.name) }
+    }
+
+    fn failed(&self, code: Code, what: &str) -> State {
+        State::Failed(self.failure(code, what))
+    }
+
+    fn note_endings(&mut self, current: &[&Task]) {
+        for task in current.iter().filter(|task| task.status.state.is_over() && !self.before.contains(&task.id)) {
+            let well = task.status.state == TaskState::Complete;
+            // A task that ends well has failed too where it is to run for good.
+            let for_good = self.wanted.restart == Restart::Always && !self.wanted.is_job();
+            let Some(code) = trouble::of_task(task).or((well && for_good).then_some(Code::CRASH_LOOP)) else { continue };
+            let seat = self.endings.entry(self.wanted.seat(task)).or_default();
+            if !seat.iter().any(|(id, _)| *id == task.id) {
+                seat.push((task.id.clone(), code));
+                note(&mut self.errors, trouble::words(task));
+                self.cause = Some(code);
+            }
+        }
+    }
+
+    /// What Swarm itself decided about the update.
+    fn of_update(&self, service: &Service, as_wanted: AsWanted) -> Option<Failure> {
+        use UpdateState::{Paused, RollbackCompleted, RollbackPaused, RollbackStarted};
+        let update = service.update_status.as_ref();
+        let said = update.map_or("", |update| update.message.as_str());
+        let because = self.errors.last().map_or(String::new(), |error| format!(": {error}"));
+        match (update.map(|update| update.state), self.wanted.written) {
+            (Some(RollbackStarted | RollbackPaused | RollbackCompleted), Written::Now) => {
+                Some(self.failure(Code::UPDATE_ROLLED_BACK, &format!("Swarm rolled the update back ({said}){because}")))
+            }
+            (Some(Paused), _) => {
+                Some(self.failure(self.cause.unwrap_or(Code::UPDATE_PAUSED), &format!("Swarm paused the update ({said}){because}")))
+            }
+            _ => (as_wanted == AsWanted::No).then(|| self.failure(Code::CONFLICT, "somebody else changed its spec meanwhile")),
+        }
+    }
+
+    /// Whether a seat has failed too often, or Swarm has given it up.
+    fn worn_out(&self, current: &[&Task]) -> Option<Failure> {
+        let too_often = self.endings.values().find_map(|endings| {
+            let (_, code) = endings.last()?;
+            let allowed = if *code == Code::CRASH_LOOP { ENDINGS } else { REJECTIONS };
+            (endings.len() >= allowed).then(|| (*code, format!("{} tasks in a row failed", endings.len())))
+        });
+        let (code, what) = too_often.or_else(|| self.given_up(current))?;
+        Some(self.failure(code, &format!("{what}: {}", self.errors.last().map_or("", String::as_str))))
+    }
+
+    /// A seat whose last task failed and that gets no other.
+    fn given_up(&self, current: &[&Task]) -> Option<(Code, String)> {
+        if self.wanted.restart != Restart::Limited {
+            return None;
+        }
+        let mut seats: BTreeMap<Seat, Vec<&Task>> = BTreeMap::new();
+        for task in current {
+            seats.entry(self.wanted.seat(task)).or_default().push(task);
+        }
+        seats.values().find_map(|tasks| {
+            // A task that failed a moment ago is wanted until the manager has seen it.
+            let goes_on = tasks.iter().any(|task| task.desired_state <= TaskState::Complete);
+            let ended_well = tasks.iter().any(|task| task.status.state == TaskState::Complete);
+            let code = tasks.iter().rev().filter(|task| task.status.state.is_over()).find_map(|task| trouble::of_task(task))?;
+            (!goes_on && !ended_well).then(|| (code, "its restart policy allows no further try".to_owned()))
+        })
+    }
+
+    /// Whether tasks have waited for a node for too long.
+    fn unplaced(&mut self, at: Duration, current: &[&Task]) -> Option<Failure> {
+        let waiting = current.iter().filter(|task| !task.status.state.is_over() && task.desired_state <= TaskState::Complete);
+        let stuck = waiting.into_iter().find_map(|task| Some((trouble::of_task(task)?, trouble::words(task))));
+        // The manager makes the tasks of a global service only for nodes that satisfy its constraints.
+        let nowhere = || (self.is_global() && self.desired == 0).then(|| (Code::NO_SUITABLE_NODE, NOWHERE.to_owned()));
+        let Some((code, words)) = stuck.or_else(nowhere) else {
+            self.unplaced_since = None;
+            return None;
+        };
+        note(&mut self.errors, words.clone());
+        self.cause = Some(code);
+        let since = *self.unplaced_since.get_or_insert(at);
+        (at.saturating_sub(since) >= self.wanted.patience).then(|| self.failure(code, &words))
+    }
+
+    fn is_global(&self) -> bool {
+        matches!(self.wanted.mode, Mode::Global | Mode::GlobalJob)
+    }
+
+    /// The tasks that are as wanted, one per seat: running (with a health check Swarm says so only of
+    /// healthy ones), or ended well where that is enough.
+    fn good_tasks(&self, current: &[&Task]) -> BTreeSet<String> {
+        let may_end = self.wanted.is_job() || self.wanted.restart != Restart::Always;
+        let mut seats: BTreeMap<Seat, &str> = BTreeMap::new();
+        for task in current {
+            let ended_well = may_end && task.status.state == TaskState::Complete;
+            if ended_well || (task.is_running() && !self.wanted.is_job()) {
+                seats.insert(self.wanted.seat(task), &task.id);
+            }
+        }
+        seats.into_values().map(str::to_owned).collect()
+    }
+
+    fn desired_count(&self, tasks: &[Task], current: &[&Task]) -> u64 {
+        let nodes: BTreeSet<&str> = match self.wanted.mode {
+            Mode::Replicated(count) | Mode::ReplicatedJob(count) => return count,
+            Mode::Global => tasks.iter().filter(|task| task.desired_state <= TaskState::Running).map(|task| task.node_id.as_str()).collect(),
+            Mode::GlobalJob => current.iter().map(|task| task.node_id.as_str()).collect(),
+        };
+        nodes.len() as u64
+    }
+
+    /// Nothing has failed: whether all run, and for long enough.
+    fn progress(&mut self, at: Duration, service: &Service, good: BTreeSet<String>) -> State {
+        let update = service.update_status.as_ref().map(|update| update.state);
+        let short = self.running != self.desired || (self.is_global() && self.desired == 0);
+        if short || update == Some(UpdateState::Updating) {
+            self.good = None;
+            return State::Waiting;
+        }
+        // At once for jobs, for tasks that ran before, and where Swarm has watched the new ones itself.
+        let watched = update == Some(UpdateState::Completed) && self.wanted.written == Written::Now;
+        if self.wanted.is_job() || watched || good.is_subset(&self.before) {
+            return State::Settled;
+        }
+        match &self.good {
+            Some((since, same)) if *same == good => {
+                let long_enough = at.saturating_sub(*since) >= self.wanted.monitor;
+                if long_enough { State::Settled } else { State::Waiting }
+            }
+            _ => {
+                self.good = Some((at, good));
+                State::Waiting
+            }
+        }
+    }
+}
+
+/// Keeps the newest few different errors, the newest last.
+fn note(errors: &mut Vec<String>, error: String) {
+    errors.retain(|known| *known != error);
+    errors.push(error);
+    let surplus = errors.len().saturating_sub(ERRORS);
+    errors.drain(..surplus);
+}
+
+#[cfg(test)]
+#[path = "watch_tests.rs"]
+mod tests;

@@ -1,0 +1,215 @@
+//! Whether a service is what a spec says, although the manager answers with more than it was sent.
+//!
+//! Pure, on JSON: a field that this agent does not know counts too. The rules are what managers were
+//! seen to do with the bodies of the recorded deploys (20.10.24), and with swarmkit's defaults
+//! (`api/defaults/service.go`). Presence of an empty object is a difference, because for swarmkit it is
+//! one, except where named here.
+
+use super::marks;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// At most so many differences are named.
+const NAMED: usize = 6;
+
+/// Maps of which an empty one and none are the same to the manager.
+const EMPTY_IS_ABSENT: &[&str] = &["Labels", "Sysctls", "DriverOpts", "Options", "BindOptions"];
+
+/// The paths in which `held`, as the manager answers, differs from `wanted`, as it would be sent; a few
+/// of them. Never the values: environments hold secrets. `networks` are ids by name.
+#[must_use]
+pub fn differences(wanted: &Value, held: &Value, networks: &BTreeMap<String, String>) -> Vec<String> {
+    let mut found = Vec::new();
+    walk(&normal(wanted, networks), &normal(held, networks), "", &mut found);
+    found.truncate(NAMED);
+    found
+}
+
+fn walk(wanted: &Value, held: &Value, path: &str, found: &mut Vec<String>) {
+    match (wanted, held) {
+        (Value::Object(wanted), Value::Object(held)) => {
+            let missing = held.iter().filter(|(key, _)| !wanted.contains_key(*key));
+            for (key, value) in wanted {
+                walk(value, held.get(key).unwrap_or(&Value::Null), &below(path, key), found);
+            }
+            found.extend(missing.map(|(key, _)| below(path, key)));
+        }
+        (wanted, held) if wanted == held => {}
+        (wanted, held) if wanted.as_f64().is_some() && wanted.as_f64() == held.as_f64() => {}
+        _ => found.push(path.to_owned()),
+    }
+}
+
+fn below(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+/// A spec without what the manager fills in and without our marks.
+fn normal(spec: &Value, networks: &BTreeMap<String, String>) -> Value {
+    let mut spec = spec.clone();
+    marks::strip(&mut spec);
+    normal_service(&mut spec);
+    if let Some(attached) = spec.pointer_mut("/TaskTemplate/Networks").and_then(Value::as_array_mut) {
+        for one in attached.iter_mut() {
+            if let Some(id) = one["Target"].as_str().and_then(|name| networks.get(name)) {
+                one["Target"] = json!(id);
+            }
+        }
+        // The CLI sorts by name, the manager keeps that order with ids in the names' place.
+        attached.iter_mut().for_each(prune);
+    }
+    prune(&mut spec);
+    spec
+}
+
+fn normal_service(spec: &mut Value) {
+    drop_default(spec, "/Mode/Replicated", "Replicas", &json!(1));
+    drop_default(spec, "/Mode/ReplicatedJob", "MaxConcurrent", &json!(1));
+    drop_default(spec, "/Mode/ReplicatedJob", "TotalCompletions", &json!(1));
+    drop_default(spec, "/EndpointSpec", "Mode", &json!("vip"));
+    for rules in ["/UpdateConfig", "/RollbackConfig"] {
+        for (field, value) in [("FailureAction", "pause"), ("Order", "stop-first"), ("Order", "")] {
+            drop_default(spec, rules, field, &json!(value));
+        }
+    }
+    let task = "/TaskTemplate";
+    drop_default(spec, task, "Runtime", &json!("container"));
+    // It is carried over from the service that runs.
+    if let Some(task) = spec.pointer_mut(task).and_then(Value::as_object_mut) {
+        task.remove("ForceUpdate");
+    }
+    drop_default(spec, "/TaskTemplate/RestartPolicy", "Condition", &json!("any"));
+    drop_default(spec, "/TaskTemplate/RestartPolicy", "MaxAttempts", &json!(0));
+    drop_default(spec, "/TaskTemplate/ContainerSpec", "Isolation", &json!("default"));
+    drop_default(spec, "/TaskTemplate/ContainerSpec/Privileges", "NoNewPrivileges", &json!(false));
+    for port in list(spec, "/EndpointSpec/Ports") {
+        // Whatever else it does not know, the manager takes for these.
+        let known = |port: &Value, field: &str, values: &[&str]| port[field].as_str().is_some_and(|value| values.contains(&value));
+        if !known(port, "Protocol", &["udp", "sctp"]) {
+            remove(port, "Protocol");
+        }
+        if !known(port, "PublishMode", &["host"]) {
+            remove(port, "PublishMode");
+        }
+    }
+    for mount in list(spec, "/TaskTemplate/ContainerSpec/Mounts") {
+        remove(mount, "Consistency");
+    }
+}
+
+fn list<'a>(spec: &'a mut Value, path: &str) -> impl Iterator<Item = &'a mut Value> {
+    spec.pointer_mut(path).and_then(Value::as_array_mut).into_iter().flatten()
+}
+
+fn remove(object: &mut Value, field: &str) {
+    if let Some(object) = object.as_object_mut() {
+        object.remove(field);
+    }
+}
+
+fn drop_default(spec: &mut Value, path: &str, field: &str, default: &Value) {
+    if let Some(object) = spec.pointer_mut(path)
+        && object[field] == *default
+    {
+        remove(object, field);
+    }
+}
+
+/// Takes out nulls, empty lists, and the empty maps that mean nothing.
+fn prune(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.values_mut().for_each(prune);
+            map.retain(|key, value| !means_nothing(key, value));
+        }
+        Value::Array(items) => items.iter_mut().for_each(prune),
+        _ => {}
+    }
+}
+
+fn means_nothing(key: &str, value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => map.is_empty() && EMPTY_IS_ABSENT.contains(&key),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `docker stack deploy` sends for a small service, and what a 20.10.24 manager answers.
+    fn pair() -> (Value, Value, BTreeMap<String, String>) {
+        let sent = json!({
+            "Name": "st_web", "Labels": {"com.docker.stack.image": "box:2", "com.docker.stack.namespace": "st"},
+            "TaskTemplate": {
+                "ContainerSpec": {
+                    "Image": "box:2", "Labels": {"com.docker.stack.namespace": "st"}, "Args": ["sleep", "1000"],
+                    "Privileges": {"CredentialSpec": null, "SELinuxContext": null, "NoNewPrivileges": false}, "Init": true,
+                    "Mounts": [{"Type": "bind", "Source": "/a", "Target": "/b", "Consistency": "cached", "BindOptions": {}}]
+                },
+                "Resources": {}, "RestartPolicy": {"Delay": 1_000_000_000}, "Placement": {"Constraints": []},
+                "Networks": [{"Target": "st_n", "Aliases": ["web"]}], "ForceUpdate": 0
+            },
+            "Mode": {"Replicated": {}}, "UpdateConfig": {"Parallelism": 1, "MaxFailureRatio": 0, "Order": ""},
+            "EndpointSpec": {"Ports": [{"TargetPort": 80, "PublishedPort": 8080}]}
+        });
+        let held = json!({
+            "Name": "st_web", "Labels": {"com.docker.stack.image": "box:2", "com.docker.stack.namespace": "st", "io.axion.command": "x"},
+            "TaskTemplate": {
+                "ContainerSpec": {
+                    "Image": "box:2", "Labels": {"com.docker.stack.namespace": "st"}, "Args": ["sleep", "1000"],
+                    "Privileges": {"CredentialSpec": null, "SELinuxContext": null}, "Init": true, "Isolation": "default",
+                    "Mounts": [{"Type": "bind", "Source": "/a", "Target": "/b"}]
+                },
+                "Resources": {}, "RestartPolicy": {"Condition": "any", "Delay": 1_000_000_000, "MaxAttempts": 0}, "Placement": {},
+                "Networks": [{"Target": "qbv2", "Aliases": ["web"]}], "ForceUpdate": 3, "Runtime": "container"
+            },
+            "Mode": {"Replicated": {"Replicas": 1}},
+            "UpdateConfig": {"Parallelism": 1, "FailureAction": "pause", "MaxFailureRatio": 0.0, "Order": "stop-first"},
+            "EndpointSpec": {"Mode": "vip", "Ports": [{"Protocol": "tcp", "TargetPort": 80, "PublishedPort": 8080, "PublishMode": "ingress"}]}
+        });
+        (sent, held, BTreeMap::from([("st_n".to_owned(), "qbv2".to_owned())]))
+    }
+
+    #[test]
+    fn what_the_manager_fills_in_is_no_difference() {
+        let (sent, held, networks) = pair();
+        assert_eq!(differences(&sent, &held, &networks), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_replaces_tasks_is_named_by_its_path() {
+        let (sent, _, networks) = pair();
+        for (path, value, named) in [
+            ("/TaskTemplate/ContainerSpec/Image", json!("box:3"), "TaskTemplate.ContainerSpec.Image"),
+            ("/TaskTemplate/ContainerSpec/Init", json!(false), "TaskTemplate.ContainerSpec.Init"),
+            ("/TaskTemplate/ContainerSpec/Privileges", Value::Null, "TaskTemplate.ContainerSpec.Privileges"),
+            ("/TaskTemplate/Resources", Value::Null, "TaskTemplate.Resources"),
+            ("/TaskTemplate/Networks/0/Target", json!("other"), "TaskTemplate.Networks"),
+            ("/EndpointSpec/Ports/0/PublishMode", json!("host"), "EndpointSpec.Ports"),
+            ("/Mode/Replicated", json!({"Replicas": 2}), "Mode.Replicated.Replicas"),
+            ("/Labels/a", json!("b"), "Labels.a"),
+        ] {
+            let (_, mut held, _) = pair();
+            if let Some(place) = held.pointer_mut(path) {
+                *place = value;
+            } else {
+                held["Labels"]["a"] = value;
+            }
+            assert_eq!(differences(&sent, &held, &networks), [named], "{path}");
+        }
+    }
+
+    #[test]
+    fn an_empty_object_is_a_difference_where_swarmkit_sees_one() {
+        let (sent, held, networks) = pair();
+        for field in ["DNSConfig", "Healthcheck"] {
+            let mut sent = sent.clone();
+            sent["TaskTemplate"]["ContainerSpec"][field] = json!({});
+            assert_eq!(differences(&sent, &held, &networks), [format!("TaskTemplate.ContainerSpec.{field}")]);
+        }
+    }
+}
