@@ -51,9 +51,8 @@ impl Stop {
 
     /// Waits for the stop alone.
     pub fn wait_for_stop(&self) {
-        while let Ok(never) = self.0.recv() {
-            match never {}
-        }
+        // Nothing can be received: the wait ends when the source is gone.
+        let Err(_gone) = self.0.recv();
     }
 
     /// Whether the stop has come.
