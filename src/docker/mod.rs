@@ -14,12 +14,18 @@ mod client;
 mod deploy;
 mod error;
 mod events;
+#[cfg(test)]
+mod fake_engine;
+#[cfg(test)]
+mod fake_ledger;
 mod lane;
 mod ownership;
 mod remove;
 mod room;
 mod scale;
 mod status;
+#[cfg(test)]
+mod tests;
 mod transport;
 mod types;
 

@@ -1,0 +1,79 @@
+//! The journal's face in memory, for tests; it can be made to fail like a full disk.
+
+use crate::domain::{CommandId, Ledger, LedgerError, ProjectId, Revision, StackName, Step, StepOutcome};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+#[derive(Default)]
+pub(super) struct FakeLedger {
+    steps: Mutex<Vec<(Step, Option<StepOutcome>)>>,
+    owners: Mutex<BTreeMap<StackName, ProjectId>>,
+    pub(super) full: AtomicBool,
+}
+
+impl FakeLedger {
+    fn check(&self) -> Result<(), LedgerError> {
+        if self.full.load(Ordering::SeqCst) { Err(LedgerError("no space left on device".into())) } else { Ok(()) }
+    }
+
+    /// `operation object: outcome`, in order.
+    pub(super) fn history(&self) -> Vec<String> {
+        let steps = self.steps.lock().unwrap();
+        let told = steps.iter().map(|(step, outcome)| {
+            let outcome = match outcome {
+                None => "open",
+                Some(StepOutcome::Done(_)) => "done",
+                Some(StepOutcome::Refused(_)) => "refused",
+                Some(StepOutcome::Unknown(_)) => "unknown",
+            };
+            format!("{} {}: {outcome}", step.operation, step.object)
+        });
+        told.collect()
+    }
+}
+
+impl Ledger for FakeLedger {
+    fn intend(&self, _command: CommandId, step: &Step) -> Result<(), LedgerError> {
+        self.check()?;
+        self.steps.lock().unwrap().push((step.clone(), None));
+        Ok(())
+    }
+
+    fn settle(&self, _command: CommandId, step: &Step, outcome: &StepOutcome) -> Result<(), LedgerError> {
+        self.check()?;
+        let mut steps = self.steps.lock().unwrap();
+        let open = steps.iter_mut().rev().find(|(known, _)| known == step).unwrap();
+        open.1 = Some(outcome.clone());
+        Ok(())
+    }
+
+    fn steps(&self, _command: CommandId) -> Result<Vec<(Step, Option<StepOutcome>)>, LedgerError> {
+        Ok(self.steps.lock().unwrap().clone())
+    }
+
+    fn owner(&self, stack: &StackName) -> Result<Option<ProjectId>, LedgerError> {
+        Ok(self.owners.lock().unwrap().get(stack).cloned())
+    }
+
+    fn own(&self, stack: &StackName, project: &ProjectId) -> Result<(), LedgerError> {
+        self.check()?;
+        self.owners.lock().unwrap().insert(stack.clone(), project.clone());
+        Ok(())
+    }
+
+    fn revisions(&self, _stack: &StackName) -> Result<Vec<Revision>, LedgerError> {
+        Ok(Vec::new())
+    }
+
+    fn keep(&self, _stack: &StackName, _revision: Revision, _keep: usize) -> Result<u64, LedgerError> {
+        self.check()?;
+        Ok(1)
+    }
+
+    fn forget(&self, stack: &StackName) -> Result<(), LedgerError> {
+        self.check()?;
+        self.owners.lock().unwrap().remove(stack);
+        Ok(())
+    }
+}
