@@ -1,28 +1,38 @@
 #!/usr/bin/env bash
-# engine.sh DIR: a private Docker Engine with a swarm of one node, in the foreground.
+# engine.sh DIR: a Docker Engine with a swarm for tests and demo, as long as this script runs.
 #
-# It has mount, network and process namespaces of its own, and its data, sockets and images are in DIR:
-# it stands beside any engine that already runs, and shares nothing with it. When this script ends, for
-# whatever reason, the kernel ends all that ran inside. DIR is removed if this script made it.
+# As root it is a private engine: it has mount, network and process namespaces of its own, and its data,
+# sockets and images are in DIR. It stands beside any engine that already runs and shares nothing with
+# it; when this script ends, for whatever reason, the kernel ends all that ran inside.
+# Otherwise it is the engine at $DOCKER_HOST (/var/run/docker.sock), if that one is a swarm manager or in
+# no swarm; what this script adds to it (the image, a swarm of one) it takes away again.
 #
-# Prints "ready PID" once it can take stacks; PID is the first process inside: the engine's ports are
-# reached through its network (nsenter --target PID --net). The socket is DIR/docker.sock; the image
-# axion-test/box:1 is there (BusyBox alone; it runs /bin/httpd and /bin/sh).
-# While the file DIR/hold exists, an engine that ended is not started again.
-# Needs root, dockerd, a static busybox, iptables and curl.
+# Prints "ready SOCKET PID" once stacks can be deployed. PID is the first process of a private engine:
+# its ports are reached through that one's network (nsenter --target PID --net); 0 is an engine whose
+# ports are the machine's. The image axion-test/box:1 is there: BusyBox alone, with /bin/sh and httpd.
+# While the file DIR/hold exists, a private engine that ended is not started again.
+# DIR is removed at the end if this script made it. The private engine needs dockerd, a static busybox,
+# iptables, iproute2, util-linux and curl; the other one busybox and curl.
 set -eu
 
-dir=$1
-group=axion-engine-$$ # the control group of its containers
+image=axion-test/box
+group=axion-engine-$$ # the control group of a private engine's containers
 
 main() {
-  [ "$(id -u)" = 0 ] || { echo "engine.sh: needs root" >&2; exit 1; }
   made=
-  [ -d "$dir" ] || made=$dir
-  mkdir -p "$dir"
-  dir=$(cd "$dir" && pwd)
+  [ -d "$1" ] || made=$1
+  mkdir -p "$1"
+  dir=$(cd "$1" && pwd)
   trap clean_up EXIT
   trap 'exit 143' TERM INT HUP
+  if [ "$(id -u)" = 0 ]; then private; else existing; fi
+}
+
+fail() { echo "engine.sh: $*" >&2; exit 1; }
+
+private() {
+  socket=$dir/docker.sock
+  sweep
   # A script that is killed cannot clean up, but nothing that runs outlives it.
   setpriv --pdeathsig KILL unshare --mount --net --pid --fork --kill-child=KILL --mount-proc \
     bash "$0" --inside "$dir" "$group" &
@@ -30,41 +40,63 @@ main() {
   wait_for "the engine answers" answers
   import_image
   start_swarm
-  echo "ready $(pgrep -P "$outer")"
+  echo "ready $socket $(pgrep -P "$outer")"
   wait "$outer"
 }
 
 # The first process of the namespaces: keeps an engine running.
 inside() {
+  dir=$1 group=$2
   # An empty /run: no other containerd, no systemd, no firewall daemon can be found by mistake.
   mount -t tmpfs tmpfs /run
   ip link set lo up
+  # A configuration file of its own: the machine's may name other directories.
   echo '{}' >"$dir/daemon.json"
   while :; do
     rm -f "$dir/docker.pid"
-    # A configuration file of its own: the machine's may name other directories.
-    dockerd --config-file "$dir/daemon.json" --host "unix://$dir/docker.sock" --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$dir/docker.pid" \
-      --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent "/$group" --shutdown-timeout 1 >>"$dir/dockerd.log" 2>&1 || true
+    dockerd --config-file "$dir/daemon.json" --host "unix://$dir/docker.sock" --pidfile "$dir/docker.pid" \
+      --data-root "$dir/data" --exec-root "$dir/exec" --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent "/$group" \
+      --shutdown-timeout 1 >>"$dir/dockerd.log" 2>&1 || true
     sleep 0.1
     while [ -e "$dir/hold" ]; do sleep 0.05; done
   done
 }
 
-api() { curl -sS --fail-with-body --unix-socket "$dir/docker.sock" "$@"; }
+existing() {
+  case ${DOCKER_HOST:=unix:///var/run/docker.sock} in
+    unix://*) socket=${DOCKER_HOST#unix://} ;;
+    *) fail "an engine of our own needs root, and DOCKER_HOST ($DOCKER_HOST) is no Unix socket" ;;
+  esac
+  answers || fail "an engine of our own needs root, and none answers at $socket"
+  local info
+  info=$(api http://engine/info)
+  case $info in
+    *'"LocalNodeState":"inactive"'*) start_swarm; swarm_is_ours=yes ;;
+    *'"ControlAvailable":true'*) ;;
+    *) fail "an engine of our own needs root, and the one at $socket is a worker of a swarm" ;;
+  esac
+  if ! api "http://engine/images/$image:1/json" >/dev/null 2>&1; then import_image; image_is_ours=yes; fi
+  echo "ready $socket 0"
+  # Interrupted by a signal.
+  sleep infinity &
+  wait $!
+}
+
+api() { curl -sS --fail-with-body --unix-socket "$socket" "$@"; }
 
 answers() { [ "$(api http://engine/_ping 2>/dev/null)" = OK ]; }
 
 node_is_ready() { api http://engine/nodes 2>/dev/null | grep -q '"State":"ready"'; }
 
 wait_for() { # WHAT CONDITION
-  for _ in $(seq 600); do
+  local tries
+  for tries in $(seq 600); do
     if "$2"; then return 0; fi
-    [ -d "/proc/$outer" ] || break
+    [ -z "${outer:-}" ] || [ -d "/proc/$outer" ] || break
     sleep 0.05
   done
-  echo "engine.sh: not reached: $1" >&2
-  tail -20 "$dir/dockerd.log" >&2
-  exit 1
+  tail -20 "$dir/dockerd.log" >&2 || true
+  fail "not reached after $tries looks: $1"
 }
 
 import_image() {
@@ -75,7 +107,7 @@ import_image() {
   echo 'root:x:0:0:root:/:/bin/sh' >"$root/etc/passwd"
   echo 'root:x:0:' >"$root/etc/group"
   tar -C "$root" -c . | api -X POST -H 'Content-Type: application/x-tar' --data-binary @- \
-    'http://engine/images/create?fromSrc=-&repo=axion-test/box&tag=1' >/dev/null
+    "http://engine/images/create?fromSrc=-&repo=$image&tag=1" >/dev/null
   rm -rf "$root"
 }
 
@@ -86,27 +118,33 @@ start_swarm() {
 }
 
 clean_up() {
+  [ -z "${image_is_ours:-}" ] || api -X DELETE "http://engine/images/$image:1?force=1" >/dev/null || true
+  [ -z "${swarm_is_ours:-}" ] || api -X POST 'http://engine/swarm/leave?force=1' >/dev/null || true
   if [ -n "${outer:-}" ]; then
     kill -KILL "$outer" 2>/dev/null || true
     wait "$outer" 2>/dev/null || true
+    remove_groups "$group"
   fi
-  remove_groups
   [ -z "$made" ] || rm -rf --one-file-system "$made"
 }
 
-# The control groups of containers that were killed are left empty; they vanish when they are removed.
+# The control groups of containers that were killed are left empty.
 remove_groups() {
   local tries
   for tries in $(seq 100); do
-    find /sys/fs/cgroup -depth -type d -path "*/$group*" -exec rmdir {} + 2>/dev/null || true
-    [ -n "$(find /sys/fs/cgroup -maxdepth 2 -type d -name "$group" -print -quit)" ] || return 0
+    find /sys/fs/cgroup -depth -type d -path "*/$1*" -exec rmdir {} + 2>/dev/null || true
+    [ -n "$(find /sys/fs/cgroup -maxdepth 2 -type d -name "$1" -print -quit)" ] || return 0
     sleep 0.05
+  done
+  echo "engine.sh: control groups of $1 are left after $tries tries" >&2
+}
+
+# Removes what an earlier script left because it was killed.
+sweep() {
+  local old
+  for old in $(find /sys/fs/cgroup -maxdepth 2 -type d -name 'axion-engine-*' -printf '%f\n' | sort -u); do
+    [ -d "/proc/${old##*-}" ] || remove_groups "$old"
   done
 }
 
-if [ "$dir" = --inside ]; then
-  dir=$2 group=$3
-  inside
-else
-  main
-fi
+if [ "$1" = --inside ]; then inside "$2" "$3"; else main "$1"; fi
