@@ -1,0 +1,259 @@
+//! From a record on the command topic to a running stack and back: the agent's own binary between a real
+//! engine, a broker and a control plane.
+
+mod support;
+
+use serde_json::{Value, json};
+use std::time::Duration;
+use support::agents::Sighting;
+use support::{Bed, COMMAND, Draft, Need, Record, Stage, Test, free_port, run, until};
+use uuid::Uuid;
+
+const TESTS: &[Test] = &[
+    Test { name: "a_stack_is_deployed_scaled_reported_and_removed", need: Need::Engine, body: whole_life },
+    Test { name: "a_second_deploy_of_the_same_file_changes_nothing", need: Need::Engine, body: no_change },
+    Test { name: "a_changed_file_updates_and_prunes", need: Need::Engine, body: update_and_prune },
+    Test { name: "shipped_files_become_configs_and_secrets", need: Need::Engine, body: shipped_files },
+    Test { name: "a_dry_run_only_plans", need: Need::Engine, body: dry_run },
+    Test { name: "a_missing_image_fails_with_the_engines_reason", need: Need::Engine, body: missing_image },
+    Test { name: "a_crash_loop_fails_with_the_exit_code", need: Need::Engine, body: crash_loop },
+    Test { name: "an_unhealthy_service_fails", need: Need::Engine, body: unhealthy },
+    Test { name: "a_service_that_fits_no_node_fails", need: Need::Engine, body: no_suitable_node },
+    Test { name: "a_bad_compose_file_is_answered", need: Need::Engine, body: bad_compose },
+    Test { name: "a_malformed_record_is_kept_and_the_next_command_runs", need: Need::Engine, body: malformed },
+    Test { name: "a_record_with_an_id_that_is_no_command_is_rejected", need: Need::Engine, body: rejected },
+    Test { name: "a_command_sent_twice_is_carried_out_once", need: Need::Engine, body: duplicate },
+    Test { name: "an_expired_command_is_rejected", need: Need::Engine, body: expired },
+    Test { name: "the_control_plane_sees_the_agent_come_and_go", need: Need::Engine, body: heartbeats },
+];
+
+fn main() -> std::process::ExitCode {
+    run("end_to_end", TESTS)
+}
+
+/// A web service on `port` that says `text`, and a worker.
+fn two_services(port: u16, text: &str) -> String {
+    format!(
+        r#"
+services:
+  web:
+    image: axion-test/box:1
+    init: true
+    command: ["/bin/sh", "-c", "echo {text} > /www/index.html; exec httpd -f -p 8080 -h /www"]
+    stop_grace_period: 1s
+    ports: [{{target: 8080, published: {port}, mode: host}}]
+    deploy: {{update_config: {{order: stop-first}}}}
+  worker:
+    image: axion-test/box:1
+    init: true
+    command: [sleep, infinity]
+    stop_grace_period: 1s
+"#
+    )
+}
+
+/// One service that runs `shell`, with more lines of its own.
+fn one_service(shell: &str, more: &str) -> String {
+    format!(
+        "services:\n  app:\n    image: axion-test/box:1\n    init: true\n    stop_grace_period: 1s\n    \
+         command: [\"/bin/sh\", \"-c\", \"{shell}\"]\n{more}"
+    )
+}
+
+fn whole_life(stage: &Stage) {
+    let bed = Bed::start(stage);
+    let port = free_port();
+    let id = bed.send(bed.deploy(&two_services(port, "hello")));
+    let end = bed.terminal(id);
+    assert_eq!(end.event_type, "DeployCompleted", "{end:?}");
+    let fetched = until("the published port answers", Duration::from_secs(10), || bed.engine().fetch(port));
+    assert_eq!(fetched.trim(), "hello");
+    assert_eq!((bed.running("web"), bed.running("worker")), (1, 1));
+
+    let events = bed.all_of(id);
+    let kinds: Vec<_> = events.iter().map(|event| event.event_type.as_str()).collect();
+    assert_eq!(&kinds[..2], ["CommandAccepted", "DeployStarted"], "{kinds:?}");
+    assert!(kinds[2..kinds.len() - 1].iter().all(|kind| *kind == "DeployProgress"), "{kinds:?}");
+    assert_eq!(events.iter().filter(|event| event.terminal).count(), 1, "{kinds:?}");
+    let payload = &end.payload;
+    assert_eq!(
+        (&payload["status"], &payload["stack_name"], &payload["project_id"]),
+        (&json!("Completed"), &json!(bed.stack), &json!(bed.id))
+    );
+    let services = payload["details"]["services"].as_array().cloned().unwrap_or_default();
+    assert_eq!(services.len(), 2, "{payload}");
+    assert!(services.iter().all(|service| service["action"] == "create"), "{payload}");
+
+    let scaled = bed.carry_out(bed.draft("Scale").with("services", json!({"worker": 3})));
+    assert_eq!(scaled.event_type, "CommandCompleted", "{scaled:?}");
+    assert_eq!(bed.running("worker"), 3);
+
+    let report = bed.carry_out(bed.draft("GetStatus"));
+    assert_eq!(report.event_type, "StatusReport", "{report:?}");
+    assert!(report.payload.to_string().contains("worker"), "{report:?}");
+
+    let removed = bed.carry_out(bed.draft("Remove"));
+    assert_eq!(removed.event_type, "CommandCompleted", "{removed:?}");
+    assert_eq!(bed.engine().remains(&bed.stack).unwrap(), Vec::<String>::new());
+}
+
+fn no_change(stage: &Stage) {
+    let bed = Bed::start(stage);
+    let compose = one_service("exec sleep 1000", "");
+    assert_eq!(bed.carry_out(bed.deploy(&compose)).event_type, "DeployCompleted");
+    let version = |bed: &Bed| bed.engine().services(&bed.stack).unwrap()[0]["Version"]["Index"].clone();
+    let before = version(&bed);
+    let again = bed.carry_out(bed.deploy(&compose));
+    assert_eq!(again.event_type, "DeployCompleted", "{again:?}");
+    assert_eq!(version(&bed), before, "the service was touched: {again:?}");
+    assert_eq!(again.payload["details"]["services"][0]["action"], "unchanged", "{again:?}");
+}
+
+fn update_and_prune(stage: &Stage) {
+    let bed = Bed::start(stage);
+    let port = free_port();
+    assert_eq!(bed.carry_out(bed.deploy(&two_services(port, "one"))).event_type, "DeployCompleted");
+    let only_web: String = two_services(port, "two").split("  worker:").next().unwrap_or_default().to_owned();
+    let end = bed.carry_out(bed.deploy(&only_web));
+    assert_eq!(end.event_type, "DeployCompleted", "{end:?}");
+    let fetched = until("the new task answers", Duration::from_secs(10), || bed.engine().fetch(port));
+    assert_eq!(fetched.trim(), "two");
+    let services = bed.engine().services(&bed.stack).unwrap();
+    assert_eq!(services.len(), 1, "the worker is still there");
+}
+
+fn shipped_files(stage: &Stage) {
+    let bed = Bed::start(stage);
+    let port = free_port();
+    let compose = format!(
+        r#"
+services:
+  web:
+    image: axion-test/box:1
+    init: true
+    stop_grace_period: 1s
+    command: ["/bin/sh", "-c", "cat /page /run/secrets/word > /www/index.html; exec httpd -f -p 8080 -h /www"]
+    ports: [{{target: 8080, published: {port}, mode: host}}]
+    configs: [{{source: page, target: /page}}]
+    secrets: [word]
+configs:
+  page: {{file: ./page.txt}}
+secrets:
+  word: {{file: ./word.txt}}
+"#
+    );
+    let mut draft = bed.deploy(&compose);
+    draft.ship("page.txt", b"from a config\n");
+    draft.ship("word.txt", b"and a secret\n");
+    let end = bed.carry_out(draft);
+    assert_eq!(end.event_type, "DeployCompleted", "{end:?}");
+    let fetched = until("the published port answers", Duration::from_secs(10), || bed.engine().fetch(port));
+    assert_eq!(fetched, "from a config\nand a secret\n");
+}
+
+fn dry_run(stage: &Stage) {
+    let bed = Bed::start(stage);
+    let end = bed.carry_out(bed.deploy(&one_service("exec sleep 1000", "")).with("dry_run", true));
+    assert_eq!(end.event_type, "DeployCompleted", "{end:?}");
+    assert_eq!(end.payload["details"]["dry_run"], true, "{end:?}");
+    assert_eq!(bed.engine().remains(&bed.stack).unwrap(), Vec::<String>::new());
+}
+
+/// Deploys what cannot work; the one terminal event must be DeployFailed with this code, and its text or
+/// details must hold the engine's own words.
+fn fails(stage: &Stage, compose: &str, code: &str, words: &str) {
+    let bed = Bed::start(stage);
+    let id = bed.send(bed.deploy(compose));
+    let end = bed.terminal(id);
+    assert_eq!(end.event_type, "DeployFailed", "{end:?}");
+    assert_eq!(end.code(), Some(code), "{end:?}");
+    assert!(end.payload.to_string().contains(words), "{words:?} is not in {end:?}");
+    assert_eq!(bed.all_of(id).iter().filter(|event| event.terminal).count(), 1);
+}
+
+fn missing_image(stage: &Stage) {
+    fails(stage, "services:\n  app:\n    image: 127.0.0.1:1/axion-test/nothing:1\n", "image.pull", "127.0.0.1:1");
+}
+
+fn crash_loop(stage: &Stage) {
+    fails(stage, &one_service("exit 7", ""), "task.crash_loop", "7");
+}
+
+fn unhealthy(stage: &Stage) {
+    let check = "    healthcheck: {test: [CMD, /bin/false], interval: 1s, timeout: 1s, retries: 1}\n";
+    fails(stage, &one_service("exec sleep 1000", check), "task.unhealthy", "unhealthy");
+}
+
+fn no_suitable_node(stage: &Stage) {
+    let placement = "    deploy: {placement: {constraints: [node.labels.moon == yes]}}\n";
+    fails(stage, &one_service("exec sleep 1000", placement), "task.no_suitable_node", "no suitable node");
+}
+
+fn bad_compose(stage: &Stage) {
+    fails(stage, "services:\n  app:\n    imagee: axion-test/box:1\n", "compose.invalid", "imagee");
+}
+
+fn malformed(stage: &Stage) {
+    let bed = Bed::start(stage);
+    bed.send_record(&Record::raw(b"{\"command_type\": \"Deploy\", no json".to_vec()));
+    let next = bed.carry_out(bed.draft("GetStatus"));
+    assert_eq!(next.event_type, "StatusReport", "{next:?}");
+    assert_eq!(bed.dead_letter().body, b"{\"command_type\": \"Deploy\", no json");
+    let report = bed.event("the report", COMMAND, |event| event.event_type == "ErrorReport");
+    assert_eq!((report.causation_id, report.terminal), (None, false), "{report:?}");
+}
+
+fn rejected(stage: &Stage) {
+    let bed = Bed::start(stage);
+    let end = bed.carry_out(bed.draft("Paint"));
+    assert_eq!((end.event_type.as_str(), end.code()), ("CommandRejected", Some("command.unsupported")), "{end:?}");
+    let id = Uuid::new_v4();
+    bed.send_record(&Record::raw(json!({"command_id": id, "command_type": "Scale", "payload": 5}).to_string().into_bytes()));
+    let end = bed.terminal(id);
+    assert_eq!((end.event_type.as_str(), end.code()), ("CommandRejected", Some("command.malformed")), "{end:?}");
+}
+
+fn duplicate(stage: &Stage) {
+    let bed = Bed::start(stage);
+    let record = bed.deploy(&one_service("exec sleep 1000", "")).record();
+    let id = bed.send_record(&record).unwrap();
+    bed.send_record(&record);
+    assert_eq!(bed.terminal(id).event_type, "DeployCompleted");
+    bed.send_record(&record);
+    let events = bed.all_of(id);
+    let ends: Vec<_> = events.iter().filter(|event| event.terminal).collect();
+    assert_eq!(ends.len(), 1, "{ends:?}");
+    assert_eq!(events.iter().filter(|event| event.event_type == "DeployStarted").count(), 1, "{events:?}");
+}
+
+fn expired(stage: &Stage) {
+    let bed = Bed::start(stage);
+    let draft = Draft { expires_in: Some(Duration::ZERO), ..bed.deploy(&one_service("exec sleep 1000", "")) };
+    let end = bed.carry_out(draft);
+    assert_eq!((end.event_type.as_str(), end.code()), ("CommandRejected", Some("command.expired")), "{end:?}");
+    assert_eq!(bed.engine().remains(&bed.stack).unwrap(), Vec::<String>::new());
+}
+
+fn heartbeats(stage: &Stage) {
+    let mut bed = Bed::start(stage);
+    let mut sightings = Vec::new();
+    let mut sees = |state: &str| {
+        until(&format!("a heartbeat with {state}"), Duration::from_secs(15), || {
+            sightings.extend(bed.sightings());
+            let found = sightings.iter().any(|seen| matches!(seen, Sighting::Beat(beat) if beat.state == state));
+            found.then_some(()).ok_or_else(|| format!("{sightings:?}"))
+        });
+        sightings.clone()
+    };
+    let first = sees("READY");
+    assert!(matches!(&first[0], Sighting::Enrolled { agent, .. } if *agent == bed.id), "{first:?}");
+    let page: Value = bed.agent().health();
+    assert_eq!(page["version"], env!("CARGO_PKG_VERSION"), "{page}");
+    let (status, _) = bed.take_agent().terminate();
+    assert!(status.success(), "{status}");
+    until("a heartbeat with STOPPING", Duration::from_secs(5), || {
+        let seen = bed.sightings();
+        let found = seen.iter().any(|seen| matches!(seen, Sighting::Beat(beat) if beat.state == "STOPPING"));
+        found.then_some(()).ok_or_else(|| format!("{seen:?}"))
+    });
+}

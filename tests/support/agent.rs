@@ -1,0 +1,121 @@
+//! The agent's own binary as a process.
+
+use super::{child, http, until};
+use serde_json::Value;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// From the start of the process to its first answer over HTTP.
+const START: Duration = Duration::from_secs(10);
+/// A stop that takes longer is a fault (budget: 10 s with everything black-holed).
+pub const STOP: Duration = Duration::from_secs(10);
+
+/// A running agent; dropped, it is killed.
+pub struct Agent {
+    process: Child,
+    port: u16,
+    log: PathBuf,
+}
+
+impl Agent {
+    /// Starts it with this configuration and waits until its health pages answer.
+    pub fn start(config: &Path, port: u16, log: &Path) -> Self {
+        let output = File::options().create(true).append(true).open(log).expect("the log file");
+        let errors = output.try_clone().expect("the log file again");
+        let mut command = child::bound("KILL", env!("CARGO_BIN_EXE_axion-agent"));
+        command.args(["--config".as_ref(), config.as_os_str(), "run".as_ref()]);
+        command.env_remove("DOCKER_HOST").stdout(Stdio::from(output)).stderr(Stdio::from(errors));
+        let process = command.spawn().expect("setpriv and the agent start");
+        let mut agent = Self { process, port, log: log.to_owned() };
+        until("the agent is alive", START, || match agent.process.try_wait() {
+            Ok(None) => http::over_tcp(port, "/livez").map(drop),
+            Ok(Some(status)) => panic!("the agent ended with {status}:\n{}", agent.log_tail()),
+            Err(error) => Err(error.to_string()),
+        });
+        agent
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The names of its child processes; it shall have none.
+    pub fn children(&self) -> Vec<String> {
+        child::children(self.pid()).into_iter().map(|(_, name)| name).collect()
+    }
+
+    /// One of its health pages.
+    pub fn page(&self, path: &str) -> Result<http::Answer, String> {
+        http::over_tcp(self.port, path)
+    }
+
+    /// What `/readyz` says of a dependency: `ready`, `not_ready`, `connecting`, `off`.
+    pub fn dependency(&self, name: &str) -> Result<String, String> {
+        let page = self.page("/readyz")?;
+        let dependencies = page.json()["dependencies"].clone();
+        let of_list = dependencies.as_array().and_then(|list| list.iter().find(|one| one["name"] == name).cloned());
+        let found = of_list.unwrap_or_else(|| dependencies[name].clone());
+        found["state"].as_str().map(str::to_owned).ok_or_else(|| format!("no dependency {name} in {}", page.body))
+    }
+
+    /// Waits until `/readyz` says yes.
+    pub fn wait_ready(&self, within: Duration) {
+        until("the agent is ready", within, || match self.page("/readyz")? {
+            answer if answer.status == 200 => Ok(()),
+            answer => Err(format!("{} {}", answer.status, answer.body)),
+        });
+    }
+
+    /// Waits until a dependency is in `state`, and `/readyz` answers as it must.
+    pub fn wait_dependency(&self, name: &str, state: &str, within: Duration) {
+        until(&format!("{name} is {state}"), within, || match self.dependency(name)? {
+            found if found == state => Ok(()),
+            found => Err(format!("it is {found}")),
+        });
+    }
+
+    /// The status page's numbers.
+    pub fn health(&self) -> Value {
+        self.page("/health").map(|answer| answer.json()).unwrap_or_default()
+    }
+
+    /// Asks it to leave and gives its exit status and how long it took.
+    pub fn terminate(mut self) -> (ExitStatus, Duration) {
+        let start = Instant::now();
+        child::signal(self.pid(), "TERM").expect("the agent can be signalled");
+        let status = until("the agent has left", STOP + Duration::from_secs(5), || match self.process.try_wait() {
+            Ok(Some(status)) => Ok(status),
+            other => Err(format!("{other:?}")),
+        });
+        (status, start.elapsed())
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(mut self) {
+        self.process.kill().expect("the agent can be killed");
+        self.process.wait().expect("the agent was ours");
+    }
+
+    /// The end of what it logged.
+    pub fn log_tail(&self) -> String {
+        tail(&self.log)
+    }
+}
+
+/// The last lines of a log.
+pub fn tail(log: &Path) -> String {
+    const LINES: usize = 40;
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _gone = self.process.kill();
+        let _status = self.process.wait();
+    }
+}

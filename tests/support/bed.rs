@@ -1,0 +1,279 @@
+//! What one test stands on: an agent with its own id, topics, state and project, a control plane for it,
+//! and the eyes and hands of a test.
+
+use super::agent::{Agent, tail};
+use super::agents::{AgentServer, Settings, Sighting};
+use super::broker::Broker;
+use super::commands::{CommandSender, Draft, Record};
+use super::engine::Engine;
+use super::events::{EventRecord, RawRecord, Start, TopicReader};
+use super::runner::Stage;
+use crossbeam_channel::{Receiver, bounded};
+use std::cell::RefCell;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// From the start to `/readyz`: enrolment, Kafka and Docker on a busy machine.
+pub const READY: Duration = Duration::from_secs(30);
+/// For a command on a busy machine; one that is right needs a few seconds.
+pub const COMMAND: Duration = Duration::from_secs(90);
+/// Heartbeats and enrolments that nobody looks at.
+const SIGHTINGS: usize = 1024;
+const TOKEN: &str = "test-token";
+
+/// How the agent comes to its identity and its topics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plan {
+    /// It enrols at a control plane.
+    Enrolled,
+    /// All of it stands in its configuration.
+    Configured,
+}
+
+/// The bed of one test.
+pub struct Bed<'a> {
+    stage: &'a Stage,
+    plan: Plan,
+    /// The agent's id; it is the project's too.
+    pub id: String,
+    /// The stack that the project's commands are about unless they name another.
+    pub stack: String,
+    pub broker: Broker<'a>,
+    directory: PathBuf,
+    health_port: u16,
+    grpc_port: u16,
+    control_plane: Option<AgentServer>,
+    sightings: Receiver<Sighting>,
+    sender: CommandSender,
+    reader: TopicReader,
+    seen: RefCell<Vec<EventRecord>>,
+    agent: Option<Agent>,
+}
+
+impl<'a> Bed<'a> {
+    /// A bed whose agent is ready for commands.
+    pub fn start(stage: &'a Stage) -> Self {
+        let mut bed = Self::prepare(stage, Plan::Enrolled);
+        bed.start_agent();
+        bed.agent().wait_ready(READY);
+        bed
+    }
+
+    /// A bed without an agent yet; its control plane stands, if the plan has one.
+    pub fn prepare(stage: &'a Stage, plan: Plan) -> Self {
+        let id = format!("t{}", &Uuid::new_v4().simple().to_string()[..8]);
+        let broker = Broker::of(&stage.broker);
+        let [commands, events, dead] = topics(&id);
+        let sender = CommandSender::new(&broker.brokers(), &commands).expect("a producer");
+        for topic in [&commands, &events, &dead] {
+            sender.make_topic(topic).expect("the broker makes topics");
+        }
+        let reader = TopicReader::open(&broker.brokers(), &events, Start::Beginning).expect("the event topic");
+        let directory = stage.directory().join(&id);
+        std::fs::create_dir_all(directory.join("state")).expect("a directory for the agent");
+        let (_none, sightings) = bounded(1);
+        let mut bed = Self {
+            stage,
+            plan,
+            stack: format!("axion-{id}"),
+            id,
+            broker,
+            directory,
+            health_port: free_port(),
+            grpc_port: free_port(),
+            control_plane: None,
+            sightings,
+            sender,
+            reader,
+            seen: RefCell::default(),
+            agent: None,
+        };
+        bed.configure();
+        if plan == Plan::Enrolled {
+            bed.start_control_plane();
+        }
+        bed
+    }
+
+    fn configure(&self) {
+        let (id, directory) = (&self.id, self.directory.display());
+        let identity = match self.plan {
+            Plan::Enrolled => {
+                format!("token = \"{TOKEN}\"\nname = \"{id}\"\n[control_plane]\ngrpc_url = \"http://127.0.0.1:{}\"\n", self.grpc_port)
+            }
+            Plan::Configured => format!("id = \"{id}\"\n[kafka]\nbrokers = [\"{}\"]\n", self.broker.brokers().replace(',', "\", \"")),
+        };
+        let text = format!(
+            "[agent]\nstate_dir = \"{directory}/state\"\n{identity}\
+             [docker]\nhost = \"{}\"\n[health]\nport = {}\n[logging]\nlevel = \"debug\"\n",
+            self.engine().host(),
+            self.health_port
+        );
+        std::fs::write(self.directory.join("agent.toml"), text).expect("the configuration");
+    }
+
+    /// Starts the control plane, at the address that the agent knows.
+    pub fn start_control_plane(&mut self) {
+        let (sender, sightings) = bounded(SIGHTINGS);
+        self.sightings = sightings;
+        let settings = Settings {
+            listen: format!("127.0.0.1:{}", self.grpc_port),
+            token: TOKEN.to_owned(),
+            brokers: self.broker.brokers().split(',').map(str::to_owned).collect(),
+            interval_seconds: 5,
+        };
+        self.control_plane = Some(AgentServer::start(settings, sender).expect("the control plane listens"));
+    }
+
+    /// Takes the control plane away.
+    pub fn stop_control_plane(&mut self) {
+        self.control_plane = None;
+    }
+
+    /// What the control plane saw since the last call.
+    pub fn sightings(&self) -> Vec<Sighting> {
+        self.sightings.try_iter().collect()
+    }
+
+    pub fn start_agent(&mut self) {
+        self.agent = Some(Agent::start(&self.directory.join("agent.toml"), self.health_port, &self.log()));
+    }
+
+    pub fn agent(&self) -> &Agent {
+        self.agent.as_ref().expect("the agent was started")
+    }
+
+    /// Takes the agent out of the bed, to end it in one way or another.
+    pub fn take_agent(&mut self) -> Agent {
+        self.agent.take().expect("the agent was started")
+    }
+
+    pub fn engine(&self) -> &'a Engine {
+        self.stage.engine()
+    }
+
+    fn log(&self) -> PathBuf {
+        self.directory.join("agent.log")
+    }
+
+    /// A command of the bed's project.
+    pub fn draft(&self, command_type: &str) -> Draft {
+        Draft::new(command_type, &self.id)
+    }
+
+    pub fn deploy(&self, compose: &str) -> Draft {
+        Draft::deploy(&self.id, compose)
+    }
+
+    /// Sends a command and gives its id.
+    pub fn send(&self, draft: Draft) -> Uuid {
+        self.send_record(&draft.record()).expect("a draft has an id")
+    }
+
+    pub fn send_record(&self, record: &Record) -> Option<Uuid> {
+        self.sender.send(record).expect("the broker takes the record");
+        record.command_id
+    }
+
+    /// Sends a command and waits for its terminal event.
+    pub fn carry_out(&self, draft: Draft) -> EventRecord {
+        self.terminal(self.send(draft))
+    }
+
+    /// The terminal event of a command.
+    pub fn terminal(&self, id: Uuid) -> EventRecord {
+        self.event("its terminal event", COMMAND, |event| event.causation_id == Some(id) && event.terminal)
+    }
+
+    /// The terminal event of a command, if it came by now.
+    pub fn terminal_so_far(&self, id: Uuid) -> Option<EventRecord> {
+        while self.read(Duration::ZERO).is_some() {}
+        self.seen.borrow().iter().find(|event| event.causation_id == Some(id) && event.terminal).cloned()
+    }
+
+    /// The commands of a stack that have ended, in the order of their terminal events.
+    pub fn terminals(&self, stack: &str) -> Vec<Uuid> {
+        let seen = self.seen.borrow();
+        let of_stack = seen.iter().filter(|event| event.terminal && event.payload["stack_name"] == stack);
+        of_stack.filter_map(|event| event.causation_id).collect()
+    }
+
+    /// The first event, old or new, that `wanted` likes.
+    pub fn event(&self, what: &str, within: Duration, wanted: impl Fn(&EventRecord) -> bool) -> EventRecord {
+        if let Some(event) = self.seen.borrow().iter().find(|event| wanted(event)) {
+            return event.clone();
+        }
+        let end = Instant::now() + within;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "not within {} s: {what}", within.as_secs());
+            if let Some(event) = self.read(left)
+                && wanted(&event)
+            {
+                return event;
+            }
+        }
+    }
+
+    fn read(&self, within: Duration) -> Option<EventRecord> {
+        let record = self.reader.next(within).expect("the event topic can be read")?;
+        let event = record.event().unwrap_or_else(|error| panic!("no event ({error}): {}", String::from_utf8_lossy(&record.body)));
+        self.seen.borrow_mut().push(event.clone());
+        Some(event)
+    }
+
+    /// All events of a command. A query is sent after it: what comes before that one's answer is all.
+    pub fn all_of(&self, id: Uuid) -> Vec<EventRecord> {
+        self.settle();
+        self.seen.borrow().iter().filter(|event| event.causation_id == Some(id)).cloned().collect()
+    }
+
+    /// Waits until every event of the commands that have ended was read.
+    pub fn settle(&self) {
+        let answer = self.carry_out(self.draft("GetStatus"));
+        assert_eq!(answer.event_type, "StatusReport", "{answer:?}");
+    }
+
+    /// A record of the dead-letter topic.
+    pub fn dead_letter(&self) -> RawRecord {
+        let [_, _, dead] = topics(&self.id);
+        let reader = TopicReader::open(&self.broker.brokers(), &dead, Start::Beginning).expect("the dead-letter topic");
+        reader.next(COMMAND).expect("the dead-letter topic can be read").expect("a dead letter")
+    }
+
+    /// How many tasks of a service of the bed's stack run.
+    pub fn running(&self, service: &str) -> usize {
+        self.engine().running(&self.stack, service).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// What to know about a test that failed.
+    fn state(&self) -> String {
+        let seen = self.seen.borrow();
+        let events: Vec<_> =
+            seen.iter().map(|event| format!("{} {} {}", event.event_type, event.message(), event.payload["details"])).collect();
+        let stack = self.engine().describe(&self.stack);
+        format!("--- events\n{}\n--- {}\n{stack}\n--- agent {}\n{}", events.join("\n"), self.stack, self.id, tail(&self.log()))
+    }
+}
+
+impl Drop for Bed<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("{}", self.state());
+        }
+        self.agent = None;
+        self.engine().remove(&self.stack);
+    }
+}
+
+/// Commands, events, dead letters: the names that the agent uses unless it is told otherwise.
+fn topics(id: &str) -> [String; 3] {
+    [format!("runner.commands.{id}"), format!("runner.events.{id}"), format!("runner.commands.{id}.dlq")]
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+}

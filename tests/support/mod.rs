@@ -1,0 +1,34 @@
+//! The test bed: a real engine, a broker, a control plane and the agent's own binary, started for a test
+//! and gone after it, also when the test panics.
+//!
+//! [`run`] is the main function of a test program (`harness = false`): it decides once what this machine
+//! can give ([`Stage`]), runs the tests and names those that it had to skip. A test gets a [`Bed`] from
+//! the stage: its own agent with its own topics, state and project, so that tests run side by side on
+//! one engine.
+
+#![allow(dead_code, reason = "each test program uses a part of the bed")]
+
+mod agent;
+mod bed;
+mod broker;
+mod child;
+mod engine;
+mod http;
+mod runner;
+mod wait;
+
+#[path = "../../examples/control_plane/agents.rs"]
+pub mod agents;
+#[path = "../../examples/control_plane/commands.rs"]
+pub mod commands;
+#[path = "../../examples/control_plane/events.rs"]
+pub mod events;
+#[path = "../../examples/control_plane/broker.rs"]
+pub mod mock;
+
+pub use agent::Agent;
+pub use bed::{Bed, COMMAND, Plan, READY, free_port};
+pub use commands::{Draft, Record};
+pub use engine::Engine;
+pub use runner::{Need, Stage, Test, run};
+pub use wait::until;

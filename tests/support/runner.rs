@@ -1,0 +1,151 @@
+//! Runs the tests of one program: side by side where they allow it, each named, none skipped in silence.
+//!
+//! It exists because libtest can neither skip a test for a reason that shows at run time, nor take down
+//! at the end what all tests share.
+
+use super::broker::Supply;
+use super::engine::Engine;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// Tests wait for most of their time: more of them than cores.
+const SIDE_BY_SIDE: usize = 4;
+
+/// What a test needs of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// An engine with a swarm.
+    Engine,
+    /// An engine that it may stop, alone.
+    EngineToStop,
+    /// An engine, and a broker that it may stop, alone.
+    BrokerToStop,
+}
+
+/// A test: its name, what it needs and what it does.
+pub struct Test {
+    pub name: &'static str,
+    pub need: Need,
+    pub body: fn(&Stage),
+}
+
+/// What all tests of a program share.
+pub struct Stage {
+    engine: Result<Engine, String>,
+    pub broker: Supply,
+    directory: PathBuf,
+}
+
+impl Stage {
+    fn set(directory: &Path) -> Self {
+        let engine = Engine::start(&directory.join("engine"));
+        Self { engine, broker: Supply::find(directory), directory: directory.to_owned() }
+    }
+
+    /// The engine; a test without one is not run.
+    pub fn engine(&self) -> &Engine {
+        self.engine.as_ref().expect("tests that need an engine run only with one")
+    }
+
+    /// For files of tests; gone at the end.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Why this machine cannot run a test.
+    fn lacks(&self, need: Need) -> Option<String> {
+        let engine = match &self.engine {
+            Ok(engine) => engine,
+            Err(reason) => return Some(reason.lines().last().unwrap_or("no engine").to_owned()),
+        };
+        match (need, &self.broker) {
+            (Need::EngineToStop, _) if !engine.is_private() => Some("needs an engine that it may stop".to_owned()),
+            (Need::BrokerToStop, Supply::Given(_)) => Some("needs a broker that it may stop".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// How a test ended.
+enum End {
+    Passed(Duration),
+    Failed(Duration),
+    Skipped(String),
+}
+
+/// The main function of a test program. Takes libtest's usual words: a part of a name, and `--list`.
+pub fn run(program: &str, tests: &[Test]) -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let filters: Vec<&str> = words.iter().map(String::as_str).filter(|word| !word.starts_with('-')).collect();
+    let chosen = |test: &&Test| filters.is_empty() || filters.iter().any(|part| test.name.contains(part));
+    let chosen: Vec<&Test> = tests.iter().filter(chosen).collect();
+    if words.iter().any(|word| word == "--list") {
+        chosen.iter().for_each(|test| println!("{}: test", test.name));
+        return ExitCode::SUCCESS;
+    }
+    if chosen.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    let directory = std::env::temp_dir().join(format!("axion-{program}-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory for the tests");
+    let stage = Stage::set(&directory);
+    println!("\nrunning {} tests against {}", chosen.len(), stage.broker.describe());
+    let ends = run_all(&stage, &chosen);
+    // Takes down the engine and the broker.
+    drop(stage);
+    let _gone = std::fs::remove_dir_all(&directory);
+    summary(program, &ends)
+}
+
+fn run_all<'a>(stage: &Stage, tests: &[&'a Test]) -> Vec<(&'a str, End)> {
+    let (together, alone): (Vec<&Test>, Vec<&Test>) = tests.iter().partition(|test| test.need == Need::Engine);
+    let queue = Mutex::new(VecDeque::from(together));
+    let ends = Mutex::new(Vec::new());
+    let next = || queue.lock().expect("no test runs while the queue is held").pop_front();
+    let keep = |test: &'a Test| {
+        let end = run_one(stage, test);
+        ends.lock().expect("no test runs while the list is held").push((test.name, end));
+    };
+    std::thread::scope(|scope| {
+        for number in 0..SIDE_BY_SIDE {
+            let worker = std::thread::Builder::new().name(format!("tests-{number}"));
+            let body = || std::iter::from_fn(next).for_each(keep);
+            worker.spawn_scoped(scope, body).expect("a thread for tests");
+        }
+    });
+    alone.into_iter().for_each(keep);
+    ends.into_inner().expect("the threads have ended")
+}
+
+fn run_one(stage: &Stage, test: &Test) -> End {
+    if let Some(reason) = stage.lacks(test.need) {
+        println!("test {} ... skipped: {reason}", test.name);
+        return End::Skipped(reason);
+    }
+    let start = Instant::now();
+    // A test that panicked is over; nothing of it is used again.
+    let result = catch_unwind(AssertUnwindSafe(|| (test.body)(stage)));
+    let took = start.elapsed();
+    let word = if result.is_ok() { "ok" } else { "FAILED" };
+    println!("test {} ... {word} ({:.1} s)", test.name, took.as_secs_f64());
+    if result.is_ok() { End::Passed(took) } else { End::Failed(took) }
+}
+
+fn summary(program: &str, ends: &[(&str, End)]) -> ExitCode {
+    let names = |wanted: fn(&End) -> bool| ends.iter().filter(move |(_, end)| wanted(end)).map(|(name, _)| *name).collect::<Vec<_>>();
+    let passed = names(|end| matches!(end, End::Passed(_)));
+    let failed = names(|end| matches!(end, End::Failed(_)));
+    let skipped = names(|end| matches!(end, End::Skipped(_)));
+    if !failed.is_empty() {
+        println!("\nfailed: {}", failed.join(", "));
+    }
+    if !skipped.is_empty() {
+        println!("\nskipped: {}", skipped.join(", "));
+    }
+    println!("\n{program}: {} passed, {} failed, {} skipped", passed.len(), failed.len(), skipped.len());
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
