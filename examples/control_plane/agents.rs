@@ -3,14 +3,17 @@
 
 use axion_agent::proto::agent::{AgentState, EnrollRequest, EnrollResponse, HeartbeatRequest, HeartbeatResponse, KafkaSettings};
 use axion_agent::proto::methods::{ENROLL, HEARTBEAT};
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Sender, bounded};
 use grpcio::{
     ChannelBuilder, EnvBuilder, RpcContext, RpcStatus, RpcStatusCode, Server, ServerBuilder, ServerCredentials, ServiceBuilder, UnarySink,
 };
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Agents may ping this often without data (contract: at most 20 s must be allowed).
 const MIN_PING_INTERVAL_MS: i32 = 10_000;
+/// How long an agent may wait for its topics.
+const TOPICS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +34,16 @@ pub struct Settings {
     pub brokers: Vec<String>,
     /// The beat that agents are told.
     pub interval_seconds: u32,
+    /// Who makes an agent's topics before it is told of them; None where they exist.
+    pub topics: Option<Sender<Enrolling>>,
+}
+
+/// An agent is about to be enrolled.
+#[derive(Debug)]
+pub struct Enrolling {
+    pub agent: String,
+    /// Its answer waits for a word on this.
+    pub ready: Sender<()>,
 }
 
 /// Something that an agent did.
@@ -122,6 +135,7 @@ impl Desk {
         let host = request.host.hostname.clone();
         let agent = [&request.proposed_agent_id, &request.name, &host].into_iter().find(|id| !id.is_empty());
         let agent = agent.cloned().unwrap_or_else(|| "agent".to_owned());
+        self.make_topics(&agent)?;
         self.see(Sighting::Enrolled { agent: agent.clone(), host, version: request.agent_version });
         let kafka = KafkaSettings {
             brokers: self.settings.brokers.clone(),
@@ -132,6 +146,15 @@ impl Desk {
         };
         let credential = self.credential(&agent);
         Ok(EnrollResponse { agent_id: agent, credential, kafka: Some(kafka).into(), ..EnrollResponse::default() })
+    }
+
+    fn make_topics(&self, agent: &str) -> Result<(), RpcStatus> {
+        let Some(maker) = &self.settings.topics else { return Ok(()) };
+        let (ready, word) = bounded(1);
+        // A maker that has gone drops both ends: that is an error here too.
+        let _asked = maker.send_timeout(Enrolling { agent: agent.to_owned(), ready }, TOPICS_TIMEOUT);
+        let late = |_| RpcStatus::with_message(RpcStatusCode::UNAVAILABLE, "the topics could not be made in time".to_owned());
+        word.recv_timeout(TOPICS_TIMEOUT).map_err(late)
     }
 
     fn heartbeat(&self, context: &RpcContext<'_>, request: &HeartbeatRequest) -> Result<HeartbeatResponse, RpcStatus> {

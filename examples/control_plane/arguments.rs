@@ -2,7 +2,7 @@
 
 use crate::commands::Draft;
 use lexopt::prelude::*;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -86,6 +86,7 @@ pub struct Topics {
     pub brokers: String,
     pub commands: String,
     pub events: String,
+    pub dead_letters: String,
 }
 
 pub struct Send {
@@ -261,22 +262,25 @@ impl Place {
 
     fn topics(self) -> Result<Topics, lexopt::Error> {
         let brokers = self.brokers.ok_or("--brokers is missing")?;
-        let of_agent = match self.agent {
-            Some(agent) => Topics::of_agent(&brokers, &agent),
-            None => Topics { brokers, commands: String::new(), events: String::new() },
-        };
-        let commands = self.commands.unwrap_or(of_agent.commands);
-        let events = self.events.unwrap_or(of_agent.events);
-        if commands.is_empty() || events.is_empty() {
+        let agentless = self.agent.is_none();
+        let of_agent = Topics::of_agent(&brokers, &self.agent.unwrap_or_default());
+        let named = self.commands.is_some() && self.events.is_some();
+        if agentless && !named {
             return Err("--agent is missing (or both --command-topic and --event-topic)".into());
         }
-        Ok(Topics { brokers: of_agent.brokers, commands, events })
+        let commands = self.commands.unwrap_or(of_agent.commands);
+        Ok(Topics { commands, events: self.events.unwrap_or(of_agent.events), ..of_agent })
     }
 }
 
 impl Topics {
     /// The topics that an agent uses unless it is told otherwise.
     pub fn of_agent(brokers: &str, agent: &str) -> Self {
-        Self { brokers: brokers.to_owned(), commands: format!("runner.commands.{agent}"), events: format!("runner.events.{agent}") }
+        Self {
+            brokers: brokers.to_owned(),
+            commands: format!("runner.commands.{agent}"),
+            events: format!("runner.events.{agent}"),
+            dead_letters: format!("runner.commands.{agent}.dlq"),
+        }
     }
 }

@@ -5,7 +5,7 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 
 /// A running mock cluster; dropped, it is gone with all of its records.
-pub struct MockBroker(MockCluster<'static, DefaultProducerContext>);
+pub struct MockBroker(pub MockCluster<'static, DefaultProducerContext>);
 
 impl MockBroker {
     pub fn start() -> Result<Self, KafkaError> {
@@ -17,20 +17,11 @@ impl MockBroker {
         self.0.bootstrap_servers()
     }
 
-    /// Makes topics of one partition, as the agent expects them. One that exists already is left alone.
+    /// Makes topics of one partition; made on demand, they would have four. One that exists is left alone.
     pub fn make_topics<'a>(&self, names: impl IntoIterator<Item = &'a str>) {
         for name in names {
             // The only error is that it exists.
             let _exists = self.0.create_topic(name, 1, 1);
         }
-    }
-
-    /// Refuses every connection until [`Self::up`].
-    pub fn down(&self) -> Result<(), KafkaError> {
-        self.0.broker_down(-1)
-    }
-
-    pub fn up(&self) -> Result<(), KafkaError> {
-        self.0.broker_up(-1)
     }
 }

@@ -45,17 +45,6 @@ pub struct Draft {
 }
 
 impl Draft {
-    pub fn new(command_type: &str, project: &str) -> Self {
-        let mut draft = Self { command_type: command_type.to_owned(), ..Self::default() };
-        draft.set_project(Some(project.to_owned()));
-        draft
-    }
-
-    /// A Deploy of this Compose text.
-    pub fn deploy(project: &str, compose: &str) -> Self {
-        Self::new("Deploy", project).with("docker_stack_yml", compose)
-    }
-
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.payload.insert(key.to_owned(), value.into());
         self

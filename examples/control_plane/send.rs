@@ -4,7 +4,7 @@ use crate::arguments::{Format, Send, What};
 use crate::commands::{CommandError, CommandSender, Record};
 use crate::events::{EventRecord, Start, TopicReader};
 use crate::{Failure, show};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::io::Read as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -43,7 +43,7 @@ fn record(what: What) -> Result<Record, Failure> {
         What::Raw(path) => Ok(Record::raw(read(&path)?)),
         What::Draft { mut draft, compose, files } => {
             if let Some(path) = compose {
-                draft.payload.insert("docker_stack_yml".to_owned(), json!(String::from_utf8(read(&path)?)?));
+                draft = draft.with("docker_stack_yml", String::from_utf8(read(&path)?)?);
             }
             for (name, path) in files {
                 draft.ship(&name, &read(&path)?);

@@ -37,28 +37,42 @@ pub fn run(options: Serve) -> Result<ExitCode, Failure> {
     };
     let (sightings, seen) = bounded(WAITING);
     let told = brokers.iter().flat_map(|list| list.split(',')).map(str::to_owned).collect();
-    let settings = Settings { listen: options.listen, token: options.token, brokers: told, interval_seconds: options.interval_seconds };
+    let (maker, enrolling) = bounded(WAITING);
+    let settings = Settings {
+        listen: options.listen,
+        token: options.token,
+        brokers: told,
+        interval_seconds: options.interval_seconds,
+        topics: brokers.is_some().then_some(maker),
+    };
     let server = AgentServer::start(settings, sightings)?;
     println!("grpc {}\nbrokers {}\nready", server.address(), brokers.as_deref().unwrap_or("none"));
     std::io::stdout().flush()?;
 
     let (records, events) = bounded(WAITING);
-    let mut watch = Watch { brokers, format: options.format, records, exits, agents: BTreeMap::new() };
+    let mut watch = Watch { brokers, mock, format: options.format, records, exits, agents: BTreeMap::new() };
     loop {
         select! {
             recv(interrupted) -> _ => break,
+            recv(enrolling) -> one => {
+                let one = one?;
+                watch.make_topics(&one.agent)?;
+                // Too late, or it waits: it gets its answer either way.
+                let _late = one.ready.try_send(());
+            }
             recv(seen) -> sighting => watch.note(sighting?)?,
             recv(events) -> record => show::event(&record?, options.format),
         }
     }
     // The agents are told by a closed port; the mock broker goes last.
-    drop((server, watch, mock));
+    drop((server, watch));
     Ok(ExitCode::SUCCESS)
 }
 
 /// The agents that were seen, each with its event thread.
 struct Watch {
     brokers: Option<String>,
+    mock: Option<MockBroker>,
     format: Format,
     records: Sender<RawRecord>,
     exits: Sender<Exit>,
@@ -77,6 +91,7 @@ impl Watch {
             show::sighting(&sighting, before);
         }
         if !agent.is_empty() && !self.agents.contains_key(&agent) {
+            self.make_topics(&agent)?;
             let events = self.follow(&agent)?;
             self.agents.insert(agent.clone(), (None, events));
         }
@@ -86,7 +101,21 @@ impl Watch {
         Ok(())
     }
 
-    /// Makes the agent's topics and prints what comes on the one for events.
+    fn make_topics(&self, agent: &str) -> Result<(), Failure> {
+        let Some(brokers) = &self.brokers else { return Ok(()) };
+        let topics = Topics::of_agent(brokers, agent);
+        let names = [topics.commands.as_str(), topics.events.as_str(), topics.dead_letters.as_str()];
+        match &self.mock {
+            Some(mock) => mock.make_topics(names),
+            None => {
+                let sender = CommandSender::new(brokers, &topics.commands)?;
+                names.into_iter().try_for_each(|topic| sender.make_topic(topic))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Prints what comes on the agent's event topic, from a thread of its own.
     fn follow(&self, agent: &str) -> Result<Option<StopSource>, Failure> {
         let Some(brokers) = &self.brokers else { return Ok(None) };
         let topics = Topics::of_agent(brokers, agent);
@@ -99,10 +128,6 @@ impl Watch {
 }
 
 fn follow(topics: &Topics, records: &Sender<RawRecord>, stop: &Stop) -> Result<(), Failure> {
-    let sender = CommandSender::new(&topics.brokers, &topics.commands)?;
-    for topic in [&topics.commands, &topics.events, &format!("{}.dlq", topics.commands)] {
-        sender.make_topic(topic)?;
-    }
     let reader = TopicReader::open(&topics.brokers, &topics.events, Start::Beginning)?;
     while !stop.is_stopped() {
         if let Some(record) = reader.next(LISTEN_SLICE)? {

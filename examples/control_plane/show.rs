@@ -10,7 +10,10 @@ pub fn event(record: &RawRecord, format: Format) {
     match (record.event(), format) {
         (Ok(event), Format::Lines) => println!("{}", line(&event)),
         (Ok(_), Format::Json) => println!("{}", String::from_utf8_lossy(&record.body)),
-        (Err(error), _) => println!("a record that is no event ({error}): {}", String::from_utf8_lossy(&record.body)),
+        (Err(error), _) => {
+            let body = String::from_utf8_lossy(&record.body);
+            println!("a record that is no event ({error}): key {:?}, headers {:?}, body {body}", record.key, record.headers);
+        }
     }
 }
 

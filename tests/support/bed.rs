@@ -65,12 +65,11 @@ impl<'a> Bed<'a> {
     pub fn prepare(stage: &'a Stage, plan: Plan) -> Self {
         let id = format!("t{}", &Uuid::new_v4().simple().to_string()[..8]);
         let broker = Broker::of(&stage.broker);
-        let [commands, events, dead] = topics(&id);
-        let sender = CommandSender::new(&broker.brokers(), &commands).expect("a producer");
-        for topic in [&commands, &events, &dead] {
-            sender.make_topic(topic).expect("the broker makes topics");
-        }
-        let reader = TopicReader::open(&broker.brokers(), &events, Start::Beginning).expect("the event topic");
+        let names = topics(&id);
+        let [commands, events, _] = &names;
+        let sender = CommandSender::new(&broker.brokers(), commands).expect("a producer");
+        broker.make_topics(&names, &sender);
+        let reader = TopicReader::open(&broker.brokers(), events, Start::Beginning).expect("the event topic");
         let directory = stage.directory().join(&id);
         std::fs::create_dir_all(directory.join("state")).expect("a directory for the agent");
         let (_none, sightings) = bounded(1);
@@ -123,6 +122,7 @@ impl<'a> Bed<'a> {
             token: TOKEN.to_owned(),
             brokers: self.broker.brokers().split(',').map(str::to_owned).collect(),
             interval_seconds: 5,
+            topics: None,
         };
         self.control_plane = Some(AgentServer::start(settings, sender).expect("the control plane listens"));
     }
@@ -160,11 +160,13 @@ impl<'a> Bed<'a> {
 
     /// A command of the bed's project.
     pub fn draft(&self, command_type: &str) -> Draft {
-        Draft::new(command_type, &self.id)
+        let mut draft = Draft { command_type: command_type.to_owned(), ..Draft::default() };
+        draft.set_project(Some(self.id.clone()));
+        draft
     }
 
     pub fn deploy(&self, compose: &str) -> Draft {
-        Draft::deploy(&self.id, compose)
+        self.draft("Deploy").with("docker_stack_yml", compose)
     }
 
     /// Sends a command and gives its id.

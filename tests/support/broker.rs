@@ -2,11 +2,12 @@
 //! checkout, else librdkafka's mock cluster inside the test.
 
 use super::child;
+use super::commands::CommandSender;
 use super::mock::MockBroker;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout};
 use std::sync::Mutex;
 
 /// Where a real broker's scripts are, if they are.
@@ -74,12 +75,22 @@ impl<'a> Broker<'a> {
         }
     }
 
+    /// Makes topics of one partition.
+    pub fn make_topics(&self, names: &[String], sender: &CommandSender) {
+        match self {
+            Self::Mock(mock) => mock.make_topics(names.iter().map(String::as_str)),
+            Self::Given(_) | Self::Real(_) => {
+                names.iter().for_each(|topic| sender.make_topic(topic).expect("the broker makes topics"));
+            }
+        }
+    }
+
     /// Takes the broker away.
     pub fn down(&self) {
         match self {
             Self::Given(_) => panic!("somebody else's broker is never stopped"),
             Self::Real(broker) => broker.say("down"),
-            Self::Mock(mock) => mock.down().expect("the mock cluster goes down"),
+            Self::Mock(mock) => mock.0.broker_down(-1).expect("the mock cluster goes down"),
         }
     }
 
@@ -88,7 +99,7 @@ impl<'a> Broker<'a> {
         match self {
             Self::Given(_) => {}
             Self::Real(broker) => broker.say("up"),
-            Self::Mock(mock) => mock.up().expect("the mock cluster comes back"),
+            Self::Mock(mock) => mock.0.broker_up(-1).expect("the mock cluster comes back"),
         }
     }
 }

@@ -6,7 +6,7 @@
 //! the stage: its own agent with its own topics, state and project, so that tests run side by side on
 //! one engine.
 
-#![allow(dead_code, reason = "each test program uses a part of the bed")]
+#![allow(dead_code, unused_imports, reason = "each test program uses a part of the bed")]
 
 mod agent;
 mod bed;
@@ -26,9 +26,7 @@ pub mod events;
 #[path = "../../examples/control_plane/broker.rs"]
 pub mod mock;
 
-pub use agent::Agent;
 pub use bed::{Bed, COMMAND, Plan, READY, free_port};
 pub use commands::{Draft, Record};
-pub use engine::Engine;
 pub use runner::{Need, Stage, Test, run};
 pub use wait::until;
