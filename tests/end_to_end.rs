@@ -1,6 +1,13 @@
 //! From a record on the command topic to a running stack and back: the agent's own binary between a real
 //! engine, a broker and a control plane.
 
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests, though clippy cannot see it: they have no libtest"
+)]
+
 mod support;
 
 use serde_json::{Value, json};

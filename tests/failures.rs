@@ -1,5 +1,12 @@
 //! What happens when parts go away: the agent itself, the engine, the broker, the control plane.
 
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests, though clippy cannot see it: they have no libtest"
+)]
+
 mod support;
 
 use std::collections::BTreeMap;
