@@ -108,6 +108,11 @@ impl Workers {
         self.groups().iter().flat_map(|group| &group.threads).map(|thread| thread.name().as_str()).collect()
     }
 
+    fn finished(&self) -> Ended {
+        let threads = self.groups().into_iter().flat_map(|group| &group.threads);
+        threads.filter(|thread| thread.is_finished()).map(Thread::name).collect()
+    }
+
     fn running(&self, ended: &Ended) -> Vec<&'static str> {
         let threads = self.groups().into_iter().flat_map(|group| &group.threads);
         threads.map(Thread::name).filter(|name| !ended.contains(name)).map(ThreadName::as_str).collect()
@@ -119,8 +124,10 @@ impl Group {
         self.stops.clear();
     }
 
+    /// ORDER: a thread's exit report comes after its last event, and events are handled before reports;
+    /// so once this is true, nothing that the group said is unheard.
     fn has_ended(&self, ended: &Ended) -> bool {
-        self.threads.iter().all(|thread| thread.is_finished() || ended.contains(&thread.name()))
+        self.threads.iter().all(|thread| ended.contains(&thread.name()))
     }
 }
 
@@ -134,7 +141,8 @@ struct AtOnce;
 pub(super) fn run(mut state: State, inbox: &Inbox, mut workers: Workers, reason: ExitReason) -> Departure {
     let whole = Deadline::after(WHOLE);
     state.publish_health(Some(Phase::Stopping));
-    let mut ended = Ended::new();
+    // The loop has taken the reports of those that ended before.
+    let mut ended = workers.finished();
     if phases(&mut state, inbox, &mut workers, &mut ended, whole).is_err() {
         log::warn!("a second signal: leaving at once");
     }

@@ -1,5 +1,7 @@
 //! The coordinator by transcript: events in, requests and journal lines out, no worker threads.
 
+mod leaving;
+
 use super::state::{Ports, Rules, State};
 use super::*;
 use crate::docker::{Entry as LaneEntry, Job};
