@@ -3,11 +3,13 @@
 //! Runs on a lane, in the command's room. Everything is checked before anything is changed; a service
 //! keeps all of its spec but the count. It never touches a service that the command does not name.
 
+use super::Entry;
 use super::census::{Census, down, errors};
 use super::ownership::{self, Takeover};
 use super::room::{End, Halt, Room, StepError};
 use super::types::{Mode, Service, Task};
 use crate::domain::{Code, Outcome, Progress, Scale, StackName};
+use crate::threads::Deadline;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,6 +19,9 @@ use std::time::Duration;
 const ATTEMPTS: u32 = 8;
 /// Tasks on other nodes change without an event.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// For so long new tasks must go on running before they count: Swarm's own default for `monitor`. A
+/// task that ends at once is seen to run for a moment, again and again.
+const STEADY: Duration = Duration::from_secs(5);
 
 /// One service that the command names.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,17 +31,27 @@ struct Wanted {
     replicas: u64,
 }
 
+/// Tasks that run, and until when the same ones must go on to count as steady.
+struct Steady {
+    tasks: BTreeSet<String>,
+    proven: Deadline,
+}
+
 /// What was done to a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Change {
-    Update,
+    /// It gets new tasks.
+    Grown,
+    /// It loses some.
+    Shrunk,
+    /// It had as many before.
     Unchanged,
 }
 
 impl Change {
     const fn name(self) -> &'static str {
         match self {
-            Self::Update => "update",
+            Self::Grown | Self::Shrunk => "update",
             Self::Unchanged => "unchanged",
         }
     }
@@ -99,11 +114,10 @@ fn set(room: &Room<'_>, wanted: &Wanted) -> Result<Change, End> {
         })?;
         match service.mode() {
             Mode::Replicated(now) if now == wanted.replicas => return Ok(change),
-            Mode::Replicated(_) => {}
+            Mode::Replicated(now) => change = if now < wanted.replicas { Change::Grown } else { Change::Shrunk },
             mode => return Err(End::Finished(not_scalable(&wanted.name, mode))),
         }
         let spec = with_replicas(&service.spec, wanted.replicas);
-        change = Change::Update;
         match room.step("service.update", &wanted.name, |client| client.update_service(&wanted.id, service.version, &spec, None)) {
             Ok(_) => return Ok(change),
             Err(StepError::Unknown(error)) => log::warn!("looking at {} again: {error}", wanted.name),
@@ -122,27 +136,47 @@ fn with_replicas(spec: &Value, replicas: u64) -> Value {
     spec
 }
 
-/// Watches until every named service runs as often as was asked.
+/// Watches until every named service runs as often as was asked, and new tasks have stayed.
 fn converge(room: &Room<'_>, stack: &StackName, wanted: &[Wanted], changes: &[Change]) -> Result<Outcome, End> {
+    // A command that goes on after a restart does not know which tasks are new.
+    let patience = if changes.contains(&Change::Grown) || room.entry == Entry::Resumed { STEADY } else { Duration::ZERO };
+    let mut steady: Option<Steady> = None;
     loop {
         let tasks = room.observe(|client| client.tasks(stack))?;
-        let nodes = room.observe(|client| client.nodes())?;
-        let down = down(&nodes);
-        let of = |wanted: &Wanted| Census::of(tasks.iter().filter(|task| task.service_id == wanted.id), &down);
+        let down = down(&room.observe(|client| client.nodes())?);
+        let settled =
+            |wanted: &Wanted| Census::of(tasks.iter().filter(|task| task.service_id == wanted.id), &down).is_settled_at(wanted.replicas);
+        let late: Vec<&str> = wanted.iter().filter(|wanted| !settled(wanted)).map(|wanted| wanted.name.as_str()).collect();
+        steady = if late.is_empty() { Some(Steady::since(steady, running(&tasks, wanted), patience)) } else { None };
         let services = || report(stack, wanted, changes, &tasks, &down);
-        if wanted.iter().all(|wanted| of(wanted).is_settled_at(wanted.replicas)) {
+        if steady.as_ref().is_some_and(|steady| steady.proven.has_passed()) {
             return Ok(Outcome::completed(format!("the services of {stack} run as often as was asked")).with("services", services()));
         }
         match room.wait_for_change(LOOK_EVERY) {
             Ok(()) => {}
             Err(Halt::TimedOut) => {
-                let late: Vec<&str> = wanted.iter().filter(|w| !of(w).is_settled_at(w.replicas)).map(|w| w.name.as_str()).collect();
-                let message = format!("not settled when the command's time was over: {}; the swarm goes on trying", late.join(", "));
+                let late = if late.is_empty() { "tasks that have just started".to_owned() } else { late.join(", ") };
+                let message = format!("not settled when the command's time was over: {late}; the swarm goes on trying");
                 return Ok(Outcome::failed(Code::TIMED_OUT, message).with("services", services()));
             }
             Err(halt) => return Err(halt.into()),
         }
     }
+}
+
+impl Steady {
+    /// The same tasks as before go on being watched, others begin anew.
+    fn since(before: Option<Self>, tasks: BTreeSet<String>, patience: Duration) -> Self {
+        match before {
+            Some(before) if before.tasks == tasks => before,
+            _ => Self { tasks, proven: Deadline::after(patience) },
+        }
+    }
+}
+
+fn running(tasks: &[Task], wanted: &[Wanted]) -> BTreeSet<String> {
+    let named = |task: &&Task| wanted.iter().any(|wanted| wanted.id == task.service_id);
+    tasks.iter().filter(|task| task.is_running()).filter(named).map(|task| task.id.clone()).collect()
 }
 
 fn report(stack: &StackName, wanted: &[Wanted], changes: &[Change], tasks: &[Task], down: &BTreeSet<String>) -> Vec<Value> {

@@ -19,7 +19,8 @@ pub const OWNER: &str = "io.axion.owner";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Version {
-    /// Counts up with every change.
+    /// Counts up with every change; the engine leaves a 0 out.
+    #[serde(default)]
     pub index: u64,
 }
 
@@ -597,7 +598,9 @@ mod tests {
     }
 
     #[test]
-    fn null_lists_are_empty() {
+    fn what_go_leaves_out_or_writes_as_null_is_no_error() {
+        let first: JobStatus = serde_json::from_value(json!({"JobIteration": {}, "LastExecution": "2026-01-01T00:00:00Z"})).unwrap();
+        assert_eq!(first.job_iteration, Version::default());
         let network: Network = serde_json::from_value(json!({"Id": "n", "Name": "st_default", "Labels": null})).unwrap();
         assert!(network.labels.is_empty());
         let created: Created = serde_json::from_value(json!({"ID": "x", "Warnings": null})).unwrap();
