@@ -1,0 +1,154 @@
+#!/usr/bin/env bash
+# demo.sh BIN_DIR: the agent at work, from nothing to a running stack and back to nothing.
+#
+# Starts an engine of its own, a broker in memory and the development control plane, then the agent; sends
+# it a Deploy and shows the events as they come; asks the service; scales it, and removes it. Everything
+# that was started is gone at the end, also after an interrupt. Exit code 0 only if every step worked.
+set -eu
+
+bin=$(cd "$1" && pwd)
+cd "$(dirname "$0")/../.."
+work=$(mktemp -d "${TMPDIR:-/tmp}/axion-demo.XXXXXX")
+agent_id=demo
+project=shop
+began=$(date +%s%N)
+steps=()
+current="start"
+
+cleanup() {
+  local code=$?
+  trap - EXIT
+  [ $code = 0 ] || explain
+  for pid in ${agent:-} ${control_plane:-} ${engine:-}; do
+    kill "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+  done
+  rm -rf "$work"
+  summary $code
+  exit $code
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+explain() {
+  echo
+  echo "It failed at: $current"
+  for log in engine control-plane agent; do
+    [ -s "$work/$log.log" ] || continue
+    echo "--- the end of $log.log"
+    tail -15 "$work/$log.log"
+  done
+}
+
+summary() {
+  echo
+  echo "---- demo ----"
+  for step in "${steps[@]}"; do echo "  done    $step"; done
+  if [ "$1" = 0 ]; then
+    echo "demo: ok, $((($(date +%s%N) - began) / 1000000000)) s, everything removed"
+  else
+    echo "  FAILED  $current"
+    echo "demo: failed"
+  fi
+}
+
+# Each step has a title; the one under way is named when something fails.
+step() { current=$1; echo; echo "== $1"; }
+finished() { steps+=("$current${1:+: $1}"); }
+
+wait_for() { # SECONDS COMMAND ...
+  local tries=$(($1 * 20))
+  shift
+  while ! "$@" >/dev/null 2>&1; do
+    tries=$((tries - 1))
+    [ $tries -gt 0 ] || { echo "not in time: $*" >&2; return 1; }
+    sleep 0.05
+  done
+}
+
+field() { awk -v key="$1" '$1 == key { print $2; exit }' "$work/control-plane.out"; }
+
+send() { "$bin/examples/control_plane" send --brokers "$brokers" --agent $agent_id --wait --timeout 60 "$@"; }
+
+# Through the network of the private engine, or the machine's.
+ask() { ${inside:+nsenter --target $inside --net} curl -sS --fail --max-time 2 "$1"; }
+
+free_port() { # a port on which nothing listens
+  local port
+  for port in $(seq "$1" $(($1 + 200))); do
+    (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
+  done
+}
+
+step "an engine with a swarm of its own"
+packaging/dev/engine.sh "$work/engine" >"$work/engine.out" 2>"$work/engine.log" &
+engine=$!
+engine_is_ready() { [ -s "$work/engine.out" ] || ! kill -0 $engine; }
+wait_for 60 engine_is_ready
+read -r _ socket inside <"$work/engine.out" || { cat "$work/engine.log" >&2; exit 1; }
+[ "$inside" != 0 ] || inside=
+echo "socket $socket"
+finished
+
+step "a broker in memory and the control plane"
+"$bin/examples/control_plane" serve --mock-broker --token demo-token >"$work/control-plane.out" 2>"$work/control-plane.log" &
+control_plane=$!
+wait_for 10 grep -qx ready "$work/control-plane.out"
+brokers=$(field brokers)
+head -2 "$work/control-plane.out"
+finished
+
+step "the agent"
+health=$(free_port 19469)
+cat >"$work/agent.toml" <<Y
+[agent]
+token = "demo-token"
+name = "$agent_id"
+state_dir = "$work/state"
+
+[control_plane]
+grpc_url = "http://$(field grpc)"
+
+[docker]
+host = "unix://$socket"
+
+[health]
+port = $health
+Y
+mkdir "$work/state"
+"$bin/axion-agent" --config "$work/agent.toml" run >"$work/agent.log" 2>&1 &
+agent=$!
+wait_for 30 curl -sf "http://127.0.0.1:$health/readyz"
+grep '^agent' "$work/control-plane.out"
+finished "enrolled, ready"
+
+step "Deploy"
+port=$(free_port 18080)
+send --type Deploy --project $project --compose examples/shop.yml --env IMAGE=axion-test/box:1 --env PORT="$port" \
+  --file ./page.html=examples/page.html
+finished "DeployCompleted"
+
+step "the service answers on port $port"
+wait_for 10 ask "http://127.0.0.1:$port/"
+ask "http://127.0.0.1:$port/"
+finished
+
+step "Scale to four workers"
+send examples/scale.json
+finished "CommandCompleted"
+
+step "GetStatus"
+send --type GetStatus --project $project
+finished "StatusReport"
+
+step "Remove"
+send examples/remove.json
+finished "CommandCompleted"
+
+step "the agent leaves on SIGTERM"
+left=$(date +%s%N)
+kill -TERM $agent
+wait $agent
+agent=
+finished "after $((($(date +%s%N) - left) / 1000000)) ms"
