@@ -126,7 +126,7 @@ finished "enrolled, ready"
 step "Deploy"
 port=$(free_port 18080)
 send --type Deploy --project $project --compose examples/shop.yml --env IMAGE=axion-test/box:1 --env PORT="$port" \
-  --file ./page.html=examples/page.html
+  --file page.html=examples/page.html
 finished "DeployCompleted"
 
 step "the service answers on port $port"
