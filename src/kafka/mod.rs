@@ -4,6 +4,9 @@
 //! A command record becomes an [`Inbound`]; an [`crate::domain::Event`] or a [`DeadLetter`] becomes a
 //! record, and its delivery an [`Event::Delivered`]. Nothing here decides what is carried out.
 
+mod native;
+mod wire;
+
 use crate::domain::{Code, Command, CommandId, Context, LinkState, Position};
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,0 +1,100 @@
+//! Questions to the brokers: asked without waiting, answered through the queue.
+
+use super::client::Client;
+use super::fault::{Fault, code, text_in};
+use super::offsets::{List, PartitionOffset, text};
+use rdkafka::bindings as sys;
+use rdkafka::types::RDKafkaAdminOp;
+use std::ffi::{CString, c_char, c_int};
+use std::ptr::NonNull;
+use std::time::Duration;
+
+/// How an answer is to be found: how long, and with what.
+struct Options(NonNull<sys::rd_kafka_AdminOptions_t>);
+
+impl Options {
+    fn new(client: &Client, operation: RDKafkaAdminOp, timeout: Duration) -> Result<Self, Fault> {
+        // SAFETY: the client is alive; gives an object that we own, or null.
+        let options = NonNull::new(unsafe { sys::rd_kafka_AdminOptions_new(client.raw(), operation) });
+        let options = Self(options.ok_or_else(|| Fault::with_text(code::BAD_ARGUMENT, "no admin options".to_owned()))?);
+        let millis = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
+        let mut reason = [0_u8; super::config::EXPLANATION_BYTES];
+        // SAFETY: the object is ours, the buffer has the length that is given.
+        let code = unsafe {
+            sys::rd_kafka_AdminOptions_set_request_timeout(options.raw(), millis, reason.as_mut_ptr().cast::<c_char>(), reason.len())
+        };
+        match Fault::of_code(code as c_int) {
+            Ok(()) => Ok(options),
+            Err(fault) => Err(Fault::with_text(fault.code, text_in(&reason))),
+        }
+    }
+
+    fn raw(&self) -> *mut sys::rd_kafka_AdminOptions_t {
+        self.0.as_ptr()
+    }
+}
+
+impl Drop for Options {
+    fn drop(&mut self) {
+        // SAFETY: the object is ours and is not used again.
+        unsafe { sys::rd_kafka_AdminOptions_destroy(self.raw()) };
+    }
+}
+
+impl Client {
+    /// Asks which partitions topics have and what we may do with them; no topic is made by asking. The
+    /// answer comes as [`super::Happening::Topics`] once a broker is reached, or the time is over.
+    ///
+    /// # Errors
+    /// When it could not be asked.
+    pub(crate) fn ask_topics(&self, topics: &[&str], timeout: Duration) -> Result<(), Fault> {
+        let options = Options::new(self, RDKafkaAdminOp::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout)?;
+        let names = topics.iter().map(|topic| text(topic)).collect::<Result<Vec<CString>, Fault>>()?;
+        let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
+        // SAFETY: the options are ours; an error object is given to `of_error`.
+        Fault::of_error(unsafe { sys::rd_kafka_AdminOptions_set_include_authorized_operations(options.raw(), 1) })?;
+        // SAFETY: the names live until the call returns and are copied; the collection is ours and is
+        // destroyed once it was read; client and queue are alive.
+        unsafe {
+            let collection = sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
+            sys::rd_kafka_DescribeTopics(self.raw(), collection, options.raw(), self.raw_queue());
+            sys::rd_kafka_TopicCollection_destroy(collection);
+        }
+        Ok(())
+    }
+
+    /// Asks for the offsets that a group has committed; the answer comes as [`super::Happening::GroupOffsets`].
+    ///
+    /// # Errors
+    /// When it could not be asked.
+    pub(crate) fn ask_group_offsets(&self, group: &str, topic: &str, partitions: &[i32], timeout: Duration) -> Result<(), Fault> {
+        let options = Options::new(self, RDKafkaAdminOp::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, timeout)?;
+        let group = text(group)?;
+        let list = List::new(topic, &at(partitions, 0))?;
+        // SAFETY: group and list are copied; the question is ours and is destroyed once it was read;
+        // client and queue are alive.
+        unsafe {
+            let mut question = sys::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), list.raw());
+            sys::rd_kafka_ListConsumerGroupOffsets(self.raw(), &raw mut question, 1, options.raw(), self.raw_queue());
+            sys::rd_kafka_ListConsumerGroupOffsets_destroy(question);
+        }
+        Ok(())
+    }
+
+    /// Asks for the first offsets that can be read; the answer comes as [`super::Happening::Earliest`].
+    ///
+    /// # Errors
+    /// When it could not be asked.
+    pub(crate) fn ask_earliest(&self, topic: &str, partitions: &[i32], timeout: Duration) -> Result<(), Fault> {
+        let options = Options::new(self, RDKafkaAdminOp::RD_KAFKA_ADMIN_OP_LISTOFFSETS, timeout)?;
+        let earliest = sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_EARLIEST as i64;
+        let list = List::new(topic, &at(partitions, earliest))?;
+        // SAFETY: the list is copied; client and queue are alive.
+        unsafe { sys::rd_kafka_ListOffsets(self.raw(), list.raw(), options.raw(), self.raw_queue()) };
+        Ok(())
+    }
+}
+
+fn at(partitions: &[i32], offset: i64) -> Vec<PartitionOffset> {
+    partitions.iter().map(|&partition| PartitionOffset { partition, offset }).collect()
+}

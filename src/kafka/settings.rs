@@ -1,0 +1,277 @@
+//! Settings → the configuration of the two clients. Pure, apart from making librdkafka's object.
+//!
+//! An error names the key of the agent's own configuration, and never repeats a password.
+
+use super::Settings;
+use super::native::{Config, Kind, Refused};
+use std::path::Path;
+
+/// A client cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// A key of the configuration has a value that librdkafka does not take.
+    #[error("{key}: {reason}")]
+    Setting {
+        /// The key.
+        key: String,
+        /// librdkafka's words.
+        reason: String,
+    },
+    /// A key of the pass-through table that the agent's promises rest on.
+    #[error("kafka.librdkafka.{0} cannot be set: the agent needs its own value there; remove the line")]
+    Reserved(String),
+    /// A path that librdkafka cannot be told.
+    #[error("{0}: the path is not UTF-8")]
+    Path(&'static str),
+    /// The settings do not fit together, or a file cannot be read.
+    #[error("the Kafka client cannot be made: {0}")]
+    Client(String),
+    /// No further thread.
+    #[error("cannot start a thread for Kafka: {0}")]
+    Thread(String),
+}
+
+/// What each client is called in the brokers' logs and quotas.
+const CLIENT_ID: &str = "axion-agent";
+
+/// For both. Times in milliseconds.
+const COMMON: &[(&str, &str)] = &[
+    ("client.id", CLIENT_ID),
+    // A dead peer is found by the kernel too, not only by a request that gets no answer.
+    ("socket.keepalive.enable", "true"),
+    // A broker that answers does so within seconds; a black hole is left after this, plus a fetch's wait.
+    ("socket.timeout.ms", "10000"),
+    ("socket.connection.setup.timeout.ms", "5000"),
+    // A broker that is back is found within 5 s, and one that is away costs a try in 5 s.
+    ("reconnect.backoff.ms", "250"),
+    ("reconnect.backoff.max.ms", "5000"),
+    // The brokers close what is idle; that is no news.
+    ("log.connection.close", "false"),
+    // Nothing reads the statistics: no timer for them.
+    ("statistics.interval.ms", "0"),
+    // Leaders change with an error that asks for metadata at once; this is only for what nobody says.
+    ("topic.metadata.refresh.interval.ms", "300000"),
+];
+
+/// For the consumer.
+const CONSUMER: &[(&str, &str)] = &[
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+    // Out of range is told as a gap and decided here.
+    ("auto.offset.reset", "error"),
+    ("isolation.level", "read_committed"),
+    ("check.crcs", "true"),
+    ("enable.partition.eof", "false"),
+    ("allow.auto.create.topics", "false"),
+    // A long poll: the broker answers as soon as there is a record, else after this. It is the pulse of
+    // an idle consumer, so long; and shorter than socket.timeout.ms, as librdkafka wants.
+    ("fetch.wait.max.ms", "8000"),
+    ("fetch.min.bytes", "1"),
+    // Read little ahead: the coordinator's window decides how much is taken in, the topic is the queue.
+    ("queued.min.messages", "64"),
+    ("queued.max.messages.kbytes", "4096"),
+    ("fetch.max.bytes", "4194304"),
+    ("fetch.queue.backoff.ms", "100"),
+    ("fetch.error.backoff.ms", "500"),
+];
+
+/// For the producer.
+const PRODUCER: &[(&str, &str)] = &[
+    ("enable.idempotence", "true"),
+    ("acks", "all"),
+    // No time limit: what the coordinator handed over is kept until the broker confirms it.
+    ("message.timeout.ms", "0"),
+    ("linger.ms", "1"),
+    ("compression.type", "lz4"),
+    // The partition that a Java producer would choose for the same key.
+    ("partitioner", "murmur2_random"),
+    // 1 ms is the floor; the default of 100 ms would slow the retry of a broker that is busy for a moment.
+    ("retry.backoff.ms", "50"),
+    ("retry.backoff.max.ms", "1000"),
+    // A topic that does not exist is told after this, and tried again.
+    ("topic.metadata.propagation.max.ms", "5000"),
+];
+
+/// Properties that `[kafka.librdkafka]` may not touch, since the promises of the agent rest on them or
+/// they have a key of their own.
+const RESERVED: &[&str] = &[
+    "acks",
+    "auto.offset.reset",
+    "bootstrap.servers",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.idempotence",
+    "enable.partition.eof",
+    "group.id",
+    "isolation.level",
+    "message.timeout.ms",
+    "metadata.broker.list",
+    "request.required.acks",
+    "sasl.password",
+    "transactional.id",
+];
+
+/// Which key of the agent's configuration stands behind a property.
+const KEYS: &[(&str, &str)] = &[
+    ("bootstrap.servers", "kafka.brokers"),
+    ("group.id", "kafka.consumer_group"),
+    ("security.protocol", "kafka.security_protocol"),
+    ("ssl.ca.location", "kafka.ssl_ca_location"),
+    ("ssl.certificate.location", "kafka.ssl_certificate_location"),
+    ("ssl.key.location", "kafka.ssl_key_location"),
+    ("sasl.mechanism", "kafka.sasl_mechanism"),
+    ("sasl.username", "kafka.sasl_username"),
+    ("sasl.password", "kafka.sasl_password"),
+    ("message.max.bytes", "limits.max_message_bytes"),
+];
+
+/// Room in a record beside its value: key, headers, framing.
+const RECORD_OVERHEAD_BYTES: usize = 64 * 1024;
+
+/// The configuration of one client.
+pub(super) fn config(kind: Kind, settings: &Settings) -> Result<Config, StartError> {
+    if let Some((key, _)) = settings.librdkafka.iter().find(|(key, _)| RESERVED.contains(&key.as_str())) {
+        return Err(StartError::Reserved(key.clone()));
+    }
+    let mut config = Config::new().map_err(named)?;
+    let mut set = |property: &str, value: &str| config.set(property, value).map_err(named);
+    for (property, value) in COMMON.iter().chain(if kind == Kind::Consumer { CONSUMER } else { PRODUCER }) {
+        set(property, value)?;
+    }
+    set("bootstrap.servers", &settings.brokers.join(","))?;
+    let record = (settings.max_message_bytes + RECORD_OVERHEAD_BYTES).to_string();
+    match kind {
+        Kind::Consumer => {
+            set("group.id", &settings.consumer_group)?;
+            set("fetch.message.max.bytes", &record)?;
+        }
+        Kind::Producer => set("message.max.bytes", &record)?,
+    }
+    for (property, value) in security(settings)? {
+        set(property, &value)?;
+    }
+    for (property, value) in &settings.librdkafka {
+        let passed = |refused: Refused| StartError::Setting { key: format!("kafka.librdkafka.{}", refused.property), reason: refused.reason };
+        config.set(property, value).map_err(passed)?;
+    }
+    Ok(config)
+}
+
+fn security(settings: &Settings) -> Result<Vec<(&'static str, String)>, StartError> {
+    let security = &settings.security;
+    let mut found = Vec::new();
+    if !security.protocol.is_empty() {
+        found.push(("security.protocol", security.protocol.to_ascii_lowercase()));
+    }
+    let tls = security.protocol.to_ascii_lowercase().ends_with("ssl");
+    match &security.ca {
+        Some(path) => found.push(("ssl.ca.location", utf8(path, "kafka.ssl_ca_location")?)),
+        // Looks for the system's bundle in the usual places.
+        None if tls => found.push(("ssl.ca.location", "probe".to_owned())),
+        None => {}
+    }
+    for (path, property, key) in [
+        (&security.certificate, "ssl.certificate.location", "kafka.ssl_certificate_location"),
+        (&security.key, "ssl.key.location", "kafka.ssl_key_location"),
+    ] {
+        if let Some(path) = path {
+            found.push((property, utf8(path, key)?));
+        }
+    }
+    let login = [
+        ("sasl.mechanism", security.sasl_mechanism.clone()),
+        ("sasl.username", security.sasl_username.clone()),
+        ("sasl.password", security.sasl_password.as_ref().map(|password| password.reveal().clone())),
+    ];
+    found.extend(login.into_iter().filter_map(|(property, value)| Some((property, value?))));
+    Ok(found)
+}
+
+fn utf8(path: &Path, key: &'static str) -> Result<String, StartError> {
+    path.to_str().map(str::to_owned).ok_or(StartError::Path(key))
+}
+
+fn named(refused: Refused) -> StartError {
+    let key = KEYS.iter().find(|(property, _)| *property == refused.property).map_or(refused.property.as_str(), |(_, key)| key);
+    StartError::Setting { key: key.to_owned(), reason: refused.reason }
+}
+
+/// librdkafka's words about a client that cannot be made, with the keys that they are about.
+pub(super) fn unusable(reason: String) -> StartError {
+    let about = KEYS.iter().find(|(property, _)| reason.contains(property));
+    match about {
+        Some((_, key)) => StartError::Setting { key: (*key).to_owned(), reason },
+        None => StartError::Client(reason),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::native::Client;
+    use super::*;
+    use crate::domain::Sensitive;
+    use crate::kafka::Security;
+
+    pub(in super::super) fn settings() -> Settings {
+        Settings {
+            // Nobody listens there (port 9, "discard").
+            brokers: vec!["127.0.0.1:9".to_owned()],
+            command_topic: "commands".to_owned(),
+            event_topic: "events".to_owned(),
+            dead_letter_topic: "dead".to_owned(),
+            consumer_group: "group".to_owned(),
+            security: Security::default(),
+            librdkafka: Vec::new(),
+            max_message_bytes: 1 << 20,
+        }
+    }
+
+    fn start(kind: Kind, settings: &Settings) -> Result<Client, StartError> {
+        Client::new(kind, config(kind, settings)?).map_err(unusable)
+    }
+
+    #[test]
+    fn both_clients_start_while_no_broker_is_there_and_end_at_once() {
+        for kind in [Kind::Consumer, Kind::Producer] {
+            drop(start(kind, &settings()).unwrap());
+        }
+    }
+
+    #[test]
+    fn small_and_large_records_fit_the_other_limits() {
+        for max_message_bytes in [1_024, 16 << 20] {
+            for kind in [Kind::Consumer, Kind::Producer] {
+                assert!(start(kind, &Settings { max_message_bytes, ..settings() }).is_ok(), "{kind:?} {max_message_bytes}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bad_setting_is_named_by_its_key() {
+        let pass = |key: &str, value: &str| Settings { librdkafka: vec![(key.to_owned(), value.to_owned())], ..settings() };
+        let secure = |security: Security| Settings { security, ..settings() };
+        let table = [
+            (secure(Security { protocol: "carrier-pigeon".to_owned(), ..Security::default() }), "kafka.security_protocol: "),
+            (
+                secure(Security { protocol: "ssl".to_owned(), ca: Some("/no/such/ca.pem".into()), ..Security::default() }),
+                "kafka.ssl_ca_location: ",
+            ),
+            (
+                secure(Security {
+                    protocol: "sasl_plaintext".to_owned(),
+                    sasl_mechanism: Some("PIGEON".to_owned()),
+                    sasl_username: Some("u".to_owned()),
+                    sasl_password: Some(Sensitive::new("hunter2".to_owned())),
+                    ..Security::default()
+                }),
+                "",
+            ),
+            (pass("no.such.property", "1"), "kafka.librdkafka.no.such.property: "),
+            (pass("enable.auto.commit", "true"), "kafka.librdkafka.enable.auto.commit cannot be set"),
+        ];
+        for (settings, expected) in table {
+            let error = start(Kind::Consumer, &settings).err().unwrap().to_string();
+            assert!(error.starts_with(expected) && !error.contains("hunter2"), "{error}");
+        }
+    }
+}

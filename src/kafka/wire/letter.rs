@@ -1,0 +1,36 @@
+//! A record that nobody can answer becomes a dead letter.
+
+use super::error::WireError;
+use super::inbound::RawRecord;
+use crate::domain::Position;
+use crate::kafka::DeadLetter;
+use openssl::sha::sha256;
+use std::fmt::Write as _;
+
+/// The largest value that is kept whole, in bytes: with key and headers the new record stays below the
+/// 1 MiB that a topic accepts by default (`max.message.bytes`).
+const MAX_WHOLE_BYTES: usize = 1_000_000;
+/// How much of a key is kept: a project_id has at most 200 bytes.
+const MAX_KEY_BYTES: usize = 1024;
+
+pub(super) fn dead_letter(record: &RawRecord<'_>, error: &WireError) -> DeadLetter {
+    let value = record.value.unwrap_or_default();
+    let kept = if value.len() <= MAX_WHOLE_BYTES { value.len() } else { DeadLetter::MAX_KEPT_BYTES };
+    DeadLetter {
+        position: Position { topic: record.topic.to_owned(), partition: record.partition, offset: record.offset },
+        key: record.key.map(|key| key[..key.len().min(MAX_KEY_BYTES)].to_vec()),
+        value: value[..kept].to_vec(),
+        length: value.len(),
+        sha256: hex(&sha256(value)),
+        code: error.code(),
+        message: error.to_string(),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing into a String cannot fail.
+        let _ok = write!(text, "{byte:02x}");
+        text
+    })
+}

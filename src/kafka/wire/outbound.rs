@@ -1,0 +1,85 @@
+//! Events and dead letters → records.
+
+use super::headers::{self, Headers};
+use crate::domain::{CommandId, Event, EventId, Timestamp};
+use crate::kafka::DeadLetter;
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+/// A record to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Decides the partition.
+    pub key: Option<Vec<u8>>,
+    /// The bytes.
+    pub value: Vec<u8>,
+    /// In order.
+    pub headers: Headers,
+}
+
+/// The event on the wire, in the order of the contract.
+#[derive(Serialize)]
+struct EventBody<'a> {
+    event_id: EventId,
+    event_type: &'static str,
+    terminal: bool,
+    payload: &'a Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    causation_id: Option<CommandId>,
+    timestamp: Timestamp,
+    agent_id: &'a str,
+}
+
+/// The record of an event.
+///
+/// # Errors
+/// When a timestamp is outside what RFC 3339 can say.
+pub fn write_event(event: &Event) -> Result<Outgoing, serde_json::Error> {
+    let value = serde_json::to_vec(&EventBody {
+        event_id: event.id,
+        event_type: event.kind.name(),
+        terminal: event.terminal,
+        payload: &event.payload,
+        correlation_id: event.context.correlation_id,
+        causation_id: event.causation_id,
+        timestamp: event.timestamp,
+        agent_id: event.agent_id.as_str(),
+    })?;
+    let context = &event.context;
+    let project = event.project.as_ref().or(context.project_id.as_ref());
+    let headers = [
+        (headers::CORRELATION_ID, context.correlation_id.map(|id| id.to_string())),
+        (headers::CAUSATION_ID, event.causation_id.map(|id| id.to_string())),
+        (headers::USER_ID, context.user_id.clone()),
+        (headers::PROJECT_ID, project.map(|project| project.as_str().to_owned())),
+        (headers::TIMESTAMP, Some(event.timestamp.as_millis().to_string())),
+        (headers::TRACEPARENT, context.traceparent.clone()),
+        (headers::AGENT_ID, Some(event.agent_id.as_str().to_owned())),
+        (headers::EVENT_ID, Some(event.id.to_string())),
+        (headers::CONTENT_TYPE, Some(headers::JSON.to_owned())),
+    ];
+    Ok(Outgoing { key: Some(event.key().as_bytes().to_vec()), value, headers: present(headers) })
+}
+
+/// The record of a dead letter: what was read, and in its headers where, why and how much of it.
+#[must_use]
+pub fn write_dead_letter(letter: &DeadLetter) -> Outgoing {
+    let position = &letter.position;
+    let headers = [
+        ("x-dead-letter-topic", Some(position.topic.clone())),
+        ("x-dead-letter-partition", Some(position.partition.to_string())),
+        ("x-dead-letter-offset", Some(position.offset.to_string())),
+        ("x-dead-letter-length", Some(letter.length.to_string())),
+        ("x-dead-letter-sha256", Some(letter.sha256.clone())),
+        ("x-dead-letter-code", Some(letter.code.to_string())),
+        ("x-dead-letter-message", Some(letter.message.clone())),
+    ];
+    Outgoing { key: letter.key.clone(), value: letter.value.clone(), headers: present(headers) }
+}
+
+fn present<const N: usize>(headers: [(&str, Option<String>); N]) -> Headers {
+    headers.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.into_bytes()))).collect()
+}

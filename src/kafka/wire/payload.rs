@@ -1,0 +1,155 @@
+//! The payloads of the commands that this version carries out.
+
+use super::error::{WireError, kind};
+use super::fields::Fields;
+use super::limits::{MAX_FILES, MAX_REGISTRIES, MAX_REPLICAS, MAX_SERVICES, MAX_TIMEOUT_SECONDS, MAX_VARIABLES};
+use crate::domain::{
+    Context, Deploy, GetStatus, OnFailure, ProjectId, RegistryCredential, Remove, ResolveImage, Scale, Sensitive, StackName, Target,
+};
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The standard alphabet (RFC 4648, section 4), with or without its padding.
+const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
+
+pub(super) fn deploy(mut payload: Fields, context: &mut Context) -> Result<Deploy, WireError> {
+    let target = required_target(&mut payload, context)?;
+    let compose = payload.required_text("docker_stack_yml", "the text of the Compose file")?;
+    Ok(Deploy {
+        target,
+        compose: Sensitive::new(compose),
+        env: Sensitive::new(variables(&mut payload)?),
+        files: Sensitive::new(files(&mut payload)?),
+        prune: payload.flag("prune")?.unwrap_or(true),
+        resolve_image: payload
+            .choice(
+                "resolve_image",
+                &[("always", ResolveImage::Always), ("changed", ResolveImage::Changed), ("never", ResolveImage::Never)],
+            )?
+            .unwrap_or_default(),
+        registry_auth: registry_auth(&mut payload)?,
+        on_failure: payload
+            .choice("on_failure", &[("rollback", OnFailure::Rollback), ("pause", OnFailure::Pause), ("leave", OnFailure::Leave)])?
+            .unwrap_or_default(),
+        timeout_seconds: timeout(&mut payload)?,
+        dry_run: payload.flag("dry_run")?.unwrap_or(false),
+        adopt: payload.flag("adopt")?.unwrap_or(false),
+    })
+}
+
+pub(super) fn remove(mut payload: Fields, context: &mut Context) -> Result<Remove, WireError> {
+    Ok(Remove { target: required_target(&mut payload, context)?, volumes: payload.flag("volumes")?.unwrap_or(false) })
+}
+
+pub(super) fn scale(mut payload: Fields, context: &mut Context) -> Result<Scale, WireError> {
+    const EXPECTED: &str = "an object of services and their replicas, such as {\"web\": 3}";
+    let target = required_target(&mut payload, context)?;
+    let mut given = payload.object("services", EXPECTED, MAX_SERVICES)?;
+    let mut services = BTreeMap::new();
+    for name in given.keys() {
+        let Some(replicas) = given.whole(&name, 0..=MAX_REPLICAS)? else {
+            return Err(WireError::Missing { path: given.path(&name), expected: "the number of replicas" });
+        };
+        services.insert(name, replicas);
+    }
+    if services.is_empty() {
+        return Err(WireError::Missing { path: payload.path("services"), expected: EXPECTED });
+    }
+    Ok(Scale { target, services, timeout_seconds: timeout(&mut payload)? })
+}
+
+/// All stacks where the payload names no project and no stack.
+pub(super) fn get_status(mut payload: Fields, context: &mut Context) -> Result<GetStatus, WireError> {
+    let project = project(&mut payload)?;
+    let stack = stack(&mut payload)?;
+    if project.is_none() && stack.is_none() {
+        return Ok(GetStatus { target: None });
+    }
+    target(&payload, project, stack, context).map(|target| GetStatus { target: Some(target) })
+}
+
+fn required_target(payload: &mut Fields, context: &mut Context) -> Result<Target, WireError> {
+    let (project, stack) = (project(payload)?, stack(payload)?);
+    target(payload, project, stack, context)
+}
+
+fn project(payload: &mut Fields) -> Result<Option<ProjectId>, WireError> {
+    payload.parsed("project_id", "a string", |text| ProjectId::new(text))
+}
+
+fn stack(payload: &mut Fields) -> Result<Option<StackName>, WireError> {
+    payload.parsed("stack_name", "a string", |text| StackName::new(text))
+}
+
+/// The payload's own project decides; the envelope's fills it where it is absent, and the other way
+/// round, so that a refusal goes to the project's key too.
+fn target(payload: &Fields, project: Option<ProjectId>, stack: Option<StackName>, context: &mut Context) -> Result<Target, WireError> {
+    let Some(project) = project.or_else(|| context.project_id.clone()) else {
+        return Err(WireError::Missing { path: payload.path("project_id"), expected: "the project that owns the stack" });
+    };
+    context.project_id.get_or_insert_with(|| project.clone());
+    let stack = match stack {
+        Some(stack) => stack,
+        None => StackName::of_project(&project)
+            .map_err(|error| WireError::Value { path: payload.path("stack_name"), problem: format!("is needed, since {error}") })?,
+    };
+    Ok(Target { project, stack })
+}
+
+fn timeout(payload: &mut Fields) -> Result<Option<u64>, WireError> {
+    payload.whole("timeout_seconds", 1..=MAX_TIMEOUT_SECONDS)
+}
+
+/// Texts; whole numbers and booleans are taken as they are spelt. A fraction is not: 1.10 would become 1.1.
+fn variables(payload: &mut Fields) -> Result<BTreeMap<String, String>, WireError> {
+    const EXPECTED: &str = "a string";
+    let mut given = payload.object("env_vars", "an object of names and values", MAX_VARIABLES)?;
+    let mut variables = BTreeMap::new();
+    for name in given.keys() {
+        let text = match given.take(&name) {
+            Some(Value::String(text)) => text,
+            Some(Value::Bool(flag)) => flag.to_string(),
+            Some(Value::Number(number)) if !number.is_f64() => number.to_string(),
+            other => {
+                let found = other.as_ref().map_or("null", kind);
+                return Err(WireError::Shape { path: given.path(&name), expected: EXPECTED, found });
+            }
+        };
+        variables.insert(name, text);
+    }
+    Ok(variables)
+}
+
+fn files(payload: &mut Fields) -> Result<BTreeMap<String, Vec<u8>>, WireError> {
+    const EXPECTED: &str = "the file's content in base64";
+    let mut given = payload.object("files", "an object of paths and contents in base64", MAX_FILES)?;
+    let mut files = BTreeMap::new();
+    for path in given.keys() {
+        let mut text = given.required_text(&path, EXPECTED)?;
+        // `base64` breaks its lines.
+        text.retain(|c| !c.is_ascii_whitespace());
+        let content =
+            BASE64.decode(text).map_err(|_| WireError::Value { path: given.path(&path), problem: format!("expected {EXPECTED}") })?;
+        files.insert(path, content);
+    }
+    Ok(files)
+}
+
+fn registry_auth(payload: &mut Fields) -> Result<BTreeMap<String, RegistryCredential>, WireError> {
+    let mut given = payload.object("registry_auth", "an object of registry hosts and logins", MAX_REGISTRIES)?;
+    if given.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let mut logins = BTreeMap::new();
+    for host in given.keys() {
+        let mut login = given.object(&host, "an object with username and password", usize::MAX)?;
+        let username = login.required_text("username", "the account at the registry")?;
+        let password = Sensitive::new(login.required_text("password", "its password or token")?);
+        logins.insert(host, RegistryCredential { username, password });
+    }
+    Ok(logins)
+}

@@ -1,0 +1,329 @@
+//! Records by table: what each turns out to be, and what its answer says and never says.
+
+use super::*;
+use crate::domain::{Action, AgentId, Code, Command, CommandId, Context, Event, EventKind, OnFailure, ResolveImage, Stage, Timestamp};
+use crate::kafka::{DeadLetter, Inbound, Refusal};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+const ID: &str = "0190a5f0-0000-7000-8000-000000000001";
+const CORRELATION: &str = "0190a5f0-0000-7000-8000-000000000002";
+const LIMIT: usize = 1 << 20;
+
+fn read_bytes(value: Option<&[u8]>, headers: &Headers, limit: usize) -> Inbound {
+    let record = RawRecord { topic: "t", partition: 3, offset: 7, key: Some(b"p"), value, headers, timestamp: None };
+    read(&record, limit)
+}
+
+fn read_json(value: &Value) -> Inbound {
+    read_bytes(Some(&serde_json::to_vec(value).unwrap()), &Headers::new(), LIMIT)
+}
+
+fn envelope(command_type: &str, payload: Value) -> Value {
+    json!({"command_id": ID, "command_type": command_type, "payload": payload})
+}
+
+fn command(value: &Value) -> Command {
+    match read_json(value) {
+        Inbound::Command(command) => command,
+        other => panic!("no command: {other:?}"),
+    }
+}
+
+fn refusal(inbound: Inbound) -> Refusal {
+    match inbound {
+        Inbound::Refused(refusal) => refusal,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+fn letter(inbound: Inbound) -> DeadLetter {
+    match inbound {
+        Inbound::Unreadable(letter) => letter,
+        other => panic!("readable: {other:?}"),
+    }
+}
+
+#[test]
+fn a_deploy_has_the_defaults_of_the_contract() {
+    let Action::Deploy(deploy) = command(&envelope("Deploy", json!({"project_id": "p1", "docker_stack_yml": "services: {}"}))).action
+    else {
+        panic!("no deploy")
+    };
+    assert_eq!((deploy.target.project.as_str(), deploy.target.stack.as_str()), ("p1", "axion-p1"));
+    assert_eq!(deploy.compose.reveal(), "services: {}");
+    assert_eq!((deploy.prune, deploy.dry_run, deploy.adopt), (true, false, false));
+    assert_eq!((deploy.resolve_image, deploy.on_failure, deploy.timeout_seconds), (ResolveImage::Always, OnFailure::Rollback, None));
+    assert!(deploy.env.reveal().is_empty() && deploy.files.reveal().is_empty() && deploy.registry_auth.is_empty());
+}
+
+#[test]
+fn a_deploy_takes_everything_the_contract_names() {
+    let payload = json!({
+        "project_id": "p1", "stack_name": "shop", "docker_stack_yml": "services: {}",
+        "env_vars": {"A": "x", "B": 3, "C": true}, "files": {"conf/a.txt": "aGVs\nbG8", "b": "aGVsbG8="},
+        "prune": false, "resolve_image": "changed", "registry_auth": {"r.example": {"username": "u", "password": "pw"}},
+        "on_failure": "pause", "timeout_seconds": 60, "dry_run": true, "adopt": true, "a_later_field": {"x": [1]},
+    });
+    let Action::Deploy(deploy) = command(&envelope("Deploy", payload)).action else { panic!("no deploy") };
+    assert_eq!(deploy.target.stack.as_str(), "shop");
+    let env: Vec<_> = deploy.env.reveal().iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(env, ["A=x", "B=3", "C=true"]);
+    assert_eq!(deploy.files.reveal().get("conf/a.txt").unwrap(), b"hello");
+    assert_eq!(deploy.files.reveal().get("b").unwrap(), b"hello");
+    assert_eq!(deploy.registry_auth.get("r.example").unwrap().password.reveal(), "pw");
+    assert_eq!((deploy.resolve_image, deploy.on_failure, deploy.timeout_seconds), (ResolveImage::Changed, OnFailure::Pause, Some(60)));
+    assert_eq!((deploy.prune, deploy.dry_run, deploy.adopt), (false, true, true));
+}
+
+#[test]
+fn the_other_commands_are_read_too() {
+    let Action::Remove(remove) = command(&envelope("Remove", json!({"project_id": "p", "volumes": true}))).action else {
+        panic!("no remove")
+    };
+    assert!(remove.volumes);
+    let Action::Scale(scale) = command(&envelope("Scale", json!({"project_id": "p", "services": {"web": 3, "db": 0}}))).action else {
+        panic!("no scale")
+    };
+    assert_eq!(scale.services.into_iter().collect::<Vec<_>>(), [("db".to_owned(), 0), ("web".to_owned(), 3)]);
+    for (payload, target) in [(json!({}), None), (Value::Null, None), (json!({"project_id": "p"}), Some("axion-p"))] {
+        let Action::GetStatus(status) = command(&envelope("GetStatus", payload)).action else { panic!("no status") };
+        assert_eq!(status.target.as_ref().map(|target| target.stack.as_str()), target);
+    }
+}
+
+#[test]
+fn a_payload_may_be_an_array_of_bytes() {
+    let bytes = serde_json::to_vec(&json!({"project_id": "p"})).unwrap();
+    assert_eq!(command(&envelope("Remove", json!(bytes))).action.name(), "Remove");
+    let refused = refusal(read_json(&envelope("Remove", json!([123, 300]))));
+    assert!(refused.message.starts_with("$.payload[1] holds a number: expected a byte"), "{}", refused.message);
+}
+
+#[test]
+fn the_body_wins_over_headers_and_headers_fill_what_is_absent() {
+    let headers: Headers = [
+        ("x-correlation-id", CORRELATION),
+        ("x-user-id", "header-user"),
+        ("x-project-id", "header-project"),
+        ("x-timestamp", "1769853600250"),
+        ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+    ]
+    .map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()))
+    .to_vec();
+    let read_with = |body: &Value| match read_bytes(Some(&serde_json::to_vec(body).unwrap()), &headers, LIMIT) {
+        Inbound::Command(command) => command,
+        other => panic!("no command: {other:?}"),
+    };
+    let filled = read_with(&envelope("Remove", json!({})));
+    assert_eq!(filled.context.correlation_id, Some(Uuid::try_parse(CORRELATION).unwrap()));
+    assert_eq!(filled.context.user_id.as_deref(), Some("header-user"));
+    assert_eq!(filled.issued_at, Some(Timestamp::from_millis(1_769_853_600_250)));
+    assert!(filled.context.traceparent.is_some());
+    assert_eq!(filled.action.target().unwrap().stack.as_str(), "axion-header-project");
+
+    let mut body = envelope("Remove", json!({"project_id": "payload-project"}));
+    body["correlation_id"] = json!(ID);
+    body["timestamp"] = json!("2026-01-31T12:00:00Z");
+    body["expires_at"] = json!("2026-01-31T13:00:00Z");
+    body["metadata"] = json!({"user_id": "body-user", "project_id": "body-project", "retry_attempt": 2});
+    let own = read_with(&body);
+    assert_eq!(own.context.correlation_id, Some(Uuid::try_parse(ID).unwrap()));
+    assert_eq!((own.context.user_id.as_deref(), own.context.retry_attempt), (Some("body-user"), 2));
+    assert_eq!(own.context.project_id.as_ref().unwrap().as_str(), "body-project");
+    assert_eq!(own.issued_at, Some(Timestamp::parse("2026-01-31T12:00:00Z").unwrap()));
+    assert_eq!(own.expires_at, Some(Timestamp::parse("2026-01-31T13:00:00Z").unwrap()));
+    assert_eq!(own.action.target().unwrap().stack.as_str(), "axion-payload-project");
+}
+
+#[test]
+fn a_refusal_names_the_path_and_what_belongs_there_but_never_what_stood_there() {
+    let secret = "hunter2";
+    let deploy = |key: &str, value: Value| {
+        let mut payload = json!({"project_id": "p", "docker_stack_yml": "x"});
+        payload[key] = value;
+        envelope("Deploy", payload)
+    };
+    let with = |key: &str, value: Value| {
+        let mut body = envelope("Remove", json!({"project_id": "p"}));
+        body[key] = value;
+        body
+    };
+    let table = [
+        (envelope("Deploy", json!({"project_id": "p"})), "$.payload.docker_stack_yml is missing: expected the text of the Compose file"),
+        (envelope("Deploy", json!({"docker_stack_yml": "x"})), "$.payload.project_id is missing"),
+        (envelope("Deploy", json!(secret)), "$.payload holds a string: expected an object, or an array of bytes holding one"),
+        (deploy("docker_stack_yml", json!({secret: secret})), "$.payload.docker_stack_yml holds an object"),
+        (deploy("env_vars", json!({"PASSWORD": [secret]})), "$.payload.env_vars.PASSWORD holds an array: expected a string"),
+        (deploy("env_vars", json!({"VERSION": 1.10})), "$.payload.env_vars.VERSION holds a number: expected a string"),
+        (deploy("env_vars", json!([secret])), "$.payload.env_vars holds an array"),
+        (deploy("files", json!({"a": "hunter2!"})), "$.payload.files.a: expected the file's content in base64"),
+        (deploy("registry_auth", json!({"r": {"username": "u", "password": 7}})), "$.payload.registry_auth.r.password holds a number"),
+        (deploy("registry_auth", json!({"r": {"password": secret}})), "$.payload.registry_auth.r.username is missing"),
+        (deploy("on_failure", json!(secret)), "$.payload.on_failure: expected one of rollback, pause, leave"),
+        (deploy("prune", json!("yes")), "$.payload.prune holds a string: expected true or false"),
+        (deploy("timeout_seconds", json!(0)), "$.payload.timeout_seconds: expected a whole number from 1 to 86400"),
+        (deploy("timeout_seconds", json!(-1.5)), "$.payload.timeout_seconds: expected a whole number"),
+        (deploy("stack_name", json!("a\nb")), "$.payload.stack_name: stack_name"),
+        (envelope("Scale", json!({"project_id": "p"})), "$.payload.services is missing"),
+        (envelope("Scale", json!({"project_id": "p", "services": {"web": null}})), "$.payload.services.web is missing"),
+        (envelope("Scale", json!({"project_id": "p", "services": {"web": "3"}})), "$.payload.services.web holds a string"),
+        (envelope("GetStatus", json!({"stack_name": "s"})), "$.payload.project_id is missing"),
+        (with("correlation_id", json!("x")), "$.correlation_id: expected a UUID"),
+        (with("expires_at", json!(5)), "$.expires_at holds a number: expected an RFC 3339 time"),
+        (with("timestamp", json!("soon")), "$.timestamp: \"soon\" is not an RFC 3339 time"),
+        (with("metadata", json!([])), "$.metadata holds an array"),
+        (with("command_type", json!(9)), "$.command_type holds a number"),
+        (json!({"command_id": ID}), "$.command_type is missing"),
+    ];
+    for (body, expected) in table {
+        let refused = refusal(read_json(&body));
+        assert_eq!(refused.code, Code::MALFORMED, "{body}");
+        assert!(refused.message.starts_with(expected), "{:?} for {body}", refused.message);
+        assert!(!refused.message.contains(secret), "{}", refused.message);
+        assert_eq!(refused.command_id, CommandId::parse(ID).unwrap());
+    }
+}
+
+#[test]
+fn what_this_version_does_not_carry_out_is_said_with_what_it_does() {
+    for (name, expected) in [
+        ("Rollback", "not carried out in this version"),
+        ("SwarmJoin", "not carried out in this version"),
+        ("Dance", "\"Dance\" is unknown"),
+    ] {
+        let refused = refusal(read_json(&envelope(name, json!({}))));
+        assert_eq!((refused.code, refused.command_type.as_deref()), (Code::UNSUPPORTED, Some(name)));
+        assert!(refused.message.contains(expected) && refused.message.contains("Deploy, Remove, Scale, GetStatus"), "{}", refused.message);
+    }
+}
+
+#[test]
+fn a_refusal_keeps_the_context_that_could_be_read() {
+    let mut body = envelope("Deploy", json!({"project_id": "p"}));
+    body["correlation_id"] = json!(CORRELATION);
+    body["metadata"] = json!({"user_id": "u"});
+    let context = refusal(read_json(&body)).context;
+    assert_eq!(context.correlation_id, Some(Uuid::try_parse(CORRELATION).unwrap()));
+    assert_eq!((context.user_id.as_deref(), context.project_id.as_ref().unwrap().as_str()), (Some("u"), "p"));
+}
+
+#[test]
+fn a_record_that_breaks_off_is_answered_if_its_id_came_before() {
+    let text = format!(r#"{{"command_id":"{ID}","correlation_id":"{CORRELATION}","command_type":"Deploy","payload":{{"a":"hunter2"#);
+    let refused = refusal(read_bytes(Some(text.as_bytes()), &Headers::new(), LIMIT));
+    assert_eq!((refused.code, refused.command_type.as_deref()), (Code::MALFORMED, Some("Deploy")));
+    assert!(refused.message.contains("not one JSON object") && !refused.message.contains("hunter2"), "{}", refused.message);
+    assert!(refused.context.correlation_id.is_some());
+}
+
+#[test]
+fn a_record_without_a_readable_id_is_a_dead_letter() {
+    let table: [(Option<&[u8]>, &str); 8] = [
+        (None, "has no value"),
+        (Some(b""), "has no value"),
+        (Some(b"hunter2"), "not one JSON object"),
+        (Some(b"\"hunter2\""), "not one JSON object"),
+        (Some(b"[1]"), "not one JSON object"),
+        (Some(b"\xff\xfe"), "not one JSON object"),
+        (Some(b"{\"command_type\":\"Deploy\"}"), "no command_id that can be read"),
+        (Some(b"{\"command_id\":[[1]],\"x\":{\"y\":null}}"), "no command_id that can be read"),
+    ];
+    for (value, expected) in table {
+        let letter = letter(read_bytes(value, &Headers::new(), LIMIT));
+        assert!(letter.message.contains(expected) && !letter.message.contains("hunter2"), "{}", letter.message);
+        assert_eq!((letter.code, letter.position.partition, letter.position.offset), (Code::MALFORMED, 3, 7));
+        assert_eq!((letter.value.as_slice(), letter.key.as_deref()), (value.unwrap_or_default(), Some(&b"p"[..])));
+    }
+    let letter = letter(read_bytes(Some(b"abc"), &Headers::new(), LIMIT));
+    assert_eq!(letter.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+#[test]
+fn what_is_too_large_is_answered_or_buried_in_part() {
+    let mut body = envelope("Deploy", json!({"project_id": "p", "docker_stack_yml": "x".repeat(2000)}));
+    let bytes = serde_json::to_vec(&body).unwrap();
+    let refused = refusal(read_bytes(Some(&bytes), &Headers::new(), 1000));
+    assert_eq!(refused.code, Code::TOO_LARGE);
+    body["command_id"] = json!("no");
+    body["payload"]["docker_stack_yml"] = json!("x".repeat(1_200_000));
+    let bytes = serde_json::to_vec(&body).unwrap();
+    let letter = letter(read_bytes(Some(&bytes), &Headers::new(), LIMIT));
+    assert_eq!((letter.code, letter.value.len(), letter.length), (Code::TOO_LARGE, DeadLetter::MAX_KEPT_BYTES, bytes.len()));
+}
+
+#[test]
+fn depth_and_counts_have_limits() {
+    let nested =
+        |levels: usize| format!(r#"{{"command_id":"{ID}","command_type":"GetStatus","x":{}{}}}"#, "[".repeat(levels), "]".repeat(levels));
+    assert!(matches!(read_bytes(Some(nested(limits::MAX_DEPTH - 1).as_bytes()), &Headers::new(), LIMIT), Inbound::Command(_)));
+    for levels in [limits::MAX_DEPTH, 100_000] {
+        let refused = refusal(read_bytes(Some(nested(levels).as_bytes()), &Headers::new(), LIMIT));
+        assert!(refused.message.contains("nested deeper than 32 levels"), "{}", refused.message);
+    }
+    // Brackets in texts are no depth.
+    let text = json!({"command_id": ID, "command_type": "GetStatus", "x": "[".repeat(50), "y": "\\\"[[".repeat(50)});
+    assert!(matches!(read_json(&text), Inbound::Command(_)));
+    let services: serde_json::Map<String, Value> = (0..=limits::MAX_SERVICES).map(|n| (format!("s{n}"), json!(1))).collect();
+    let refused = refusal(read_json(&envelope("Scale", json!({"project_id": "p", "services": services}))));
+    assert_eq!(refused.message, "$.payload.services has 1001 entries, at most 1000 are accepted");
+}
+
+#[test]
+fn an_event_is_written_as_the_contract_says() {
+    let agent = AgentId::new("edge-7").unwrap();
+    let mut body = envelope("Remove", json!({"project_id": "p1"}));
+    body["correlation_id"] = json!(CORRELATION);
+    body["metadata"] = json!({"user_id": "u"});
+    let command = command(&body);
+    let at = Timestamp::from_millis(1_769_853_600_250);
+    let event = Event::of_command(&agent, &command, EventKind::CommandCompleted, Stage::Terminal, json!({"status": "Completed"}), at);
+    let out = write_event(&event).unwrap();
+    assert_eq!(out.key.as_deref(), Some(&b"p1"[..]));
+    let expected = format!(
+        r#"{{"event_id":"{}","event_type":"CommandCompleted","terminal":true,"payload":{{"status":"Completed"}},"correlation_id":"{CORRELATION}","causation_id":"{ID}","timestamp":"2026-01-31T10:00:00.25Z","agent_id":"edge-7"}}"#,
+        event.id
+    );
+    assert_eq!(String::from_utf8(out.value).unwrap(), expected);
+    let headers: Vec<(&str, String)> =
+        out.headers.iter().map(|(name, value)| (name.as_str(), String::from_utf8(value.clone()).unwrap())).collect();
+    let expected = [
+        ("x-correlation-id", CORRELATION.to_owned()),
+        ("x-causation-id", ID.to_owned()),
+        ("x-user-id", "u".to_owned()),
+        ("x-project-id", "p1".to_owned()),
+        ("x-timestamp", "1769853600250".to_owned()),
+        ("x-agent-id", "edge-7".to_owned()),
+        ("x-event-id", event.id.to_string()),
+        ("content-type", "application/json".to_owned()),
+    ];
+    assert_eq!(headers, expected);
+}
+
+#[test]
+fn a_report_has_no_cause_and_the_agents_key() {
+    let agent = AgentId::new("edge-7").unwrap();
+    let event = Event::report(&agent, EventKind::ErrorReport, "x", json!({}), Timestamp::from_millis(0));
+    assert_eq!(event.context, Context::default());
+    let out = write_event(&event).unwrap();
+    let body: Value = serde_json::from_slice(&out.value).unwrap();
+    assert_eq!((body.get("causation_id"), body.get("correlation_id")), (None, None));
+    assert_eq!(out.key.as_deref(), Some(&b"edge-7"[..]));
+}
+
+#[test]
+fn a_dead_letter_says_where_it_stood_and_why() {
+    let letter = letter(read_bytes(Some(b"abc"), &Headers::new(), LIMIT));
+    let out = write_dead_letter(&letter);
+    assert_eq!((out.key.as_deref(), out.value.as_slice()), (Some(&b"p"[..]), &b"abc"[..]));
+    let header = |name: &str| {
+        let (_, value) = out.headers.iter().find(|(header, _)| header == name).unwrap();
+        String::from_utf8(value.clone()).unwrap()
+    };
+    assert_eq!(
+        (header("x-dead-letter-topic"), header("x-dead-letter-partition"), header("x-dead-letter-offset")),
+        ("t".into(), "3".into(), "7".into())
+    );
+    assert_eq!((header("x-dead-letter-length"), header("x-dead-letter-code")), ("3".into(), "command.malformed".into()));
+    assert_eq!(header("x-dead-letter-sha256"), letter.sha256);
+}
