@@ -1,1 +1,46 @@
-//! cli
+//! The command line: what was asked, done, and the exit code. It runs on the main thread; nothing else
+//! prints. The service itself is `serve`.
+
+mod args;
+mod config;
+mod exit;
+mod help;
+mod logging;
+mod print;
+
+pub use args::{Invocation, Output, Render, UsageError, parse};
+pub use exit::Exit;
+pub use help::Topic;
+
+/// How the process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leaving {
+    /// Every thread is gone: the process ends as usual.
+    Cleanly(Exit),
+    /// Threads of foreign code still run: the process must end without waiting for them.
+    WithStragglers(Exit),
+}
+
+/// Does what was asked.
+#[must_use]
+pub fn execute(invocation: Invocation) -> Leaving {
+    let exit = match invocation {
+        Invocation::ConfigCheck(file, output) => config::check(file, output),
+        Invocation::ConfigShow(file) => config::show_effective(file),
+        Invocation::ConfigExample => config::print_example(),
+        Invocation::Run(_) | Invocation::Render(_) => {
+            print::err("not in this version");
+            Exit::Failed
+        }
+        Invocation::Help(topic) => print::out(topic.text()),
+        Invocation::Version => print::out(concat!("axion-agent ", env!("CARGO_PKG_VERSION"), "\n")),
+    };
+    Leaving::Cleanly(exit)
+}
+
+/// Says what is wrong with a command line.
+#[must_use]
+pub fn refuse(error: &UsageError) -> Leaving {
+    print::err(format!("axion-agent: {error}"));
+    Leaving::Cleanly(Exit::Usage)
+}

@@ -1,0 +1,86 @@
+//! `config check`, `config show`, `config example`.
+
+use super::{Exit, Output, print};
+use crate::config::{Error, Place, Problem, Sources, UnknownKeys, example, load, show};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// Finds every mistake.
+pub(super) fn check(file: Option<PathBuf>, output: Output) -> Exit {
+    let sources = Sources::of_process(file);
+    let findings = match load(&sources, UnknownKeys::Refused) {
+        Ok(config) => Findings { problems: Vec::new(), warnings: config.warnings },
+        Err(Error::Invalid(problems)) => Findings { problems: problems.0, warnings: Vec::new() },
+        Err(error) => {
+            print::err(&error);
+            return Exit::Config;
+        }
+    };
+    match output {
+        Output::Text => findings.print(&sources),
+        Output::Json => findings.print_json(),
+    }
+}
+
+struct Findings {
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+impl Findings {
+    fn print(&self, sources: &Sources) -> Exit {
+        for warning in &self.warnings {
+            print::err(format!("warning: {warning}"));
+        }
+        for problem in &self.problems {
+            print::err(problem);
+        }
+        if self.problems.is_empty() {
+            let what = sources.path().map_or_else(|| "the defaults (there is no file)".to_owned(), |path| path.display().to_string());
+            return print::out(&format!("{what}: ok\n"));
+        }
+        let count = self.problems.len();
+        print::err(format!("{count} {}", if count == 1 { "mistake" } else { "mistakes" }));
+        Exit::Config
+    }
+
+    fn print_json(&self) -> Exit {
+        let list = |problems: &[Problem]| problems.iter().map(as_json).collect::<Vec<_>>();
+        let body = json!({ "ok": self.problems.is_empty(), "problems": list(&self.problems), "warnings": list(&self.warnings) });
+        match print::out(&format!("{body}\n")) {
+            Exit::Done if !self.problems.is_empty() => Exit::Config,
+            exit => exit,
+        }
+    }
+}
+
+fn as_json(problem: &Problem) -> Value {
+    let mut object = json!({ "key": problem.key, "message": problem.message });
+    match &problem.place {
+        Place::Default => {}
+        Place::File(path, line, column) => {
+            object["file"] = json!(path.display().to_string());
+            object["line"] = json!(line);
+            object["column"] = json!(column);
+        }
+        Place::Variable(name) => object["variable"] = json!(name),
+        Place::Credential(path) => object["file"] = json!(path.display().to_string()),
+    }
+    object
+}
+
+/// Shows what holds.
+pub(super) fn show_effective(file: Option<PathBuf>) -> Exit {
+    match show(&Sources::of_process(file)) {
+        Ok(text) => print::out(&text),
+        Err(error) => {
+            print::err(error);
+            Exit::Config
+        }
+    }
+}
+
+/// Prints every key.
+pub(super) fn print_example() -> Exit {
+    print::out(&example())
+}

@@ -1,0 +1,102 @@
+//! The help texts.
+
+/// What help can be about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topic {
+    /// The whole program.
+    Program,
+    /// `run`.
+    Run,
+    /// `config`.
+    Config,
+    /// `render`.
+    Render,
+}
+
+impl Topic {
+    /// The text.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Program => PROGRAM,
+            Self::Run => RUN,
+            Self::Config => CONFIG,
+            Self::Render => RENDER,
+        }
+    }
+
+    /// How the topic is asked for.
+    #[must_use]
+    pub fn invocation(self) -> &'static str {
+        match self {
+            Self::Program => "axion-agent --help",
+            Self::Run => "axion-agent run --help",
+            Self::Config => "axion-agent config --help",
+            Self::Render => "axion-agent render --help",
+        }
+    }
+}
+
+const PROGRAM: &str = "\
+A deployment agent for Docker Swarm hosts: commands from Kafka, effects on Swarm, events back.
+
+Usage: axion-agent COMMAND
+
+Commands:
+  run                          Run the agent; this is what the service does
+  config check|show|example    Look at the configuration
+  render NAME -c FILE...       Show what Swarm would be sent for a Compose file
+
+Options:
+  -h, --help       Show this help, or that of a command
+  -V, --version    Show the version
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 wrong configuration, 4 agent unreachable, 5 deploy failed and
+rolled back, 6 deploy failed and not rolled back, 7 refused by policy or ownership, 8 timed out.
+";
+
+const RUN: &str = "\
+Run the agent until SIGTERM or SIGINT. A second signal leaves at once.
+
+Usage: axion-agent run [--config FILE]
+
+Options:
+  --config FILE    The configuration [default: $AXION_AGENT_CONFIG, else /etc/axion/agent.toml]
+  -h, --help       Show this help
+";
+
+const CONFIG: &str = "\
+Look at the configuration.
+
+Usage: axion-agent config check [--config FILE] [--json]
+       axion-agent config show [--config FILE]
+       axion-agent config example
+
+Commands:
+  check      Find every mistake, with its file, line and column; exit code 3 if there is one
+  show       Show what holds on this host and where each value comes from; secrets are not shown
+  example    Print a commented configuration with every key
+
+Options:
+  --config FILE    The configuration [default: $AXION_AGENT_CONFIG, else /etc/axion/agent.toml]
+  --json           Print the findings of check as JSON
+  -h, --help       Show this help
+
+Files that a key names only for others (certificates) need not be readable yet: check warns of them. The file of
+a secret (token_file) must be, since its content is the value.
+";
+
+const RENDER: &str = "\
+Show what Swarm would be sent for a Compose file, as JSON. Nothing is deployed, no agent and no engine is asked.
+
+Usage: axion-agent render NAME -c FILE... [--env-file FILE] [--api-version VERSION]
+
+Arguments:
+  NAME    The stack's name
+
+Options:
+  -c, --compose-file FILE    The Compose file; several are merged in this order; - is standard input
+  --env-file FILE            Variables for the file, one NAME=value a line; the environment is not used otherwise
+  --api-version VERSION      The Engine API version to render for, such as 1.41
+  -h, --help                 Show this help
+";

@@ -1,0 +1,88 @@
+//! The log on standard error: text for people, or one JSON object a line for machines. Set up once, on
+//! the main thread, before any other starts; every thread writes to it.
+
+use crate::config::{Format, Logging};
+use crate::domain::Timestamp;
+use log::{LevelFilter, Record};
+use serde_json::json;
+use std::io::{self, IsTerminal as _, Write};
+use std::time::SystemTime;
+
+/// Foreign crates may show what they send at finer levels, and with it secrets.
+const FOREIGN: LevelFilter = LevelFilter::Info;
+
+/// Starts to log. A second call changes nothing.
+pub fn start(logging: Logging) {
+    let json = match logging.format {
+        Format::Json => true,
+        Format::Text => false,
+        Format::Auto => !io::stderr().is_terminal(),
+    };
+    let mut builder = env_logger::Builder::new();
+    builder.filter_level(logging.level.min(FOREIGN)).filter_module("axion_agent", logging.level);
+    if json {
+        builder.format(|out, record| writeln!(out, "{}", json_line(record, SystemTime::now().into(), &thread_name())));
+    } else {
+        builder.format(|out, record| writeln!(out, "{}", text_line(record, SystemTime::now().into(), &thread_name())));
+    }
+    // Only a test can have started it before.
+    let _already = builder.try_init();
+}
+
+fn thread_name() -> String {
+    std::thread::current().name().unwrap_or("unnamed").to_owned()
+}
+
+fn json_line(record: &Record<'_>, at: Timestamp, thread: &str) -> String {
+    json!({
+        "timestamp": at,
+        "level": record.level().as_str(),
+        "target": record.target(),
+        "thread": thread,
+        "message": record.args().to_string(),
+    })
+    .to_string()
+}
+
+/// One line, whatever the message holds: what came from outside cannot fake a second one.
+fn text_line(record: &Record<'_>, at: Timestamp, thread: &str) -> String {
+    let mut line = format!("{at} {:5} [{thread}] {}: ", record.level(), record.target());
+    for c in record.args().to_string().chars() {
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use log::Level;
+
+    fn record<T>(message: std::fmt::Arguments<'_>, body: impl FnOnce(&Record<'_>) -> T) -> T {
+        body(&Record::builder().level(Level::Warn).target("axion_agent::kafka").args(message).build())
+    }
+
+    #[test]
+    fn a_json_line_is_one_object() {
+        let line =
+            record(format_args!("broker says \"no\"\nand more"), |record| json_line(record, Timestamp::from_millis(0), "kafka-producer"));
+        let object: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(
+            object,
+            json!({
+                "timestamp": "1970-01-01T00:00:00Z",
+                "level": "WARN",
+                "target": "axion_agent::kafka",
+                "thread": "kafka-producer",
+                "message": "broker says \"no\"\nand more",
+            })
+        );
+        assert_eq!(line.lines().count(), 1);
+    }
+
+    #[test]
+    fn a_text_line_is_one_line() {
+        let line = record(format_args!("first\nsecond\u{1b}[31m"), |record| text_line(record, Timestamp::from_millis(0), "main"));
+        assert_eq!(line, "1970-01-01T00:00:00Z WARN  [main] axion_agent::kafka: first\\nsecond\\u{1b}[31m");
+    }
+}
