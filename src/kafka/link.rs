@@ -57,7 +57,10 @@ impl Link {
             return None;
         }
         let trouble = self.trouble.as_ref().map(|trouble| format!(" ({trouble})")).unwrap_or_default();
-        let reason = format!("no broker answers at {}{trouble}: it is tried again every few seconds; check kafka.brokers if this stays", self.brokers);
+        let reason = format!(
+            "no broker answers at {}{trouble}: it is tried again every few seconds; check kafka.brokers if this stays",
+            self.brokers
+        );
         self.down(reason)
     }
 

@@ -4,8 +4,20 @@
 //! A command record becomes an [`Inbound`]; an [`crate::domain::Event`] or a [`DeadLetter`] becomes a
 //! record, and its delivery an [`Event::Delivered`]. Nothing here decides what is carried out.
 
+mod consumer;
+mod link;
+mod look;
 mod native;
+mod outbox;
+mod partitions;
+mod producer;
+mod settings;
 mod wire;
+
+pub use consumer::Consumer;
+pub use producer::Producer;
+pub use settings::StartError;
+pub use wire::limits;
 
 use crate::domain::{Code, Command, CommandId, Context, LinkState, Position};
 use std::path::PathBuf;

@@ -151,7 +151,8 @@ pub(super) fn config(kind: Kind, settings: &Settings) -> Result<Config, StartErr
         set(property, &value)?;
     }
     for (property, value) in &settings.librdkafka {
-        let passed = |refused: Refused| StartError::Setting { key: format!("kafka.librdkafka.{}", refused.property), reason: refused.reason };
+        let passed =
+            |refused: Refused| StartError::Setting { key: format!("kafka.librdkafka.{}", refused.property), reason: refused.reason };
         config.set(property, value).map_err(passed)?;
     }
     Ok(config)

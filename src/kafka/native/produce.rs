@@ -4,7 +4,8 @@ use super::client::Client;
 use super::fault::Fault;
 use super::offsets::text;
 use rdkafka::bindings as sys;
-use std::ffi::{CString, c_int, c_void};
+use std::ffi::{CString, c_void};
+use std::ptr;
 
 type Kind = sys::rd_kafka_vtype_t;
 type Value = sys::rd_kafka_vu_s__bindgen_ty_1;
@@ -46,14 +47,16 @@ impl Client {
         Fault::of_error(unsafe { sys::rd_kafka_produceva(self.raw(), parts.as_ptr(), parts.len()) })
     }
 
-    /// Gives up what was not written yet, and what is on its way; each comes as a failed delivery.
-    ///
-    /// # Errors
-    /// When the client is no producer.
-    pub(crate) fn purge(&self) -> Result<(), Fault> {
-        let flags = sys::RD_KAFKA_PURGE_F_QUEUE | sys::RD_KAFKA_PURGE_F_INFLIGHT | sys::RD_KAFKA_PURGE_F_NON_BLOCKING;
-        // SAFETY: the client is alive; the flags make it return at once.
-        Fault::of_code(unsafe { sys::rd_kafka_purge(self.raw(), flags) } as c_int)
+    /// Makes a topic known to the client: where brokers make topics on first use, this is the use.
+    pub(crate) fn mention(&self, topic: &str) {
+        let Ok(topic) = text(topic) else { return };
+        // SAFETY: the client is alive; null takes the defaults; the object, if there is one, is ours.
+        unsafe {
+            let topic = sys::rd_kafka_topic_new(self.raw(), topic.as_ptr(), ptr::null_mut());
+            if !topic.is_null() {
+                sys::rd_kafka_topic_destroy(topic);
+            }
+        }
     }
 }
 

@@ -18,9 +18,9 @@ mod payload;
 #[cfg(test)]
 mod tests;
 
-pub use headers::Headers;
-pub use inbound::{RawRecord, read};
-pub use outbound::{Outgoing, write_dead_letter, write_event};
+pub(super) use headers::Headers;
+pub(super) use inbound::{RawRecord, read};
+pub(super) use outbound::{Outgoing, write_dead_letter, write_event};
 
 /// What a command may hold at most, beside `limits.max_message_bytes` for the whole record.
 pub mod limits {

@@ -1,0 +1,323 @@
+//! The thread `kafka-consumer`: commands in.
+//!
+//! It reads every partition of the command topic by `assign()`: a topic of one reader needs no group to
+//! share it, and without a subscription no timer of librdkafka can take the partitions away during a long
+//! deploy. What it reads goes to the coordinator, which may let it wait: then it reads no further, and
+//! the topic is the queue. Marks come back and are committed in the group's name, for people's tools.
+//! A broker that is away is waited for. It decides nothing about a command, and nothing that happens to
+//! the brokers ends it.
+
+use super::link::{Link, usable};
+use super::look::{ANSWER_TIMEOUT, Look};
+use super::native::{Client, Fault, Happening, Kind, Message, Operation, PartitionOffset, code};
+use super::partitions::{Assignment, Partitions};
+use super::settings::{StartError, config, unusable};
+use super::wire::{RawRecord, read};
+use super::{Event, Settings, Side, StartPositions};
+use crate::domain::{Position, Timestamp};
+use crate::threads::{Exit, Stop, StopSource, Thread, ThreadName, spawn, stop_pair};
+use crossbeam_channel::{Receiver, Sender, bounded, never, select_biased};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::mem;
+
+const NAME: ThreadName = ThreadName::new("kafka-consumer");
+/// Marks on their way. The newest per partition counts, so a few are enough; the coordinator drops what finds no room.
+const MARKS: usize = 64;
+
+/// The running consumer.
+#[derive(Debug)]
+pub struct Consumer {
+    /// Dropping it is the stop.
+    pub stop: StopSource,
+    /// The thread.
+    pub thread: Thread,
+    /// Low-water marks to be committed to the group.
+    pub marks: Sender<Position>,
+}
+
+impl Consumer {
+    /// Starts the thread; it connects by itself.
+    ///
+    /// # Errors
+    /// When a setting is wrong or there is no further thread; never because a broker is away.
+    pub fn start(settings: &Settings, positions: StartPositions, events: Sender<Event>, exits: Sender<Exit>) -> Result<Self, StartError> {
+        let client = Client::new(Kind::Consumer, config(Kind::Consumer, settings)?).map_err(unusable)?;
+        let (stop, stopped) = stop_pair();
+        let (marks, inbox) = bounded(MARKS);
+        let own = positions.into_iter().filter(|position| position.topic == settings.command_topic);
+        let intake = Intake {
+            partitions: Partitions::starting_at(own.map(|position| (position.partition, position.offset)).collect()),
+            link: Link::new(Side::Consumer, &settings.brokers),
+            look: Look::new(&[&settings.command_topic]),
+            commits: Commits::default(),
+            settings: settings.clone(),
+            client,
+            stop: stopped,
+            marks: inbox,
+            events,
+        };
+        let thread = spawn(NAME, exits, move || {
+            // The stop is the only end.
+            let Err(Stopped) = intake.run();
+            Ok::<(), Infallible>(())
+        })
+        .map_err(|error| StartError::Thread(error.to_string()))?;
+        Ok(Self { stop, thread, marks })
+    }
+}
+
+/// The stop came.
+struct Stopped;
+
+struct Intake {
+    settings: Settings,
+    client: Client,
+    partitions: Partitions,
+    link: Link,
+    look: Look,
+    commits: Commits,
+    stop: Stop,
+    marks: Receiver<Position>,
+    events: Sender<Event>,
+}
+
+/// Marks that wait to be committed: one commit at a time, always the newest.
+#[derive(Debug, Default)]
+struct Commits {
+    waiting: BTreeMap<i32, i64>,
+    on_its_way: BTreeMap<i32, i64>,
+}
+
+impl Intake {
+    fn run(mut self) -> Result<Infallible, Stopped> {
+        loop {
+            while let Some(happening) = self.client.next() {
+                self.handle(happening)?;
+            }
+            select_biased! {
+                recv(self.stop.receiver()) -> _ => return Err(Stopped),
+                recv(self.client.woken()) -> _ => {},
+                recv(self.marks) -> mark => self.note(mark.ok()),
+                recv(self.look.due()) -> _ => {
+                    if let Err(fault) = self.look.ask(&self.client) {
+                        self.bad_answer(&fault)?;
+                    }
+                }
+            }
+        }
+    }
+
+    fn handle(&mut self, happening: Happening) -> Result<(), Stopped> {
+        match happening {
+            Happening::Message(message) => self.on_message(&message),
+            Happening::Fault(fault) => self.on_fault(&fault),
+            Happening::PartitionFault { topic, at, fault } => self.on_partition_fault(&topic, at, &fault),
+            Happening::Topics(Ok(topics)) => match usable(&self.settings.command_topic, &topics, Operation::Read) {
+                Ok(partitions) => self.on_partitions(&partitions),
+                Err(reason) => self.not_ready(reason),
+            },
+            Happening::GroupOffsets(Ok(offsets)) => self.on_group_offsets(offsets),
+            Happening::Earliest(Ok(offsets)) => self.on_earliest(offsets),
+            Happening::GroupOffsets(Err(fault)) if fault.code == code::GROUP_AUTHORIZATION => {
+                let group = &self.settings.consumer_group;
+                self.not_ready(format!("group {group} may not be used: grant this client's principal Read on it (kafka.consumer_group)"))
+            }
+            Happening::Topics(Err(fault)) | Happening::GroupOffsets(Err(fault)) | Happening::Earliest(Err(fault)) => {
+                self.bad_answer(&fault)
+            }
+            Happening::Committed(result) => {
+                self.on_committed(result);
+                Ok(())
+            }
+            // Only a producer has deliveries.
+            Happening::Delivered(_) => Ok(()),
+        }
+    }
+
+    fn on_message(&mut self, message: &Message) -> Result<(), Stopped> {
+        let record = RawRecord {
+            topic: &message.topic,
+            partition: message.partition,
+            offset: message.offset,
+            key: message.key.as_deref(),
+            value: message.value.as_deref(),
+            headers: &message.headers,
+            timestamp: message.timestamp.map(Timestamp::from_millis),
+        };
+        let inbound = Box::new(read(&record, self.settings.max_message_bytes));
+        let position = Position { topic: message.topic.clone(), partition: message.partition, offset: message.offset };
+        self.tell(Event::Read(position, inbound))?;
+        self.partitions.read(message.partition, message.offset);
+        Ok(())
+    }
+
+    /// The topic is there and may be read.
+    fn on_partitions(&mut self, partitions: &[i32]) -> Result<(), Stopped> {
+        let found = self.partitions.found(partitions);
+        self.assign(found)?;
+        let (unplaced, lost) = (self.partitions.unplaced(), self.partitions.lost());
+        if unplaced.is_empty() && lost.is_empty() {
+            return self.ready();
+        }
+        // The answers say `ready`; until then the next look asks again, should one get lost.
+        self.look.again_soon();
+        let (topic, group) = (&self.settings.command_topic, &self.settings.consumer_group);
+        if !unplaced.is_empty()
+            && let Err(fault) = self.client.ask_group_offsets(group, topic, &unplaced, ANSWER_TIMEOUT)
+        {
+            self.bad_answer(&fault)?;
+        }
+        self.ask_earliest(&lost)
+    }
+
+    fn on_group_offsets(&mut self, offsets: Vec<(i32, Option<i64>)>) -> Result<(), Stopped> {
+        let mut assignment = Assignment::Same;
+        for (partition, committed) in offsets {
+            if self.partitions.place(partition, committed) == Assignment::Changed {
+                assignment = Assignment::Changed;
+            }
+        }
+        self.assign(assignment)?;
+        self.ready()
+    }
+
+    fn on_partition_fault(&mut self, topic: &str, at: PartitionOffset, fault: &Fault) -> Result<(), Stopped> {
+        log::debug!("partition {} of {topic}, offset {}: {fault}", at.partition, at.offset);
+        match fault.code {
+            code::AUTO_OFFSET_RESET => {
+                self.partitions.lose(at.partition, at.offset);
+                self.ask_earliest(&[at.partition])
+            }
+            code::TOPIC_AUTHORIZATION | code::UNKNOWN_TOPIC | code::UNKNOWN_TOPIC_LOCAL | code::UNKNOWN_PARTITION_LOCAL => {
+                // The look finds the words for it.
+                self.look.hasten();
+                Ok(())
+            }
+            _ => self.on_fault(fault),
+        }
+    }
+
+    fn ask_earliest(&mut self, partitions: &[i32]) -> Result<(), Stopped> {
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        match self.client.ask_earliest(&self.settings.command_topic, partitions, ANSWER_TIMEOUT) {
+            Ok(()) => Ok(()),
+            Err(fault) => self.bad_answer(&fault),
+        }
+    }
+
+    /// Where the lost partitions go on.
+    fn on_earliest(&mut self, offsets: Vec<PartitionOffset>) -> Result<(), Stopped> {
+        let mut assignment = Assignment::Same;
+        for PartitionOffset { partition, offset } in offsets {
+            let Some(wanted) = self.partitions.resume(partition, offset) else { continue };
+            let wanted = Position { topic: self.settings.command_topic.clone(), partition, offset: wanted };
+            self.tell(Event::Gap { wanted, resumed: offset })?;
+            assignment = Assignment::Changed;
+        }
+        self.assign(assignment)?;
+        self.ready()
+    }
+
+    fn assign(&mut self, assignment: Assignment) -> Result<(), Stopped> {
+        if assignment == Assignment::Same {
+            return Ok(());
+        }
+        let offsets = self.partitions.assignment();
+        log::info!("reading {} from {offsets:?}", self.settings.command_topic);
+        match self.client.assign(&self.settings.command_topic, &offsets) {
+            Ok(()) => Ok(()),
+            Err(fault) => self.bad_answer(&fault),
+        }
+    }
+
+    fn ready(&mut self) -> Result<(), Stopped> {
+        if self.partitions.unplaced().is_empty() && self.partitions.lost().is_empty() {
+            self.look.all_is_well();
+            self.commit();
+            let up = self.link.up();
+            self.tell_some(up)?;
+        }
+        Ok(())
+    }
+
+    fn not_ready(&mut self, reason: String) -> Result<(), Stopped> {
+        self.look.again_soon();
+        let down = self.link.down(reason);
+        self.tell_some(down)
+    }
+
+    /// A question had no answer, or was not even asked.
+    fn bad_answer(&mut self, fault: &Fault) -> Result<(), Stopped> {
+        self.look.again_soon();
+        let down = match fault.code {
+            code::TIMED_OUT | code::TRANSPORT => self.link.away(),
+            _ => self.link.fault(fault).or_else(|| self.link.down(format!("the brokers do not answer as they should: {fault}"))),
+        };
+        self.tell_some(down)
+    }
+
+    fn on_fault(&mut self, fault: &Fault) -> Result<(), Stopped> {
+        log::debug!("consumer: {fault}");
+        if fault.code == code::ALL_BROKERS_DOWN {
+            self.look.hasten();
+        }
+        let down = self.link.fault(fault);
+        self.tell_some(down)
+    }
+
+    /// Takes a mark in; none when nobody sends any more.
+    fn note(&mut self, mark: Option<Position>) {
+        match mark {
+            Some(mark) if mark.topic == self.settings.command_topic => {
+                self.commits.waiting.insert(mark.partition, mark.offset);
+                self.commit();
+            }
+            Some(_) => {}
+            None => self.marks = never(),
+        }
+    }
+
+    fn commit(&mut self) {
+        if !self.commits.on_its_way.is_empty() || self.commits.waiting.is_empty() || !self.link.is_up() {
+            return;
+        }
+        let offsets: Vec<PartitionOffset> =
+            self.commits.waiting.iter().map(|(&partition, &offset)| PartitionOffset { partition, offset }).collect();
+        match self.client.commit(&self.settings.command_topic, &offsets) {
+            Ok(()) => self.commits.on_its_way = mem::take(&mut self.commits.waiting),
+            Err(fault) => log::debug!("offsets were not committed: {fault}"),
+        }
+    }
+
+    fn on_committed(&mut self, result: Result<(), Fault>) {
+        let sent = mem::take(&mut self.commits.on_its_way);
+        match result {
+            Ok(()) => self.commit(),
+            // The journal's position decides; this is tried again with the next mark or look.
+            Err(fault) => {
+                log::warn!("offsets were not committed to group {}: {fault}", self.settings.consumer_group);
+                for (partition, offset) in sent {
+                    self.commits.waiting.entry(partition).or_insert(offset);
+                }
+            }
+        }
+    }
+
+    fn tell_some(&mut self, event: Option<Event>) -> Result<(), Stopped> {
+        event.map_or(Ok(()), |event| self.tell(event))
+    }
+
+    /// Hands an event to the coordinator, however long that takes.
+    fn tell(&mut self, event: Event) -> Result<(), Stopped> {
+        select_biased! {
+            recv(self.stop.receiver()) -> _ => return Err(Stopped),
+            send(self.events, event) -> sent => if sent.is_ok() { return Ok(()) },
+        }
+        // Nobody listens any more: the stop is near.
+        self.stop.wait_for_stop();
+        Err(Stopped)
+    }
+}
