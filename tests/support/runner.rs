@@ -42,8 +42,12 @@ pub struct Stage {
 
 impl Stage {
     fn set(directory: &Path) -> Self {
-        let engine = Engine::start(&directory.join("engine"));
-        Self { engine, broker: Supply::find(directory), directory: directory.to_owned() }
+        std::thread::scope(|scope| {
+            let broker = std::thread::Builder::new().spawn_scoped(scope, || Supply::find(directory)).expect("a thread for the broker");
+            // From this thread: the engine ends with the thread that starts it.
+            let engine = Engine::start(&directory.join("engine"));
+            Self { engine, broker: broker.join().expect("the search for a broker"), directory: directory.to_owned() }
+        })
     }
 
     /// The engine; a test without one is not run.
