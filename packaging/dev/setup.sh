@@ -57,9 +57,10 @@ lint() {
     cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
     return
   fi
-  cargo fmt --version >/dev/null 2>&1 || missing="$missing $(first_available rustfmt-web rustfmt)"
-  cargo clippy --version >/dev/null 2>&1 || missing="$missing $(first_available rust-clippy-web rust-clippy)"
+  cargo fmt --version >/dev/null 2>&1 || missing=" $(first_recent rustfmt-web rustfmt)"
+  cargo clippy --version >/dev/null 2>&1 || missing="$missing $(first_recent rust-clippy-web rust-clippy)"
   install
+  cargo clippy --version >/dev/null 2>&1 || fail "there is no clippy for this Rust among the packages; rustup has one"
 }
 
 want() { have "$1" || missing="$missing $2"; } # PROGRAM PACKAGE
@@ -70,17 +71,36 @@ static_busybox() { have busybox && busybox --list | grep -qx httpd && ! ldd "$(c
 
 # Installs the packages in $missing.
 install() {
-  [ -n "$missing" ] || return 0
+  [ -n "${missing// /}" ] || return 0
   have apt-get || fail "please install:$missing"
   echo "Installing:$missing"
-  if [ "$(id -u)" != 0 ]; then
-    have sudo || fail "as root, please: apt-get install$missing"
-    local as_root=sudo
-  fi
-  ${as_root:-} apt-get update -q >/dev/null
+  refresh
   # shellcheck disable=SC2086 # a list of words
-  ${as_root:-} env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends $missing >/dev/null
+  quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends $missing
   missing=
+  hash -r
+}
+
+# Reads the package lists, once.
+refresh() {
+  [ -z "${refreshed:-}" ] || return 0
+  quietly as_root apt-get update -q
+  refreshed=yes
+}
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else
+    have sudo || fail "needs root for: $*"
+    sudo "$@"
+  fi
+}
+
+# Shows what a command said only if it failed.
+quietly() {
+  local said
+  said=$(mktemp)
+  "$@" >"$said" 2>&1 || { cat "$said" >&2; rm -f "$said"; fail "failed: $*"; }
+  rm -f "$said"
 }
 
 recent_rust() {
@@ -93,8 +113,8 @@ recent_rust() {
 # Debian first: a stable release carries a recent Rust for building browsers. Else rustup.
 rust() {
   local rustc
-  [ "$(id -u)" != 0 ] || ! have apt-get || apt-get update -q >/dev/null
-  rustc=$(first_available rustc-web rustc)
+  ! have apt-get || refresh
+  rustc=$(first_recent rustc-web rustc)
   if [ -n "$rustc" ]; then
     missing=" $rustc ${rustc/rustc/cargo}"
     install
@@ -102,21 +122,17 @@ rust() {
     have rustup || { missing=" rustup"; install; }
     rustup toolchain install --profile minimal --component rustfmt,clippy stable
   fi
-  hash -r
   recent_rust || fail "Rust 1.$rust_minor or later is needed: see https://rustup.rs"
 }
 
-candidate() { have apt-cache && apt-cache policy "$1" | sed -n 's/^  Candidate: \([0-9].*\)/\1/p'; }
+candidate() { ! have apt-cache || apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: \([0-9].*\)/\1/p'; }
 
-# The first package of these whose version is recent enough for us.
-first_available() {
-  local name version
+# The first of these packages of Rust's that is recent enough for us.
+first_recent() {
+  local name minor
   for name in "$@"; do
-    version=$(candidate "$name")
-    case $name in
-      rustc* | rustfmt*) [ "$(echo "$version" | sed -n 's/^1\.\([0-9]*\)\..*/\1/p')" -ge $rust_minor ] 2>/dev/null || continue ;;
-    esac
-    if [ -n "$version" ]; then echo "$name"; return; fi
+    minor=$(candidate "$name" | sed -n 's/^1\.\([0-9]*\)\..*/\1/p')
+    if [ "${minor:-0}" -ge $rust_minor ]; then echo "$name"; return; fi
   done
 }
 
