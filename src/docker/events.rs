@@ -21,7 +21,7 @@ use std::time::Duration;
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 /// … and the longest: an engine that comes back is noticed within 3 s.
 const LONGEST_RETRY: Duration = Duration::from_millis(2500);
-/// After so much silence the engine is pinged: a process that hangs closes no socket.
+/// After so much silence the engine is asked for a sign of life: a process that hangs closes no socket.
 const QUIET: Duration = Duration::from_secs(30);
 /// The longest event that is read, in bytes: labels may be long, a line of this length is no event.
 const MAX_EVENT: u64 = 1024 * 1024;
@@ -68,6 +68,11 @@ impl Engine {
         }
     }
 
+    fn is_known_to_manage(&self) -> bool {
+        let known = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(&*known, Some(EngineState::Up { swarm: SwarmRole::Manager, .. }))
+    }
+
     /// The engine said this of itself: tells the coordinator if it is news.
     pub(super) fn seen(&self, client: &Client, info: &Info) {
         if let Ok(api) = client.api() {
@@ -99,7 +104,9 @@ pub(super) fn run(engine: &Engine, stop: &Stop) -> Result<(), Infallible> {
             break;
         }
         log::debug!("the event stream broke: {error}");
-        engine.tell(EngineState::Away(error.to_string()));
+        if let Some(absence) = absence(engine, error) {
+            engine.tell(EngineState::Away(absence.to_string()));
+        }
         if stop.wait(backoff.next()) == Waited::Stopped {
             break;
         }
@@ -107,12 +114,21 @@ pub(super) fn run(engine: &Engine, stop: &Stop) -> Result<(), Infallible> {
     Ok(())
 }
 
+/// Whether an engine whose stream broke is away, and why: a ping knows more than the end of a stream.
+fn absence(engine: &Engine, error: EngineError) -> Option<EngineError> {
+    match (engine.stream.ping(), error) {
+        (Err(away), _) => Some(away),
+        // It answers: the stream alone is gone.
+        (Ok(_), EngineError::Lost { .. }) => None,
+        (Ok(_), refused) => Some(refused),
+    }
+}
+
 /// Follows the stream until it breaks.
 fn follow(engine: &Engine, stop: &Stop, backoff: &mut Backoff) -> Result<Infallible, EngineError> {
     // The stream first, the look second: nothing that happens in between is missed.
     let stream = engine.stream.stream(&events_request(), QUIET)?;
     look(engine, stop)?;
-    backoff.reset();
     engine.changes.tell_all();
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
@@ -121,9 +137,11 @@ fn follow(engine: &Engine, stop: &Stop, backoff: &mut Backoff) -> Result<Infalli
             Ok(0) => return Err(broken("the engine closed the event stream")),
             Ok(_) => on_line(engine, stop, &std::mem::take(&mut line))?,
             // Nothing for a while; what was read of a line stays in `line`.
-            Err(error) if is_quiet(&error) => drop(engine.stream.ping()?),
+            Err(error) if is_quiet(&error) => on_quiet(engine, stop)?,
             Err(error) => return Err(broken(&error.to_string())),
         }
+        // It lives: the next break is a new one.
+        backoff.reset();
     }
 }
 
@@ -137,6 +155,16 @@ fn on_line(engine: &Engine, stop: &Stop, line: &[u8]) -> Result<(), EngineError>
         look(engine, stop)?;
     }
     Ok(())
+}
+
+/// After a silence: does it answer, and is it still what it was? Leaving a swarm makes no event.
+fn on_quiet(engine: &Engine, stop: &Stop) -> Result<(), EngineError> {
+    let manages = match engine.stream.check_swarm() {
+        Ok(()) => true,
+        Err(EngineError::Refused { .. }) => false,
+        Err(error) => return Err(error),
+    };
+    if manages == engine.is_known_to_manage() { Ok(()) } else { look(engine, stop) }
 }
 
 /// Reads the engine's state and tells it.

@@ -1,6 +1,6 @@
 //! The engine and its swarm: info, version, nodes, registries.
 
-use crate::docker::client::{Client, REGISTRY_CALL, Request};
+use crate::docker::client::{Client, PING, REGISTRY_CALL, Request};
 use crate::docker::error::EngineError;
 use crate::docker::types::{Distribution, EngineVersion, Info, Node};
 use crate::domain::Sensitive;
@@ -14,6 +14,11 @@ impl Client {
     /// What the engine is.
     pub(crate) fn version(&self) -> Result<EngineVersion, EngineError> {
         self.fetch(Request::get("/version"))
+    }
+
+    /// Whether a swarm can be managed here: refused elsewhere. Far cheaper than [`Self::info`].
+    pub(crate) fn check_swarm(&self) -> Result<(), EngineError> {
+        self.order(Request::get("/swarm").within(PING))
     }
 
     /// The nodes of the swarm.
