@@ -10,8 +10,6 @@ use std::fmt;
 
 /// The label by which everything of a stack is found.
 pub const NAMESPACE: &str = "com.docker.stack.namespace";
-/// The image as the Compose file names it.
-pub const STACK_IMAGE: &str = "com.docker.stack.image";
 /// Our mark: the agent that manages a service.
 pub const OWNER: &str = "io.axion.owner";
 
@@ -85,6 +83,21 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// The mode that a spec has; one without is replicated, as the engine takes it.
+    #[must_use]
+    pub fn of(spec: &Value) -> Self {
+        let mode = &spec["Mode"];
+        if mode["Global"].is_object() {
+            Self::Global
+        } else if mode["GlobalJob"].is_object() {
+            Self::GlobalJob
+        } else if mode["ReplicatedJob"].is_object() {
+            Self::ReplicatedJob(mode["ReplicatedJob"]["TotalCompletions"].as_u64().unwrap_or(1))
+        } else {
+            Self::Replicated(mode["Replicated"]["Replicas"].as_u64().unwrap_or(1))
+        }
+    }
+
     /// Its name in a Compose file.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -116,19 +129,10 @@ impl Service {
         self.spec["TaskTemplate"]["ContainerSpec"]["Image"].as_str().unwrap_or_default()
     }
 
-    /// Its mode; a spec without one is replicated, as the engine takes it.
+    /// Its mode.
     #[must_use]
     pub fn mode(&self) -> Mode {
-        let mode = &self.spec["Mode"];
-        if mode["Global"].is_object() {
-            Mode::Global
-        } else if mode["GlobalJob"].is_object() {
-            Mode::GlobalJob
-        } else if mode["ReplicatedJob"].is_object() {
-            Mode::ReplicatedJob(mode["ReplicatedJob"]["TotalCompletions"].as_u64().unwrap_or(1))
-        } else {
-            Mode::Replicated(mode["Replicated"]["Replicas"].as_u64().unwrap_or(1))
-        }
+        Mode::of(&self.spec)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a deploy lane writes down while it works, as a face without its store.
 
-use super::{CommandId, ProjectId, StackName, Timestamp};
+use super::{CommandId, ProjectId, Sensitive, StackName, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -86,7 +86,14 @@ pub trait Ledger: Send + Sync {
     /// When it is not on disk.
     fn keep(&self, stack: &StackName, revision: Revision, keep: usize) -> Result<u64, LedgerError>;
 
-    /// Forgets a stack: its owner and its revisions.
+    /// The secret of a stack from which its rotated secrets and configs have their names: the one that
+    /// is kept, else `fresh`, which is kept from then on.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    fn rotation_key(&self, stack: &StackName, fresh: Sensitive<String>) -> Result<Sensitive<String>, LedgerError>;
+
+    /// Forgets a stack: its owner, its revisions and its rotation key.
     ///
     /// # Errors
     /// When it is not on disk.

@@ -133,6 +133,7 @@ enum Write {
     Intend(CommandId, Step),
     Settle(CommandId, Step, StepOutcome),
     Own(StackName, ProjectId),
+    RotationKey(StackName, Sensitive<String>),
     Keep(StackName, Box<Revision>, usize),
     Forget(StackName),
     ForgetKnown(Timestamp),
@@ -271,6 +272,15 @@ impl Ledger for Journal {
 
     fn keep(&self, stack: &StackName, revision: Revision, keep: usize) -> Result<u64, LedgerError> {
         self.write(Write::Keep(stack.clone(), Box::new(revision), keep)).map_err(unavailable)
+    }
+
+    fn rotation_key(&self, stack: &StackName, fresh: Sensitive<String>) -> Result<Sensitive<String>, LedgerError> {
+        let kept = || self.store.stack(stack).map(|stack| stack.rotation_key).map_err(unavailable);
+        if let Some(key) = kept()? {
+            return Ok(key);
+        }
+        self.write(Write::RotationKey(stack.clone(), fresh)).map_err(unavailable)?;
+        kept()?.ok_or_else(|| LedgerError("the rotation key was not kept".to_owned()))
     }
 
     fn forget(&self, stack: &StackName) -> Result<(), LedgerError> {

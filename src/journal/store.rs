@@ -4,7 +4,7 @@
 //! Records are JSON: they are few and small, and a support engineer can read them.
 
 use super::{Entry, Identity, JournalError, Recovered, Reported, Write};
-use crate::domain::{CommandId, Event, Position, ProjectId, Revision, StackName, Step, StepOutcome};
+use crate::domain::{CommandId, Event, Position, ProjectId, Revision, Sensitive, StackName, Step, StepOutcome};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,8 @@ const IDENTITY: &str = "identity";
 pub(super) struct Stack {
     pub(super) owner: Option<ProjectId>,
     pub(super) revisions: Vec<Revision>,
+    #[serde(default)]
+    pub(super) rotation_key: Option<Sensitive<String>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -188,6 +190,9 @@ fn apply(transaction: &WriteTransaction, write: Write) -> Result<u64, StoreFailu
         Write::Intend(command, step) => intend(transaction, command, step)?,
         Write::Settle(command, step, outcome) => settle(transaction, command, &step, outcome)?,
         Write::Own(stack, project) => change_stack(transaction, &stack, |record| record.owner = Some(project))?,
+        Write::RotationKey(stack, fresh) => change_stack(transaction, &stack, |record| {
+            record.rotation_key.get_or_insert(fresh);
+        })?,
         Write::Keep(stack, revision, keep) => return keep_revision(transaction, &stack, *revision, keep),
         Write::Forget(stack) => {
             transaction.open_table(STACKS)?.remove(stack.as_str())?;

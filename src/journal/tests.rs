@@ -111,6 +111,9 @@ fn a_stack_keeps_its_owner_and_its_newest_revisions() {
     let numbers: Vec<_> = journal.revisions(&stack).unwrap().iter().map(|revision| revision.number).collect();
     assert_eq!(numbers, [2, 3, 4]);
     assert_eq!(journal.owners().unwrap(), BTreeMap::from([(stack.clone(), project)]));
+    let key = |text: &str| Sensitive::new(text.to_owned());
+    assert_eq!(journal.rotation_key(&stack, key("first")).unwrap(), key("first"));
+    assert_eq!(journal.rotation_key(&stack, key("second")).unwrap(), key("first"), "the kept one stays");
     journal.forget(&stack).unwrap();
     assert!(journal.revisions(&stack).unwrap().is_empty());
 }

@@ -13,6 +13,11 @@ impl Client {
         self.fetch(Request::get("/networks").query("filters", &of_stack(stack)))
     }
 
+    /// All networks that this node knows.
+    pub(crate) fn all_networks(&self) -> Result<Vec<Network>, EngineError> {
+        self.fetch(Request::get("/networks"))
+    }
+
     /// One network, by id or name.
     pub(crate) fn network(&self, id: &str) -> Result<Network, EngineError> {
         self.fetch(Request::get(format!("/networks/{}", encoded(id))))

@@ -1,10 +1,153 @@
-//! Deploy: the first version refuses.
+//! Deploy: makes the swarm hold a Compose file as a stack, and says truthfully whether it runs.
+//!
+//! Runs on a lane (a dry run on the query thread), in the command's room, from top to bottom: load,
+//! observe, plan, apply, converge, and back if it failed. It begins by looking whatever happened before,
+//! so a restart in the middle goes the same way: what this command wrote already carries its mark and
+//! is not written again. The decisions are pure: [`plan`], [`watch`], [`trouble`], and `crate::stack`.
 
-use super::room::{End, Room};
-use crate::domain::{Code, Deploy, Outcome};
+mod apply;
+mod contents;
+mod converge;
+mod images;
+mod names;
+mod plan;
+mod prepare;
+mod report;
+mod revision;
+mod rollback;
+mod trouble;
+mod watch;
 
-/// Refuses the command.
-pub(super) fn run(_room: &Room<'_>, request: &Deploy) -> End {
-    let message = format!("this version of the agent cannot deploy the stack {} yet", request.target.stack);
-    End::Finished(Outcome::failed(Code::UNSUPPORTED, message))
+use super::error::EngineError;
+use super::room::{End, Halt, Room, StepError};
+use crate::domain::{Code, Deploy, LedgerError, OnFailure, Outcome, Progress};
+use prepare::Prepared;
+use report::Report;
+use rollback::RolledBack;
+
+/// Why a deploy cannot go on.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// It failed, and the stack may have to go back.
+    Failed(Failure),
+    /// It ends here whatever has been done: the agent leaves, the journal is gone, or it was refused.
+    Ended(End),
+}
+
+/// What failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// The kind.
+    pub(super) code: Code,
+    /// One sentence with the engine's own words.
+    pub(super) message: String,
+}
+
+impl Failure {
+    pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        let words = error.to_string();
+        // An ingress port that another service has is refused at once, in words alone.
+        Self { code: trouble::of_words(&words).filter(|code| *code == Code::PORT_CLASH).unwrap_or(error.code()), message: words }
+    }
+}
+
+impl From<StepError> for Broken {
+    fn from(error: StepError) -> Self {
+        match error {
+            StepError::Refused(error) | StepError::Unknown(error) => Self::Failed(error.into()),
+            StepError::Halted(halt) => halt.into(),
+        }
+    }
+}
+
+impl From<Halt> for Broken {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::TimedOut => Self::Failed(Failure::new(Code::TIMED_OUT, "the command's time was over before all was done")),
+            Halt::Away(error) => Self::Failed(Failure::new(error.code(), format!("the engine stayed away: {error}"))),
+            halt @ (Halt::Suspended | Halt::Journal(_)) => Self::Ended(halt.into()),
+        }
+    }
+}
+
+impl From<LedgerError> for Broken {
+    fn from(error: LedgerError) -> Self {
+        Self::Ended(error.into())
+    }
+}
+
+impl From<End> for Broken {
+    fn from(end: End) -> Self {
+        Self::Ended(end)
+    }
+}
+
+/// Carries the command out.
+pub(super) fn run(room: &Room<'_>, request: &Deploy) -> End {
+    match work(room, request) {
+        Ok(outcome) => End::Finished(outcome),
+        Err(Broken::Ended(end)) => end,
+        // Before anything was changed: there is nothing to go back from.
+        Err(Broken::Failed(failure)) => {
+            let outcome = Outcome::failed(failure.code, failure.message);
+            End::Finished(outcome.with("changed", false).with("rolled_back", RolledBack::No.value()).with("dry_run", request.dry_run))
+        }
+    }
+}
+
+fn work(room: &Room<'_>, request: &Deploy) -> Result<Outcome, Broken> {
+    if let Some(failure) = rollback::begun(room)? {
+        return go_back(room, request, &mut Report::new(request), failure);
+    }
+    let mut prepared = prepare::prepare(room, request)?;
+    let mut report = Report::new(request);
+    report.take_plan(&prepared);
+    room.progress(report.of_plan(&prepared));
+    if request.dry_run {
+        return Ok(report.completed(&prepared, None));
+    }
+    room.ledger.own(&request.target.stack, &request.target.project)?;
+    match carry_out(room, request, &mut prepared, &mut report) {
+        Ok(number) => Ok(report.completed(&prepared, Some(number))),
+        Err(Broken::Failed(failure)) => fail(room, request, &mut report, failure),
+        Err(ended) => Err(ended),
+    }
+}
+
+/// Applies the plan, waits for the verdict, keeps the revision; its number.
+fn carry_out(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, report: &mut Report) -> Result<u64, Broken> {
+    apply::apply(room, request, prepared)?;
+    report.take_plan(prepared);
+    if prepared.changes_something() {
+        room.progress(Progress::new("apply", report.applied()));
+    }
+    converge::converge(room, prepared, report, "converge")?;
+    revision::keep(room, request, prepared)
+}
+
+fn fail(room: &Room<'_>, request: &Deploy, report: &mut Report, failure: Failure) -> Result<Outcome, Broken> {
+    let changed = rollback::has_changed_anything(room)?;
+    if !changed || request.on_failure != OnFailure::Rollback {
+        return Ok(report.failed(&failure, RolledBack::No, &[]).with("changed", changed));
+    }
+    rollback::begin(room, request, &failure)?;
+    go_back(room, request, report, failure)
+}
+
+fn go_back(room: &Room<'_>, request: &Deploy, report: &mut Report, failure: Failure) -> Result<Outcome, Broken> {
+    room.progress(Progress::new("rollback", format!("going back: {}", failure.message)).with("code", failure.code.as_str()));
+    let (rolled_back, notes) = rollback::run(room, request)?;
+    Ok(report.failed(&failure, rolled_back, &notes).with("changed", true))
 }

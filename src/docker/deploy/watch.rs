@@ -4,7 +4,7 @@
 //! the tasks of the spec that is wanted, never from counts of replicas: while Swarm goes back to the
 //! old spec, its tasks run and count too.
 
-use super::trouble;
+use super::{Failure, trouble};
 use crate::docker::types::{Mode, Service, Task, TaskState, UpdateState};
 use crate::domain::Code;
 use serde_json::Value;
@@ -97,15 +97,6 @@ pub(super) enum State {
     Failed(Failure),
 }
 
-/// Why a service did not come to run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Failure {
-    /// The kind.
-    pub(super) code: Code,
-    /// One sentence with the engine's own words.
-    pub(super) message: String,
-}
-
 /// What is known of one service so far.
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -149,7 +140,7 @@ impl Wanted {
         }
     }
 
-    fn is_job(&self) -> bool {
+    pub(super) fn is_job(&self) -> bool {
         matches!(self.mode, Mode::ReplicatedJob(_) | Mode::GlobalJob)
     }
 
@@ -191,9 +182,9 @@ impl Watch {
         (self.running, self.desired)
     }
 
-    /// What the engine said of its tasks, each once, the newest last.
-    pub(super) fn errors(&self) -> &[String] {
-        &self.errors
+    /// Whether a task's errors are this command's.
+    pub(super) fn counts(&self, task: &Task) -> bool {
+        !self.before.contains(&task.id)
     }
 
     /// Takes one look, `at` this time since watching began.
@@ -225,7 +216,7 @@ impl Watch {
 
     fn failure(&self, code: Code, what: &str) -> Failure {
         let code = if code == Code::CRASH_LOOP && self.wanted.is_job() { Code::JOB_FAILED } else { code };
-        Failure { code, message: format!("service {}: {what}", self.wanted.name) }
+        Failure::new(code, format!("service {}: {what}", self.wanted.name))
     }
 
     fn failed(&self, code: Code, what: &str) -> State {
@@ -330,7 +321,9 @@ impl Watch {
     fn desired_count(&self, tasks: &[Task], current: &[&Task]) -> u64 {
         let nodes: BTreeSet<&str> = match self.wanted.mode {
             Mode::Replicated(count) | Mode::ReplicatedJob(count) => return count,
-            Mode::Global => tasks.iter().filter(|task| task.desired_state <= TaskState::Running).map(|task| task.node_id.as_str()).collect(),
+            Mode::Global => {
+                tasks.iter().filter(|task| task.desired_state <= TaskState::Running).map(|task| task.node_id.as_str()).collect()
+            }
             Mode::GlobalJob => current.iter().map(|task| task.node_id.as_str()).collect(),
         };
         nodes.len() as u64

@@ -1,0 +1,149 @@
+//! Carries a plan out: networks, secrets, configs, what left the file, then services.
+//!
+//! Each change is a step of the room. A conflict or a lost answer makes it look and decide again: what
+//! is there as wanted is done, what is as it was is tried again, anything else is somebody else's work.
+
+use super::plan::{self, Action, ContentPlan, NetworkPlan, ServicePlan};
+use super::prepare::Prepared;
+use super::{Broken, Failure, images, names};
+use crate::docker::client::Client;
+use crate::docker::room::{Room, StepError};
+use crate::docker::types::{NAMESPACE, Service};
+use crate::domain::{Code, Deploy, Sensitive, StackName};
+use crate::stack::{compare, images::image, marks};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// How often a step may find that the object changed or that the answer was lost: the manager itself
+/// writes to a service once or twice in an update.
+const ATTEMPTS: usize = 8;
+
+/// Carries out all of the plan, and notes in it the ids of what was made.
+pub(super) fn apply(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared) -> Result<(), Broken> {
+    let stack = &request.target.stack;
+    for network in prepared.networks.iter().filter(|plan| plan.action == Action::Create) {
+        let id = create_network(room, stack, network)?;
+        prepared.network_ids.insert(network.name.clone(), id);
+    }
+    for content in prepared.contents.iter_mut().filter(|plan| plan.action == Action::Create) {
+        content.id = Some(create_content(room, stack, content)?);
+    }
+    for service in &prepared.removals {
+        remove_service(room, service)?;
+    }
+    for service in &mut prepared.services {
+        // Now the ids of what was just made are known.
+        plan::fill(&mut service.spec, &prepared.contents, &prepared.external);
+        if matches!(service.action, Action::Create | Action::Update) {
+            let auth = images::auth(room, request, image(&service.spec));
+            write_service(room, service, &prepared.network_ids, auth.as_ref())?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn create_network(room: &Room<'_>, stack: &StackName, plan: &NetworkPlan) -> Result<String, Broken> {
+    for _ in 0..ATTEMPTS {
+        match room.step("network.create", &plan.name, |client| client.create_network(&plan.spec)) {
+            Ok(created) => return Ok(created.id),
+            Err(StepError::Refused(error)) if error.is_conflict() => log::debug!("looking at network {}: {error}", plan.name),
+            Err(StepError::Unknown(error)) => log::warn!("looking at network {}: {error}", plan.name),
+            Err(error) => return Err(error.into()),
+        }
+        let there = names::found(room, |client| client.network(&plan.name))?.filter(|network| network.name == plan.name);
+        if let Some(network) = there {
+            plan::check_name("network", &plan.name, network.labels.get(NAMESPACE).map(String::as_str), stack)?;
+            return Ok(network.id);
+        }
+    }
+    Err(changed_by_others("network", &plan.name))
+}
+
+fn create_content(room: &Room<'_>, stack: &StackName, plan: &ContentPlan) -> Result<String, Broken> {
+    let operation = format!("{}.create", plan.kind.name());
+    for _ in 0..ATTEMPTS {
+        match room.step(&operation, &plan.name, |client| client.create_store(plan.kind, &plan.spec)) {
+            Ok(created) => return Ok(created.id),
+            Err(StepError::Unknown(error)) => log::warn!("looking at {} {}: {error}", plan.kind.name(), plan.name),
+            Err(error) => return Err(error.into()),
+        }
+        // The answer was lost: whoever made one of this name in this instant was this call.
+        if let Some(store) = names::usable_store(room, stack, plan.kind, &plan.name)? {
+            return Ok(store.id);
+        }
+    }
+    Err(changed_by_others(plan.kind.name(), &plan.name))
+}
+
+/// Removes a service; one that is gone is removed.
+pub(super) fn remove_service(room: &Room<'_>, service: &Service) -> Result<(), Broken> {
+    for _ in 0..ATTEMPTS {
+        match room.step("service.remove", service.name(), |client| client.remove_service(&service.id)) {
+            Ok(()) => return Ok(()),
+            Err(StepError::Refused(error)) if error.is_not_found() => return Ok(()),
+            Err(StepError::Unknown(error)) => log::warn!("removing {} again: {error}", service.name()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(changed_by_others("service", service.name()))
+}
+
+/// Creates or updates a service, marked as this command's, and notes what then is there.
+pub(super) fn write_service(
+    room: &Room<'_>,
+    plan: &mut ServicePlan,
+    networks: &BTreeMap<String, String>,
+    auth: Option<&Sensitive<String>>,
+) -> Result<(), Broken> {
+    let mut marked = plan.spec.clone();
+    marks::stamp(&mut marked, room.command.id, room.agent);
+    for _ in 0..ATTEMPTS {
+        let result = match &plan.held {
+            None => room.step("service.create", &plan.name, |client| client.create_service(&marked, auth)).map(|made| made.warnings),
+            Some(held) => {
+                let update = |client: &Client| client.update_service(&held.id, held.version, &marked, auth);
+                room.step("service.update", &plan.name, update).map(|done| done.warnings)
+            }
+        };
+        match result {
+            Ok(warnings) => {
+                warnings.iter().for_each(|warning| log::info!("service {}: {warning}", plan.name));
+                return Ok(());
+            }
+            Err(StepError::Refused(error)) if error.is_conflict() => log::debug!("looking at service {}: {error}", plan.name),
+            Err(StepError::Unknown(error)) => log::warn!("looking at service {}: {error}", plan.name),
+            Err(error) => return Err(error.into()),
+        }
+        let now = names::found(room, |client| client.service(&plan.name))?.filter(|service| service.name() == plan.name);
+        if is_done(room, now.as_ref(), &plan.spec, networks) {
+            return Ok(());
+        }
+        check_unchanged(plan, now.as_ref(), networks)?;
+        plan.held = now;
+    }
+    Err(changed_by_others("service", &plan.name))
+}
+
+/// Whether a service carries this command's mark and its spec: then the lost answer was a yes.
+fn is_done(room: &Room<'_>, now: Option<&Service>, spec: &Value, networks: &BTreeMap<String, String>) -> bool {
+    now.is_some_and(|now| {
+        now.label(marks::COMMAND) == Some(room.command.id.to_string().as_str())
+            && compare::differences(spec, &now.spec, networks).is_empty()
+    })
+}
+
+/// Whether a service is still what the plan was made for. The manager itself moves its version on.
+fn check_unchanged(plan: &ServicePlan, now: Option<&Service>, networks: &BTreeMap<String, String>) -> Result<(), Failure> {
+    let same = match (&plan.held, now) {
+        (None, None) => true,
+        (Some(held), Some(now)) => held.id == now.id && compare::differences(&held.spec, &now.spec, networks).is_empty(),
+        _ => false,
+    };
+    let message = format!("somebody else changed service {} at the same time: see who does it, then deploy again", plan.name);
+    if same { Ok(()) } else { Err(Failure::new(Code::CONFLICT, message)) }
+}
+
+fn changed_by_others(kind: &str, name: &str) -> Broken {
+    let message = format!("the {kind} {name} changed or the engine lost its answer {ATTEMPTS} times in a row; deploy again");
+    Failure::new(Code::CONFLICT, message).into()
+}

@@ -1,0 +1,113 @@
+//! Asks registries for the digests of a stack's images, through the engine.
+//!
+//! A registry that cannot be asked is a warning and the image stays as it is. An image that its
+//! registry does not have, and that no node can have either, fails before anything is made.
+
+use super::{Broken, Failure, trouble};
+use crate::docker::api::registry_auth;
+use crate::docker::error::EngineError;
+use crate::docker::room::{Room, StepError};
+use crate::docker::types::{Distribution, Service};
+use crate::domain::{Code, Deploy, RegistryCredential, Sensitive};
+use crate::stack::images::{self, Resolution};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Answers, each asked for once per deploy.
+pub(super) struct Images<'a> {
+    room: &'a Room<'a>,
+    request: &'a Deploy,
+    answers: BTreeMap<String, Result<Distribution, EngineError>>,
+    /// Whether this is the only node: then an image that it has not is nowhere.
+    alone: Option<bool>,
+}
+
+/// The login for an image's registry: the command's own first.
+pub(super) fn auth(room: &Room<'_>, request: &Deploy, image: &str) -> Option<Sensitive<String>> {
+    let host = images::registry(image);
+    let of = |logins: &BTreeMap<String, RegistryCredential>| {
+        logins.iter().find(|(key, _)| images::login_host(key) == host).map(|(_, login)| login.clone())
+    };
+    let login = of(&request.registry_auth).or_else(|| of(&room.settings.registries))?;
+    Some(registry_auth(host, &login))
+}
+
+impl<'a> Images<'a> {
+    pub(super) fn new(room: &'a Room<'a>, request: &'a Deploy) -> Self {
+        Self { room, request, answers: BTreeMap::new(), alone: None }
+    }
+
+    /// Writes digest and platforms into `spec`, or what the service that runs has.
+    pub(super) fn resolve(&mut self, spec: &mut Value, held: Option<&Service>, warnings: &mut Vec<String>) -> Result<(), Broken> {
+        let held = held.map(|service| &service.spec);
+        match images::resolution(self.request.resolve_image, spec, held) {
+            Resolution::AsWritten => Ok(()),
+            Resolution::Reuse => {
+                if let Some(held) = held {
+                    images::reuse(spec, held);
+                }
+                Ok(())
+            }
+            Resolution::Ask => self.ask(spec, held, warnings),
+        }
+    }
+
+    fn ask(&mut self, spec: &mut Value, held: Option<&Value>, warnings: &mut Vec<String>) -> Result<(), Broken> {
+        let image = images::image(spec).to_owned();
+        let error = match self.answer(&image)? {
+            Ok(answer) => {
+                let platforms = answer.platforms.iter().map(|platform| (platform.architecture.as_str(), platform.os.as_str()));
+                images::resolved(spec, &answer.descriptor.digest, platforms);
+                return Ok(());
+            }
+            Err(error) => error.clone(),
+        };
+        if let Some(held) = held.filter(|held| images::same_text(spec, held)) {
+            // The text is the same: what runs stays, rather than tasks being replaced because a registry is away.
+            images::reuse(spec, held);
+        } else if let Some(failure) = self.is_nowhere(&image, &error)? {
+            return Err(failure.into());
+        }
+        let warning = format!("the digest of {image} is not known, so its nodes may run different versions of it: {error}");
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, image: &str) -> Result<&Result<Distribution, EngineError>, Broken> {
+        if !self.answers.contains_key(image) {
+            let auth = auth(self.room, self.request, image);
+            // A refusal is an answer; and a slow registry must not use up the time of the command.
+            let answer = match self.room.observe(|client| Ok(client.distribution(image, auth.as_ref()))) {
+                Ok(answer) => answer,
+                Err(StepError::Refused(error) | StepError::Unknown(error)) => Err(error),
+                Err(StepError::Halted(halt)) => return Err(halt.into()),
+            };
+            self.answers.insert(image.to_owned(), answer);
+        }
+        Ok(&self.answers[image])
+    }
+
+    /// Whether it is certain that no node can run the image: the registry says that it has not got it or
+    /// wants other credentials, and this, the only node, has not got it either.
+    fn is_nowhere(&mut self, image: &str, error: &EngineError) -> Result<Option<Failure>, Broken> {
+        let code = match trouble::of_words(&error.to_string()) {
+            Some(code @ (Code::IMAGE_NOT_FOUND | Code::IMAGE_AUTH)) => code,
+            _ => return Ok(None),
+        };
+        let here = super::names::found(self.room, |client| client.image(image))?;
+        if here.is_some() || !self.is_alone()? {
+            return Ok(None);
+        }
+        let what = if code == Code::IMAGE_AUTH { "its registry wants other credentials" } else { "its registry has no such image" };
+        Ok(Some(Failure::new(code, format!("image {image} cannot be had: {what}, and this node has none: {error}"))))
+    }
+
+    fn is_alone(&mut self) -> Result<bool, Broken> {
+        if self.alone.is_none() {
+            self.alone = Some(self.room.observe(|client| client.nodes())?.len() == 1);
+        }
+        Ok(self.alone.unwrap_or(false))
+    }
+}

@@ -1,0 +1,191 @@
+//! What is to be done to each object of a stack, and why.
+//!
+//! Pure: the wanted specs and what the swarm holds go in. A service that is as wanted is not written,
+//! so no task is replaced and no job runs again without a reason that the plan names.
+
+use super::Failure;
+use crate::docker::api::StoreKind;
+use crate::docker::types::{Service, Store, UpdateState};
+use crate::domain::{AgentId, Code, CommandId, StackName};
+use crate::stack::{compare, marks};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What happens to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// It is made.
+    Create,
+    /// It is written.
+    Update,
+    /// It is as wanted.
+    Unchanged,
+    /// It is removed.
+    Remove,
+}
+
+impl Action {
+    /// As events spell it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Unchanged => "unchanged",
+            Self::Remove => "remove",
+        }
+    }
+}
+
+/// A network of the stack.
+#[derive(Debug, Clone)]
+pub(super) struct NetworkPlan {
+    pub(super) name: String,
+    pub(super) action: Action,
+    pub(super) spec: Value,
+}
+
+/// A secret or a config of the stack.
+#[derive(Debug, Clone)]
+pub(super) struct ContentPlan {
+    pub(super) kind: StoreKind,
+    /// Its name in the file, scoped.
+    pub(super) plain: String,
+    /// The object that has the content, or will.
+    pub(super) name: String,
+    /// Its id, once it is there.
+    pub(super) id: Option<String>,
+    pub(super) action: Action,
+    pub(super) reason: &'static str,
+    /// What is sent to make it.
+    pub(super) spec: Value,
+    /// By which its content is known again.
+    pub(super) fingerprint: String,
+}
+
+/// A service of the stack.
+#[derive(Debug, Clone)]
+pub(super) struct ServicePlan {
+    pub(super) name: String,
+    pub(super) action: Action,
+    pub(super) reason: String,
+    /// What is sent, but for the marks.
+    pub(super) spec: Value,
+    /// What runs now.
+    pub(super) held: Option<Service>,
+    /// Whether an earlier process wrote it for this same command.
+    pub(super) ours_already: bool,
+}
+
+/// By whom and for what a plan is made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Who<'a> {
+    pub(super) agent: &'a AgentId,
+    pub(super) command: CommandId,
+}
+
+/// Decides about one service. `networks` are ids by name.
+pub(super) fn service(
+    mut spec: Value,
+    held: Option<&Service>,
+    networks: &BTreeMap<String, String>,
+    who: Who<'_>,
+) -> Result<ServicePlan, Failure> {
+    let name = spec["Name"].as_str().unwrap_or_default().to_owned();
+    let Some(held) = held else {
+        let reason = "it is not there".to_owned();
+        return Ok(ServicePlan { name, action: Action::Create, reason, spec, held: None, ours_already: false });
+    };
+    check_mode(&name, &spec, held)?;
+    spec["TaskTemplate"]["ForceUpdate"] = json!(held.spec["TaskTemplate"]["ForceUpdate"].as_u64().unwrap_or(0));
+    let reason = reason_to_write(&spec, held, networks, who.agent);
+    let ours_already = reason.is_none() && held.label(marks::COMMAND) == Some(who.command.to_string().as_str());
+    let (action, reason) = match reason {
+        Some(reason) => (Action::Update, reason),
+        None => (Action::Unchanged, String::new()),
+    };
+    Ok(ServicePlan { name, action, reason, spec, held: Some(held.clone()), ours_already })
+}
+
+/// Swarm cannot change a mode: said before anything is made.
+fn check_mode(name: &str, spec: &Value, held: &Service) -> Result<(), Failure> {
+    let kind =
+        |spec: &Value| spec["Mode"].as_object().and_then(|mode| mode.keys().next().cloned()).unwrap_or_else(|| "Replicated".to_owned());
+    let (wanted, now) = (kind(spec), kind(&held.spec));
+    if wanted == now {
+        return Ok(());
+    }
+    let message = format!("service {name} is {now} and the file wants {wanted}: Swarm cannot change that; remove the service first");
+    Err(Failure::new(Code::ENGINE_REFUSED, message))
+}
+
+fn reason_to_write(spec: &Value, held: &Service, networks: &BTreeMap<String, String>, agent: &AgentId) -> Option<String> {
+    let differences = compare::differences(spec, &held.spec, networks);
+    if !differences.is_empty() {
+        return Some(format!("it differs in {}", differences.join(", ")));
+    }
+    if let Some(other) = held.label(marks::OWNER).filter(|owner| *owner != agent.as_str()) {
+        return Some(format!("it is taken over from agent {other}"));
+    }
+    let paused =
+        held.update_status.as_ref().is_some_and(|update| matches!(update.state, UpdateState::Paused | UpdateState::RollbackPaused));
+    paused.then(|| "its last update was paused".to_owned())
+}
+
+/// Which services that are not in the file go, and which are foreign and stay: names.
+pub(super) fn leftovers<'a>(
+    held: &'a [Service],
+    wanted: &BTreeSet<&str>,
+    known: &BTreeSet<String>,
+    agent: &AgentId,
+) -> (Vec<&'a Service>, Vec<&'a Service>) {
+    let gone = held.iter().filter(|service| !wanted.contains(service.name()));
+    gone.partition(|service| service.label(marks::OWNER) == Some(agent.as_str()) || known.contains(service.name()))
+}
+
+/// Writes into a service's references where the contents are: object names, and ids as far as they are known.
+pub(super) fn fill(spec: &mut Value, contents: &[ContentPlan], external: &BTreeMap<(&'static str, String), String>) {
+    let find = |kind: StoreKind, plain: &str| {
+        let own = contents.iter().find(|content| content.kind.name() == kind.name() && (content.plain == plain || content.name == plain));
+        match own {
+            Some(content) => (content.name.clone(), content.id.clone()),
+            None => (plain.to_owned(), external.get(&(kind.name(), plain.to_owned())).cloned()),
+        }
+    };
+    let container = &mut spec["TaskTemplate"]["ContainerSpec"];
+    for (list, kind, name, id) in
+        [("Secrets", StoreKind::Secret, "SecretName", "SecretID"), ("Configs", StoreKind::Config, "ConfigName", "ConfigID")]
+    {
+        for reference in container.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            let (object, object_id) = find(kind, reference[name].as_str().unwrap_or_default());
+            reference[name] = json!(object);
+            if let Some(object_id) = object_id {
+                reference[id] = json!(object_id);
+            }
+        }
+    }
+    // A credential spec's config is named by its id alone.
+    let runtime = container["Configs"].as_array().into_iter().flatten().find(|reference| reference["Runtime"].is_object());
+    let runtime = runtime.map(|reference| reference["ConfigID"].clone());
+    if let (Some(id), Some(credential)) = (runtime, container.pointer_mut("/Privileges/CredentialSpec").filter(|spec| spec.is_object())) {
+        credential["Config"] = id;
+    }
+}
+
+/// Refuses an object of another stack, or one without a stack, under a name that is needed.
+pub(super) fn check_name(kind: &str, name: &str, label: Option<&str>, stack: &StackName) -> Result<(), Failure> {
+    match label {
+        Some(label) if label == stack.as_str() => Ok(()),
+        Some(other) => Err(Failure::new(Code::CONFLICT, format!("the {kind} {name} belongs to the stack {other}: give it another name"))),
+        None if kind == "network" => {
+            let message = format!("a network {name} is there already and belongs to no stack: remove it, or declare it as external");
+            Err(Failure::new(Code::CONFLICT, message))
+        }
+        // `docker stack deploy` takes over a secret or config without a stack, if its content is the same.
+        None => Ok(()),
+    }
+}
+
+/// The secrets or configs that exist, by name.
+pub(super) fn by_name(held: &[Store]) -> BTreeMap<String, &Store> {
+    held.iter().map(|store| (store.name().to_owned(), store)).collect()
+}

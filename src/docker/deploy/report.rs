@@ -1,0 +1,168 @@
+//! What a deploy tells: the details of its plan, its progress and its end.
+//!
+//! Pure. Names are those of the Compose file; images carry their digest. Never a value of an
+//! environment, never the content of a secret or config.
+
+use super::Failure;
+use super::plan::{Action, ContentPlan, ServicePlan};
+use super::prepare::Prepared;
+use super::rollback::RolledBack;
+use super::watch::Watch;
+use crate::docker::api::StoreKind;
+use crate::docker::census::errors;
+use crate::docker::types::{Mode, Service, Task};
+use crate::domain::{Deploy, Outcome, Progress, StackName};
+use crate::stack::images::image;
+use serde_json::{Map, Value, json};
+
+/// The details as they gather.
+pub(super) struct Report {
+    stack: StackName,
+    services: Vec<Map<String, Value>>,
+    networks: Vec<Value>,
+    secrets: Vec<Value>,
+    configs: Vec<Value>,
+    warnings: Vec<String>,
+    dry_run: bool,
+}
+
+impl Report {
+    pub(super) fn new(request: &Deploy) -> Self {
+        let (networks, secrets, configs) = (Vec::new(), Vec::new(), Vec::new());
+        Self {
+            stack: request.target.stack.clone(),
+            services: Vec::new(),
+            networks,
+            secrets,
+            configs,
+            warnings: Vec::new(),
+            dry_run: request.dry_run,
+        }
+    }
+
+    pub(super) fn stack(&self) -> &StackName {
+        &self.stack
+    }
+
+    /// Takes over what a plan says of each object.
+    pub(super) fn take_plan(&mut self, prepared: &Prepared) {
+        let removed =
+            prepared.removals.iter().map(|service| self.service(service.name(), Action::Remove, "it left the file", &service.spec));
+        let services = prepared.services.iter().map(|plan| self.service(&plan.name, told_action(plan), &plan.reason, &plan.spec));
+        self.services = services.chain(removed).collect();
+        self.networks = prepared.networks.iter().map(|plan| json!({"name": plan.name, "action": plan.action.name()})).collect();
+        let of = |kind: StoreKind| prepared.contents.iter().filter(move |plan| plan.kind.name() == kind.name()).map(content).collect();
+        (self.secrets, self.configs) = (of(StoreKind::Secret), of(StoreKind::Config));
+        self.warnings.clone_from(&prepared.warnings);
+    }
+
+    fn service(&self, name: &str, action: Action, reason: &str, spec: &Value) -> Map<String, Value> {
+        let mut told = Map::new();
+        told.insert("name".to_owned(), json!(self.stack.descoped(name)));
+        told.insert("action".to_owned(), json!(action.name()));
+        if !reason.is_empty() {
+            told.insert("reason".to_owned(), json!(reason));
+        }
+        told.insert("image".to_owned(), json!(image(spec)));
+        if let Mode::Replicated(count) | Mode::ReplicatedJob(count) = Mode::of(spec) {
+            told.insert("replicas".to_owned(), json!({"desired": count}));
+        }
+        told
+    }
+
+    /// Takes over what a look has shown of a service.
+    pub(super) fn take_look(&mut self, watch: &Watch, services: &[Service], tasks: &[Task], settled: bool) {
+        let name = self.stack.descoped(&watch.wanted().name).to_owned();
+        let service = services.iter().find(|service| service.name() == watch.wanted().name);
+        let Some(told) = self.services.iter_mut().find(|told| told["name"] == name.as_str()) else { return };
+        let (running, desired) = watch.count();
+        told.insert("replicas".to_owned(), json!({"running": running, "desired": desired}));
+        let own = tasks.iter().filter(|task| service.is_some_and(|service| service.id == task.service_id) && watch.counts(task));
+        told.insert("errors".to_owned(), json!(if settled { Vec::new() } else { errors(own) }));
+        if let Some(update) = service.and_then(|service| service.update_status.as_ref()) {
+            told.insert("update".to_owned(), json!({"state": update.state.name(), "message": update.message}));
+        }
+    }
+
+    /// The services as they stand.
+    pub(super) fn services(&self) -> Value {
+        json!(self.services)
+    }
+
+    /// The plan as an event.
+    pub(super) fn of_plan(&self, prepared: &Prepared) -> Progress {
+        let message =
+            if prepared.changes_something() { self.in_short("to do") } else { format!("the stack {} is as the file says", self.stack) };
+        self.details().into_iter().fold(Progress::new("plan", message), |progress, (key, value)| progress.with(&key, value))
+    }
+
+    /// What was done, in short.
+    pub(super) fn applied(&self) -> String {
+        self.in_short("told to the swarm")
+    }
+
+    fn in_short(&self, verb: &str) -> String {
+        let count = |action: Action| self.services.iter().filter(|told| told["action"] == action.name()).count();
+        format!(
+            "{verb}: create {}, update {}, remove {} services; {} stay as they are",
+            count(Action::Create),
+            count(Action::Update),
+            count(Action::Remove),
+            count(Action::Unchanged)
+        )
+    }
+
+    fn details(&self) -> Map<String, Value> {
+        let mut details = Map::new();
+        details.insert("services".to_owned(), json!(self.services));
+        details.insert("networks".to_owned(), json!(self.networks));
+        details.insert("secrets".to_owned(), json!(self.secrets));
+        details.insert("configs".to_owned(), json!(self.configs));
+        details.insert("warnings".to_owned(), json!(self.warnings));
+        details.insert("dry_run".to_owned(), json!(self.dry_run));
+        details
+    }
+
+    /// The good end. Without a revision it was a dry run.
+    pub(super) fn completed(&self, prepared: &Prepared, revision: Option<u64>) -> Outcome {
+        let changed = prepared.changes_something();
+        let message = match (revision, changed) {
+            (None, true) => format!("dry run, {}", self.in_short("to do")),
+            (None, false) => format!("dry run: the stack {} is as the file says", self.stack),
+            (Some(number), true) => format!("the stack {} runs as the file says (revision {number})", self.stack),
+            (Some(number), false) => {
+                format!("the stack {} was as the file says and runs (revision {number}); nothing was changed", self.stack)
+            }
+        };
+        let outcome = self.details().into_iter().fold(Outcome::completed(message), |outcome, (key, value)| outcome.with(&key, value));
+        let outcome = outcome.with("changed", changed && revision.is_some());
+        match revision {
+            Some(number) => outcome.with("revision", number),
+            None => outcome,
+        }
+    }
+
+    /// The bad end.
+    pub(super) fn failed(&self, failure: &Failure, rolled_back: RolledBack, notes: &[String]) -> Outcome {
+        let outcome = Outcome::failed(failure.code, failure.message.clone());
+        let outcome = self.details().into_iter().fold(outcome, |outcome, (key, value)| outcome.with(&key, value));
+        let outcome = outcome.with("rolled_back", rolled_back.value());
+        if notes.is_empty() { outcome } else { outcome.with("rollback", json!(notes)) }
+    }
+}
+
+/// An earlier process of the same command wrote it: for whoever reads the end, this command did.
+fn told_action(plan: &ServicePlan) -> Action {
+    match plan.action {
+        Action::Unchanged if plan.ours_already => Action::Update,
+        action => action,
+    }
+}
+
+fn content(plan: &ContentPlan) -> Value {
+    let mut told = json!({"name": plan.plain, "object": plan.name, "action": plan.action.name()});
+    if !plan.reason.is_empty() {
+        told["reason"] = json!(plan.reason);
+    }
+    told
+}

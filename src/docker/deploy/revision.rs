@@ -1,0 +1,122 @@
+//! The states of a stack that were seen to run: what is kept of one, and what an old one still needs.
+//!
+//! A revision holds the specs as they were sent, and of secrets and configs the object, never the
+//! content. Objects that no kept revision needs any more, and that were made here, are removed.
+
+use super::plan::{Action, ContentPlan};
+use super::prepare::Prepared;
+use super::{Broken, names};
+use crate::docker::api::StoreKind;
+use crate::docker::room::{Room, StepError};
+use crate::domain::{Deploy, Revision, Timestamp};
+use crate::stack::rotate;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
+
+/// The two kinds of content, with their key in a revision.
+const KINDS: [(StoreKind, &str); 2] = [(StoreKind::Secret, "secrets"), (StoreKind::Config, "configs")];
+
+/// Keeps what runs now as a revision, unless it is the newest one already; its number.
+pub(super) fn keep(room: &Room<'_>, request: &Deploy, prepared: &Prepared) -> Result<u64, Broken> {
+    let stack = &request.target.stack;
+    let specs = specs(prepared);
+    if let Some(newest) = prepared.revisions.last().filter(|newest| newest.specs == specs) {
+        return Ok(newest.number);
+    }
+    let revision = Revision { number: 0, command: room.command.id, at: Timestamp::from(SystemTime::now()), specs };
+    let number = room.ledger.keep(stack, revision, room.settings.revisions)?;
+    prune(room, request, &prepared.revisions, &room.ledger.revisions(stack)?)?;
+    Ok(number)
+}
+
+fn specs(prepared: &Prepared) -> Value {
+    let made = made(&prepared.revisions);
+    let of = |kind: StoreKind| -> Vec<Value> {
+        prepared.contents.iter().filter(|content| content.kind == kind).map(|content| kept_content(content, &made)).collect()
+    };
+    json!({
+        "networks": prepared.networks.iter().map(|network| &network.spec).collect::<Vec<_>>(),
+        "secrets": of(StoreKind::Secret),
+        "configs": of(StoreKind::Config),
+        "services": prepared.services.iter().map(|service| &service.spec).collect::<Vec<_>>(),
+    })
+}
+
+fn kept_content(content: &ContentPlan, made: &BTreeSet<String>) -> Value {
+    let made_here = content.action == Action::Create || content.id.as_ref().is_some_and(|id| made.contains(id));
+    json!({"name": content.plain, "object": content.name, "id": content.id, "fingerprint": content.fingerprint, "made": made_here})
+}
+
+fn contents(revisions: &[Revision]) -> impl Iterator<Item = (StoreKind, &Value)> {
+    let of = |revision| KINDS.into_iter().flat_map(move |(kind, key)| list(revision, key).map(move |content| (kind, content)));
+    revisions.iter().flat_map(of)
+}
+
+fn list<'a>(revision: &'a Revision, key: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
+    revision.specs[key].as_array().into_iter().flatten()
+}
+
+/// The ids of the secrets and configs that were made here.
+fn made(revisions: &[Revision]) -> BTreeSet<String> {
+    contents(revisions).filter(|(_, content)| content["made"] == true).filter_map(|(_, content)| id(content)).collect()
+}
+
+fn id(content: &Value) -> Option<String> {
+    content["id"].as_str().map(str::to_owned)
+}
+
+/// The fingerprints of contents that are remembered, by the object's id.
+pub(super) fn fingerprints(revisions: &[Revision]) -> BTreeMap<String, String> {
+    contents(revisions).filter_map(|(_, content)| Some((id(content)?, content["fingerprint"].as_str()?.to_owned()))).collect()
+}
+
+/// The names of all services in them.
+pub(super) fn services(revisions: &[Revision]) -> BTreeSet<String> {
+    revisions.iter().flat_map(specs_of_services).filter_map(|spec| spec["Name"].as_str()).map(str::to_owned).collect()
+}
+
+/// The services' specs of one.
+pub(super) fn specs_of_services(revision: &Revision) -> impl Iterator<Item = &Value> {
+    list(revision, "services")
+}
+
+/// The networks' specs of one.
+pub(super) fn specs_of_networks(revision: &Revision) -> impl Iterator<Item = &Value> {
+    list(revision, "networks")
+}
+
+/// The ids of the secrets and configs that they need.
+pub(super) fn needed(revisions: &[Revision]) -> BTreeSet<String> {
+    contents(revisions).filter_map(|(_, content)| id(content)).collect()
+}
+
+/// Removes the secrets and configs that only forgotten revisions needed: those made here, and later
+/// objects of a name that is known.
+fn prune(room: &Room<'_>, request: &Deploy, before: &[Revision], kept: &[Revision]) -> Result<(), Broken> {
+    let (needed, made) = (needed(kept), made(before));
+    let plain: BTreeSet<&str> = contents(before).chain(contents(kept)).filter_map(|(_, content)| content["name"].as_str()).collect();
+    for (kind, _) in KINDS {
+        if plain.is_empty() {
+            continue;
+        }
+        for store in room.observe(|client| client.stores(kind, &request.target.stack))? {
+            let ours = made.contains(&store.id) || plain.iter().any(|plain| rotate::is_rotation(store.name(), plain));
+            if needed.contains(&store.id) || !ours {
+                continue;
+            }
+            let operation = format!("{}.remove", kind.name());
+            match room.step(&operation, store.name(), |client| client.remove_store(kind, &store.id)) {
+                // A task that still ends may hold it: it goes after the next deploy.
+                Ok(()) | Err(StepError::Refused(_) | StepError::Unknown(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A store by the id or the name that a step noted, if it is still there.
+pub(super) fn find_store(room: &Room<'_>, kind: StoreKind, id: &str) -> Result<Option<String>, StepError> {
+    Ok(names::found(room, |client| client.store(kind, id))?.filter(|store| store.id == id || store.name() == id).map(|store| store.id))
+}

@@ -1,0 +1,311 @@
+//! Back to the last good revision after a deploy that failed; with none, back to before it.
+//!
+//! What this command did is read from its steps in the journal, so a restart in the middle changes
+//! nothing. It has [`TIME`] of its own when the command's time is over. It never touches what the
+//! command did not touch, and never runs a job again.
+
+use super::plan::{self, Action, NetworkPlan, ServicePlan, Who};
+use super::report::Report;
+use super::{Broken, Failure, apply, converge, images, names, revision};
+use crate::docker::Entry;
+use crate::docker::api::StoreKind;
+use crate::docker::room::{Room, StepError};
+use crate::docker::types::{Mode, Network, Service};
+use crate::domain::{Code, Deploy, Revision, Step, StepOutcome};
+use crate::stack::{images::image, marks};
+use crate::threads::Deadline;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// A rollback has at least so long: an update of a few tasks with their grace periods, and a look at them.
+const TIME: Duration = Duration::from_secs(180);
+/// How long networks, secrets and configs may stay busy once the services are gone.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Tasks end without an event where they run on other nodes.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The step that notes in the journal that the deploy failed, and why: from then on the way is back.
+const FAILED: &str = "stack.deploy";
+/// The label of a container that names its service (moby, daemon/cluster/executor/container).
+const SERVICE_OF: &str = "com.docker.swarm.service.name";
+
+/// How far the stack went back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RolledBack {
+    /// Wholly, and seen to run.
+    Yes,
+    /// Not at all.
+    No,
+    /// In part; the notes say what is missing.
+    Partial,
+}
+
+impl RolledBack {
+    /// As events spell it.
+    pub(super) fn value(self) -> Value {
+        match self {
+            Self::Yes => json!(true),
+            Self::No => json!(false),
+            Self::Partial => json!("partial"),
+        }
+    }
+}
+
+/// What this command did to the swarm, by its steps.
+#[derive(Debug, Default)]
+struct Done {
+    created: BTreeMap<String, Vec<(String, Option<String>)>>,
+    updated: BTreeSet<String>,
+}
+
+/// The failure for which an earlier process of this command already began to go back.
+pub(super) fn begun(room: &Room<'_>) -> Result<Option<Failure>, Broken> {
+    if room.entry == Entry::Fresh {
+        return Ok(None);
+    }
+    let steps = room.ledger.steps(room.command.id)?;
+    let words = steps.into_iter().find_map(|(step, outcome)| match outcome {
+        Some(StepOutcome::Refused(words)) if step.operation == FAILED => Some(words),
+        _ => None,
+    });
+    Ok(words.map(|words| {
+        let (code, message) = words.split_once(": ").unwrap_or(("", &words));
+        let code = Code::ALL.iter().find(|known| known.as_str() == code).copied();
+        Failure::new(code.unwrap_or(Code::ENGINE_ERROR), message)
+    }))
+}
+
+/// Notes that the way is back from now on.
+pub(super) fn begin(room: &Room<'_>, request: &Deploy, failure: &Failure) -> Result<(), Broken> {
+    let step = Step { operation: FAILED.to_owned(), object: request.target.stack.to_string() };
+    room.ledger.intend(room.command.id, &step)?;
+    let outcome = StepOutcome::Refused(format!("{}: {}", failure.code, failure.message));
+    Ok(room.ledger.settle(room.command.id, &step, &outcome)?)
+}
+
+/// Whether this command changed anything, or may have.
+pub(super) fn has_changed_anything(room: &Room<'_>) -> Result<bool, Broken> {
+    let steps = room.ledger.steps(room.command.id)?;
+    let may_have = |outcome: &Option<StepOutcome>| !matches!(outcome, Some(StepOutcome::Refused(_)));
+    // The question about a secret's content changes nothing.
+    Ok(steps.iter().any(|(step, outcome)| step.operation != "secret.update" && may_have(outcome)))
+}
+
+/// Goes back: how far, and what is missing.
+pub(super) fn run(room: &Room<'_>, request: &Deploy) -> Result<(RolledBack, Vec<String>), Broken> {
+    let room = room.extended(room.deadline.max(Deadline::after(TIME)));
+    let mut back = Back { room: &room, request, done: Done::of(&room)?, notes: Vec::new() };
+    match back.all() {
+        Ok(()) if back.notes.is_empty() => Ok((RolledBack::Yes, back.notes)),
+        Ok(()) => Ok((RolledBack::Partial, back.notes)),
+        Err(Broken::Failed(failure)) => {
+            back.notes.push(failure.message);
+            Ok((RolledBack::Partial, back.notes))
+        }
+        Err(ended) => Err(ended),
+    }
+}
+
+impl Done {
+    fn of(room: &Room<'_>) -> Result<Self, Broken> {
+        let mut done = Self::default();
+        for (step, outcome) in room.ledger.steps(room.command.id)? {
+            let id = match outcome {
+                Some(StepOutcome::Refused(_)) => continue,
+                Some(StepOutcome::Done(id)) => id,
+                Some(StepOutcome::Unknown(_)) | None => None,
+            };
+            match step.operation.split_once('.') {
+                Some((kind, "create")) => done.created.entry(kind.to_owned()).or_default().push((step.object, id)),
+                Some(("service", "update")) => drop(done.updated.insert(step.object)),
+                _ => {}
+            }
+        }
+        Ok(done)
+    }
+
+    fn created(&self, kind: &str) -> &[(String, Option<String>)] {
+        self.created.get(kind).map_or(&[], Vec::as_slice)
+    }
+
+    fn has_created(&self, kind: &str, name: &str) -> bool {
+        self.created(kind).iter().any(|(created, _)| created == name)
+    }
+}
+
+struct Back<'a> {
+    room: &'a Room<'a>,
+    request: &'a Deploy,
+    done: Done,
+    notes: Vec<String>,
+}
+
+impl Back<'_> {
+    fn all(&mut self) -> Result<(), Broken> {
+        let (room, stack) = (self.room, &self.request.target.stack);
+        let good = room.ledger.revisions(stack)?.pop();
+        let held = room.observe(|client| client.services(stack))?;
+        let tasks: BTreeSet<String> = room.observe(|client| client.tasks(stack))?.into_iter().map(|task| task.id).collect();
+
+        let wanted = self.wanted(&held, good.as_ref());
+        let new: Vec<&Service> = held.iter().filter(|service| self.is_new(service, &wanted)).collect();
+        for service in &new {
+            apply::remove_service(room, service)?;
+        }
+        self.networks_back(good.as_ref())?;
+        let plans = self.write(wanted, &held)?;
+        let mut watched: Vec<_> = plans.iter().filter_map(|plan| converge::Watched::of(plan, &tasks)).collect();
+        let networks = self.network_ids()?;
+        match converge::wait(room, &mut watched, &networks, &mut Report::new(self.request), "rollback") {
+            Err(Broken::Failed(failure)) => self.notes.push(failure.message),
+            other => other?,
+        }
+        self.sweep(&new, good.as_ref())?;
+        if good.is_none() && held.len() == new.len() {
+            // Nothing of the stack was there before and nothing is now: its name is free again.
+            room.ledger.forget(stack)?;
+        }
+        Ok(())
+    }
+
+    /// What the services go back to: the last good revision, or what Swarm remembers of each.
+    fn wanted(&self, held: &[Service], good: Option<&Revision>) -> Vec<Value> {
+        let mut wanted: Vec<Value> = good.map(|good| revision::specs_of_services(good).cloned().collect()).unwrap_or_default();
+        let known: BTreeSet<String> = wanted.iter().filter_map(|spec| spec["Name"].as_str()).map(str::to_owned).collect();
+        let ours = self.room.command.id.to_string();
+        for service in held.iter().filter(|service| self.done.updated.contains(service.name()) && !known.contains(service.name())) {
+            let wrote_it = service.label(marks::COMMAND) == Some(ours.as_str());
+            if let Some(previous) = service.previous_spec.as_ref().filter(|_| wrote_it) {
+                wanted.push(previous.clone());
+            }
+        }
+        wanted
+    }
+
+    fn is_new(&self, service: &Service, wanted: &[Value]) -> bool {
+        self.done.has_created("service", service.name()) && !wanted.iter().any(|spec| spec["Name"] == service.name())
+    }
+
+    fn networks_back(&mut self, good: Option<&Revision>) -> Result<(), Broken> {
+        let stack = &self.request.target.stack;
+        let held = self.room.observe(|client| client.networks(stack))?;
+        for spec in good.into_iter().flat_map(revision::specs_of_networks) {
+            let name = spec["Name"].as_str().unwrap_or_default().to_owned();
+            if !held.iter().any(|network| network.name == name) {
+                apply::create_network(self.room, stack, &NetworkPlan { name, action: Action::Create, spec: spec.clone() })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Networks by name, those of other makers as far as the stack's services use them by id.
+    fn network_ids(&self) -> Result<BTreeMap<String, String>, Broken> {
+        let networks = self.room.observe(|client| client.all_networks())?;
+        Ok(networks.into_iter().filter(|network| network.scope == "swarm").map(|network| (network.name, network.id)).collect())
+    }
+
+    fn write(&mut self, wanted: Vec<Value>, held: &[Service]) -> Result<Vec<ServicePlan>, Broken> {
+        let networks = self.network_ids()?;
+        let who = Who { agent: self.room.agent, command: self.room.command.id };
+        let mut plans = Vec::new();
+        for mut spec in wanted {
+            marks::strip(&mut spec);
+            let now = held.iter().find(|service| service.name() == spec["Name"]);
+            let mut plan = match plan::service(spec, now, &networks, who) {
+                Ok(plan) => plan,
+                Err(failure) => {
+                    self.notes.push(failure.message);
+                    continue;
+                }
+            };
+            if plan.action != Action::Unchanged {
+                if matches!(Mode::of(&plan.spec), Mode::ReplicatedJob(_) | Mode::GlobalJob) {
+                    self.notes.push(format!("job {} stays as it is: going back would run it again", plan.name));
+                    continue;
+                }
+                let auth = images::auth(self.room, self.request, image(&plan.spec));
+                match apply::write_service(self.room, &mut plan, &networks, auth.as_ref()) {
+                    Err(Broken::Failed(failure)) => {
+                        self.notes.push(failure.message);
+                        continue;
+                    }
+                    other => other?,
+                }
+            }
+            plans.push(plan);
+        }
+        Ok(plans)
+    }
+
+    /// Removes the networks, secrets and configs that this command made and the revision does not need.
+    fn sweep(&mut self, new: &[&Service], good: Option<&Revision>) -> Result<(), Broken> {
+        let patience = Deadline::after(PATIENCE);
+        loop {
+            let busy = self.sweep_once(new, good)?;
+            if busy.is_empty() {
+                return Ok(());
+            }
+            if patience.has_passed() {
+                self.notes.extend(busy);
+                return Ok(());
+            }
+            self.room.wait_for_change(LOOK_EVERY)?;
+        }
+    }
+
+    /// One try; what is still in use, with the engine's words.
+    fn sweep_once(&self, new: &[&Service], good: Option<&Revision>) -> Result<Vec<String>, Broken> {
+        let (room, mut busy) = (self.room, Vec::new());
+        let needed = revision::needed(good.map_or(&[], std::slice::from_ref));
+        for kind in [StoreKind::Secret, StoreKind::Config] {
+            for (name, id) in self.done.created(kind.name()) {
+                let Some(id) = revision::find_store(room, kind, id.as_deref().unwrap_or(name))? else { continue };
+                if !needed.contains(&id) {
+                    let operation = format!("{}.remove", kind.name());
+                    busy.extend(refused(name, room.step(&operation, name, |client| client.remove_store(kind, &id)))?);
+                }
+            }
+        }
+        let networks: Vec<Network> = self.new_networks(good)?;
+        if !networks.is_empty() {
+            self.remove_ended_containers(new)?;
+        }
+        for network in &networks {
+            busy.extend(refused(&network.name, room.step("network.remove", &network.name, |client| client.remove_network(&network.id)))?);
+        }
+        Ok(busy)
+    }
+
+    fn new_networks(&self, good: Option<&Revision>) -> Result<Vec<Network>, Broken> {
+        let kept: BTreeSet<&str> =
+            good.into_iter().flat_map(revision::specs_of_networks).filter_map(|spec| spec["Name"].as_str()).collect();
+        let mut networks = Vec::new();
+        for (name, _) in self.done.created("network").iter().filter(|(name, _)| !kept.contains(name.as_str())) {
+            networks.extend(names::found(self.room, |client| client.network(name))?.filter(|network| network.name == *name));
+        }
+        Ok(networks)
+    }
+
+    /// The containers of finished jobs outlive their service, and hold its networks.
+    fn remove_ended_containers(&self, of: &[&Service]) -> Result<(), Broken> {
+        let names: BTreeSet<&str> = of.iter().map(|service| service.name()).collect();
+        let containers = self.room.observe(|client| client.containers(&self.request.target.stack))?;
+        let ended = containers.iter().filter(|container| container.state != "running");
+        for container in ended.filter(|container| container.labels.get(SERVICE_OF).is_some_and(|service| names.contains(service.as_str())))
+        {
+            // The manager may remove it in the same instant.
+            refused(&container.id, self.room.step("container.remove", &container.id, |client| client.remove_container(&container.id)))?;
+        }
+        Ok(())
+    }
+}
+
+/// The engine's words if something could not be removed; what is gone is removed.
+fn refused(name: &str, result: Result<(), StepError>) -> Result<Option<String>, Broken> {
+    match result {
+        Ok(()) => Ok(None),
+        Err(StepError::Refused(error)) if error.is_not_found() => Ok(None),
+        Err(StepError::Refused(error) | StepError::Unknown(error)) => Ok(Some(format!("{name} is still there: {error}"))),
+        Err(error) => Err(error.into()),
+    }
+}
