@@ -1,6 +1,6 @@
 //! The journal's face in memory, for tests; it can be made to fail like a full disk.
 
-use crate::domain::{CommandId, Ledger, LedgerError, ProjectId, Revision, StackName, Step, StepOutcome};
+use crate::domain::{CommandId, Ledger, LedgerError, ProjectId, Revision, Sensitive, StackName, Step, StepOutcome};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) struct FakeLedger {
     steps: Mutex<Vec<(Step, Option<StepOutcome>)>>,
     owners: Mutex<BTreeMap<StackName, ProjectId>>,
+    revisions: Mutex<Vec<Revision>>,
     pub(super) full: AtomicBool,
 }
 
@@ -63,12 +64,22 @@ impl Ledger for FakeLedger {
     }
 
     fn revisions(&self, _stack: &StackName) -> Result<Vec<Revision>, LedgerError> {
-        Ok(Vec::new())
+        Ok(self.revisions.lock().unwrap().clone())
     }
 
-    fn keep(&self, _stack: &StackName, _revision: Revision, _keep: usize) -> Result<u64, LedgerError> {
+    fn keep(&self, _stack: &StackName, revision: Revision, keep: usize) -> Result<u64, LedgerError> {
         self.check()?;
-        Ok(1)
+        let mut revisions = self.revisions.lock().unwrap();
+        let number = revisions.last().map_or(1, |last| last.number + 1);
+        revisions.push(Revision { number, ..revision });
+        let surplus = revisions.len().saturating_sub(keep);
+        revisions.drain(..surplus);
+        Ok(number)
+    }
+
+    fn rotation_key(&self, _stack: &StackName, _fresh: Sensitive<String>) -> Result<Sensitive<String>, LedgerError> {
+        self.check()?;
+        Ok(Sensitive::new("key".into()))
     }
 
     fn forget(&self, stack: &StackName) -> Result<(), LedgerError> {
