@@ -1,0 +1,311 @@
+//! The configuration from the outside: files, environment, secrets, and what is said about mistakes.
+
+use axion_agent::config::{self, Config, Error, KEYS, Kind, Sources, Transport, UnknownKeys};
+use axion_agent::domain::AgentId;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// A folder that is removed at the end of its test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("axion-config-{}", Uuid::new_v4()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn sources(file: &Path, environment: &[(&str, &str)]) -> Sources {
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Sources { file: Some(file.to_owned()), environment }
+}
+
+fn load_with(text: &str, environment: &[(&str, &str)]) -> Result<Config, Error> {
+    let folder = Folder::new();
+    config::load(&sources(&folder.write("agent.toml", text), environment), UnknownKeys::Refused)
+}
+
+fn load(text: &str) -> Config {
+    load_with(text, &[]).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// What is wrong with a text, each as `line:column: key: message`.
+fn problems(text: &str, environment: &[(&str, &str)]) -> Vec<String> {
+    match load_with(text, environment) {
+        Ok(_) => Vec::new(),
+        Err(Error::Invalid(problems)) => {
+            let without_path = |line: String| line.split_once("agent.toml:").map_or(line.clone(), |(_, rest)| rest.to_owned());
+            problems.0.iter().map(|problem| without_path(problem.to_string())).collect()
+        }
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn an_empty_file_is_local_mode_with_the_defaults() {
+    let config = load("");
+    assert!(config.kafka.is_none() && config.control_plane.is_none());
+    assert_eq!(config.agent.state_dir, Path::new("/var/lib/axion-agent"));
+    assert_eq!(config.docker.socket, Path::new("/var/run/docker.sock"));
+    assert_eq!((config.docker.lanes, config.docker.revisions), (2, 5));
+    assert_eq!(config.docker.deploy_timeout, Duration::from_secs(900));
+    assert_eq!(config.health.to_string(), "127.0.0.1:9469");
+    assert_eq!(config.limits.max_message_bytes, 1024 * 1024);
+    assert_eq!(config.limits.max_command_age, Duration::from_secs(86400));
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+}
+
+#[test]
+fn a_full_file_is_read_as_written() {
+    let config = load(
+        r#"
+        [agent]
+        token = "once"
+        id = "edge-7"
+        name = "Shop floor"
+        labels = { site = "berlin" }
+        [control_plane]
+        grpc_url = "https://cp.example.com:8443"
+        timeout = 20
+        heartbeat_interval = "10s"
+        [kafka]
+        brokers = ["a:9092", "b"]
+        event_topic = "fleet.events"
+        security_protocol = "SASL_SSL"
+        sasl_mechanism = "scram-sha-512"
+        sasl_username = "u"
+        sasl_password = "p"
+        librdkafka = { "socket.timeout.ms" = 3000, "log.connection.close" = false }
+        [docker]
+        host = "unix:///run/d.sock"
+        deploy_timeout = "1h30m"
+        [docker.registries."reg.example.com:5000"]
+        username = "puller"
+        password = "hidden"
+        [health]
+        bind = "::1"
+        port = 9000
+        [limits]
+        max_message_bytes = "512KiB"
+        "#,
+    );
+    let agent = AgentId::new("edge-7").unwrap();
+    assert_eq!(config.agent.id, Some(agent.clone()));
+    assert_eq!(config.agent.token.map(|token| token.reveal().clone()), Some("once".into()));
+    assert_eq!(config.agent.labels["site"], "berlin");
+    let control_plane = config.control_plane.unwrap();
+    assert_eq!((control_plane.url.authority.as_str(), control_plane.url.transport), ("cp.example.com:8443", Transport::Tls));
+    assert_eq!((control_plane.timeout.as_secs(), control_plane.heartbeat_interval.as_secs()), (20, 10));
+    let kafka = config.kafka.unwrap();
+    assert_eq!(kafka.brokers, ["a:9092", "b:9092"]);
+    assert_eq!(kafka.command_topic.of(&agent), "runner.commands.edge-7");
+    assert_eq!(kafka.event_topic.of(&agent), "fleet.events");
+    assert_eq!(kafka.dead_letter_topic.of(&agent), "runner.commands.edge-7.dlq");
+    assert_eq!(kafka.consumer_group.of(&agent), "runner-agent-edge-7");
+    let sasl = kafka.sasl.unwrap();
+    assert_eq!((kafka.security_protocol.as_str(), sasl.mechanism.as_str()), ("sasl_ssl", "SCRAM-SHA-512"));
+    let passed: Vec<_> = kafka.librdkafka.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(passed, [("log.connection.close", "false"), ("socket.timeout.ms", "3000")]);
+    assert_eq!(config.docker.socket, Path::new("/run/d.sock"));
+    assert_eq!(config.docker.deploy_timeout.as_secs(), 5400);
+    assert_eq!(config.docker.registries["reg.example.com:5000"].password.reveal(), "hidden");
+    assert_eq!(config.health.to_string(), "[::1]:9000");
+    assert_eq!(config.limits.max_message_bytes, 512 * 1024);
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let file = "[kafka]\nbrokers = [\"old:1\"]\n[docker]\nlanes = 2\n[logging]\nlevel = \"warn\"\n";
+    let config = load_with(
+        file,
+        &[
+            ("AXION_AGENT__KAFKA__BROKERS", "a:9092, b:9093"),
+            ("AXION_AGENT__DOCKER__LANES", "4"),
+            ("AXION_AGENT__AGENT__LABELS", "site=berlin,tier=edge"),
+            ("AXION_AGENT__AGENT__TOKEN", "from-env"),
+            ("UNRELATED", "x"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.kafka.unwrap().brokers, ["a:9092", "b:9093"]);
+    assert_eq!(config.docker.lanes, 4);
+    assert_eq!(config.agent.labels["tier"], "edge");
+    assert_eq!(config.agent.token.unwrap().reveal(), "from-env");
+    assert_eq!(config.logging.level, log::LevelFilter::Warn);
+
+    let cleared = load_with(file, &[("AXION_AGENT__KAFKA__BROKERS", "")]).unwrap();
+    assert!(cleared.kafka.is_none(), "an empty variable means none");
+}
+
+#[test]
+fn secrets_come_from_files_and_credentials_and_never_show() {
+    let folder = Folder::new();
+    let token = folder.write("token", "from-file\n");
+    folder.write("agent.token", "from-credential\n");
+    folder.write("docker.registries.reg_5000.password", "registry-secret\n");
+    let credentials = folder.0.to_str().unwrap();
+    let with = |text: &str, environment: &[(&str, &str)]| {
+        config::load(&sources(&folder.write("agent.toml", text), environment), UnknownKeys::Refused)
+            .unwrap_or_else(|error| panic!("{error}"))
+    };
+    let revealed = |config: &Config| config.agent.token.as_ref().unwrap().reveal().clone();
+
+    let with_file = format!("[agent]\ntoken_file = {token:?}\n[docker.registries.\"reg:5000\"]\nusername = \"u\"\n");
+    let config = with(&with_file, &[("CREDENTIALS_DIRECTORY", credentials)]);
+    assert_eq!(revealed(&config), "from-file", "the file wins over the credential");
+    assert_eq!(config.docker.registries["reg:5000"].password.reveal(), "registry-secret");
+    assert!(!format!("{config:?}").contains("from-file") && !format!("{config:?}").contains("registry-secret"));
+
+    assert_eq!(revealed(&with("", &[("CREDENTIALS_DIRECTORY", credentials)])), "from-credential");
+    assert_eq!(revealed(&with("[agent]\ntoken = \"t\"\n", &[("AXION_AGENT__AGENT__TOKEN_FILE", token.to_str().unwrap())])), "from-file");
+
+    let text = "[agent]\ntoken = \"seen?\"\n[kafka]\nsasl_password = \"seen?\"\nlibrdkafka = { \"ssl.key.password\" = \"seen?\" }\n\
+                [docker.registries.r]\nusername = \"u\"\npassword = \"seen?\"\n";
+    let shown = config::show(&sources(&folder.write("agent.toml", text), &[("AXION_AGENT__DOCKER__LANES", "7")])).unwrap();
+    assert!(!shown.contains("seen?"), "{shown}");
+    for line in ["token = \"[redacted]\" # line 2", "lanes = 7 # $AXION_AGENT__DOCKER__LANES", "port = 9469 # default", "# id is not set"] {
+        assert!(shown.lines().any(|shown| shown == line), "{line} is not in\n{shown}");
+    }
+}
+
+#[test]
+fn every_mistake_is_found_with_its_place() {
+    let text = "[kafka]\nbroker = \"a:1\"\n  evnt_topic = \"x\"\n[docker]\nlanes = 0\ndeploy_timeout = \"soon\"\n[kafak]\n";
+    let found = problems(text, &[("AXION_AGENT__HEALTH__PROT", "1"), ("AXION_AGENT__HEALTH__PORT", "70000")]);
+    assert_eq!(
+        found,
+        [
+            "2:1: kafka.broker: unknown key; did you mean kafka.brokers?",
+            "3:3: kafka.evnt_topic: unknown key; did you mean kafka.event_topic?",
+            "5:9: docker.lanes: 0 is outside of 1 to 16",
+            "6:18: docker.deploy_timeout: \"soon\" is no span of time: write 90, \"90s\", \"15m\" or \"1h30m\"",
+            "7:2: [kafak]: unknown section; did you mean [kafka]?",
+            "$AXION_AGENT__HEALTH__PORT: health.port: 70000 is outside of 1 to 65535",
+            "$AXION_AGENT__HEALTH__PROT: health.prot: unknown key; did you mean health.port?",
+        ]
+    );
+}
+
+#[test]
+fn one_mistake_is_told_from_another() {
+    for (text, environment, expected) in [
+        ("[agent]\nname = \"x", vec![], "2:"),
+        ("brokers = [\"a:1\"]\n", vec![], "it belongs under [kafka]"),
+        ("[agent]\ntoken = \"a\"\ntoken_file = \"/b\"\n", vec![], "is given both as token and as token_file"),
+        ("[agent]\ntoken_file = \"/does/not/exist\"\n", vec![], "cannot read /does/not/exist"),
+        ("[agent]\ntoken_file = \"relative\"\n", vec![], "must be an absolute path"),
+        ("[agent]\nid = \"a b\"\n", vec![], "agent id \"a b\" may hold only"),
+        ("[agent]\nstate_dir = \"state\"\n", vec![], "must be an absolute path"),
+        ("[update]\nenabled = true\n", vec![], "update.enabled: is not in this version"),
+        ("[kafka]\nevents = \"exactly-once\"\n", vec![], "kafka.events: is not in this version"),
+        ("[kafka]\nsasl_mechanism = \"PLAIN\"\n", vec![], "needs kafka.sasl_username and kafka.sasl_password"),
+        ("[kafka]\nsecurity_protocol = \"sasl_ssl\"\n", vec![], "sasl_ssl needs kafka.sasl_mechanism"),
+        (
+            "[kafka]\nsecurity_protocol = \"ssl\"\nsasl_mechanism = \"PLAIN\"\nsasl_username = \"u\"\nsasl_password = \"p\"\n",
+            vec![],
+            "needs security_protocol = \"sasl_ssl\"",
+        ),
+        ("[kafka]\nenable_ssl = true\nsecurity_protocol = \"plaintext\"\n", vec![], "contradicts security_protocol"),
+        ("[kafka]\nssl_ca_location = \"/etc/hosts\"\n", vec![], "needs TLS"),
+        ("[kafka]\nenable_ssl = true\nssl_key_location = \"/etc/hosts\"\n", vec![], "needs kafka.ssl_certificate_location"),
+        ("[kafka]\nlibrdkafka = { \"group.id\" = \"x\" }\n", vec![], "group.id is set by the agent itself"),
+        ("[kafka.librdkafka]\nsocket.timeout.ms = 5\n", vec![], "a name with dots stands in quotes"),
+        ("[kafka]\nevent_topic = \"a/b\"\n", vec![], "may hold only letters"),
+        ("[kafka]\nevent_topic = \"\"\n", vec![], "remove it for the default"),
+        ("[kafka]\nbrokers = [\":9092\"]\n", vec![], "names no host"),
+        ("[control_plane]\ngrpc_url = \"cp:443\"\n", vec![], "must begin with https://"),
+        ("[docker]\nhost = \"tcp://10.0.0.1:2375\"\n", vec![], "tcp:// is not supported"),
+        ("", vec![("DOCKER_HOST", "tcp://10.0.0.1:2375")], "$DOCKER_HOST: tcp:// is not supported"),
+        ("[docker.registries.r]\nusername = \"u\"\n", vec![], "needs a username and a password"),
+        ("[docker]\nlanes = 1.5\n", vec![], "is a number with a fraction"),
+        ("[health]\nbind = \"localhost\"\n", vec![], "is not an IP address"),
+        ("[logging]\nlevel = \"loud\"\n", vec![], "is not one of error, warn, info, debug, trace"),
+    ] {
+        let found = problems(text, &environment).join("\n");
+        assert!(found.contains(expected), "{text}\nsays: {found}\nnot: {expected}");
+    }
+}
+
+#[test]
+fn the_older_spelling_of_tls_still_works() {
+    let protocol = |text: &str| load(&format!("[kafka]\nbrokers = [\"a:1\"]\n{text}")).kafka.unwrap().security_protocol;
+    let login = "sasl_mechanism = \"PLAIN\"\nsasl_username = \"u\"\nsasl_password = \"p\"\n";
+    assert_eq!(protocol(""), "plaintext");
+    assert_eq!(protocol("enable_ssl = true\n"), "ssl");
+    assert_eq!(protocol("enable_ssl = false\n"), "plaintext");
+    assert_eq!(protocol(&format!("enable_ssl = true\n{login}")), "sasl_ssl");
+    assert_eq!(protocol(&format!("enable_ssl = false\n{login}")), "sasl_plaintext");
+}
+
+#[test]
+fn docker_host_of_the_environment_is_only_a_default() {
+    let host = [("DOCKER_HOST", "unix:///run/user/docker.sock")];
+    assert_eq!(load_with("", &host).unwrap().docker.socket, Path::new("/run/user/docker.sock"));
+    assert_eq!(load_with("[docker]\nhost = \"unix:///run/own.sock\"\n", &host).unwrap().docker.socket, Path::new("/run/own.sock"));
+}
+
+#[test]
+fn an_older_binary_runs_with_its_successors_file_where_a_journal_is() {
+    let folder = Folder::new();
+    let state = folder.0.join("state");
+    fs::create_dir(&state).unwrap();
+    let file = folder.write("agent.toml", &format!("[agent]\nstate_dir = {state:?}\nwings = 2\n[update]\nenabled = true\n"));
+    let sources = sources(&file, &[]);
+    assert!(config::load(&sources, UnknownKeys::WarnedWithJournal).is_err(), "a first start is strict");
+    fs::write(state.join("journal.redb"), "").unwrap();
+    let config = config::load(&sources, UnknownKeys::WarnedWithJournal).unwrap();
+    let warned: Vec<_> = config.warnings.iter().map(|problem| problem.key.as_str()).collect();
+    assert_eq!(warned, ["agent.wings", "update.enabled"]);
+    assert!(config::load(&sources, UnknownKeys::Refused).is_err(), "config check is always strict");
+}
+
+#[test]
+fn a_certificate_that_is_not_there_yet_is_a_warning() {
+    let config = load("[control_plane]\ngrpc_url = \"https://cp\"\nca_file = \"/does/not/exist.pem\"\n");
+    assert_eq!(config.control_plane.unwrap().ca_file, Some("/does/not/exist.pem".into()));
+    let warnings: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
+    assert!(warnings.len() == 1 && warnings[0].contains("control_plane.ca_file: cannot read"), "{warnings:?}");
+}
+
+#[test]
+fn a_file_that_was_named_must_be_there() {
+    let error = config::load(&sources(Path::new("/does/not/exist.toml"), &[]), UnknownKeys::Refused).unwrap_err();
+    assert!(error.to_string().starts_with("cannot read the configuration /does/not/exist.toml:"), "{error}");
+    let environment = BTreeMap::from([("AXION_AGENT_CONFIG".to_owned(), "/nor/this.toml".to_owned())]);
+    assert_eq!(Sources { file: None, environment }.path(), Some("/nor/this.toml".into()));
+}
+
+#[test]
+fn the_example_is_the_table_of_keys() {
+    let example = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/agent.toml.example")).unwrap();
+    assert_eq!(example, config::example(), "run: axion-agent config example > agent.toml.example");
+    load(&example);
+
+    // With every line that shows a value made real, each key is known and its value is of its kind.
+    let live: String = example
+        .lines()
+        .map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ') && rest.contains('=')).unwrap_or(line))
+        .fold(String::new(), |text, line| text + line + "\n");
+    for key in KEYS {
+        assert!(live.lines().any(|line| line.starts_with(&format!("{} = ", key.name))), "{}", key.dotted());
+    }
+    let config = load(&live);
+    assert!(config.kafka.is_some() && config.control_plane.is_some());
+    assert!(KEYS.iter().any(|key| key.kind == Kind::Secret));
+}

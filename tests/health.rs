@@ -1,0 +1,208 @@
+//! The health pages over real sockets: what each page answers, and what the gate does about clients
+//! that are too many, too slow or malformed.
+
+use axion_agent::domain::{Dependency, DependencyState, Health, Phase, Timestamp};
+use axion_agent::health::{self, Error, Settings};
+use axion_agent::threads::{Exit, Outcome, Published};
+use crossbeam_channel::{Receiver, bounded};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// Longer than any answer takes, shorter than the gate's own time limit.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+struct Pages {
+    running: health::Health,
+    published: Published<Health>,
+    exits: Receiver<Exit>,
+    folder: PathBuf,
+}
+
+impl Pages {
+    fn start() -> Self {
+        let folder = std::env::temp_dir().join(format!("axion-health-{}", Uuid::new_v4()));
+        fs::create_dir_all(&folder).unwrap();
+        let published = Published::new(snapshot(Phase::Starting));
+        let (sender, exits) = bounded(8);
+        let settings = Settings { bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), private_dir: folder.clone() };
+        let running = health::start(settings, published.clone(), Arc::new(|| "x 1\n".to_owned()), sender).unwrap();
+        Self { running, published, exits, folder }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.running.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    /// Sends `request` and reads all that comes back.
+    fn ask(&self, request: &str) -> String {
+        let mut stream = self.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn get(&self, path: &str) -> String {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
+    }
+
+    /// Drops the stop and waits for the three exits.
+    fn stop(self) -> Duration {
+        let begin = Instant::now();
+        drop(self.running.stop);
+        for _ in 0..3 {
+            let exit = self.exits.recv_timeout(PATIENCE).expect("a health thread does not end");
+            assert_eq!(exit.outcome, Outcome::Done, "{}", exit.thread);
+        }
+        fs::remove_dir_all(&self.folder).unwrap();
+        begin.elapsed()
+    }
+}
+
+fn snapshot(phase: Phase) -> Health {
+    let state = if phase == Phase::Ready { DependencyState::Ready } else { DependencyState::Connecting };
+    let docker = Dependency { name: "docker", state, since: Timestamp::from_millis(0), last_error: None, detail: None };
+    Health { phase, dependencies: vec![docker], commands_open: 0, events_unreported: 0, last_command: None }
+}
+
+fn status(answer: &str) -> &str {
+    answer.split("\r\n").next().unwrap_or_default().split(' ').nth(1).unwrap_or("no answer")
+}
+
+fn body(answer: &str) -> &str {
+    answer.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+}
+
+fn threads() -> usize {
+    fs::read_dir("/proc/self/task").unwrap().count()
+}
+
+#[test]
+fn each_page_answers_and_follows_what_is_published() {
+    let pages = Pages::start();
+    assert_eq!(status(&pages.get("/livez")), "200");
+    let starting = pages.get("/readyz");
+    assert_eq!(status(&starting), "503");
+    assert!(body(&starting).contains("\"phase\":\"STARTING\""), "{starting}");
+    pages.published.publish(snapshot(Phase::Ready));
+    assert_eq!(status(&pages.get("/readyz")), "200");
+    let health = pages.get("/health");
+    assert!(body(&health).contains(concat!("\"version\":\"", env!("CARGO_PKG_VERSION"), "\"")), "{health}");
+    let metrics = pages.get("/metrics");
+    assert!(metrics.contains("Content-Type: text/plain; version=0.0.4") && body(&metrics) == "x 1\n", "{metrics}");
+    assert!(pages.get("/").contains("<h1>axion-agent is ready</h1>"));
+    pages.stop();
+}
+
+#[test]
+fn only_get_and_head_are_served() {
+    let pages = Pages::start();
+    let head = pages.ask("HEAD /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(status(&head) == "200" && body(&head).is_empty() && !head.contains("Content-Length: 0"), "{head}");
+    let posted = pages.ask("POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}");
+    assert!(status(&posted) == "405" && posted.contains("Allow: GET, HEAD"), "{posted}");
+    assert_eq!(status(&pages.ask("DELETE / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")), "405");
+    let missing = pages.get("/etc/passwd");
+    assert!(status(&missing) == "404" && body(&missing).contains("http.not_found"), "{missing}");
+    assert_eq!(status(&pages.ask("nonsense\r\n\r\n")), "400");
+    pages.stop();
+}
+
+#[test]
+fn a_connection_is_kept_for_several_requests() {
+    let pages = Pages::start();
+    let mut stream = pages.connect();
+    for _ in 0..3 {
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        let mut chunk = [0; 512];
+        while !answer.ends_with(b"\r\n\r\nx 1\n") {
+            let length = stream.read(&mut chunk).unwrap();
+            assert!(length > 0, "closed after {}", String::from_utf8_lossy(&answer));
+            answer.extend_from_slice(&chunk[..length]);
+        }
+    }
+    pages.stop();
+}
+
+#[test]
+fn idle_connections_are_bounded_and_end_in_time() {
+    let pages = Pages::start();
+    assert_eq!(status(&pages.get("/livez")), "200");
+    let before = threads();
+    let begin = Instant::now();
+    let mut idle: Vec<TcpStream> = (0..32).map(|_| pages.connect()).collect();
+    let refused: Vec<String> = (0..200).map(|_| pages.get("/livez")).collect();
+    assert!(refused.iter().all(|answer| status(answer) == "503"), "{refused:?}");
+    assert!(threads() <= before + 40, "{} threads more", threads() - before);
+    // Each of them is closed by the gate, whatever it has (not) sent.
+    for stream in &mut idle {
+        stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+        assert_eq!(stream.read(&mut [0; 16]).unwrap(), 0);
+    }
+    assert!((9..15).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
+    assert_eq!(status(&pages.get("/livez")), "200");
+    pages.stop();
+}
+
+#[test]
+fn headers_without_end_are_cut_off() {
+    let pages = Pages::start();
+    let mut stream = pages.connect();
+    stream.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+    let begin = Instant::now();
+    let line = format!("X-Filler: {}\r\n", "x".repeat(1000));
+    let cut = loop {
+        if let Err(error) = stream.write_all(line.as_bytes()) {
+            break error;
+        }
+        assert!(begin.elapsed() < PATIENCE, "the gate takes headers for ever");
+    };
+    assert!(matches!(cut.kind(), std::io::ErrorKind::BrokenPipe | std::io::ErrorKind::ConnectionReset), "{cut}");
+    assert_eq!(status(&pages.get("/livez")), "200");
+    pages.stop();
+}
+
+#[test]
+fn a_client_that_reads_nothing_delays_nobody() {
+    let pages = Pages::start();
+    let mut greedy = pages.connect();
+    // About a thousand requests in one breath; whether all of them could be sent is the gate's decision.
+    let _cut = greedy.write_all("GET / HTTP/1.1\r\nH: x\r\n\r\n".repeat(1200).as_bytes());
+    let begin = Instant::now();
+    assert_eq!(status(&pages.get("/livez")), "200");
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    pages.stop();
+}
+
+#[test]
+fn stopping_is_quick_even_with_open_connections() {
+    let pages = Pages::start();
+    let idle = pages.connect();
+    let address = pages.running.address;
+    let socket = pages.folder.join("health.sock");
+    assert!(socket.exists());
+    let took = pages.stop();
+    assert!(took < Duration::from_millis(300), "{took:?}");
+    assert!(TcpStream::connect(address).is_err());
+    drop(idle);
+}
+
+#[test]
+fn a_taken_port_names_the_key_to_change() {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let bind = taken.local_addr().unwrap();
+    let (exits, _reports) = bounded(1);
+    let settings = Settings { bind, private_dir: std::env::temp_dir() };
+    let error = health::start(settings, Published::new(snapshot(Phase::Ready)), Arc::new(String::new), exits).unwrap_err();
+    assert!(matches!(error, Error::AddressInUse(address) if address == bind));
+    assert!(error.to_string().contains("health.port"), "{error}");
+}
