@@ -6,7 +6,7 @@ use crate::coordinator::{self, Group, Inbox, KafkaClients, Ports, Rules, Signal,
 use crate::domain::{AgentId, DependencyState, Ledger, Position, Sensitive, Timestamp};
 use crate::journal::{self, EnrolledKafka, Identity, Journal};
 use crate::telemetry::Metrics;
-use crate::threads::{Exit, Published, ThreadName, spawn, stop_pair};
+use crate::threads::{Exit, Published, ThreadName, spawn};
 use crate::{control_plane, docker, health, kafka};
 use crossbeam_channel::{Receiver, Sender, bounded, never};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};

@@ -109,6 +109,7 @@
 //! to run. *Mark*, or low-water mark: the first offset whose command has no confirmed terminal event.
 //! Everything else is Swarm's, Compose's or Kafka's own term.
 
+pub mod agent;
 pub mod cli;
 pub mod config;
 pub mod control_plane;

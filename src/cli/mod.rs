@@ -7,6 +7,7 @@ mod exit;
 mod help;
 mod logging;
 mod print;
+mod serve;
 
 pub use args::{Invocation, Output, Render, UsageError, parse};
 pub use exit::Exit;
@@ -28,7 +29,8 @@ pub fn execute(invocation: Invocation) -> Leaving {
         Invocation::ConfigCheck(file, output) => config::check(file, output),
         Invocation::ConfigShow(file) => config::show_effective(file),
         Invocation::ConfigExample => config::print_example(),
-        Invocation::Run(_) | Invocation::Render(_) => {
+        Invocation::Run(file) => return serve::serve(file),
+        Invocation::Render(_) => {
             print::err("not in this version");
             Exit::Failed
         }
