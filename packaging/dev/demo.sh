@@ -117,7 +117,7 @@ host = "unix://$socket"
 port = $health
 Y
 mkdir "$work/state"
-"$bin/axion-agent" --config "$work/agent.toml" run >"$work/agent.log" 2>&1 &
+"$bin/axion-agent" run --config "$work/agent.toml" >"$work/agent.log" 2>&1 &
 agent=$!
 wait_for 30 curl -sf "http://127.0.0.1:$health/readyz"
 grep '^agent' "$work/control-plane.out"

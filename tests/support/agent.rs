@@ -25,7 +25,7 @@ impl Agent {
         let output = File::options().create(true).append(true).open(log).expect("the log file");
         let errors = output.try_clone().expect("the log file again");
         let mut command = child::bound("KILL", env!("CARGO_BIN_EXE_axion-agent"));
-        command.args(["--config".as_ref(), config.as_os_str(), "run".as_ref()]);
+        command.args(["run".as_ref(), "--config".as_ref(), config.as_os_str()]);
         command.env_remove("DOCKER_HOST").stdout(Stdio::from(output)).stderr(Stdio::from(errors));
         let process = command.spawn().expect("setpriv and the agent start");
         let mut agent = Self { process, port, log: log.to_owned() };
