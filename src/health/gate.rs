@@ -29,6 +29,10 @@ const BUFFER_BYTES: usize = 4 * 1024;
 const MAX_WAITING_BYTES: usize = 64 * 1024;
 /// Where no connection can be accepted (no descriptors left), how long until the next try.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+/// A client that was turned away gets this long to read why.
+const LINGER: Duration = Duration::from_secs(1);
+/// So many of them at a time; further ones are closed at once.
+const MAX_LINGERING: usize = 32;
 /// What tiny_http and the gate open for a connection: our end, its end, and its duplicate.
 const DESCRIPTORS_PER_CONNECTION: usize = 3;
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -41,6 +45,7 @@ pub(super) struct Gate {
     /// Where tiny_http listens.
     inner: PathBuf,
     connections: Vec<Connection>,
+    refused: Vec<Refused>,
     paused_until: Option<Deadline>,
     sockets: PollSet,
 }
@@ -48,7 +53,7 @@ pub(super) struct Gate {
 impl Gate {
     pub(super) fn new(listener: TcpListener, wake: UnixStream, inner: PathBuf) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Self { listener, wake, inner, connections: Vec::new(), paused_until: None, sockets: PollSet::default() })
+        Ok(Self { listener, wake, inner, connections: Vec::new(), refused: Vec::new(), paused_until: None, sockets: PollSet::default() })
     }
 
     /// Passes bytes until the other end of `wake` is closed.
@@ -62,13 +67,18 @@ impl Gate {
             for connection in &mut self.connections {
                 connection.register(&mut self.sockets);
             }
-            let next = self.connections.iter().map(|connection| connection.deadline).chain(self.paused_until).min();
+            for refused in &mut self.refused {
+                refused.place = self.sockets.add(refused.client.as_fd(), Interest::Read);
+            }
+            let ends = self.connections.iter().map(|connection| connection.deadline);
+            let next = ends.chain(self.refused.iter().map(|refused| refused.deadline)).chain(self.paused_until).min();
             self.sockets.wait(next.map(Deadline::left)).map_err(Error::Poll)?;
             if self.sockets.is_ready(wake) {
                 return Ok(());
             }
             let sockets = &self.sockets;
             self.connections.retain_mut(|connection| !connection.deadline.has_passed() && connection.pass(sockets).is_open());
+            self.refused.retain_mut(|refused| !refused.deadline.has_passed() && refused.discard(sockets).is_open());
             if self.sockets.is_ready(listener) {
                 self.accept();
             }
@@ -77,12 +87,12 @@ impl Gate {
 
     fn accept(&mut self) {
         match self.listener.accept() {
-            Ok((client, _)) if self.connections.len() >= MAX_CONNECTIONS => turn_away(client),
+            Ok((client, _)) if self.connections.len() >= MAX_CONNECTIONS => self.turn_away(client),
             Ok((client, _)) => match self.open(&client) {
                 Ok(inner) => self.connections.push(Connection::new(client, inner)),
                 Err(error) => {
                     log::warn!("a health page cannot be served now: {error}");
-                    turn_away(client);
+                    self.turn_away(client);
                 }
             },
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
@@ -90,6 +100,15 @@ impl Gate {
                 log::warn!("no connection to the health pages can be accepted for {} s: {error}", ACCEPT_PAUSE.as_secs());
                 self.paused_until = Some(Deadline::after(ACCEPT_PAUSE));
             }
+        }
+    }
+
+    /// Says no at once, and closes once the client has read it: closing a socket whose bytes were not
+    /// read resets it, and the answer could be lost.
+    fn turn_away(&mut self, mut client: TcpStream) {
+        let answered = client.set_nonblocking(true).and_then(|()| client.write_all(FULL)).and_then(|()| client.shutdown(Shutdown::Write));
+        if answered.is_ok() && self.refused.len() < MAX_LINGERING {
+            self.refused.push(Refused { client, deadline: Deadline::after(LINGER), place: usize::MAX });
         }
     }
 
@@ -105,16 +124,6 @@ impl Gate {
     }
 }
 
-/// Says no at once. What the client sent is read first: closing a socket with unread bytes resets it,
-/// and the answer could be lost.
-fn turn_away(mut client: TcpStream) {
-    let answered = client.set_nonblocking(true).and_then(|()| client.write_all(FULL)).and_then(|()| client.shutdown(Shutdown::Write));
-    if answered.is_ok() {
-        // Whether something was there is all the same.
-        let _read = client.read(&mut [0; BUFFER_BYTES]);
-    }
-}
-
 /// Whether a connection goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -125,6 +134,27 @@ enum State {
 impl State {
     fn is_open(self) -> bool {
         self == Self::Open
+    }
+}
+
+/// A client that was turned away.
+struct Refused {
+    client: TcpStream,
+    deadline: Deadline,
+    /// Where its socket stands in the poll set.
+    place: usize,
+}
+
+impl Refused {
+    /// Reads what it sent, until it closes its end.
+    fn discard(&mut self, sockets: &PollSet) -> State {
+        if !sockets.is_ready(self.place) {
+            return State::Open;
+        }
+        match unless_not_ready(self.client.read(&mut [0; BUFFER_BYTES])) {
+            Ok(Some(0)) | Err(_) => State::Over,
+            Ok(_) => State::Open,
+        }
     }
 }
 
