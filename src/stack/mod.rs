@@ -5,11 +5,16 @@
 //! files that a Compose file names come in as bytes, variables only from the command.
 
 pub mod compare;
+mod convert;
 mod error;
 pub mod images;
+mod interpolate;
+mod load;
 pub mod marks;
+mod merge;
 pub mod rotate;
 pub mod spec;
+mod yaml;
 
 pub use error::{Location, StackError, Warning};
 
@@ -94,6 +99,17 @@ impl FromStr for ApiVersion {
         let version = parts.and_then(|(major, minor)| Some(Self { major: major.parse().ok()?, minor: minor.parse().ok()? }));
         version.ok_or_else(|| InvalidApiVersion(text.to_owned()))
     }
+}
+
+/// Makes the specs of a stack.
+///
+/// # Errors
+/// With the first thing in the files that cannot be deployed, and its place.
+pub fn load(source: &Source<'_>) -> Result<Loaded, StackError> {
+    let context = load::Context::new(source);
+    let model = load::read(&context, source)?;
+    let specs = convert::specs(source.stack, &model, source.api)?;
+    Ok(Loaded { specs, warnings: context.take_warnings() })
 }
 
 /// What a Compose file comes to.

@@ -55,9 +55,8 @@ pub struct Ipam {
     pub driver: String,
     /// Of that driver.
     pub options: Option<StringMap>,
-    /// Address pools.
-    #[serde(deserialize_with = "null_or")]
-    pub config: Vec<IpamConfig>,
+    /// Address pools; `null` when the file names none.
+    pub config: Option<Vec<IpamConfig>>,
 }
 
 /// `IPAMConfig`.

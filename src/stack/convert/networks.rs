@@ -1,0 +1,85 @@
+//! Networks: which are made, and where a service is attached.
+
+use super::{Stack, invalid};
+use crate::stack::load::model::{Network, Service};
+use crate::stack::spec::{NetworkAttachment, NetworkCreate};
+use crate::stack::{ApiVersion, StackError};
+use std::collections::BTreeSet;
+
+/// The network of services that name none; it needs no entry at the top level.
+const DEFAULT: &str = "default";
+/// What a stack's network is unless the file says otherwise.
+const OVERLAY: &str = "overlay";
+/// From this API version on the engine refuses a second network of one name by itself.
+const NAMES_ARE_UNIQUE: ApiVersion = ApiVersion { major: 1, minor: 44 };
+
+/// Who makes a network.
+pub enum Made {
+    /// This stack.
+    Here(NetworkCreate),
+    /// Somebody else, or the engine (then there is nothing to look for).
+    Elsewhere(Option<String>),
+}
+
+impl<'a> Stack<'a> {
+    /// Keys of the networks that services use; each of them must exist.
+    pub fn used_networks(&self) -> Result<BTreeSet<&'a str>, StackError> {
+        let mut used = BTreeSet::new();
+        for service in self.model.services.values() {
+            if service.networks.is_empty() {
+                used.insert(DEFAULT);
+            }
+            for (key, attachment) in &service.networks {
+                if key != DEFAULT && !self.model.networks.contains_key(key) {
+                    return Err(invalid(&attachment.at, format!("there is no network {key:?}: add it under networks: at the top level")));
+                }
+                used.insert(key.as_str());
+            }
+        }
+        Ok(used)
+    }
+
+    /// The body for one of them.
+    pub fn network(&self, key: &str, api: ApiVersion) -> Made {
+        let silent = Network::default();
+        let network = self.model.networks.get(key).unwrap_or(&silent);
+        let name = self.swarm_name(key, &network.name);
+        if network.external {
+            return Made::Elsewhere(is_user_defined(&name).then_some(name));
+        }
+        Made::Here(NetworkCreate {
+            name,
+            check_duplicate: (api < NAMES_ARE_UNIQUE).then_some(true),
+            driver: if network.driver.is_empty() { OVERLAY.to_owned() } else { network.driver.clone() },
+            enable_ipv6: network.enable_ipv6,
+            ipam: network.ipam.clone(),
+            internal: network.internal,
+            attachable: network.attachable,
+            options: network.driver_opts.clone(),
+            labels: self.labels(&network.labels),
+            ..NetworkCreate::default()
+        })
+    }
+
+    /// Where a service is attached, in the order of the networks' names.
+    pub fn attachments(&self, key: &str, service: &Service) -> Vec<NetworkAttachment> {
+        let silent = [(DEFAULT.to_owned(), Default::default())].into();
+        let networks = if service.networks.is_empty() { &silent } else { &service.networks };
+        let attach = |(network, place): (&String, &crate::stack::load::model::Attachment)| {
+            let target = self.swarm_name(network, self.model.networks.get(network).map_or("", |network| &network.name));
+            let mut aliases = place.aliases.clone();
+            // The engine's own networks have no names for tasks.
+            if is_user_defined(&target) {
+                aliases.push(key.to_owned());
+            }
+            NetworkAttachment { target, aliases, driver_opts: place.driver_opts.clone() }
+        };
+        let mut attachments: Vec<NetworkAttachment> = networks.iter().map(attach).collect();
+        attachments.sort_by(|a, b| a.target.cmp(&b.target));
+        attachments
+    }
+}
+
+fn is_user_defined(name: &str) -> bool {
+    !matches!(name, "default" | "bridge" | "host" | "none") && !name.starts_with("container:")
+}

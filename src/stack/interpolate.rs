@@ -1,0 +1,228 @@
+//! Variables in values, by the Compose Specification ("Interpolation"): `$NAME`, `${NAME}` and, in braces
+//! only, `:-` `-` `:?` `?` `:+` `+`, whose words may hold variables again. `$$` is a dollar sign.
+//! Pure: nothing but the command's own variables is ever looked at.
+
+use super::yaml::{Node, Value};
+use std::collections::BTreeMap;
+
+/// Words inside words; each level is one of recursion.
+const MAX_NESTING: usize = 16;
+/// What all values of a stack may grow to: four times the largest file.
+const MAX_GROWN_BYTES: usize = 4 << 20;
+
+/// Why a value cannot be interpolated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// A `$` that begins no variable.
+    #[error("{0:?} is no variable: write $NAME or ${{NAME}}, or $$ for a dollar sign")]
+    Malformed(String),
+    /// `:?` or `?` without a value.
+    #[error("the variable {name} is required and has no value: {message}")]
+    Required {
+        /// The variable.
+        name: String,
+        /// The file's own words.
+        message: String,
+    },
+    /// Words in words in words.
+    #[error("variables nest deeper than {MAX_NESTING} levels")]
+    Nesting,
+    /// The values of the variables are too large for how often they are used.
+    #[error("the file with its variables is larger than {MAX_GROWN_BYTES} bytes")]
+    Growth,
+}
+
+/// Puts variables in, and counts what the values grow to.
+#[derive(Debug)]
+pub struct Interpolation<'a> {
+    env: &'a BTreeMap<String, String>,
+    grown: usize,
+}
+
+impl<'a> Interpolation<'a> {
+    /// With these variables.
+    #[must_use]
+    pub fn new(env: &'a BTreeMap<String, String>) -> Self {
+        Self { env, grown: 0 }
+    }
+
+    /// Every text value of a tree; keys stay as they are. An error carries the path of its value.
+    ///
+    /// # Errors
+    /// With the first value that has a problem.
+    pub fn tree(&mut self, node: &mut Node, path: &str) -> Result<(), (Problem, String, super::yaml::Place)> {
+        match &mut node.value {
+            Value::Text(text) if text.contains('$') => {
+                *text = self.text(text).map_err(|problem| (problem, path.to_owned(), node.at))?;
+                Ok(())
+            }
+            Value::List(items) => items.iter_mut().enumerate().try_for_each(|(n, item)| self.tree(item, &format!("{path}.{n}"))),
+            Value::Map(entries) => entries.iter_mut().try_for_each(|(key, value)| {
+                let path = if path.is_empty() { key.text.clone() } else { format!("{path}.{}", key.text) };
+                self.tree(value, &path)
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// One value.
+    ///
+    /// # Errors
+    /// When a `$` begins no variable, or a required one has no value.
+    pub fn text(&mut self, text: &str) -> Result<String, Problem> {
+        self.expand(text, 0)
+    }
+
+    fn expand(&mut self, text: &str, level: usize) -> Result<String, Problem> {
+        if level > MAX_NESTING {
+            return Err(Problem::Nesting);
+        }
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(dollar) = rest.find('$') {
+            out.push_str(&rest[..dollar]);
+            let after = &rest[dollar + 1..];
+            if let Some(next) = after.strip_prefix('$') {
+                out.push('$');
+                rest = next;
+            } else if let Some(inner) = after.strip_prefix('{') {
+                let end = closing(inner).ok_or_else(|| malformed(&rest[dollar..]))?;
+                let value = self.braced(&inner[..end], level).map_err(|problem| match problem {
+                    Problem::Malformed(part) if part.is_empty() => malformed(&rest[dollar..dollar + end + 3]),
+                    other => other,
+                })?;
+                out.push_str(&value);
+                rest = &inner[end + 1..];
+            } else {
+                let end = name_length(after);
+                if end == 0 {
+                    return Err(malformed(&rest[dollar..]));
+                }
+                out.push_str(self.env.get(&after[..end]).map_or("", String::as_str));
+                rest = &after[end..];
+            }
+            self.bound(out.len())?;
+        }
+        out.push_str(rest);
+        self.grown += out.len();
+        self.bound(0)?;
+        Ok(out)
+    }
+
+    /// What stands between the braces. An empty `Malformed` lets the caller quote the braces with it.
+    fn braced(&mut self, inner: &str, level: usize) -> Result<String, Problem> {
+        let (name, rest) = inner.split_at(name_length(inner));
+        if name.is_empty() {
+            return Err(Problem::Malformed(String::new()));
+        }
+        let value = self.env.get(name);
+        let filled = value.filter(|value| !value.is_empty());
+        let plain = |value: Option<&String>| value.cloned().unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(plain(value));
+        }
+        // A colon makes an empty value count as none.
+        let (counted, operator) = match rest.strip_prefix(':') {
+            Some(operator) => (filled, operator),
+            None => (value, rest),
+        };
+        let Some(kind) = operator.chars().next() else { return Err(Problem::Malformed(String::new())) };
+        let word = &operator[kind.len_utf8()..];
+        match (kind, counted) {
+            ('-' | '?', Some(value)) => Ok(value.clone()),
+            ('-', None) | ('+', Some(_)) => self.expand(word, level + 1),
+            ('+', None) => Ok(String::new()),
+            ('?', None) => Err(Problem::Required { name: name.to_owned(), message: self.expand(word, level + 1)? }),
+            _ => Err(Problem::Malformed(String::new())),
+        }
+    }
+
+    fn bound(&self, more: usize) -> Result<(), Problem> {
+        if self.grown + more > MAX_GROWN_BYTES { Err(Problem::Growth) } else { Ok(()) }
+    }
+}
+
+/// Enough of a bad value to find it by.
+fn malformed(text: &str) -> Problem {
+    Problem::Malformed(text.chars().take(40).collect())
+}
+
+/// The length of the name at the start of a text.
+fn name_length(text: &str) -> usize {
+    let mut bytes = text.bytes();
+    match bytes.next() {
+        Some(first) if first == b'_' || first.is_ascii_alphabetic() => {
+            1 + bytes.take_while(|b| *b == b'_' || b.is_ascii_alphanumeric()).count()
+        }
+        _ => 0,
+    }
+}
+
+/// Where the brace that is open at the start of a text closes; `${` inside opens another.
+fn closing(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut open = 0usize;
+    let mut at = 0;
+    while at < bytes.len() {
+        match (bytes[at], bytes.get(at + 1)) {
+            (b'$', Some(b'$')) => at += 1,
+            (b'$', Some(b'{')) => {
+                open += 1;
+                at += 1;
+            }
+            (b'}', _) if open == 0 => return Some(at),
+            (b'}', _) => open -= 1,
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(text: &str) -> Result<String, Problem> {
+        let env = [("V", "val"), ("E", ""), ("R", "reg")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        Interpolation::new(&env).text(text)
+    }
+
+    #[test]
+    fn every_form_of_the_compose_specification() {
+        for (text, expected) in [
+            ("$V ${V} ${V:-d} ${V-d}", "val val val val"),
+            ("${U:-d} ${U-d} ${E:-d} ${E-d}|", "d d d |"),
+            ("$$V $${V} $$", "$V ${V} $"),
+            ("$R-app:1", "reg-app:1"),
+            ("$V_x-$V.y", "-val.y"),
+            ("${U-a:-b}", "a:-b"),
+            ("${U:-a:b-c?d}", "a:b-c?d"),
+            ("${U:-${V}} ${U:-$V} ${U:-${X:-${V}}}", "val val val"),
+            ("${V:+x}${U:+x}${E:+x}${E+y}", "xy"),
+            ("${V:?must-be-set} ${E?x}|", "val |"),
+            ("${U:-a$$b} ${U:-{a}}", "a$b {a}"),
+            ("${U:-a\nb}", "a\nb"),
+            ("no variables", "no variables"),
+        ] {
+            assert_eq!(put(text).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_error_is_swallowed() {
+        for text in ["$", "cost $5", "$1 ${V}", "${1}", "${V", "${}", "${V/foo}", "${V:x}", "${V:}", "${ V}", "${Ñ}", "${U:-${V}"] {
+            assert!(matches!(put(text), Err(Problem::Malformed(part)) if !part.is_empty()), "{text}");
+        }
+        let required = |text| matches!(put(text), Err(Problem::Required { name, message }) if name == "U" && message == "set val-it");
+        assert!(required("${U:?set ${V}-it} ${V}"));
+        assert!(required("${U?set $V-it}"));
+    }
+
+    #[test]
+    fn values_cannot_grow_without_bound() {
+        let env = [("A".to_owned(), "x".repeat(1 << 20))].into();
+        assert_eq!(Interpolation::new(&env).text("$A$A$A$A$A"), Err(Problem::Growth));
+        assert_eq!(put(&format!("{}x{}", "${U:-".repeat(20), "}".repeat(20))), Err(Problem::Nesting));
+    }
+}

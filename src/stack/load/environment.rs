@@ -1,0 +1,111 @@
+//! A service's environment: `env_file` under `environment`, as the CLI resolves them per file, before any
+//! merging. What comes out is one `environment` mapping, and `env_file` is gone; `label_file` likewise.
+
+use super::item::Item;
+use crate::stack::StackError;
+use crate::stack::yaml::{Key, Node, Value};
+use std::collections::BTreeMap;
+
+/// A longer line is no variable (the CLI's reader stops there too).
+const MAX_LINE_BYTES: usize = 64 << 10;
+
+type Variables = BTreeMap<String, Option<String>>;
+
+/// Resolves the environment of one service of one file. `service` is the node that `item` points at.
+pub fn resolved(item: &Item<'_>) -> Result<Node, StackError> {
+    let mut service = item.node.clone();
+    let mut fields = item.fields()?;
+    let env_file = fields.take("env_file");
+    if let Some(given) = fields.take("environment").or_else(|| env_file.clone()) {
+        let mut variables = Variables::new();
+        if let Some(files) = &env_file {
+            for file in files_of(files)? {
+                update(item, &mut variables, file);
+            }
+        }
+        if let Some(pairs) = fields.read("environment", Item::pairs)? {
+            update(item, &mut variables, pairs);
+        }
+        service.set("environment", map(&given, variables));
+        service.remove("env_file");
+    }
+    if let Some(files) = fields.take("label_file") {
+        let mut labels: Variables = files_of(&files)?.into_iter().flatten().collect();
+        labels.extend(fields.read("labels", Item::pairs)?.unwrap_or_default());
+        service.set("labels", map(&files, labels));
+        service.remove("label_file");
+    }
+    Ok(service)
+}
+
+/// A variable that is empty or has no value takes the command's, where the command has one.
+fn update(item: &Item<'_>, variables: &mut Variables, pairs: Vec<(String, Option<String>)>) {
+    for (name, value) in pairs {
+        let own = value.as_ref().is_some_and(|value| !value.is_empty());
+        let value = if own { value } else { item.cx.env.get(&name).cloned().or(value) };
+        variables.insert(name, value);
+    }
+}
+
+fn map(item: &Item<'_>, variables: Variables) -> Node {
+    let at = item.at();
+    let entry = |(text, value): (String, Option<String>)| (Key { at, text }, Node::new(at, value.map_or(Value::Null, Value::Text)));
+    Node::new(at, Value::Map(variables.into_iter().map(entry).collect()))
+}
+
+/// Every file that the key names, read.
+fn files_of(item: &Item<'_>) -> Result<Vec<Vec<(String, Option<String>)>>, StackError> {
+    let items = if matches!(item.node.value, Value::List(_)) { item.list()? } else { vec![item.clone()] };
+    let mut files = Vec::new();
+    for item in items {
+        let (path, required) = path_of(&item)?;
+        match item.cx.shipped_text(item.at(), &item.key, &path) {
+            Ok(text) => files.push(parse(&item, &path, text)?),
+            Err(StackError::FileMissing { .. }) if !required => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(files)
+}
+
+fn path_of(item: &Item<'_>) -> Result<(String, bool), StackError> {
+    if !matches!(item.node.value, Value::Map(_)) {
+        return Ok((item.text()?, true));
+    }
+    let mut fields = item.fields()?;
+    let path = fields.read("path", Item::text)?.ok_or_else(|| item.invalid("has no path"))?;
+    let required = fields.read("required", Item::boolean)?.unwrap_or(true);
+    if let Some(format) = fields.read("format", Item::text)?.filter(|format| format != "raw") {
+        item.warn(format!("the format {format:?} is not known: the file is read as raw, without quotes or variables"));
+    }
+    fields.finish()?;
+    Ok((path, required))
+}
+
+/// `NAME=value` lines, the value exactly as it stands (docker/cli `pkg/kvfile`).
+fn parse(item: &Item<'_>, path: &str, text: &str) -> Result<Vec<(String, Option<String>)>, StackError> {
+    let wrong = |n: usize, problem: String| item.invalid(format!("line {} of {path}: {problem}", n + 1));
+    let mut pairs = Vec::new();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    for (n, line) in text.lines().enumerate() {
+        if line.len() > MAX_LINE_BYTES {
+            return Err(wrong(n, format!("it is longer than {MAX_LINE_BYTES} bytes")));
+        }
+        let line = line.trim_start();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (name, value) = line.split_once('=').map_or((line, None), |(name, value)| (name, Some(value.to_owned())));
+        if name.is_empty() {
+            return Err(wrong(n, "there is no name before the =".to_owned()));
+        }
+        if name.contains([' ', '\t']) {
+            return Err(wrong(n, format!("the name {name:?} has blanks: write NAME=value")));
+        }
+        // A name alone takes the command's variable, or is left out.
+        if let Some(value) = value.or_else(|| item.cx.env.get(name).cloned()) {
+            pairs.push((name.to_owned(), Some(value)));
+        }
+    }
+    Ok(pairs)
+}

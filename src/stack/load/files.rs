@@ -1,0 +1,199 @@
+//! From texts to one tree: each file is parsed, interpolated and given its includes and extensions;
+//! then later files are put over earlier ones.
+
+use super::context::{Context, join};
+use super::environment;
+use super::item::Item;
+use super::unique;
+use crate::stack::interpolate::{Interpolation, Problem};
+use crate::stack::yaml::{self, Node, Value};
+use crate::stack::{Source, StackError, merge};
+use std::collections::BTreeMap;
+
+/// Includes in includes, extensions of extensions: more is a mistake, and each is one of recursion.
+const MAX_CHAIN: usize = 8;
+
+/// What the files of a stack come to.
+pub fn tree(cx: &Context<'_>, source: &Source<'_>) -> Result<Node, StackError> {
+    let mut reader = Reader { cx, interpolation: Interpolation::new(source.env) };
+    let mut whole: Option<Node> = None;
+    for file in source.files {
+        let node = reader.file(file.name, "", file.text, 0)?;
+        whole = Some(match whole {
+            Some(earlier) => merge::files(earlier, node),
+            None => node,
+        });
+    }
+    whole.ok_or_else(|| cx.invalid(yaml::Place::default(), "", "there is no Compose file"))
+}
+
+struct Reader<'a> {
+    cx: &'a Context<'a>,
+    interpolation: Interpolation<'a>,
+}
+
+impl<'a> Reader<'a> {
+    fn file(&mut self, name: &str, folder: &str, text: &str, depth: usize) -> Result<Node, StackError> {
+        let file = self.cx.add_file(name, folder)?;
+        let mut node = yaml::parse(file, text).map_err(|fault| self.cx.fault(fault))?;
+        if !matches!(node.value, Value::Map(_)) {
+            return Err(self.cx.invalid(node.at, "", "a Compose file is a mapping that begins with services:"));
+        }
+        version(&Item::root(self.cx, &node))?;
+        self.interpolate(&mut node)?;
+        self.services(&mut node, depth)?;
+        self.include(node, depth)
+    }
+
+    fn interpolate(&mut self, node: &mut Node) -> Result<(), StackError> {
+        let cx = self.cx;
+        self.interpolation.tree(node, "").map_err(|(problem, key, place)| {
+            let at = cx.location(place, &key);
+            let text = problem.to_string();
+            match problem {
+                Problem::Growth | Problem::Nesting => StackError::Limit { at, problem: text },
+                Problem::Malformed(_) | Problem::Required { .. } => StackError::Interpolation { at, problem: text },
+            }
+        })
+    }
+
+    /// Checks the services of a file by themselves and resolves what depends on this file only.
+    fn services(&mut self, file: &mut Node, depth: usize) -> Result<(), StackError> {
+        let Some(services) = file.get("services") else { return Ok(()) };
+        let mut resolved = services.clone();
+        for (name, _) in Item::root(self.cx, services).named().map_err(|_| self.cx.invalid(services.at, "services", "must be a mapping"))? {
+            let service = self.service(file, name, &mut Vec::new(), depth)?;
+            resolved.set(name, service);
+        }
+        file.set("services", resolved);
+        Ok(())
+    }
+
+    /// One service with what it extends.
+    fn service(&mut self, file: &Node, name: &str, chain: &mut Vec<String>, depth: usize) -> Result<Node, StackError> {
+        let cx = self.cx;
+        let item = service_item(cx, file, name)?;
+        unique::check(&item)?;
+        let mut service = environment::resolved(&item)?;
+        let Some(extends) = service.remove("extends") else { return Ok(service) };
+        let extends = Item { cx, node: &extends, key: format!("{}.extends", item.key) };
+        if chain.len() + depth >= MAX_CHAIN || chain.iter().any(|seen| seen == name) {
+            return Err(extends.invalid("extends itself, or a chain of more than eight services"));
+        }
+        chain.push(name.to_owned());
+        let (target, path) = target(&extends)?;
+        let base = match path {
+            None if file.get("services").is_some_and(|services| services.get(&target).is_some()) => {
+                self.service(file, &target, chain, depth)?
+            }
+            None => return Err(extends.invalid(format!("there is no service {target:?} in this file to extend"))),
+            Some(path) => self.foreign(&extends, &path, &target, depth)?,
+        };
+        chain.pop();
+        Ok(merge::services(base, service))
+    }
+
+    /// A service of a file that was sent along.
+    fn foreign(&mut self, extends: &Item<'_>, path: &str, target: &str, depth: usize) -> Result<Node, StackError> {
+        let (name, folder, text) = self.sent(extends, path)?;
+        let file = self.file(&name, &folder, text, depth + 1)?;
+        let found = file.get("services").and_then(|services| services.get(target)).cloned();
+        found.ok_or_else(|| extends.invalid(format!("there is no service {target:?} in {path} to extend")))
+    }
+
+    /// A file that was sent along, with the folder of its own relative paths.
+    fn sent(&self, item: &Item<'_>, path: &str) -> Result<(String, String, &'a str), StackError> {
+        let text = self.cx.shipped_text(item.at(), &item.key, path)?;
+        let name = join(&self.cx.folder(item.at()), path);
+        let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+        Ok((name, folder, text))
+    }
+
+    /// Adds what the file includes; a name that stands on both sides is an error, as in the Specification.
+    fn include(&mut self, mut node: Node, depth: usize) -> Result<Node, StackError> {
+        let Some(include) = node.remove("include") else { return Ok(node) };
+        let item = Item { cx: self.cx, node: &include, key: "include".to_owned() };
+        if depth >= MAX_CHAIN {
+            return Err(item.invalid("files include each other more than eight deep"));
+        }
+        for entry in item.list()? {
+            for path in included(&entry)? {
+                let (name, folder, text) = self.sent(&entry, &path)?;
+                let file = self.file(&name, &folder, text, depth + 1)?;
+                self.join(&mut node, file, &entry)?;
+            }
+        }
+        Ok(node)
+    }
+
+    fn join(&self, node: &mut Node, included: Node, entry: &Item<'_>) -> Result<(), StackError> {
+        for section in ["services", "networks", "volumes", "secrets", "configs"] {
+            let Some(theirs) = included.get(section) else { continue };
+            if node.get(section).is_none() {
+                node.set(section, theirs.clone());
+                continue;
+            }
+            let Some(mine) = node.get_mut(section) else { continue };
+            for (key, value) in theirs.entries() {
+                match mine.get(&key.text) {
+                    None => mine.set(&key.text, value.clone()),
+                    Some(known) if known.same(value) => {}
+                    Some(_) => {
+                        return Err(entry.invalid(format!("{section}.{} stands here and in the included file: rename one", key.text)));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn service_item<'a>(cx: &'a Context<'a>, file: &'a Node, name: &str) -> Result<Item<'a>, StackError> {
+    let key = format!("services.{name}");
+    let node = file.get("services").and_then(|services| services.get(name));
+    let Some(node) = node else { return Err(cx.invalid(file.at, &key, "there is no such service")) };
+    let item = Item { cx, node, key };
+    // Says what is wrong where it is no mapping.
+    item.fields()?;
+    Ok(item)
+}
+
+/// `extends: name`, or with a file.
+fn target(extends: &Item<'_>) -> Result<(String, Option<String>), StackError> {
+    if !matches!(extends.node.value, Value::Map(_)) {
+        return Ok((extends.text()?, None));
+    }
+    let mut fields = extends.fields()?;
+    let service = fields.read("service", Item::text)?.ok_or_else(|| extends.invalid("names no service"))?;
+    let file = fields.read("file", Item::text)?;
+    fields.finish()?;
+    Ok((service, file))
+}
+
+/// The paths of one entry of `include`.
+fn included(entry: &Item<'_>) -> Result<Vec<String>, StackError> {
+    if !matches!(entry.node.value, Value::Map(_)) {
+        return Ok(vec![entry.text()?]);
+    }
+    let mut fields = entry.fields()?;
+    let paths = fields.read("path", Item::text_or_texts)?.unwrap_or_default();
+    fields.ignore(&[
+        ("project_directory", "relative paths start from the folder of the included file"),
+        ("env_file", "variables come from the command alone"),
+    ]);
+    fields.finish()?;
+    Ok(paths)
+}
+
+/// Any version is read as the newest; it only has to be text.
+fn version(file: &Item<'_>) -> Result<(), StackError> {
+    let mut fields = file.fields()?;
+    fields.read("version", Item::text)?;
+    Ok(())
+}
+
+/// The profiles that are on: `COMPOSE_PROFILES`, as for the Compose tools.
+pub fn profiles(env: &BTreeMap<String, String>) -> Vec<&str> {
+    let list = env.get("COMPOSE_PROFILES").map_or("", String::as_str);
+    list.split(',').map(str::trim).filter(|name| !name.is_empty()).collect()
+}

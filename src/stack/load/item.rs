@@ -1,0 +1,285 @@
+//! Reading a node as the type that its key has. Every error names the key and its place; a mapping knows
+//! which of its keys were read, so that none is dropped in silence.
+
+use super::context::Context;
+use super::nearest::nearest;
+use super::quantity;
+use crate::stack::StackError;
+use crate::stack::spec::{Nanoseconds, StringMap};
+use crate::stack::yaml::{Node, Place, Value};
+use std::collections::BTreeSet;
+
+/// A node and the path that leads to it.
+#[derive(Debug, Clone)]
+pub struct Item<'a> {
+    /// Shared by all of the reading.
+    pub cx: &'a Context<'a>,
+    /// What is read.
+    pub node: &'a Node,
+    /// Such as `services.web.ports.0`.
+    pub key: String,
+}
+
+/// A mapping that is being read.
+#[derive(Debug)]
+pub struct Fields<'a> {
+    item: Item<'a>,
+    read: BTreeSet<&'static str>,
+}
+
+impl<'a> Item<'a> {
+    /// The root of a tree.
+    #[must_use]
+    pub fn root(cx: &'a Context<'a>, node: &'a Node) -> Self {
+        Self { cx, node, key: String::new() }
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn at(&self) -> Place {
+        self.node.at
+    }
+
+    /// That its value is not allowed.
+    #[must_use]
+    pub fn invalid(&self, problem: impl Into<String>) -> StackError {
+        self.cx.invalid(self.node.at, &self.key, problem)
+    }
+
+    /// That it is not honoured.
+    pub fn warn(&self, message: impl Into<String>) {
+        self.cx.warn(self.node.at, &self.key, message);
+    }
+
+    fn wrong(&self, wanted: &str) -> StackError {
+        let found = match &self.node.value {
+            Value::Null => "nothing",
+            Value::Bool(_) => "a boolean",
+            Value::Int(_) | Value::Float(_) => "a number",
+            Value::Text(_) => "text",
+            Value::List(_) => "a list",
+            Value::Map(_) => "a mapping",
+        };
+        self.invalid(format!("must be {wanted}, is {found}"))
+    }
+
+    /// Whether nothing stands here.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        self.node.value == Value::Null
+    }
+
+    fn child(&self, name: &str, node: &'a Node) -> Self {
+        let key = if self.key.is_empty() { name.to_owned() } else { format!("{}.{name}", self.key) };
+        Self { cx: self.cx, node, key }
+    }
+
+    /// Text. A number must be quoted: `0123` would not come through.
+    pub fn text(&self) -> Result<String, StackError> {
+        match &self.node.value {
+            Value::Text(text) => Ok(text.clone()),
+            Value::Int(_) | Value::Float(_) | Value::Bool(_) => Err(self.wrong("text: quote it")),
+            _ => Err(self.wrong("text")),
+        }
+    }
+
+    /// A boolean, or the words that the CLI and the Compose Specification take for one.
+    pub fn boolean(&self) -> Result<bool, StackError> {
+        match &self.node.value {
+            Value::Bool(value) => Ok(*value),
+            Value::Text(text) => match text.to_ascii_lowercase().as_str() {
+                "y" | "yes" | "true" | "on" => Ok(true),
+                "n" | "no" | "false" | "off" => Ok(false),
+                _ => Err(self.invalid(format!("must be true or false, is {text:?}"))),
+            },
+            _ => Err(self.wrong("true or false")),
+        }
+    }
+
+    /// A whole number, also quoted or with a zero fraction.
+    pub fn integer(&self) -> Result<i64, StackError> {
+        let out_of_range = || self.invalid("is larger than the engine can take");
+        match &self.node.value {
+            Value::Int(value) => i64::try_from(*value).map_err(|_| out_of_range()),
+            Value::Float(value) if value.fract() == 0.0 && value.abs() < 9e18 => Ok(*value as i64),
+            Value::Text(text) => text.parse().map_err(|_| self.invalid(format!("must be a whole number, is {text:?}"))),
+            _ => Err(self.wrong("a whole number")),
+        }
+    }
+
+    /// A whole number that is not negative.
+    pub fn count(&self) -> Result<u64, StackError> {
+        let value = self.integer()?;
+        u64::try_from(value).map_err(|_| self.invalid(format!("must not be negative, is {value}")))
+    }
+
+    /// A number.
+    pub fn number(&self) -> Result<f64, StackError> {
+        match &self.node.value {
+            Value::Int(value) => Ok(*value as f64),
+            Value::Float(value) => Ok(*value),
+            Value::Text(text) => {
+                let parsed: Option<f64> = text.parse().ok();
+                parsed.filter(|value| value.is_finite()).ok_or_else(|| self.invalid(format!("must be a number, is {text:?}")))
+            }
+            _ => Err(self.wrong("a number")),
+        }
+    }
+
+    /// Any scalar, as Go prints it.
+    pub fn scalar(&self) -> Result<String, StackError> {
+        self.node.scalar().ok_or_else(|| self.wrong("text or a number"))
+    }
+
+    /// A duration such as `1m30s`.
+    pub fn duration(&self) -> Result<Nanoseconds, StackError> {
+        let text = self.text()?;
+        quantity::duration(&text).ok_or_else(|| self.invalid(format!("must be a duration such as 1m30s, is {text:?}")))
+    }
+
+    /// A size such as `64m`; a bare number only where Compose allows one.
+    pub fn size(&self) -> Result<i64, StackError> {
+        let text = self.text()?;
+        quantity::size(&text).ok_or_else(|| self.invalid(format!("must be a size such as 64m or 1.5GiB, is {text:?}")))
+    }
+
+    /// A size, or a number of bytes.
+    pub fn size_or_bytes(&self) -> Result<i64, StackError> {
+        if matches!(self.node.value, Value::Text(_)) { self.size() } else { self.integer() }
+    }
+
+    /// Processors, in billionths.
+    pub fn processors(&self) -> Result<i64, StackError> {
+        let text = self.scalar()?;
+        quantity::nano_cpus(&text).map_err(|problem| self.invalid(format!("{problem}, is {text:?}")))
+    }
+
+    /// A list; nothing is an empty one.
+    pub fn list(&self) -> Result<Vec<Self>, StackError> {
+        match &self.node.value {
+            Value::List(items) => Ok(items.iter().enumerate().map(|(n, node)| self.child(&n.to_string(), node)).collect()),
+            Value::Null => Ok(Vec::new()),
+            _ => Err(self.wrong("a list")),
+        }
+    }
+
+    /// A list of texts.
+    pub fn texts(&self) -> Result<Vec<String>, StackError> {
+        self.list()?.iter().map(Self::text).collect()
+    }
+
+    /// One text or a list of them.
+    pub fn text_or_texts(&self) -> Result<Vec<String>, StackError> {
+        if matches!(self.node.value, Value::Text(_)) {
+            return Ok(vec![self.text()?]);
+        }
+        if self.is_null() { Err(self.wrong("text or a list")) } else { self.texts() }
+    }
+
+    /// A mapping to be read key by key.
+    pub fn fields(&self) -> Result<Fields<'a>, StackError> {
+        match &self.node.value {
+            Value::Map(_) => Ok(Fields { item: self.clone(), read: BTreeSet::new() }),
+            _ => Err(self.wrong("a mapping")),
+        }
+    }
+
+    /// The same where nothing counts as an empty mapping.
+    pub fn fields_or_nothing(&self) -> Result<Option<Fields<'a>>, StackError> {
+        if self.is_null() { Ok(None) } else { self.fields().map(Some) }
+    }
+
+    /// The entries of a mapping whose keys are names.
+    pub fn named(&self) -> Result<Vec<(&'a str, Self)>, StackError> {
+        match &self.node.value {
+            Value::Map(entries) => Ok(entries.iter().map(|(key, node)| (key.text.as_str(), self.child(&key.text, node))).collect()),
+            _ => Err(self.wrong("a mapping")),
+        }
+    }
+
+    /// A mapping of scalars, nothing being an empty text.
+    pub fn string_map(&self) -> Result<StringMap, StackError> {
+        let entries = self.named()?;
+        entries.into_iter().map(|(name, item)| Ok((name.to_owned(), if item.is_null() { String::new() } else { item.scalar()? }))).collect()
+    }
+
+    /// The same, or a list of `name=value`; a later name wins.
+    pub fn pairs(&self) -> Result<Vec<(String, Option<String>)>, StackError> {
+        match &self.node.value {
+            Value::List(_) => {
+                let pair = |text: String| match text.split_once('=') {
+                    Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+                    None => (text, None),
+                };
+                Ok(self.texts()?.into_iter().map(pair).collect())
+            }
+            Value::Map(_) => {
+                let entries = self.named()?;
+                entries
+                    .into_iter()
+                    .map(|(name, item)| Ok((name.to_owned(), if item.is_null() { None } else { Some(item.scalar()?) })))
+                    .collect()
+            }
+            _ => Err(self.wrong("a mapping or a list")),
+        }
+    }
+
+    /// Pairs where a name alone has an empty value: labels and kernel parameters.
+    pub fn labels(&self) -> Result<StringMap, StackError> {
+        Ok(self.pairs()?.into_iter().map(|(name, value)| (name, value.unwrap_or_default())).collect())
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// The mapping itself.
+    #[must_use]
+    pub fn item(&self) -> &Item<'a> {
+        &self.item
+    }
+
+    /// The value of a key, if it is there; the key counts as read.
+    pub fn take(&mut self, name: &'static str) -> Option<Item<'a>> {
+        self.read.insert(name);
+        let node = self.item.node.get(name)?;
+        Some(self.item.child(name, node))
+    }
+
+    /// Reads a key if it is there.
+    pub fn read<T>(&mut self, name: &'static str, read: impl FnOnce(&Item<'a>) -> Result<T, StackError>) -> Result<Option<T>, StackError> {
+        self.take(name).map(|item| read(&item)).transpose()
+    }
+
+    /// Keys that are valid and not honoured.
+    pub fn ignore(&mut self, keys: &[(&'static str, &str)]) {
+        for (name, why) in keys {
+            if let Some(item) = self.take(name) {
+                item.warn(*why);
+            }
+        }
+    }
+
+    /// The keys that nobody asked for; extensions (`x-…`) are nobody's.
+    fn unread(&self) -> impl Iterator<Item = &'a crate::stack::yaml::Key> + '_ {
+        let node = self.item.node;
+        node.entries().iter().map(|(key, _)| key).filter(|key| !key.text.starts_with("x-") && !self.read.contains(key.text.as_str()))
+    }
+
+    /// That is all: any other key is an error.
+    pub fn finish(self) -> Result<(), StackError> {
+        let Some(key) = self.unread().next() else { return Ok(()) };
+        let hint = match nearest(&key.text, self.read.iter().copied()) {
+            Some(known) => format!("is no key of this section: did you mean {known}?"),
+            None => "is no key of this section: remove it, or name it x-… if it is your own".to_owned(),
+        };
+        let path = self.item.child(&key.text, self.item.node).key;
+        Err(self.item.cx.invalid(key.at, &path, hint))
+    }
+
+    /// That is all: the CLI takes any other key here without a word, so it is only named.
+    pub fn finish_loosely(self) {
+        for key in self.unread() {
+            let path = self.item.child(&key.text, self.item.node).key;
+            self.item.cx.warn(key.at, &path, "is no key of this section and has no effect");
+        }
+    }
+}

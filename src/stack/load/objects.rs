@@ -1,0 +1,161 @@
+//! The networks, volumes, secrets and configs of the top level.
+
+use super::item::{Fields, Item};
+use super::model::{Content, Network, Volume};
+use crate::domain::Sensitive;
+use crate::stack::StackError;
+use crate::stack::spec::{Driver, Ipam, IpamConfig};
+use crate::stack::yaml::Value;
+
+/// Whether something is made by somebody else, and its name in the swarm.
+struct Naming {
+    external: bool,
+    name: String,
+}
+
+/// `external` in both forms, and `name`.
+fn naming(fields: &mut Fields<'_>, key: &str) -> Result<Naming, StackError> {
+    let name = fields.read("name", Item::text)?.unwrap_or_default();
+    let Some(item) = fields.take("external") else { return Ok(Naming { external: false, name }) };
+    if !matches!(item.node.value, Value::Map(_)) {
+        let external = item.boolean()?;
+        let name = if external && name.is_empty() { key.to_owned() } else { name };
+        return Ok(Naming { external, name });
+    }
+    let older = item.node.get("name").and_then(crate::stack::yaml::Node::scalar).unwrap_or_default();
+    if !older.is_empty() && !name.is_empty() {
+        return Err(item.invalid("external.name and name cannot both be there: use name"));
+    }
+    if !older.is_empty() {
+        item.warn("external.name is deprecated: use external: true and name");
+    }
+    let name = [older, name].into_iter().find(|name| !name.is_empty()).unwrap_or_else(|| key.to_owned());
+    Ok(Naming { external: true, name })
+}
+
+/// A network. Nothing is an empty one. Where its key has unusual characters the CLI's schema does not
+/// look at it: unknown keys have no effect there.
+pub fn network(item: &Item<'_>, key: &str) -> Result<Network, StackError> {
+    let Some(mut fields) = item.fields_or_nothing()? else { return Ok(Network::default()) };
+    let Naming { external, name } = naming(&mut fields, key)?;
+    let mut network = Network {
+        name,
+        external,
+        driver: fields.read("driver", Item::text)?.unwrap_or_default(),
+        driver_opts: fields.read("driver_opts", Item::string_map)?,
+        ipam: fields.read("ipam", ipam)?.flatten(),
+        enable_ipv6: None,
+        internal: fields.read("internal", Item::boolean)?.unwrap_or_default(),
+        attachable: fields.read("attachable", Item::boolean)?.unwrap_or_default(),
+        labels: fields.read("labels", Item::labels)?.unwrap_or_default(),
+    };
+    if !key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')) {
+        fields.finish_loosely();
+        return Ok(network);
+    }
+    network.enable_ipv6 = fields.read("enable_ipv6", Item::boolean)?;
+    fields.ignore(&[("enable_ipv4", "Swarm's networks always have IPv4 addresses")]);
+    fields.finish()?;
+    Ok(network)
+}
+
+/// Sent only where it says something.
+fn ipam(item: &Item<'_>) -> Result<Option<Ipam>, StackError> {
+    let mut fields = item.fields()?;
+    let config: Vec<IpamConfig> = fields.read("config", |item| item.list()?.iter().map(pool).collect())?.unwrap_or_default();
+    let ipam = Ipam {
+        driver: fields.read("driver", Item::text)?.unwrap_or_default(),
+        options: fields.read("options", Item::string_map)?.filter(|options| !options.is_empty()),
+        config: (!config.is_empty()).then_some(config),
+    };
+    fields.finish()?;
+    Ok((ipam != Ipam::default()).then_some(ipam))
+}
+
+fn pool(item: &Item<'_>) -> Result<IpamConfig, StackError> {
+    let mut fields = item.fields()?;
+    let pool = IpamConfig {
+        subnet: fields.read("subnet", Item::text)?.unwrap_or_default(),
+        ip_range: fields.read("ip_range", Item::text)?.unwrap_or_default(),
+        gateway: fields.read("gateway", Item::text)?.unwrap_or_default(),
+        auxiliary_addresses: fields.read("aux_addresses", Item::string_map)?.unwrap_or_default(),
+    };
+    fields.finish()?;
+    Ok(pool)
+}
+
+/// A volume. Nothing is an empty one.
+pub fn volume(item: &Item<'_>, key: &str) -> Result<Volume, StackError> {
+    let Some(mut fields) = item.fields_or_nothing()? else { return Ok(Volume::default()) };
+    let Naming { external, name } = naming(&mut fields, key)?;
+    let volume = Volume {
+        name,
+        external,
+        driver: fields.read("driver", Item::text)?.unwrap_or_default(),
+        driver_opts: fields.read("driver_opts", Item::string_map)?,
+        labels: fields.read("labels", Item::labels)?.unwrap_or_default(),
+    };
+    fields.finish()?;
+    let conflict = [
+        ("driver", !volume.driver.is_empty()),
+        ("driver_opts", volume.driver_opts.as_ref().is_some_and(|options| !options.is_empty())),
+        ("labels", !volume.labels.is_empty()),
+    ];
+    match conflict.iter().find(|(_, there)| external && *there) {
+        Some((key, _)) => Err(item.invalid(format!("an external volume is made elsewhere: remove {key}"))),
+        None => Ok(volume),
+    }
+}
+
+/// Where the two kinds of content differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// May come from a driver.
+    Secret,
+    /// May not.
+    Config,
+}
+
+/// A secret or config, with its content.
+pub fn content(item: &Item<'_>, key: &str, kind: Kind) -> Result<Content, StackError> {
+    let mut fields = item.fields()?;
+    let Naming { external, name } = naming(&mut fields, key)?;
+    let labels = fields.read("labels", Item::labels)?.unwrap_or_default();
+    let driver = if kind == Kind::Secret { driver(&mut fields)? } else { None };
+    let template = fields.read("template_driver", Item::text)?.filter(|name| !name.is_empty());
+    let templating = template.map(|name| Driver { name, ..Driver::default() });
+    let sources: Vec<Item<'_>> = ["file", "content", "environment"].into_iter().filter_map(|name| fields.take(name)).collect();
+    let at = fields.item().clone();
+    fields.finish()?;
+    if external {
+        return Ok(Content { name, external, ..Content::default() });
+    }
+    let data = match (&driver, sources.as_slice()) {
+        (Some(_), []) => Vec::new(),
+        (None, [source]) => bytes(source)?,
+        (Some(_), [source, ..]) => {
+            return Err(source.invalid(format!("the driver of {} provides the content: remove the driver or this", at.key)));
+        }
+        (None, []) => return Err(at.invalid("has no content: give file, content or environment, or external: true")),
+        (None, [_, second, ..]) => return Err(second.invalid("there is another source of the content already: remove one")),
+    };
+    Ok(Content { name, external, data: Sensitive::new(data), driver, templating, labels })
+}
+
+fn driver(fields: &mut Fields<'_>) -> Result<Option<Driver>, StackError> {
+    let name = fields.read("driver", Item::text)?.unwrap_or_default();
+    let options = fields.read("driver_opts", Item::string_map)?.unwrap_or_default();
+    Ok((!name.is_empty()).then_some(Driver { name, options }))
+}
+
+fn bytes(source: &Item<'_>) -> Result<Vec<u8>, StackError> {
+    let text = source.text()?;
+    if source.key.ends_with(".file") {
+        return Ok(source.cx.shipped(source.at(), &source.key, &text)?.to_vec());
+    }
+    if source.key.ends_with(".content") {
+        return Ok(text.into_bytes());
+    }
+    let value = source.cx.env.get(&text).ok_or_else(|| source.invalid(format!("the variable {text} is not among the command's")))?;
+    Ok(value.clone().into_bytes())
+}

@@ -1,0 +1,189 @@
+//! One service: each key of the Compose Specification is read, named as not honoured, or refused.
+
+use super::ignored::{IGNORED, Shape};
+use super::item::{Fields, Item};
+use super::model::{Attachment, Mount, Reference, Service};
+use super::{container, deploy, image, mounts, ports, words};
+use crate::stack::StackError;
+use crate::stack::spec::{ContainerSpec, CredentialSpec, Driver, Privileges};
+use crate::stack::yaml::Value;
+use std::collections::BTreeMap;
+
+/// Reads a service.
+pub fn read(item: &Item<'_>) -> Result<Service, StackError> {
+    let mut fields = item.fields()?;
+    let mut container = ContainerSpec::default();
+    let image = image_of(&mut fields, &mut container)?;
+    read_process(&mut fields, &mut container)?;
+    container::read(&mut fields, &mut container)?;
+    let credential_config = credential(&mut fields, &mut container)?;
+    let service = Service {
+        at: item.cx.location(item.at(), &item.key),
+        image,
+        mounts: read_mounts(&mut fields)?,
+        networks: fields.read("networks", networks)?.unwrap_or_default(),
+        secrets: fields.read("secrets", references)?.unwrap_or_default(),
+        configs: fields.read("configs", references)?.unwrap_or_default(),
+        credential_config,
+        ports: fields.read("ports", ports::read)?.unwrap_or_default(),
+        logging: fields.read("logging", logging)?,
+        deploy: deploy::read(&mut fields)?,
+        container,
+    };
+    ignore(&mut fields)?;
+    fields.finish()?;
+    Ok(service)
+}
+
+fn image_of(fields: &mut Fields<'_>, container: &mut ContainerSpec) -> Result<String, StackError> {
+    let Some(item) = fields.take("image") else {
+        let builds = if fields.take("build").is_some() { "; a swarm does not build: push the image to a registry and name it" } else { "" };
+        return Err(fields.item().invalid(format!("has no image{builds}")));
+    };
+    let text = item.text()?;
+    container.image = image::familiar(&text).map_err(|problem| item.invalid(format!("{text:?} names no image: {problem}")))?;
+    Ok(text)
+}
+
+fn read_process(fields: &mut Fields<'_>, container: &mut ContainerSpec) -> Result<(), StackError> {
+    container.command = fields.read("entrypoint", command)?.unwrap_or_default();
+    container.args = fields.read("command", command)?.unwrap_or_default();
+    let environment = fields.read("environment", Item::pairs)?.unwrap_or_default();
+    let unique: BTreeMap<String, Option<String>> = environment.into_iter().collect();
+    container.env = unique.into_iter().map(|(name, value)| value.map_or(name.clone(), |value| format!("{name}={value}"))).collect();
+    container.env.sort();
+    container.labels = fields.read("labels", Item::labels)?.unwrap_or_default();
+    Ok(())
+}
+
+/// A text is split into words, a list stands as it is.
+fn command(item: &Item<'_>) -> Result<Vec<String>, StackError> {
+    match &item.node.value {
+        Value::Text(text) => words::split(text).map_err(|problem| item.invalid(format!("{text:?} is no command: {problem}"))),
+        Value::Null => Ok(Vec::new()),
+        _ => item.texts(),
+    }
+}
+
+fn read_mounts(fields: &mut Fields<'_>) -> Result<Vec<Mount>, StackError> {
+    let volumes = fields.read("volumes", |item| item.list()?.iter().map(mounts::volume).collect::<Result<Vec<_>, _>>())?;
+    let tmpfs = fields.read("tmpfs", mounts::tmpfs)?;
+    Ok(volumes.into_iter().chain(tmpfs).flatten().collect())
+}
+
+fn networks(item: &Item<'_>) -> Result<BTreeMap<String, Attachment>, StackError> {
+    let location = |item: &Item<'_>| item.cx.location(item.at(), &item.key);
+    if !matches!(item.node.value, Value::Map(_)) {
+        let names = if item.is_null() { return Err(item.invalid("must be a list or a mapping, is nothing")) } else { item.list()? };
+        return names.iter().map(|name| Ok((name.text()?, Attachment { at: location(name), ..Attachment::default() }))).collect();
+    }
+    let mut networks = BTreeMap::new();
+    for (name, item) in item.named()? {
+        let mut attachment = Attachment { at: location(&item), ..Attachment::default() };
+        if let Some(mut fields) = item.fields_or_nothing()? {
+            attachment.aliases = fields.read("aliases", Item::texts)?.unwrap_or_default();
+            attachment.driver_opts = fields.read("driver_opts", Item::string_map)?.unwrap_or_default();
+            const NO_ADDRESS: &str = "Swarm assigns the addresses of tasks itself";
+            fields.ignore(&[
+                ("ipv4_address", NO_ADDRESS),
+                ("ipv6_address", NO_ADDRESS),
+                ("link_local_ips", NO_ADDRESS),
+                ("mac_address", NO_ADDRESS),
+                ("gw_priority", "Swarm chooses the default gateway"),
+                ("interface_name", "Swarm names the interfaces of tasks"),
+                ("priority", "Swarm orders networks by their names"),
+            ]);
+            fields.finish()?;
+        }
+        networks.insert(name.to_owned(), attachment);
+    }
+    Ok(networks)
+}
+
+/// `secrets` and `configs` of a service. Keys of the long form match in any case and unknown ones pass,
+/// as in the CLI, whose schema does not look into them.
+fn references(item: &Item<'_>) -> Result<Vec<Reference>, StackError> {
+    item.list()?.iter().map(reference).collect()
+}
+
+fn reference(item: &Item<'_>) -> Result<Reference, StackError> {
+    let mut reference = Reference { at: item.cx.location(item.at(), &item.key), ..Reference::default() };
+    if !matches!(item.node.value, Value::Map(_)) {
+        reference.source = item.text()?;
+        return Ok(reference);
+    }
+    for (name, value) in item.named()? {
+        match name.to_ascii_lowercase().as_str() {
+            "source" => reference.source = value.text()?,
+            "target" => reference.target = value.text()?,
+            "uid" => reference.uid = Some(value.text()?),
+            "gid" => reference.gid = Some(value.text()?),
+            "mode" => reference.mode = Some(mode(&value)?),
+            other if other.starts_with("x-") => {}
+            _ => value.warn("is no key of a reference and has no effect"),
+        }
+    }
+    if reference.source.is_empty() {
+        return Err(item.invalid("has no source: name the key of the top level"));
+    }
+    Ok(reference)
+}
+
+/// Permission bits: a number, which YAML reads as octal when it begins with 0, or the same in quotes.
+fn mode(item: &Item<'_>) -> Result<u32, StackError> {
+    let octal = match &item.node.value {
+        Value::Text(text) if text.starts_with('0') => u32::from_str_radix(text, 8).ok(),
+        _ => u32::try_from(item.count()?).ok(),
+    };
+    octal.ok_or_else(|| item.invalid("is no file mode such as 0440"))
+}
+
+fn logging(item: &Item<'_>) -> Result<Driver, StackError> {
+    let mut fields = item.fields()?;
+    let driver = Driver {
+        name: fields.read("driver", Item::text)?.unwrap_or_default(),
+        options: fields.read("options", Item::string_map)?.unwrap_or_default(),
+    };
+    fields.finish()?;
+    Ok(driver)
+}
+
+/// Windows' credential spec: one source of three. A config is looked up later.
+fn credential(fields: &mut Fields<'_>, container: &mut ContainerSpec) -> Result<Option<(crate::stack::Location, String)>, StackError> {
+    let mut privileges = Privileges::default();
+    let mut config = None;
+    if let Some(item) = fields.take("credential_spec") {
+        let mut parts = item.fields()?;
+        let spec = CredentialSpec {
+            config: parts.read("config", Item::text)?.unwrap_or_default(),
+            file: parts.read("file", Item::text)?.unwrap_or_default(),
+            registry: parts.read("registry", Item::text)?.unwrap_or_default(),
+        };
+        parts.finish()?;
+        if [&spec.config, &spec.file, &spec.registry].into_iter().filter(|part| !part.is_empty()).count() != 1 {
+            return Err(item.invalid("takes exactly one of config, file and registry"));
+        }
+        if !spec.config.is_empty() {
+            config = Some((item.cx.location(item.at(), &format!("{}.config", item.key)), spec.config.clone()));
+        }
+        privileges.credential_spec = Some(spec);
+    }
+    // The CLI always sends it: leaving it out would replace every task that the CLI made.
+    container.privileges = Some(privileges);
+    Ok(config)
+}
+
+fn ignore(fields: &mut Fields<'_>) -> Result<(), StackError> {
+    for (name, shape, why) in IGNORED {
+        if let Some(item) = fields.take(name) {
+            match shape {
+                Shape::Bool => drop(item.boolean()?),
+                Shape::Text => drop(item.text()?),
+                Shape::List => drop(item.list()?),
+                Shape::Any => {}
+            }
+            item.warn(*why);
+        }
+    }
+    Ok(())
+}

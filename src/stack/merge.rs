@@ -1,0 +1,221 @@
+//! One tree over another: the rules of the Compose Specification ("Merge"), which lose nothing, in the
+//! order that `docker stack deploy` gives its results (docs/compose.md, D2). Pure; values are not checked.
+
+use super::load::{mount_target, port_nodes};
+use super::yaml::{Key, Merging, Node, Value};
+
+/// How a list is merged.
+enum Rule {
+    /// The later list replaces the earlier.
+    Replace,
+    /// It is appended.
+    Append,
+    /// Entries with the same key are replaced, others added; then sorted by that key.
+    Keyed(fn(&Node) -> Option<String>),
+}
+
+/// Puts a later file over an earlier one.
+pub fn files(base: Node, over: Node) -> Node {
+    merge(base, over, &mut Vec::new())
+}
+
+/// Puts a service over the one that it extends.
+pub fn services(base: Node, over: Node) -> Node {
+    merge(base, over, &mut vec!["services".to_owned(), String::new()])
+}
+
+fn merge(base: Node, over: Node, path: &mut Vec<String>) -> Node {
+    match over.merging {
+        Merging::Reset => return Node::new(over.at, Value::Null),
+        Merging::Override => return over,
+        Merging::Usual => {}
+    }
+    let parts: Vec<&str> = path.iter().map(String::as_str).collect();
+    let (base, over) = shaped(&parts, base, over);
+    match (base.value, over.value) {
+        // Nothing overrides nothing.
+        (value, Value::Null) => Node { value, at: base.at, merging: base.merging },
+        (Value::Map(mine), Value::Map(theirs)) if !replaces_mapping(&parts, &mine, &theirs) => {
+            let value = Value::Map(entries(mine, theirs, path));
+            Node::new(over.at, value)
+        }
+        (Value::List(mine), Value::List(theirs)) => Node::new(over.at, Value::List(lists(&parts, mine, theirs))),
+        (_, value) => Node::new(over.at, value),
+    }
+}
+
+fn entries(mut mine: Vec<(Key, Node)>, theirs: Vec<(Key, Node)>, path: &mut Vec<String>) -> Vec<(Key, Node)> {
+    for (key, node) in theirs {
+        let Some(index) = mine.iter().position(|(known, _)| known.text == key.text) else {
+            if node.merging != Merging::Reset {
+                mine.push((key, node));
+            }
+            continue;
+        };
+        if node.merging == Merging::Reset {
+            mine.remove(index);
+            continue;
+        }
+        path.push(key.text);
+        let earlier = std::mem::replace(&mut mine[index].1, Node::new(node.at, Value::Null));
+        mine[index].1 = merge(earlier, node, path);
+        path.pop();
+    }
+    if path.len() == 2 && path[0] == "services" {
+        mine.iter_mut().for_each(|(key, node)| sort_keyed(&["services", "", &key.text], node));
+    }
+    mine
+}
+
+/// A change of the log driver takes its options with it; a ulimit is one value.
+fn replaces_mapping(path: &[&str], mine: &[(Key, Node)], theirs: &[(Key, Node)]) -> bool {
+    let text = |entries: &[(Key, Node)], name: &str| entries.iter().find(|(key, _)| key.text == name).and_then(|(_, node)| node.scalar());
+    match path {
+        ["services", _, "ulimits", _] => true,
+        ["services", _, "logging"] => match (text(mine, "driver"), text(theirs, "driver")) {
+            (Some(mine), Some(theirs)) => mine != theirs,
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// Brings two spellings of one thing to the same shape.
+fn shaped(path: &[&str], base: Node, over: Node) -> (Node, Node) {
+    match path {
+        ["services", _, "ports"] => (port_nodes(base), port_nodes(over)),
+        ["services", _, "environment" | "labels" | "sysctls"] | ["services", _, "deploy", "labels"] | [_, _, "labels"] => {
+            (mapping(base), mapping(over))
+        }
+        ["services", _, "networks"] if is_map(&base) || is_map(&over) => (mapping(base), mapping(over)),
+        ["services", _, "dns" | "dns_search" | "tmpfs"] => (list(base), list(over)),
+        _ => (base, over),
+    }
+}
+
+fn is_map(node: &Node) -> bool {
+    matches!(node.value, Value::Map(_))
+}
+
+/// A list of `name` or `name=value` as a mapping.
+fn mapping(node: Node) -> Node {
+    let Value::List(items) = node.value else { return node };
+    let mut map = Node::new(node.at, Value::Map(Vec::new()));
+    for item in items {
+        let Some(text) = item.scalar() else { continue };
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name, Value::Text(value.to_owned())),
+            None => (text.as_str(), Value::Null),
+        };
+        map.set(name, Node::new(item.at, value));
+    }
+    map
+}
+
+/// A single text as a list of one.
+fn list(node: Node) -> Node {
+    if matches!(node.value, Value::Text(_)) { Node::new(node.at, Value::List(vec![node])) } else { node }
+}
+
+fn rule(path: &[&str]) -> Rule {
+    match path {
+        ["services", _, "command" | "entrypoint"] | ["services", _, "healthcheck", "test"] => Rule::Replace,
+        ["services", _, "volumes"] => Rule::Keyed(mount_target),
+        ["services", _, "secrets" | "configs"] => Rule::Keyed(reference_key),
+        ["services", _, "ports"] => Rule::Keyed(port_key),
+        ["services", _, "networks"] => Rule::Keyed(Node::scalar),
+        ["networks", _, "ipam", "config"] => Rule::Keyed(|pool| pool.get("subnet").and_then(Node::scalar)),
+        _ => Rule::Append,
+    }
+}
+
+fn lists(path: &[&str], mut mine: Vec<Node>, theirs: Vec<Node>) -> Vec<Node> {
+    match rule(path) {
+        Rule::Replace => theirs,
+        Rule::Append => {
+            mine.extend(theirs);
+            mine
+        }
+        Rule::Keyed(key) => {
+            let replaced: std::collections::BTreeSet<String> = theirs.iter().filter_map(key).collect();
+            mine.retain(|node| key(node).is_none_or(|key| !replaced.contains(&key)));
+            mine.extend(theirs);
+            mine
+        }
+    }
+}
+
+/// The CLI sorts these lists of a service that two files mention, even when only one of them has any.
+fn sort_keyed(path: &[&str], node: &mut Node) {
+    let key: fn(&Node) -> Option<String> = match path {
+        ["services", _, "volumes"] => mount_target,
+        ["services", _, "secrets" | "configs"] => |node| node.scalar().or_else(|| node.get("source").and_then(Node::scalar)),
+        _ => return,
+    };
+    if let Value::List(items) = &mut node.value {
+        items.sort_by_cached_key(key);
+    }
+}
+
+/// A secret or config is the same in the same file of the container.
+fn reference_key(node: &Node) -> Option<String> {
+    let part = |name| node.get(name).and_then(Node::scalar).filter(|text| !text.is_empty());
+    let source = node.scalar().or_else(|| part("source"))?;
+    let target = part("target").unwrap_or_else(|| source.clone());
+    Some(format!("{source}\0{target}"))
+}
+
+/// A port is the same where published, target, protocol and mode are.
+fn port_key(node: &Node) -> Option<String> {
+    let part = |name, default: &str| node.get(name).and_then(Node::scalar).unwrap_or_else(|| default.to_owned());
+    is_map(node).then(|| [part("published", "0"), part("target", ""), part("protocol", "tcp"), part("mode", "ingress")].join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::yaml::parse;
+
+    fn merged(base: &str, over: &str) -> Node {
+        let service = |text: &str| parse(0, &format!("services: {{a: {{{text}}}}}")).unwrap();
+        files(service(base), service(over)).get("services").unwrap().get("a").unwrap().clone()
+    }
+
+    #[test]
+    fn nothing_is_lost_and_false_zero_and_empty_override() {
+        for (base, over, expected) in [
+            ("read_only: true, tty: true", "read_only: false", "read_only: false, tty: true"),
+            ("hostname: h", "hostname: ''", "hostname: ''"),
+            ("command: [a, b]", "command: []", "command: []"),
+            ("healthcheck: {test: [CMD, a], retries: 2}", "healthcheck: {test: [CMD, b]}", "healthcheck: {test: [CMD, b], retries: 2}"),
+            ("cap_add: [A]", "cap_add: [B]", "cap_add: [A, B]"),
+            ("environment: [A=1, B=2]", "environment: {A: '', C: 3}", "environment: {A: '', B: '2', C: 3}"),
+            ("deploy: {replicas: 2, mode: replicated}", "deploy: {replicas: 0}", "deploy: {replicas: 0, mode: replicated}"),
+            ("dns: 1.1.1.1", "dns: [8.8.8.8]", "dns: [1.1.1.1, 8.8.8.8]"),
+            ("ulimits: {nofile: {soft: 1, hard: 2}}", "ulimits: {nofile: 7}", "ulimits: {nofile: 7}"),
+            ("logging: {driver: a, options: {x: 1}}", "logging: {driver: b}", "logging: {driver: b}"),
+            ("logging: {options: {x: 1}}", "logging: {driver: b, options: {y: 2}}", "logging: {driver: b, options: {x: 1, y: 2}}"),
+            ("networks: {n: {aliases: [x]}}", "networks: [n, m]", "networks: {n: {aliases: [x]}, m: null}"),
+            ("volumes: ['/z:/z', '/a:/a']", "volumes: ['/b:/z']", "volumes: ['/a:/a', '/b:/z']"),
+            (
+                "secrets: [k, {source: k, target: t}]",
+                "secrets: [{source: k, mode: 1}]",
+                "secrets: [{source: k, target: t}, {source: k, mode: 1}]",
+            ),
+            ("cap_add: [A]", "cap_add: !override [B]", "cap_add: [B]"),
+            ("cap_add: [A], tty: true", "cap_add: !reset null", "tty: true"),
+        ] {
+            let wanted = merged(expected, "");
+            let got = merged(base, over);
+            assert!(got.same(&wanted), "{base} + {over}: {got:?}");
+        }
+    }
+
+    #[test]
+    fn ports_are_one_by_all_four_of_their_parts() {
+        let merged = merged("ports: ['443:443', '443:443/udp', '80', '81']", "ports: ['443:443', '82']");
+        let Some(Value::List(ports)) = merged.get("ports").map(|ports| &ports.value) else { panic!("{merged:?}") };
+        let keys: Vec<String> = ports.iter().filter_map(port_key).collect();
+        assert_eq!(keys, ["443/443/udp/ingress", "0/80/tcp/ingress", "0/81/tcp/ingress", "443/443/tcp/ingress", "0/82/tcp/ingress"]);
+    }
+}

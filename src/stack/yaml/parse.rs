@@ -1,0 +1,332 @@
+//! Parser events to a tree: anchors, merge keys, unique text keys, and the limits that keep a hostile
+//! file small. Pure; only the first document of a text is read, as the CLI does.
+
+use super::{Key, Merging, Node, Place, Value, scalar};
+use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// A command is at most so large, so a file of it is too.
+const MAX_BYTES: usize = 1 << 20;
+/// Compose nests some ten levels. The tree is walked by recursion, so this bounds the stack too.
+const MAX_DEPTH: usize = 64;
+/// With what aliases repeat: a file of a thousand services has some 30 000, and a node takes about 100 bytes.
+const MAX_NODES: usize = 100_000;
+
+/// Why a text is no tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Where.
+    pub at: Place,
+    /// Which kind.
+    pub kind: FaultKind,
+    /// What to do about it.
+    pub problem: String,
+}
+
+/// The kinds of faults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultKind {
+    /// No YAML.
+    Syntax,
+    /// Too much of it.
+    Limit,
+    /// YAML that Compose does not allow.
+    Invalid,
+}
+
+/// How much a subtree is, for the limits.
+#[derive(Debug, Clone, Copy, Default)]
+struct Weight {
+    nodes: usize,
+    depth: usize,
+}
+
+/// A collection that is still open.
+struct Frame {
+    at: Place,
+    anchor: usize,
+    merging: Merging,
+    weight: Weight,
+    content: Content,
+}
+
+enum Content {
+    List(Vec<Node>),
+    Map { entries: Vec<(Key, Node)>, merges: Vec<Node>, key: Option<MapKey> },
+}
+
+enum MapKey {
+    Named(Key),
+    /// `<<`.
+    Merge,
+}
+
+struct Builder {
+    file: usize,
+    open: Vec<Frame>,
+    anchors: BTreeMap<usize, (Node, Weight)>,
+    root: Option<Node>,
+    nodes: usize,
+}
+
+/// Reads the first document of a text; an empty text is null.
+///
+/// # Errors
+/// When it is no YAML, too large, or has keys that are no text or stand twice.
+pub fn parse(file: usize, text: &str) -> Result<Node, Fault> {
+    let start = Place { file, line: 1, column: 1 };
+    if text.len() > MAX_BYTES {
+        let problem = format!("the file has {} bytes; at most {MAX_BYTES} are read", text.len());
+        return Err(Fault { at: start, kind: FaultKind::Limit, problem });
+    }
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut builder = Builder { file, open: Vec::new(), anchors: BTreeMap::new(), root: None, nodes: 0 };
+    let mut parser = Parser::new_from_str(text);
+    while let Some(next) = parser.next_event() {
+        let (event, span) = next.map_err(|error| Fault {
+            at: Place { file, line: error.marker().line(), column: error.marker().col() + 1 },
+            kind: FaultKind::Syntax,
+            problem: error.info().to_owned(),
+        })?;
+        if matches!(event, Event::DocumentEnd | Event::StreamEnd) {
+            break;
+        }
+        builder.take(event, span)?;
+    }
+    Ok(builder.root.unwrap_or_else(|| Node::new(start, Value::Null)))
+}
+
+impl Builder {
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Fault> {
+        let at = Place { file: self.file, line: span.start.line(), column: span.start.col() + 1 };
+        match event {
+            Event::Scalar(text, style, anchor, tag) => self.scalar(at, text, style, anchor, tag.as_deref()),
+            Event::Alias(anchor) => {
+                let Some((node, weight)) = self.anchors.get(&anchor).cloned() else {
+                    return Err(Fault { at, kind: FaultKind::Invalid, problem: "this alias stands inside its own anchor".to_owned() });
+                };
+                self.count(at, weight)?;
+                self.add(node, weight)
+            }
+            Event::SequenceStart(anchor, tag) => self.begin(at, anchor, tag.as_deref(), Content::List(Vec::new())),
+            Event::MappingStart(anchor, tag) => {
+                let content = Content::Map { entries: Vec::new(), merges: Vec::new(), key: None };
+                self.begin(at, anchor, tag.as_deref(), content)
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.end(),
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => Ok(()),
+        }
+    }
+
+    fn scalar(&mut self, at: Place, text: Cow<'_, str>, style: ScalarStyle, anchor: usize, tag: Option<&Tag>) -> Result<(), Fault> {
+        if self.waits_for_key() && style == ScalarStyle::Plain && tag.is_none() && text == "<<" {
+            self.set_key(MapKey::Merge);
+            return Ok(());
+        }
+        let value = value(at, text, style, tag)?;
+        let weight = Weight { nodes: 1, depth: 1 };
+        self.count(at, weight)?;
+        let node = Node { at, value, merging: merging(tag) };
+        if anchor > 0 {
+            self.anchors.insert(anchor, (node.clone(), weight));
+        }
+        self.add(node, weight)
+    }
+
+    fn begin(&mut self, at: Place, anchor: usize, tag: Option<&Tag>, content: Content) -> Result<(), Fault> {
+        if self.waits_for_key() {
+            return Err(no_text_key(at));
+        }
+        self.count(at, Weight { nodes: 1, depth: 1 })?;
+        self.open.push(Frame { at, anchor, merging: merging(tag), weight: Weight { nodes: 1, depth: 0 }, content });
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), Fault> {
+        let Some(frame) = self.open.pop() else { return Ok(()) };
+        let value = match frame.content {
+            Content::List(items) => Value::List(items),
+            Content::Map { entries, merges, .. } => Value::Map(with_merges(entries, merges)?),
+        };
+        let node = Node { at: frame.at, value, merging: frame.merging };
+        let weight = Weight { nodes: frame.weight.nodes, depth: frame.weight.depth + 1 };
+        if frame.anchor > 0 {
+            self.anchors.insert(frame.anchor, (node.clone(), weight));
+        }
+        self.add(node, weight)
+    }
+
+    /// Puts a finished node where it belongs.
+    fn add(&mut self, node: Node, weight: Weight) -> Result<(), Fault> {
+        let Some(frame) = self.open.last_mut() else {
+            self.root = Some(node);
+            return Ok(());
+        };
+        frame.weight.nodes += weight.nodes;
+        frame.weight.depth = frame.weight.depth.max(weight.depth);
+        match &mut frame.content {
+            Content::List(items) => items.push(node),
+            Content::Map { entries, merges, key } => match key.take() {
+                Some(MapKey::Merge) => merges.push(node),
+                Some(MapKey::Named(key)) => entries.push((key, node)),
+                None => {
+                    let Value::Text(text) = node.value else { return Err(no_text_key(node.at)) };
+                    if let Some((first, _)) = entries.iter().find(|(known, _)| known.text == text) {
+                        let problem = format!("the key {text:?} stands here a second time (first in line {}): remove one", first.at.line);
+                        return Err(Fault { at: node.at, kind: FaultKind::Invalid, problem });
+                    }
+                    *key = Some(MapKey::Named(Key { at: node.at, text }));
+                }
+            },
+        }
+        Ok(())
+    }
+
+    fn waits_for_key(&self) -> bool {
+        matches!(self.open.last(), Some(Frame { content: Content::Map { key: None, .. }, .. }))
+    }
+
+    fn set_key(&mut self, merge: MapKey) {
+        if let Some(Frame { content: Content::Map { key, .. }, .. }) = self.open.last_mut() {
+            *key = Some(merge);
+        }
+    }
+
+    fn count(&mut self, at: Place, weight: Weight) -> Result<(), Fault> {
+        self.nodes += weight.nodes;
+        if self.nodes > MAX_NODES {
+            let problem = format!("the file has more than {MAX_NODES} values, counting those that aliases repeat: split it");
+            return Err(Fault { at, kind: FaultKind::Limit, problem });
+        }
+        if self.open.len() + weight.depth > MAX_DEPTH {
+            let problem = format!("the file nests deeper than {MAX_DEPTH} levels");
+            return Err(Fault { at, kind: FaultKind::Limit, problem });
+        }
+        Ok(())
+    }
+}
+
+/// Explicit keys win over merged ones, earlier merged mappings over later ones.
+fn with_merges(mut entries: Vec<(Key, Node)>, merges: Vec<Node>) -> Result<Vec<(Key, Node)>, Fault> {
+    for merge in merges {
+        let at = merge.at;
+        let maps = match merge.value {
+            Value::List(items) => items,
+            value => vec![Node::new(at, value)],
+        };
+        for map in maps {
+            let Value::Map(inherited) = map.value else {
+                return Err(Fault { at, kind: FaultKind::Invalid, problem: "<< takes a mapping or a list of mappings".to_owned() });
+            };
+            for (key, node) in inherited {
+                if !entries.iter().any(|(known, _)| known.text == key.text) {
+                    entries.push((key, node));
+                }
+            }
+        }
+    }
+    Ok(entries)
+}
+
+fn value(at: Place, text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, Fault> {
+    let core = tag.filter(|tag| tag.is_yaml_core_schema()).map(|tag| tag.suffix.as_str());
+    let plain = match core {
+        Some("str" | "binary" | "timestamp") => false,
+        Some(_) => true,
+        None => style == ScalarStyle::Plain && tag.is_none_or(|tag| tag.suffix == "reset" || tag.suffix == "override"),
+    };
+    if !plain {
+        return Ok(Value::Text(text.into_owned()));
+    }
+    scalar::resolve(&text).ok_or_else(|| Fault {
+        at,
+        kind: FaultKind::Invalid,
+        problem: format!("{text} is no value that can be sent: quote it"),
+    })
+}
+
+fn merging(tag: Option<&Tag>) -> Merging {
+    match tag.filter(|tag| tag.handle == "!").map(|tag| tag.suffix.as_str()) {
+        Some("reset") => Merging::Reset,
+        Some("override") => Merging::Override,
+        _ => Merging::Usual,
+    }
+}
+
+fn no_text_key(at: Place) -> Fault {
+    Fault { at, kind: FaultKind::Invalid, problem: "the keys of a Compose file are text: quote this one".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scalars(text: &str) -> Vec<(String, Option<String>)> {
+        parse(0, text).unwrap().entries().iter().map(|(key, node)| (key.text.clone(), node.scalar())).collect()
+    }
+
+    #[test]
+    fn nodes_know_their_places() {
+        let tree = parse(3, "a:\n  b: [x, y]\n").unwrap();
+        let Some(Value::List(items)) = tree.get("a").and_then(|a| a.get("b")).map(|b| &b.value) else { panic!("{tree:?}") };
+        assert_eq!(items[1].at, Place { file: 3, line: 2, column: 10 });
+    }
+
+    #[test]
+    fn explicit_keys_win_over_merged_ones() {
+        let text = "x: &x {a: 1, b: 2}\ny: &y {b: 3, c: 4}\nz:\n  <<: [*x, *y]\n  a: 9\n";
+        let tree = parse(0, text).unwrap();
+        let z = tree.get("z").unwrap();
+        let has = |key: &str| z.get(key).and_then(Node::scalar);
+        assert_eq!((has("a"), has("b"), has("c")), (Some("9".into()), Some("2".into()), Some("4".into())));
+    }
+
+    #[test]
+    fn only_the_first_document_is_read_and_a_mark_before_it_is_none_of_it() {
+        assert_eq!(scalars("\u{feff}a: 1\n---\nb: 2\n"), [("a".to_owned(), Some("1".to_owned()))]);
+        assert_eq!(parse(0, "").unwrap().value, Value::Null);
+    }
+
+    #[test]
+    fn tags_of_the_compose_specification_are_kept() {
+        let tree = parse(0, "a: !reset null\nb: !override [x]\nc: !!str 5\n").unwrap();
+        assert_eq!(tree.get("a").unwrap().merging, Merging::Reset);
+        assert_eq!(tree.get("b").unwrap().merging, Merging::Override);
+        assert_eq!(tree.get("c").unwrap().value, Value::Text("5".into()));
+    }
+
+    #[test]
+    fn what_compose_cannot_hold_is_refused_with_its_place() {
+        for (text, kind, line) in [
+            ("a: 1\na: 2\n", FaultKind::Invalid, 2),
+            ("1: a\n", FaultKind::Invalid, 1),
+            ("a:\n  [b]: c\n", FaultKind::Invalid, 2),
+            ("a: .inf\n", FaultKind::Invalid, 1),
+            ("services:\n\ta:\n", FaultKind::Syntax, 2),
+            ("a: &a [*a]\n", FaultKind::Invalid, 1),
+            ("a: *b\n", FaultKind::Syntax, 1),
+            ("a:\n  <<: x\n", FaultKind::Invalid, 2),
+        ] {
+            let fault = parse(0, text).unwrap_err();
+            assert_eq!((fault.kind, fault.at.line), (kind, line), "{text:?}: {fault:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_grows_when_read_is_refused() {
+        let mut laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for n in 1..9 {
+            let before = format!("*a{}", n - 1);
+            laughs += &format!("a{n}: &a{n} [{}]\n", vec![before; 10].join(", "));
+        }
+        let mut tower = "a0: &a0 [x]\n".to_owned();
+        for n in 1..80 {
+            tower += &format!("a{n}: &a{n} [*a{}]\n", n - 1);
+        }
+        let deep = format!("a: {}{}", "[".repeat(65), "]".repeat(65));
+        for text in [laughs, tower, deep, "#".repeat(MAX_BYTES + 1)] {
+            assert_eq!(parse(0, &text).unwrap_err().kind, FaultKind::Limit);
+        }
+    }
+}
