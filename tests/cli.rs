@@ -1,4 +1,6 @@
 //! The command line as a user or a script meets it: output, exit codes, mistakes.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests, of which clippy knows only the functions marked so")]
 #![allow(clippy::disallowed_methods, reason = "the program under test is a child process of its test")]
 
 use std::fs;

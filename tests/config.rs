@@ -1,5 +1,7 @@
 //! The configuration from the outside: files, environment, secrets, and what is said about mistakes.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests, of which clippy knows only the functions marked so")]
+
 use axion_agent::config::{self, Config, Error, KEYS, Kind, Sources, Transport, UnknownKeys};
 use axion_agent::domain::AgentId;
 use std::collections::BTreeMap;

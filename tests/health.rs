@@ -1,6 +1,8 @@
 //! The health pages over real sockets: what each page answers, and what the gate does about clients
 //! that are too many, too slow or malformed.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests, of which clippy knows only the functions marked so")]
+
 use axion_agent::domain::{Dependency, DependencyState, Health, Phase, Timestamp};
 use axion_agent::health::{self, Error, Settings};
 use axion_agent::threads::{Exit, Outcome, Published};
