@@ -3,6 +3,8 @@
 //!
 //! Every test makes a stack of its own, by the engine's API alone, and removes it.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking and says what it skips")]
+
 use axion_agent::docker::{Docker, EngineState, Entry, Event, Job, Settings, SwarmRole, start};
 use axion_agent::domain::{
     Action, AgentId, Code, Command, CommandId, Context, GetStatus, Ledger, Outcome, ProjectId, Remove, Scale, StackName, Target, Verdict,

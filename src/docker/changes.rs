@@ -128,7 +128,7 @@ mod tests {
         let changes = Changes::default();
         let watch = |n, name| changes.watch(CommandId(Uuid::from_u128(n)), Some(&StackName::new(name).unwrap()));
         let (st, other) = (watch(1, "st"), watch(2, "st_other"));
-        let mut woken = |kind, attributes| {
+        let woken = |kind, attributes| {
             changes.tell(&message(kind, &attributes));
             (st.receiver().try_recv().is_ok(), other.receiver().try_recv().is_ok())
         };
