@@ -41,12 +41,6 @@ impl ApiVersion {
     /// Docker 28.1: the newest that this agent was written for.
     pub const NEWEST: Self = Self { major: 1, minor: 50 };
 
-    /// `1.minor`.
-    #[must_use]
-    pub const fn new(minor: u32) -> Self {
-        Self { major: 1, minor }
-    }
-
     fn parse(text: &str) -> Option<Self> {
         let (major, minor) = text.trim().split_once('.')?;
         Some(Self { major: major.parse().ok()?, minor: minor.parse().ok()? })

@@ -6,6 +6,7 @@
 use super::client::Client;
 use super::events::{Engine, is_pending, role};
 use super::room::{End, Halt, Lane, Room};
+use super::types::{Info, SwarmInfo};
 use super::{Event, Job, Settings, SwarmRole, deploy, remove, scale, status};
 use crate::domain::{Action, Code, Command, Ledger, Outcome};
 use crate::threads::{Deadline, Stop};
@@ -73,16 +74,14 @@ fn time_of(command: &Command, settings: &Settings) -> Duration {
 }
 
 fn dispatch(work: &Work, room: &Room<'_>) -> End {
-    let role = match swarm_role(work, room) {
-        Ok(role) => role,
+    let info = match settled_info(work, room) {
+        Ok(info) => info,
         Err(end) => return end,
     };
+    let role = role(&info);
     match (&room.command.action, role) {
         (Action::GetStatus(query), _) => status::run(room, query, role),
-        (_, SwarmRole::Inactive) => refused(
-            Code::SWARM_INACTIVE,
-            "the engine is in no swarm: run `docker swarm init` on this host, or join it to a swarm as a manager",
-        ),
+        (_, SwarmRole::Inactive) => refused(Code::SWARM_INACTIVE, &inactive(&info.swarm)),
         (_, SwarmRole::Worker) => refused(
             Code::NOT_MANAGER,
             "this node is a worker: send the command to the agent of a manager, or run `docker node promote` for this node on one",
@@ -97,19 +96,47 @@ fn refused(code: Code, message: &str) -> End {
     End::Finished(Outcome::failed(code, message))
 }
 
+/// Why the engine takes part in no swarm, with the next step.
+fn inactive(swarm: &SwarmInfo) -> String {
+    match swarm.local_node_state.as_str() {
+        "locked" => "the swarm is locked since the engine started: run `docker swarm unlock` on this host".to_owned(),
+        "error" => format!("the engine cannot take part in its swarm: {}; see its log, or leave the swarm and join again", swarm.error),
+        "pending" => "the engine is still joining its swarm: see that its managers can be reached".to_owned(),
+        _ => "the engine is in no swarm: run `docker swarm init` on this host, or join it to a swarm as a manager".to_owned(),
+    }
+}
+
 /// Looks at the engine itself: what the event stream saw last may be older than this command.
-fn swarm_role(work: &Work, room: &Room<'_>) -> Result<SwarmRole, End> {
+fn settled_info(work: &Work, room: &Room<'_>) -> Result<Info, End> {
     loop {
         let info = room.observe(Client::info)?;
         work.engine.seen(&room.client, &info);
         if !is_pending(&info) {
-            return Ok(role(&info));
+            return Ok(info);
         }
         match room.wait_for_change(PENDING_WAIT) {
             Ok(()) => {}
             // It is still joining: that is its role for this command.
-            Err(Halt::TimedOut) => return Ok(role(&info)),
+            Err(Halt::TimedOut) => return Ok(info),
             Err(halt) => return Err(halt.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_way_of_being_in_no_swarm_has_its_next_step() {
+        for (state, error, words) in [
+            ("inactive", "", "docker swarm init"),
+            ("locked", "", "docker swarm unlock"),
+            ("error", "certificate has expired", "certificate has expired"),
+            ("pending", "", "managers can be reached"),
+        ] {
+            let swarm = SwarmInfo { local_node_state: state.into(), control_available: false, error: error.into() };
+            assert!(inactive(&swarm).contains(words), "{}", inactive(&swarm));
         }
     }
 }

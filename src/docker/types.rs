@@ -457,9 +457,6 @@ pub struct Info {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct SwarmInfo {
-    /// Its id there.
-    #[serde(rename = "NodeID", default)]
-    pub node_id: String,
     /// `inactive`, `pending`, `active`, `error`, `locked`.
     #[serde(default)]
     pub local_node_state: String,
@@ -469,18 +466,6 @@ pub struct SwarmInfo {
     /// What is wrong with it.
     #[serde(default)]
     pub error: String,
-}
-
-/// The answer to `GET /version`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct EngineVersion {
-    /// Such as `20.10.24`.
-    #[serde(default)]
-    pub version: String,
-    /// The newest API that it speaks.
-    #[serde(default)]
-    pub api_version: String,
 }
 
 /// What a registry says of an image.
@@ -512,16 +497,9 @@ pub struct Platform {
     pub os: String,
 }
 
-/// An image on this node.
+/// An image on this node. That it is there is all that is asked.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Image {
-    /// `sha256:…` of its configuration.
-    pub id: String,
-    /// `name@sha256:…`, for those that came from a registry.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub repo_digests: Vec<String>,
-}
+pub struct Image {}
 
 /// A container on this node.
 #[derive(Debug, Clone, Deserialize)]

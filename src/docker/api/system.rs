@@ -2,18 +2,13 @@
 
 use crate::docker::client::{Client, PING, REGISTRY_CALL, Request};
 use crate::docker::error::EngineError;
-use crate::docker::types::{Distribution, EngineVersion, Info, Node};
+use crate::docker::types::{Distribution, Info, Node};
 use crate::domain::Sensitive;
 
 impl Client {
     /// The engine and its place in a swarm: 8 ms.
     pub(crate) fn info(&self) -> Result<Info, EngineError> {
         self.fetch(Request::get("/info"))
-    }
-
-    /// What the engine is.
-    pub(crate) fn version(&self) -> Result<EngineVersion, EngineError> {
-        self.fetch(Request::get("/version"))
     }
 
     /// Whether a swarm can be managed here: refused elsewhere. Far cheaper than [`Self::info`].

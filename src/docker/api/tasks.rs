@@ -24,9 +24,4 @@ impl Client {
     pub(crate) fn tasks_of_stacks(&self) -> Result<Vec<Task>, EngineError> {
         self.fetch(Request::get("/tasks").query("filters", &of_any_stack()))
     }
-
-    /// The tasks of one service, those that ended included.
-    pub(crate) fn tasks_of_service(&self, service: &str) -> Result<Vec<Task>, EngineError> {
-        self.fetch(Request::get("/tasks").query("filters", &json!({"service": [service]}).to_string()))
-    }
 }
