@@ -87,7 +87,7 @@ impl Watched {
         }
         // What an earlier process wrote for this command has no tasks of before.
         let before = if plan.ours_already { BTreeSet::new() } else { before.clone() };
-        Some(Self { watch: Watch::new(wanted, before), spec: plan.spec.clone(), state: State::Waiting })
+        Some(Self { watch: Watch::new(wanted, before, plan.registry.clone()), spec: plan.spec.clone(), state: State::Waiting })
     }
 
     fn look(&mut self, at: Duration, seen: &Seen, networks: &BTreeMap<String, String>) {

@@ -37,28 +37,34 @@ impl<'a> Images<'a> {
         Self { room, request, answers: BTreeMap::new(), alone: None }
     }
 
-    /// Writes digest and platforms into `spec`, or what the service that runs has.
-    pub(super) fn resolve(&mut self, spec: &mut Value, held: Option<&Service>, warnings: &mut Vec<String>) -> Result<(), Broken> {
+    /// Writes digest and platforms into `spec`, or what the service that runs has. What a registry said
+    /// instead of a digest is returned: the nodes will hear the same.
+    pub(super) fn resolve(
+        &mut self,
+        spec: &mut Value,
+        held: Option<&Service>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<Failure>, Broken> {
         let held = held.map(|service| &service.spec);
         match images::resolution(self.request.resolve_image, spec, held) {
-            Resolution::AsWritten => Ok(()),
+            Resolution::AsWritten => Ok(None),
             Resolution::Reuse => {
                 if let Some(held) = held {
                     images::reuse(spec, held);
                 }
-                Ok(())
+                Ok(None)
             }
             Resolution::Ask => self.ask(spec, held, warnings),
         }
     }
 
-    fn ask(&mut self, spec: &mut Value, held: Option<&Value>, warnings: &mut Vec<String>) -> Result<(), Broken> {
+    fn ask(&mut self, spec: &mut Value, held: Option<&Value>, warnings: &mut Vec<String>) -> Result<Option<Failure>, Broken> {
         let image = images::image(spec).to_owned();
         let error = match self.answer(&image)? {
             Ok(answer) => {
                 let platforms = answer.platforms.iter().map(|platform| (platform.architecture.as_str(), platform.os.as_str()));
                 images::resolved(spec, &answer.descriptor.digest, platforms);
-                return Ok(());
+                return Ok(None);
             }
             Err(error) => error.clone(),
         };
@@ -72,7 +78,8 @@ impl<'a> Images<'a> {
         if !warnings.contains(&warning) {
             warnings.push(warning);
         }
-        Ok(())
+        let code = trouble::of_words(&error.to_string()).unwrap_or(Code::IMAGE_PULL);
+        Ok(Some(Failure::new(code, error.to_string())))
     }
 
     fn answer(&mut self, image: &str) -> Result<&Result<Distribution, EngineError>, Broken> {

@@ -74,6 +74,8 @@ pub(super) struct ServicePlan {
     pub(super) held: Option<Service>,
     /// Whether an earlier process wrote it for this same command.
     pub(super) ours_already: bool,
+    /// What the image's registry said instead of a digest.
+    pub(super) registry: Option<Failure>,
 }
 
 /// By whom and for what a plan is made.
@@ -93,7 +95,7 @@ pub(super) fn service(
     let name = spec["Name"].as_str().unwrap_or_default().to_owned();
     let Some(held) = held else {
         let reason = "it is not there".to_owned();
-        return Ok(ServicePlan { name, action: Action::Create, reason, spec, held: None, ours_already: false });
+        return Ok(ServicePlan { name, action: Action::Create, reason, spec, held: None, ours_already: false, registry: None });
     };
     check_mode(&name, &spec, held)?;
     spec["TaskTemplate"]["ForceUpdate"] = json!(held.spec["TaskTemplate"]["ForceUpdate"].as_u64().unwrap_or(0));
@@ -103,7 +105,7 @@ pub(super) fn service(
         Some(reason) => (Action::Update, reason),
         None => (Action::Unchanged, String::new()),
     };
-    Ok(ServicePlan { name, action, reason, spec, held: Some(held.clone()), ours_already })
+    Ok(ServicePlan { name, action, reason, spec, held: Some(held.clone()), ours_already, registry: None })
 }
 
 /// Swarm cannot change a mode: said before anything is made.

@@ -83,8 +83,8 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
         let mut spec = json(spec)?;
         let same = held.services.iter().find(|service| service.name() == spec["Name"]);
         plan::fill(&mut spec, &contents, &external);
-        images.resolve(&mut spec, same, &mut warnings)?;
-        services.push(plan::service(spec, same, &network_ids, who)?);
+        let registry = images.resolve(&mut spec, same, &mut warnings)?;
+        services.push(ServicePlan { registry, ..plan::service(spec, same, &network_ids, who)? });
     }
     let removals = removals(room, request, &held.services, &services, &revisions, &mut warnings);
     let tasks_before = tasks.into_iter().map(|task| task.id).collect();

@@ -24,6 +24,8 @@ const REJECTIONS: usize = 3;
 /// while its database still starts is well a few tries later (Swarm knows no order of start).
 const ENDINGS: usize = 5;
 const NOWHERE: &str = "no node satisfies its placement constraints";
+/// How long a seat stays without a next try before it is certain that none comes.
+const LAST_TRY: Duration = Duration::from_secs(2);
 /// Different errors of a service that a report names.
 const ERRORS: usize = 5;
 
@@ -103,6 +105,9 @@ pub(super) struct Watch {
     wanted: Wanted,
     /// The tasks that there were before this command: their failures are not its own.
     before: BTreeSet<String>,
+    /// What the registry of its image said instead of a digest: of a pull that failed, tasks say only
+    /// that there is no such image.
+    registry: Option<Failure>,
     /// Tasks that ended badly, by seat, in their order: Swarm forgets old ones, so they are counted here.
     endings: BTreeMap<Seat, Vec<(String, Code)>>,
     /// The trouble seen last.
@@ -111,6 +116,8 @@ pub(super) struct Watch {
     errors: Vec<String>,
     /// Since when tasks wait for a node.
     unplaced_since: Option<Duration>,
+    /// Since when a seat gets no further try.
+    given_up_since: Option<Duration>,
     /// Since when exactly these tasks run.
     good: Option<(Duration, BTreeSet<String>)>,
     running: u64,
@@ -167,9 +174,21 @@ impl Restart {
 
 impl Watch {
     /// Begins to watch, knowing the tasks that there were before.
-    pub(super) fn new(wanted: Wanted, before: BTreeSet<String>) -> Self {
-        let (cause, unplaced_since, good) = (None, None, None);
-        Self { wanted, before, endings: BTreeMap::new(), cause, errors: Vec::new(), unplaced_since, good, running: 0, desired: 0 }
+    pub(super) fn new(wanted: Wanted, before: BTreeSet<String>, registry: Option<Failure>) -> Self {
+        let (cause, unplaced_since, given_up_since, good) = (None, None, None, None);
+        Self {
+            wanted,
+            before,
+            registry,
+            endings: BTreeMap::new(),
+            cause,
+            errors: Vec::new(),
+            unplaced_since,
+            given_up_since,
+            good,
+            running: 0,
+            desired: 0,
+        }
     }
 
     /// What is wanted.
@@ -198,7 +217,8 @@ impl Watch {
         self.running = good.len() as u64;
         self.desired = self.desired_count(look.tasks, &current);
         self.note_endings(&current);
-        let failure = self.of_update(service, look.as_wanted).or_else(|| self.worn_out(&current)).or_else(|| self.unplaced(at, &current));
+        let failure =
+            self.of_update(service, look.as_wanted).or_else(|| self.worn_out(at, &current)).or_else(|| self.unplaced(at, &current));
         match failure {
             Some(failure) => State::Failed(failure),
             None => self.progress(at, service, good),
@@ -215,8 +235,12 @@ impl Watch {
     }
 
     fn failure(&self, code: Code, what: &str) -> Failure {
-        let code = if code == Code::CRASH_LOOP && self.wanted.is_job() { Code::JOB_FAILED } else { code };
-        Failure::new(code, format!("service {}: {what}", self.wanted.name))
+        let message = format!("service {}: {what}", self.wanted.name);
+        match (code, &self.registry) {
+            (Code::CRASH_LOOP, _) if self.wanted.is_job() => Failure::new(Code::JOB_FAILED, message),
+            (Code::IMAGE_NOT_FOUND, Some(said)) => Failure::new(said.code, format!("{message}; its registry: {}", said.message)),
+            _ => Failure::new(code, message),
+        }
     }
 
     fn failed(&self, code: Code, what: &str) -> State {
@@ -256,13 +280,16 @@ impl Watch {
     }
 
     /// Whether a seat has failed too often, or Swarm has given it up.
-    fn worn_out(&self, current: &[&Task]) -> Option<Failure> {
+    fn worn_out(&mut self, at: Duration, current: &[&Task]) -> Option<Failure> {
         let too_often = self.endings.values().find_map(|endings| {
             let (_, code) = endings.last()?;
             let allowed = if *code == Code::CRASH_LOOP { ENDINGS } else { REJECTIONS };
             (endings.len() >= allowed).then(|| (*code, format!("{} tasks in a row failed", endings.len())))
         });
-        let (code, what) = too_often.or_else(|| self.given_up(current))?;
+        let given_up = self.given_up(current);
+        self.given_up_since = given_up.as_ref().map(|_| self.given_up_since.unwrap_or(at));
+        let certain = self.given_up_since.is_some_and(|since| at.saturating_sub(since) >= LAST_TRY);
+        let (code, what) = too_often.or(given_up.filter(|_| certain))?;
         Some(self.failure(code, &format!("{what}: {}", self.errors.last().map_or("", String::as_str))))
     }
 

@@ -1,1 +1,271 @@
+//! Verdicts by table: what was seen of a service, look by look, and what it came to.
+//!
+//! The shapes are those of `GET /tasks` and `GET /services` of a 20.10.24 manager.
 
+use super::*;
+use serde_json::json;
+
+const NEW: &[&str] = &[];
+
+fn wanted(mode: Mode, policy: &Value, written: Written) -> Wanted {
+    let task = json!({"RestartPolicy": policy, "ContainerSpec": {"StopGracePeriod": 1_000_000_000}});
+    Wanted::of(&json!({"Name": "st_web", "TaskTemplate": task}), mode, written)
+}
+
+fn watch(mode: Mode, policy: &Value, written: Written, before: &[&str]) -> Watch {
+    Watch::new(wanted(mode, policy, written), before.iter().map(|&id| id.to_owned()).collect(), None)
+}
+
+fn replicated(count: u64) -> Watch {
+    watch(Mode::Replicated(count), &json!(null), Written::Now, NEW)
+}
+
+/// `id slot desired state[ error]`, made in the order of the list.
+fn tasks(lines: &[&str]) -> Vec<Task> {
+    let task = |(at, line): (usize, &&str)| {
+        let words: Vec<&str> = line.splitn(5, ' ').collect();
+        let node = if words[2] == "running" && words[3] == "pending" { "" } else { "n1" };
+        let mut task = json!({
+            "ID": words[0], "Version": {"Index": 5}, "CreatedAt": format!("2026-11-26T05:46:{at:02}Z"), "ServiceID": "s", "NodeID": node,
+            "DesiredState": words[2], "Status": {"State": words[3], "Err": words.get(4).unwrap_or(&"")}, "JobIteration": {},
+        });
+        if let Ok(slot) = words[1].parse::<u64>() {
+            task["Slot"] = json!(slot);
+        }
+        serde_json::from_value(task).unwrap()
+    };
+    lines.iter().enumerate().map(task).collect()
+}
+
+fn service(update: Option<(&str, &str)>) -> Service {
+    let mut service = json!({"ID": "s", "Version": {"Index": 9}, "Spec": {"Name": "st_web"}, "JobStatus": {"JobIteration": {}}});
+    if let Some((state, message)) = update {
+        service["UpdateStatus"] = json!({"State": state, "Message": message});
+    }
+    serde_json::from_value(service).unwrap()
+}
+
+fn look(watch: &mut Watch, seconds: u64, lines: &[&str], update: Option<(&str, &str)>) -> State {
+    let tasks = tasks(lines);
+    // A task of the old spec is written with a capital letter.
+    let current = tasks.iter().filter(|task| task.id.starts_with(char::is_lowercase)).map(|task| task.id.clone()).collect();
+    let service = service(update);
+    watch.look(Duration::from_secs(seconds), &Look { service: Some(&service), as_wanted: AsWanted::Yes, tasks: &tasks, current: &current })
+}
+
+fn code(state: &State) -> Option<Code> {
+    match state {
+        State::Failed(failure) => Some(failure.code),
+        _ => None,
+    }
+}
+
+#[test]
+fn new_tasks_must_run_for_the_monitor() {
+    let mut watch = replicated(2);
+    assert_eq!(look(&mut watch, 0, &[], None), State::Waiting);
+    assert_eq!(look(&mut watch, 1, &["a 1 running running", "b 2 running starting"], None), State::Waiting);
+    assert_eq!(watch.count(), (1, 2));
+    let both = ["a 1 running running", "b 2 running running"];
+    assert_eq!(look(&mut watch, 2, &both, None), State::Waiting);
+    assert_eq!(look(&mut watch, 6, &both, None), State::Waiting);
+    assert_eq!(look(&mut watch, 7, &both, None), State::Settled);
+}
+
+#[test]
+fn a_task_that_was_replaced_unseen_starts_the_time_again() {
+    let mut watch = replicated(1);
+    assert_eq!(look(&mut watch, 0, &["a 1 running running"], None), State::Waiting);
+    let replaced = ["a 1 shutdown failed x", "b 1 running running"];
+    assert_eq!(look(&mut watch, 6, &replaced, None), State::Waiting);
+    assert_eq!(look(&mut watch, 11, &replaced, None), State::Settled);
+}
+
+#[test]
+fn what_ran_before_and_still_does_has_settled_at_once() {
+    let mut unchanged = watch(Mode::Replicated(1), &json!(null), Written::Before, &["a"]);
+    assert_eq!(look(&mut unchanged, 0, &["a 1 running running"], Some(("completed", ""))), State::Settled);
+    // Only labels changed: no task is replaced.
+    let mut relabelled = watch(Mode::Replicated(1), &json!(null), Written::Now, &["a"]);
+    assert_eq!(look(&mut relabelled, 0, &["a 1 running running"], None), State::Settled);
+}
+
+#[test]
+fn an_update_has_settled_when_swarm_says_so_and_not_by_counts() {
+    let mut update = watch(Mode::Replicated(1), &json!(null), Written::Now, &["A"]);
+    assert_eq!(look(&mut update, 0, &["A 1 running running"], None), State::Waiting, "the old task does not count");
+    let replaced = ["A 1 shutdown shutdown", "b 1 running running"];
+    assert_eq!(look(&mut update, 1, &replaced, Some(("updating", "update in progress"))), State::Waiting);
+    assert_eq!(look(&mut update, 20, &replaced, Some(("updating", "update in progress"))), State::Waiting);
+    assert_eq!(look(&mut update, 21, &replaced, Some(("completed", "update completed"))), State::Settled);
+}
+
+#[test]
+fn scaling_down_has_settled_when_the_surplus_is_gone() {
+    let mut watch = watch(Mode::Replicated(1), &json!(null), Written::Now, &["a", "b"]);
+    assert_eq!(look(&mut watch, 0, &["a 1 running running", "b 2 running running"], None), State::Waiting);
+    assert_eq!(look(&mut watch, 1, &["a 1 running running", "b 2 remove running"], None), State::Settled);
+}
+
+#[test]
+fn a_rollback_of_swarm_is_a_failure_although_tasks_run() {
+    for state in ["rollback_started", "rollback_paused", "rollback_completed"] {
+        let mut watch = replicated(1);
+        let seen = look(&mut watch, 3, &["a 1 running running"], Some((state, "update rolled back due to failure")));
+        assert_eq!(code(&seen), Some(Code::UPDATE_ROLLED_BACK), "{state}");
+    }
+    // A service that this command did not write may show the end of an older story.
+    let mut unchanged = watch(Mode::Replicated(1), &json!(null), Written::Before, &["a"]);
+    assert_eq!(look(&mut unchanged, 0, &["a 1 running running"], Some(("rollback_completed", ""))), State::Settled);
+}
+
+#[test]
+fn a_paused_update_tells_its_cause() {
+    let mut unknown = replicated(1);
+    assert_eq!(code(&look(&mut unknown, 3, &[], Some(("paused", "update paused due to failure")))), Some(Code::UPDATE_PAUSED));
+    let mut crashed = replicated(1);
+    let seen = look(&mut crashed, 3, &["a 1 shutdown failed task: non-zero exit (3)"], Some(("paused", "update paused due to failure")));
+    assert_eq!(code(&seen), Some(Code::CRASH_LOOP));
+    assert!(matches!(&seen, State::Failed(failure) if failure.message.contains("non-zero exit (3)")), "{seen:?}");
+}
+
+#[test]
+fn failures_are_counted_per_seat_until_they_are_certain() {
+    for (error, state, code_wanted, tries) in [
+        ("task: non-zero exit (3)", "failed", Code::CRASH_LOOP, ENDINGS),
+        ("task: non-zero exit (143): dockerexec: unhealthy container", "failed", Code::UNHEALTHY, REJECTIONS),
+        ("No such image: nosuch/image:1", "rejected", Code::IMAGE_NOT_FOUND, REJECTIONS),
+        ("invalid mount config for type \"bind\": bind source path does not exist: /x", "rejected", Code::TASK_REJECTED, REJECTIONS),
+        ("", "complete", Code::CRASH_LOOP, ENDINGS),
+    ] {
+        let mut watch = replicated(1);
+        for n in 0..tries {
+            // The manager keeps only the newest few.
+            let failed = format!("t{n} 1 shutdown {state} {error}");
+            let seen = look(&mut watch, n as u64, &[&failed, "u 1 running starting"], None);
+            assert_eq!(code(&seen), (n + 1 == tries).then_some(code_wanted), "{error} {n}: {seen:?}");
+        }
+    }
+}
+
+#[test]
+fn failures_of_other_seats_and_of_before_do_not_add_up() {
+    let mut watch = watch(Mode::Replicated(5), &json!(null), Written::Now, &["z"]);
+    let one_each: Vec<String> = (1..=5).map(|slot| format!("t{slot} {slot} shutdown failed x")).collect();
+    let mut lines: Vec<&str> = one_each.iter().map(String::as_str).collect();
+    lines.push("z 1 shutdown failed x");
+    assert_eq!(look(&mut watch, 0, &lines, None), State::Waiting);
+}
+
+#[test]
+fn what_the_registry_said_explains_a_missing_image() {
+    let said = Failure::new(Code::IMAGE_PULL, "Get \"https://127.0.0.1:1/v2/\": connection refused");
+    let mut watch = Watch::new(wanted(Mode::Replicated(1), &json!(null), Written::Now), BTreeSet::new(), Some(said));
+    let lines =
+        ["a 1 shutdown rejected No such image: x:1", "b 1 shutdown rejected No such image: x:1", "c 1 ready rejected No such image: x:1"];
+    let seen = look(&mut watch, 11, &lines, None);
+    assert_eq!(code(&seen), Some(Code::IMAGE_PULL));
+    assert!(matches!(&seen, State::Failed(failure) if failure.message.contains("connection refused")), "{seen:?}");
+}
+
+#[test]
+fn no_node_is_certain_only_after_a_while() {
+    let stuck = ["a 1 running pending no suitable node (scheduling constraints not satisfied on 1 node)"];
+    let mut constraint = replicated(1);
+    assert_eq!(look(&mut constraint, 0, &stuck, None), State::Waiting);
+    assert_eq!(look(&mut constraint, 10, &stuck, None), State::Waiting);
+    assert_eq!(code(&look(&mut constraint, 11, &stuck, None)), Some(Code::NO_SUITABLE_NODE));
+
+    let mut again = replicated(1);
+    assert_eq!(look(&mut again, 0, &stuck, None), State::Waiting);
+    assert_eq!(look(&mut again, 9, &["a 1 running starting"], None), State::Waiting, "it found one");
+    assert_eq!(look(&mut again, 12, &stuck, None), State::Waiting, "the time starts again");
+
+    let mut port = replicated(1);
+    let taken = ["a 1 running pending no suitable node (host-mode port already in use on 1 node)"];
+    assert_eq!(look(&mut port, 0, &taken, None), State::Waiting);
+    assert_eq!(code(&look(&mut port, 11, &taken, None)), Some(Code::PORT_CLASH));
+
+    let mut global = watch(Mode::Global, &json!(null), Written::Now, NEW);
+    assert_eq!(look(&mut global, 0, &[], None), State::Waiting);
+    assert_eq!(code(&look(&mut global, 11, &[], None)), Some(Code::NO_SUITABLE_NODE));
+}
+
+#[test]
+fn a_global_service_runs_on_every_node_that_has_a_task() {
+    let mut global = watch(Mode::Global, &json!(null), Written::Now, &["A"]);
+    assert_eq!(look(&mut global, 0, &["A - running running"], None), State::Waiting);
+    assert_eq!(look(&mut global, 1, &["A - shutdown shutdown", "b - running running"], Some(("completed", ""))), State::Settled);
+}
+
+#[test]
+fn a_limited_restart_policy_ends_at_its_last_try() {
+    for (policy, tries) in [(json!({"Condition": "none"}), 1), (json!({"Condition": "on-failure", "MaxAttempts": 1}), 2)] {
+        let mut watch = watch(Mode::Replicated(1), &policy, Written::Now, NEW);
+        let failed: Vec<String> = (0..tries).map(|n| format!("t{n} 1 shutdown failed task: non-zero exit (1)")).collect();
+        let mut lines: Vec<&str> = failed.iter().map(String::as_str).collect();
+        lines.push("u 1 ready ready");
+        assert_eq!(look(&mut watch, 0, &lines, None), State::Waiting, "{policy}: one more try waits");
+        lines.pop();
+        assert_eq!(look(&mut watch, 1, &lines, None), State::Waiting, "{policy}: one may be about to be made");
+        assert_eq!(code(&look(&mut watch, 3, &lines, None)), Some(Code::CRASH_LOOP), "{policy}");
+    }
+    let mut once = watch(Mode::Replicated(1), &json!({"Condition": "none"}), Written::Now, NEW);
+    assert_eq!(look(&mut once, 0, &["a 1 shutdown complete"], None), State::Waiting);
+    assert_eq!(look(&mut once, 5, &["a 1 shutdown complete"], None), State::Settled, "a success is enough");
+}
+
+#[test]
+fn a_job_ends_with_its_completions_or_with_its_last_try() {
+    let policy = json!({"Condition": "on-failure", "MaxAttempts": 2});
+    let mut job = watch(Mode::ReplicatedJob(2), &policy, Written::Now, NEW);
+    assert_eq!(look(&mut job, 0, &["a - complete running", "b 1 complete complete"], None), State::Waiting);
+    assert_eq!(look(&mut job, 1, &["a - complete complete", "b 1 complete complete"], None), State::Settled);
+
+    let mut failing = watch(Mode::ReplicatedJob(1), &policy, Written::Now, NEW);
+    let tries = ["a - shutdown failed x", "b - shutdown failed x", "c - shutdown failed task: non-zero exit (1)"];
+    assert_eq!(look(&mut failing, 1, &tries[..2], None), State::Waiting, "b may be followed by c");
+    assert_eq!(look(&mut failing, 2, &["c - complete running"], None), State::Waiting);
+    assert_eq!(look(&mut failing, 3, &tries, None), State::Waiting);
+    assert_eq!(code(&look(&mut failing, 5, &tries, None)), Some(Code::JOB_FAILED));
+}
+
+#[test]
+fn a_job_that_ran_before_has_tasks_of_other_runs() {
+    let mut job = watch(Mode::ReplicatedJob(1), &json!({"Condition": "none"}), Written::Now, NEW);
+    let mut lines = tasks(&["a - complete complete"]);
+    let run: Service = serde_json::from_value(json!({
+        "ID": "s", "Version": {"Index": 9}, "Spec": {"Name": "st_web"}, "JobStatus": {"JobIteration": {"Index": 77}},
+    }))
+    .unwrap();
+    let current = BTreeSet::from(["a".to_owned()]);
+    let mut ask =
+        |tasks: &[Task]| job.look(Duration::ZERO, &Look { service: Some(&run), as_wanted: AsWanted::Yes, tasks, current: &current });
+    assert_eq!(ask(&lines), State::Waiting);
+    lines[0].job_iteration.as_mut().unwrap().index = 77;
+    assert_eq!(ask(&lines), State::Settled);
+}
+
+#[test]
+fn somebody_elses_change_is_a_conflict() {
+    let mut watch = replicated(1);
+    let service = service(None);
+    let look = Look { service: Some(&service), as_wanted: AsWanted::No, tasks: &[], current: &BTreeSet::new() };
+    assert_eq!(code(&watch.look(Duration::ZERO, &look)), Some(Code::CONFLICT));
+    let gone = Look { service: None, as_wanted: AsWanted::Yes, tasks: &[], current: &BTreeSet::new() };
+    assert_eq!(code(&watch.look(Duration::ZERO, &gone)), Some(Code::CONFLICT));
+}
+
+#[test]
+fn when_the_time_is_over_the_trouble_that_was_seen_is_told() {
+    let mut slow = replicated(2);
+    look(&mut slow, 0, &["a 1 running running", "b 2 running preparing"], None);
+    let failure = slow.out_of_time();
+    assert_eq!(failure.code, Code::TIMED_OUT);
+    assert!(failure.message.contains("1 of 2"), "{failure:?}");
+    let mut crashing = replicated(1);
+    look(&mut crashing, 0, &["a 1 shutdown failed task: non-zero exit (3)", "b 1 running starting"], None);
+    let failure = crashing.out_of_time();
+    assert_eq!(failure.code, Code::CRASH_LOOP);
+    assert!(failure.message.contains("non-zero exit (3)"), "{failure:?}");
+}
