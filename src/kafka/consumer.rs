@@ -8,7 +8,7 @@
 //! the brokers ends it.
 
 use super::link::{Link, usable};
-use super::look::{ANSWER_TIMEOUT, Look};
+use super::look::{ANSWER_TIMEOUT, Look, Standing};
 use super::native::{Client, Fault, Happening, Kind, Message, Operation, PartitionOffset, code};
 use super::partitions::{Assignment, Partitions};
 use super::settings::{StartError, config, unusable};
@@ -99,12 +99,19 @@ impl Intake {
                 recv(self.stop.receiver()) -> _ => return Err(Stopped),
                 recv(self.client.woken()) -> _ => {},
                 recv(self.marks) -> mark => self.note(mark.ok()),
-                recv(self.look.due()) -> _ => {
-                    if let Err(fault) = self.look.ask(&self.client) {
-                        self.bad_answer(&fault)?;
-                    }
-                }
+                recv(self.look.due()) -> _ => self.look()?,
             }
+        }
+    }
+
+    fn look(&mut self) -> Result<(), Stopped> {
+        match self.look.go_on(&self.client) {
+            Ok(Standing::Open) => Ok(()),
+            Ok(Standing::Overdue) => {
+                let down = self.link.away();
+                self.tell_some(down)
+            }
+            Err(fault) => self.bad_answer(&fault),
         }
     }
 
@@ -113,7 +120,8 @@ impl Intake {
             Happening::Message(message) => self.on_message(&message),
             Happening::Fault(fault) => self.on_fault(&fault),
             Happening::PartitionFault { topic, at, fault } => self.on_partition_fault(&topic, at, &fault),
-            Happening::Topics(Ok(topics)) => match usable(&self.settings.command_topic, &topics, Operation::Read) {
+            Happening::Topics(number, _) if !self.look.is_current(number) => Ok(()),
+            Happening::Topics(_, Ok(topics)) => match usable(&self.settings.command_topic, &topics, Operation::Read) {
                 Ok(partitions) => self.on_partitions(&partitions),
                 Err(reason) => self.not_ready(reason),
             },
@@ -123,7 +131,7 @@ impl Intake {
                 let group = &self.settings.consumer_group;
                 self.not_ready(format!("group {group} may not be used: grant this client's principal Read on it (kafka.consumer_group)"))
             }
-            Happening::Topics(Err(fault)) | Happening::GroupOffsets(Err(fault)) | Happening::Earliest(Err(fault)) => {
+            Happening::Topics(_, Err(fault)) | Happening::GroupOffsets(Err(fault)) | Happening::Earliest(Err(fault)) => {
                 self.bad_answer(&fault)
             }
             Happening::Committed(result) => {
@@ -251,7 +259,7 @@ impl Intake {
 
     /// A question had no answer, or was not even asked.
     fn bad_answer(&mut self, fault: &Fault) -> Result<(), Stopped> {
-        self.look.again_soon();
+        self.look.failed();
         let down = match fault.code {
             code::TIMED_OUT | code::TRANSPORT => self.link.away(),
             _ => self.link.fault(fault).or_else(|| self.link.down(format!("the brokers do not answer as they should: {fault}"))),
@@ -261,9 +269,7 @@ impl Intake {
 
     fn on_fault(&mut self, fault: &Fault) -> Result<(), Stopped> {
         log::debug!("consumer: {fault}");
-        if fault.code == code::ALL_BROKERS_DOWN {
-            self.look.hasten();
-        }
+        self.look.hasten();
         let down = self.link.fault(fault);
         self.tell_some(down)
     }

@@ -32,20 +32,20 @@ impl Link {
         self.tell(LinkState::Down(reason))
     }
 
-    /// A fault of a connection or of the client. One broker of several may be away: only some faults
-    /// mean that nothing goes.
+    /// A fault of a connection or of the client. While the link is up a lost connection says little: there
+    /// are other brokers, and idle ones are closed; a question to them tells.
     pub(super) fn fault(&mut self, fault: &Fault) -> Option<Event> {
         match fault.code {
-            code::ALL_BROKERS_DOWN => self.away(),
             code::AUTHENTICATION => self.down(format!(
                 "the broker refuses the login ({fault}): check kafka.sasl_mechanism, kafka.sasl_username and kafka.sasl_password"
             )),
             code::SSL => self.down(format!(
                 "TLS fails ({fault}): check kafka.security_protocol, kafka.ssl_ca_location and the client's certificate and key"
             )),
+            code::ALL_BROKERS_DOWN => self.away(),
             _ => {
-                self.trouble = Some(fault.text.clone());
-                None
+                self.trouble.get_or_insert_with(|| fault.text.clone());
+                if self.told.is_none() { self.away() } else { None }
             }
         }
     }

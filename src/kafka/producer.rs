@@ -7,8 +7,8 @@
 //! It decides nothing about an event.
 
 use super::link::{Link, usable};
-use super::look::Look;
-use super::native::{Client, Delivery, Fault, Happening, Kind, Operation, code};
+use super::look::{Look, Standing};
+use super::native::{Client, Delivery, Fault, Happening, Kind, Operation, TopicState, code};
 use super::outbox::{Destination, Kept, Outbox};
 use super::settings::{StartError, config, unusable};
 use super::wire::{write_dead_letter, write_event};
@@ -124,12 +124,19 @@ impl Output {
                     Ok(request) => self.accept(request)?,
                     Err(_) => self.requests = never(),
                 },
-                recv(self.look.due()) -> _ => {
-                    if let Err(fault) = self.look.ask(&self.client) {
-                        self.on_topics(Err(fault))?;
-                    }
-                }
+                recv(self.look.due()) -> _ => self.look()?,
             }
+        }
+    }
+
+    fn look(&mut self) -> Result<(), Stopped> {
+        match self.look.go_on(&self.client) {
+            Ok(Standing::Open) => Ok(()),
+            Ok(Standing::Overdue) => {
+                let down = self.link.away();
+                self.tell_some(down)
+            }
+            Err(fault) => self.on_topics(Err(fault)),
         }
     }
 
@@ -167,7 +174,8 @@ impl Output {
     fn handle(&mut self, happening: Happening) -> Result<(), Stopped> {
         match happening {
             Happening::Delivered(deliveries) => deliveries.into_iter().try_for_each(|delivery| self.on_delivery(&delivery)),
-            Happening::Topics(answer) => self.on_topics(answer),
+            Happening::Topics(number, _) if !self.look.is_current(number) => Ok(()),
+            Happening::Topics(_, answer) => self.on_topics(answer),
             Happening::Fault(fault) => self.on_fault(&fault),
             // These belong to a consumer.
             Happening::Message(_)
@@ -204,6 +212,9 @@ impl Output {
             return self.tell_some(receipt.map(|receipt| Event::Undeliverable(receipt, fault.text.clone())));
         }
         self.outbox.failed(number);
+        if let Some(fault) = self.client.fatal_error() {
+            return self.on_broken(&fault);
+        }
         if self.pause.is_none() {
             self.pause = Some(Pause::Retry(Instant::now() + self.backoff.next()));
             // It finds the words for a topic that is missing or not granted.
@@ -226,11 +237,11 @@ impl Output {
         }
     }
 
-    fn on_topics(&mut self, answer: Result<Vec<super::native::TopicState>, Fault>) -> Result<(), Stopped> {
+    fn on_topics(&mut self, answer: Result<Vec<TopicState>, Fault>) -> Result<(), Stopped> {
         let states = match answer {
             Ok(states) => states,
             Err(fault) => {
-                self.look.again_soon();
+                self.look.failed();
                 let down = match fault.code {
                     code::TIMED_OUT | code::TRANSPORT => self.link.away(),
                     _ => self.link.fault(&fault).or_else(|| self.link.down(format!("the brokers do not answer as they should: {fault}"))),
@@ -263,13 +274,10 @@ impl Output {
 
     fn on_fault(&mut self, fault: &Fault) -> Result<(), Stopped> {
         log::debug!("producer: {fault}");
-        if fault.code == code::FATAL {
-            let fault = self.client.fatal_error().unwrap_or_else(|| fault.clone());
+        if let Some(fault) = self.client.fatal_error() {
             return self.on_broken(&fault);
         }
-        if fault.code == code::ALL_BROKERS_DOWN {
-            self.look.hasten();
-        }
+        self.look.hasten();
         let down = self.link.fault(fault);
         self.tell_some(down)
     }

@@ -1,12 +1,13 @@
 //! Questions to the brokers: asked without waiting, answered through the queue.
 
 use super::client::Client;
+use super::config::EXPLANATION_BYTES;
 use super::fault::{Fault, code, text_in};
 use super::offsets::{List, PartitionOffset, text};
 use rdkafka::bindings as sys;
 use rdkafka::types::RDKafkaAdminOp;
-use std::ffi::{CString, c_char, c_int};
-use std::ptr::NonNull;
+use std::ffi::{CString, c_char, c_int, c_void};
+use std::ptr::{self, NonNull};
 use std::time::Duration;
 
 /// How an answer is to be found: how long, and with what.
@@ -18,15 +19,27 @@ impl Options {
         let options = NonNull::new(unsafe { sys::rd_kafka_AdminOptions_new(client.raw(), operation) });
         let options = Self(options.ok_or_else(|| Fault::with_text(code::BAD_ARGUMENT, "no admin options".to_owned()))?);
         let millis = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
-        let mut reason = [0_u8; super::config::EXPLANATION_BYTES];
+        let mut reason = [0_u8; EXPLANATION_BYTES];
         // SAFETY: the object is ours, the buffer has the length that is given.
         let code = unsafe {
             sys::rd_kafka_AdminOptions_set_request_timeout(options.raw(), millis, reason.as_mut_ptr().cast::<c_char>(), reason.len())
         };
-        match Fault::of_code(code as c_int) {
-            Ok(()) => Ok(options),
-            Err(fault) => Err(Fault::with_text(fault.code, text_in(&reason))),
-        }
+        Fault::of_code(code as c_int).map_err(|fault| Fault::with_text(fault.code, text_in(&reason)))?;
+        Ok(options)
+    }
+
+    /// The answer comes with this number.
+    fn number(&self, number: usize) {
+        // SAFETY: the object is ours; the number travels as a pointer that is never followed.
+        unsafe { sys::rd_kafka_AdminOptions_set_opaque(self.raw(), number as *mut c_void) };
+    }
+
+    /// This broker answers, in place of the controller.
+    fn broker(&self, broker: i32) -> Result<(), Fault> {
+        let mut reason = [0_u8; EXPLANATION_BYTES];
+        // SAFETY: the object is ours, the buffer has the length that is given.
+        let code = unsafe { sys::rd_kafka_AdminOptions_set_broker(self.raw(), broker, reason.as_mut_ptr().cast::<c_char>(), reason.len()) };
+        Fault::of_code(code as c_int).map_err(|fault| Fault::with_text(fault.code, text_in(&reason)))
     }
 
     fn raw(&self) -> *mut sys::rd_kafka_AdminOptions_t {
@@ -43,12 +56,17 @@ impl Drop for Options {
 
 impl Client {
     /// Asks which partitions topics have and what we may do with them; no topic is made by asking. The
-    /// answer comes as [`super::Happening::Topics`] once a broker is reached, or the time is over.
+    /// answer comes with its number as [`super::Happening::Topics`], once the broker (or else the controller)
+    /// is reached, or the time is over.
     ///
     /// # Errors
     /// When it could not be asked.
-    pub(crate) fn ask_topics(&self, topics: &[&str], timeout: Duration) -> Result<(), Fault> {
+    pub(crate) fn ask_topics(&self, topics: &[&str], broker: Option<i32>, timeout: Duration, number: usize) -> Result<(), Fault> {
         let options = Options::new(self, RDKafkaAdminOp::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout)?;
+        options.number(number);
+        if let Some(broker) = broker {
+            options.broker(broker)?;
+        }
         let names = topics.iter().map(|topic| text(topic)).collect::<Result<Vec<CString>, Fault>>()?;
         let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
         // SAFETY: the options are ours; an error object is given to `of_error`.
@@ -61,6 +79,25 @@ impl Client {
             sys::rd_kafka_TopicCollection_destroy(collection);
         }
         Ok(())
+    }
+
+    /// The id of a broker that answers now. It waits for the answer, at most `timeout`.
+    pub(crate) fn answering_broker(&self, timeout: Duration) -> Option<i32> {
+        let millis = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
+        let mut metadata = ptr::null();
+        // SAFETY: the client is alive; the metadata is ours when it is given, holds `broker_cnt` brokers and is
+        // destroyed after it was read.
+        unsafe {
+            let code = sys::rd_kafka_metadata(self.raw(), 0, ptr::null_mut(), &raw mut metadata, millis) as c_int;
+            if code != code::NONE || metadata.is_null() {
+                return None;
+            }
+            let answering = (*metadata).orig_broker_id;
+            let first = if (*metadata).broker_cnt > 0 { (*(*metadata).brokers).id } else { -1 };
+            sys::rd_kafka_metadata_destroy(metadata);
+            // The connection that an address of kafka.brokers stands for has no id yet.
+            [answering, first].into_iter().find(|id| *id >= 0)
+        }
     }
 
     /// Asks for the offsets that a group has committed; the answer comes as [`super::Happening::GroupOffsets`].

@@ -19,8 +19,8 @@ pub(crate) enum Happening {
     Delivered(Vec<Delivery>),
     /// What became of a commit.
     Committed(Result<(), Fault>),
-    /// The answer to `ask_topics`.
-    Topics(Result<Vec<TopicState>, Fault>),
+    /// The answer to `ask_topics` with that number.
+    Topics(usize, Result<Vec<TopicState>, Fault>),
     /// The answer to `ask_group_offsets`; none where nothing was ever committed.
     GroupOffsets(Result<Vec<(i32, Option<i64>)>, Fault>),
     /// The answer to `ask_earliest`.
@@ -87,7 +87,11 @@ pub(super) unsafe fn take(event: *mut sys::rd_kafka_event_t) -> Option<Happening
             sys::RD_KAFKA_EVENT_DR => Some(Happening::Delivered(deliveries(event))),
             sys::RD_KAFKA_EVENT_ERROR => Some(fault(event)),
             sys::RD_KAFKA_EVENT_OFFSET_COMMIT => Some(Happening::Committed(committed(event))),
-            sys::RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT => Some(Happening::Topics(answer(event).map(|()| topics(event)))),
+            sys::RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT => {
+                // The opaque pointer is the number of the question (see `ask`).
+                let number = sys::rd_kafka_event_opaque(event) as usize;
+                Some(Happening::Topics(number, answer(event).map(|()| topics(event))))
+            }
             sys::RD_KAFKA_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT => {
                 Some(Happening::GroupOffsets(answer(event).and_then(|()| group_offsets(event))))
             }

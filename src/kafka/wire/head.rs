@@ -21,8 +21,7 @@ impl Head {
         let mut head = Self::default();
         let mut json = serde_json::Deserializer::from_slice(bytes);
         let read = HeadSeed(&mut head).deserialize(&mut json).and_then(|()| json.end());
-        // serde_json's syntax errors carry a position and never the text; HeadSeed's are its own.
-        (head, read.map_err(|error| WireError::NotJson(error.to_string())))
+        (head, read.map_err(|error| WireError::NotJson(without_value(&error))))
     }
 }
 
@@ -55,11 +54,11 @@ impl<'de> Visitor<'de> for HeadSeed<'_> {
         }
         Ok(())
     }
+}
 
-    // A value of another kind must not be repeated in the error, as serde would.
-    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<(), E> {
-        Err(E::custom("it is a string"))
-    }
+/// A syntax error says where; an error about a value would repeat the value.
+fn without_value(error: &serde_json::Error) -> String {
+    if error.is_data() { "it holds another JSON value".to_owned() } else { error.to_string() }
 }
 
 /// A string; anything else is read over.

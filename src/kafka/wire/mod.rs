@@ -18,7 +18,6 @@ mod payload;
 #[cfg(test)]
 mod tests;
 
-pub(super) use headers::Headers;
 pub(super) use inbound::{RawRecord, read};
 pub(super) use outbound::{Outgoing, write_dead_letter, write_event};
 

@@ -1,5 +1,6 @@
 //! Records by table: what each turns out to be, and what its answer says and never says.
 
+use super::headers::Headers;
 use super::*;
 use crate::domain::{Action, AgentId, Code, Command, CommandId, Context, Event, EventKind, OnFailure, ResolveImage, Stage, Timestamp};
 use crate::kafka::{DeadLetter, Inbound, Refusal};
