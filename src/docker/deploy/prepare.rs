@@ -11,10 +11,13 @@ use crate::docker::ownership::{self, Standing, Takeover};
 use crate::docker::room::Room;
 use crate::docker::types::{Network, Service, Store};
 use crate::domain::{Code, Deploy, Revision, StackName};
-use crate::stack::{Loaded, StackError};
+use crate::stack::{self, ApiVersion, Binds, ComposeFile, Loaded, Source, StackError};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// How messages call the Compose file, which has no name of its own in a command.
+const FILE: &str = "docker_stack_yml";
 
 /// A plan, and what carrying it out needs.
 pub(super) struct Prepared {
@@ -91,8 +94,20 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
     Ok(Prepared { networks, contents, services, removals, warnings, network_ids, external, tasks_before, revisions })
 }
 
-fn load(_room: &Room<'_>, _request: &Deploy) -> Result<Loaded, Broken> {
-    Err(Failure::new(Code::UNSUPPORTED, "this version of the agent cannot read Compose files yet").into())
+fn load(room: &Room<'_>, request: &Deploy) -> Result<Loaded, Broken> {
+    let api = room.observe(|client| client.api())?;
+    // Both types hold the same two numbers; the client's is one that it can speak.
+    let api = api.to_string().parse().unwrap_or(ApiVersion::NEWEST);
+    let files = [ComposeFile { name: FILE, text: request.compose.reveal() }];
+    let source = Source {
+        stack: &request.target.stack,
+        files: &files,
+        env: request.env.reveal(),
+        shipped: request.files.reveal(),
+        binds: Binds::Refused,
+        api,
+    };
+    Ok(stack::load(&source)?)
 }
 
 fn look(room: &Room<'_>, stack: &StackName) -> Result<Held, Broken> {
