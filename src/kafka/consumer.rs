@@ -8,7 +8,7 @@
 //! the brokers ends it.
 
 use super::link::{Link, usable};
-use super::look::{ANSWER_TIMEOUT, Look, Standing};
+use super::look::{ANSWER_TIMEOUT, Look, Sight};
 use super::native::{Client, Fault, Happening, Kind, Message, Operation, PartitionOffset, code};
 use super::partitions::{Assignment, Partitions};
 use super::settings::{StartError, config, unusable};
@@ -105,9 +105,9 @@ impl Intake {
     }
 
     fn look(&mut self) -> Result<(), Stopped> {
-        match self.look.go_on(&self.client) {
-            Ok(Standing::Open) => Ok(()),
-            Ok(Standing::Overdue) => {
+        match self.look.look(&self.client) {
+            Ok(Sight::Unclear) => Ok(()),
+            Ok(Sight::Away) => {
                 let down = self.link.away();
                 self.tell_some(down)
             }
@@ -259,7 +259,7 @@ impl Intake {
 
     /// A question had no answer, or was not even asked.
     fn bad_answer(&mut self, fault: &Fault) -> Result<(), Stopped> {
-        self.look.failed();
+        self.look.again_soon();
         let down = match fault.code {
             code::TIMED_OUT | code::TRANSPORT => self.link.away(),
             _ => self.link.fault(fault).or_else(|| self.link.down(format!("the brokers do not answer as they should: {fault}"))),

@@ -7,7 +7,7 @@
 //! It decides nothing about an event.
 
 use super::link::{Link, usable};
-use super::look::{Look, Standing};
+use super::look::{Look, Sight};
 use super::native::{Client, Delivery, Fault, Happening, Kind, Operation, TopicState, code};
 use super::outbox::{Destination, Kept, Outbox};
 use super::settings::{StartError, config, unusable};
@@ -130,9 +130,9 @@ impl Output {
     }
 
     fn look(&mut self) -> Result<(), Stopped> {
-        match self.look.go_on(&self.client) {
-            Ok(Standing::Open) => Ok(()),
-            Ok(Standing::Overdue) => {
+        match self.look.look(&self.client) {
+            Ok(Sight::Unclear) => Ok(()),
+            Ok(Sight::Away) => {
                 let down = self.link.away();
                 self.tell_some(down)
             }
@@ -241,7 +241,7 @@ impl Output {
         let states = match answer {
             Ok(states) => states,
             Err(fault) => {
-                self.look.failed();
+                self.look.again_soon();
                 let down = match fault.code {
                     code::TIMED_OUT | code::TRANSPORT => self.link.away(),
                     _ => self.link.fault(&fault).or_else(|| self.link.down(format!("the brokers do not answer as they should: {fault}"))),

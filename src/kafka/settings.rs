@@ -42,9 +42,9 @@ const COMMON: &[(&str, &str)] = &[
     // A broker that answers does so within seconds; a black hole is left after this, plus a fetch's wait.
     ("socket.timeout.ms", "10000"),
     ("socket.connection.setup.timeout.ms", "5000"),
-    // A broker that is back is found within 5 s, and one that is away costs a try in 5 s.
+    // A broker that is back is found within 2 s, and one that is away costs a try in 2 s.
     ("reconnect.backoff.ms", "250"),
-    ("reconnect.backoff.max.ms", "5000"),
+    ("reconnect.backoff.max.ms", "2000"),
     // The brokers close what is idle; that is no news.
     ("log.connection.close", "false"),
     // Nothing reads the statistics: no timer for them.

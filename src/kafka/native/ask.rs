@@ -10,6 +10,17 @@ use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 
+/// What became of a search for a broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sought {
+    /// The broker with this id answers.
+    Found(i32),
+    /// One is connected, but its answer did not come in time.
+    Slow,
+    /// None is connected.
+    Nobody,
+}
+
 /// How an answer is to be found: how long, and with what.
 struct Options(NonNull<sys::rd_kafka_AdminOptions_t>);
 
@@ -34,7 +45,7 @@ impl Options {
         unsafe { sys::rd_kafka_AdminOptions_set_opaque(self.raw(), number as *mut c_void) };
     }
 
-    /// This broker answers, in place of the controller.
+    /// This broker is asked, in place of the controller.
     fn broker(&self, broker: i32) -> Result<(), Fault> {
         let mut reason = [0_u8; EXPLANATION_BYTES];
         // SAFETY: the object is ours, the buffer has the length that is given.
@@ -56,17 +67,15 @@ impl Drop for Options {
 
 impl Client {
     /// Asks which partitions topics have and what we may do with them; no topic is made by asking. The
-    /// answer comes with its number as [`super::Happening::Topics`], once the broker (or else the controller)
-    /// is reached, or the time is over.
+    /// answer comes with its number as [`super::Happening::Topics`], once the broker
+    /// has answered, or the time is over.
     ///
     /// # Errors
     /// When it could not be asked.
-    pub(crate) fn ask_topics(&self, topics: &[&str], broker: Option<i32>, timeout: Duration, number: usize) -> Result<(), Fault> {
+    pub(crate) fn ask_topics(&self, topics: &[&str], broker: i32, timeout: Duration, number: usize) -> Result<(), Fault> {
         let options = Options::new(self, RDKafkaAdminOp::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout)?;
         options.number(number);
-        if let Some(broker) = broker {
-            options.broker(broker)?;
-        }
+        options.broker(broker)?;
         let names = topics.iter().map(|topic| text(topic)).collect::<Result<Vec<CString>, Fault>>()?;
         let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
         // SAFETY: the options are ours; an error object is given to `of_error`.
@@ -81,22 +90,26 @@ impl Client {
         Ok(())
     }
 
-    /// The id of a broker that answers now. It waits for the answer, at most `timeout`.
-    pub(crate) fn answering_broker(&self, timeout: Duration) -> Option<i32> {
+    /// Finds a broker that answers now. It waits for the answer, at most `timeout`; it makes librdkafka
+    /// try to connect once.
+    pub(crate) fn seek_broker(&self, timeout: Duration) -> Sought {
         let millis = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
         let mut metadata = ptr::null();
         // SAFETY: the client is alive; the metadata is ours when it is given, holds `broker_cnt` brokers and is
         // destroyed after it was read.
         unsafe {
             let code = sys::rd_kafka_metadata(self.raw(), 0, ptr::null_mut(), &raw mut metadata, millis) as c_int;
+            if code == code::TIMED_OUT {
+                return Sought::Slow;
+            }
             if code != code::NONE || metadata.is_null() {
-                return None;
+                return Sought::Nobody;
             }
             let answering = (*metadata).orig_broker_id;
             let first = if (*metadata).broker_cnt > 0 { (*(*metadata).brokers).id } else { -1 };
             sys::rd_kafka_metadata_destroy(metadata);
-            // The connection that an address of kafka.brokers stands for has no id yet.
-            [answering, first].into_iter().find(|id| *id >= 0)
+            // The connection that an address of kafka.brokers stands for has no id of its own yet.
+            [answering, first].into_iter().find(|id| *id >= 0).map_or(Sought::Nobody, Sought::Found)
         }
     }
 

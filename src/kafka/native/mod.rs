@@ -3,8 +3,8 @@
 //! rust-rdkafka's clients poll in slices, and its drops can wait for a broker that is away. This
 //! wrapper has neither: one queue per client brings everything ([`Happening`]), a channel of one
 //! ([`Client::woken`]) says that there is something to fetch, so a thread can wait for it, for its
-//! stop and for its requests at once; every question to a broker is asked without waiting and
-//! answered through the queue; and the end never waits for a broker.
+//! stop and for its requests at once; questions to a broker are asked without waiting and
+//! answered through the queue (but [`Client::seek_broker`]); and the end never waits for a broker.
 //!
 //! Everything that leaves this module is owned: no pointer of librdkafka outlives a call.
 //! A [`Client`] may be used by one thread at a time; librdkafka's own threads (`rdk:…`) only ever
@@ -18,6 +18,7 @@ mod happening;
 mod offsets;
 mod produce;
 
+pub(super) use ask::Sought;
 pub(super) use client::{Client, Kind};
 pub(super) use config::{Config, Refused};
 pub(super) use fault::{Fault, code};
