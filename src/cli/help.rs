@@ -96,7 +96,7 @@ Arguments:
 
 Options:
   -c, --compose-file FILE    The Compose file; several are merged in this order; - is standard input
-  --env-file FILE            Variables for the file, one NAME=value a line; the environment is not used otherwise
+  --env-file FILE            Variables for the file, one NAME=value a line, over those of the environment
   --api-version VERSION      The Engine API version to render for, such as 1.41
   -h, --help                 Show this help
 ";

@@ -7,6 +7,7 @@ mod exit;
 mod help;
 mod logging;
 mod print;
+mod render;
 mod serve;
 
 pub use args::{Invocation, Output, Render, UsageError, parse};
@@ -30,10 +31,7 @@ pub fn execute(invocation: Invocation) -> Leaving {
         Invocation::ConfigShow(file) => config::show_effective(file),
         Invocation::ConfigExample => config::print_example(),
         Invocation::Run(file) => return serve::serve(file),
-        Invocation::Render(_) => {
-            print::err("not in this version");
-            Exit::Failed
-        }
+        Invocation::Render(arguments) => render::render(&arguments),
         Invocation::Help(topic) => print::out(topic.text()),
         Invocation::Version => print::out(concat!("axion-agent ", env!("CARGO_PKG_VERSION"), "\n")),
     };

@@ -72,11 +72,11 @@ pub enum StackError {
         path: String,
     },
     /// The file names another one that was not sent along.
-    #[error("{at}: the file {path:?} was not sent with the command: add it to `files` under exactly this path")]
+    #[error("{at}: the file {path:?} is not there: a command must carry it in `files` under exactly this path")]
     FileMissing {
         /// The key that names it.
         at: Location,
-        /// Its path, as the Compose file gives it.
+        /// Its path, from the folder of the first Compose file.
         path: String,
     },
 }

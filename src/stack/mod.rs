@@ -17,11 +17,12 @@ pub mod spec;
 mod yaml;
 
 pub use error::{Location, StackError, Warning};
+pub use load::{InvalidVariables, variables};
 
 use crate::domain::StackName;
 use serde::Serialize;
 use spec::{ConfigSpec, NetworkCreate, SecretSpec, ServiceSpec};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -110,6 +111,16 @@ pub fn load(source: &Source<'_>) -> Result<Loaded, StackError> {
     let model = load::read(&context, source)?;
     let specs = convert::specs(source.stack, &model, source.api)?;
     Ok(Loaded { specs, warnings: context.take_warnings() })
+}
+
+/// The files that a stack names and that were not sent along, by the paths to send them under. Files
+/// that come in may name further ones; optional ones are among them.
+#[must_use]
+pub fn missing(source: &Source<'_>) -> BTreeSet<String> {
+    let context = load::Context::new(source);
+    // The first missing file ends the reading, as does any mistake, which `load` will tell.
+    let _ended = load::read(&context, source);
+    context.take_missing()
 }
 
 /// What a Compose file comes to.

@@ -27,12 +27,8 @@ pub fn specs(name: &StackName, model: &Model, api: ApiVersion) -> Result<StackSp
     for (key, service) in &model.services {
         specs.services.push(stack.service(key, service)?);
     }
-    let used = stack.used_networks()?;
-    for key in used {
-        match stack.network(key, api) {
-            networks::Made::Here(network) => specs.networks.push(network),
-            networks::Made::Elsewhere(name) => specs.external.networks.extend(name),
-        }
+    for key in stack.used_networks()? {
+        stack.network(key, api, &mut specs);
     }
     specs.networks.sort_by(|a, b| a.name.cmp(&b.name));
     specs.secrets = stack.own(&model.secrets, |name, labels, content| SecretSpec {

@@ -3,7 +3,7 @@
 use super::{Stack, invalid};
 use crate::stack::load::model::{Network, Service};
 use crate::stack::spec::{NetworkAttachment, NetworkCreate};
-use crate::stack::{ApiVersion, StackError};
+use crate::stack::{ApiVersion, StackError, StackSpecs};
 use std::collections::BTreeSet;
 
 /// The network of services that name none; it needs no entry at the top level.
@@ -12,14 +12,6 @@ const DEFAULT: &str = "default";
 const OVERLAY: &str = "overlay";
 /// From this API version on the engine refuses a second network of one name by itself.
 const NAMES_ARE_UNIQUE: ApiVersion = ApiVersion { major: 1, minor: 44 };
-
-/// Who makes a network.
-pub enum Made {
-    /// This stack.
-    Here(NetworkCreate),
-    /// Somebody else, or the engine (then there is nothing to look for).
-    Elsewhere(Option<String>),
-}
 
 impl<'a> Stack<'a> {
     /// Keys of the networks that services use; each of them must exist.
@@ -39,15 +31,17 @@ impl<'a> Stack<'a> {
         Ok(used)
     }
 
-    /// The body for one of them.
-    pub fn network(&self, key: &str, api: ApiVersion) -> Made {
+    /// Sorts one of them into those to be made and those that must be there.
+    pub fn network(&self, key: &str, api: ApiVersion, specs: &mut StackSpecs) {
         let silent = Network::default();
         let network = self.model.networks.get(key).unwrap_or(&silent);
         let name = self.swarm_name(key, &network.name);
         if network.external {
-            return Made::Elsewhere(is_user_defined(&name).then_some(name));
+            // The engine's own are always there.
+            specs.external.networks.extend(is_user_defined(&name).then_some(name));
+            return;
         }
-        Made::Here(NetworkCreate {
+        specs.networks.push(NetworkCreate {
             name,
             check_duplicate: (api < NAMES_ARE_UNIQUE).then_some(true),
             driver: if network.driver.is_empty() { OVERLAY.to_owned() } else { network.driver.clone() },
@@ -58,7 +52,7 @@ impl<'a> Stack<'a> {
             options: network.driver_opts.clone(),
             labels: self.labels(&network.labels),
             ..NetworkCreate::default()
-        })
+        });
     }
 
     /// Where a service is attached, in the order of the networks' names.

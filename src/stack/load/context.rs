@@ -4,7 +4,7 @@
 use crate::stack::yaml::{Fault, FaultKind, Place};
 use crate::stack::{Binds, Location, Source, StackError, Warning};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Files of one stack: what it includes and extends, too. Each is read once per use.
 const MAX_FILES: usize = 64;
@@ -29,6 +29,7 @@ pub struct Context<'a> {
     shipped: &'a BTreeMap<String, Vec<u8>>,
     files: RefCell<Vec<File>>,
     warnings: RefCell<Vec<Warning>>,
+    missing: RefCell<BTreeSet<String>>,
     ports: Cell<usize>,
 }
 
@@ -42,6 +43,7 @@ impl<'a> Context<'a> {
             shipped: source.shipped,
             files: RefCell::default(),
             warnings: RefCell::default(),
+            missing: RefCell::default(),
             ports: Cell::new(0),
         }
     }
@@ -72,10 +74,15 @@ impl<'a> Context<'a> {
 
     /// A file that was sent along, by the path that a file at this place gives.
     pub fn shipped(&self, at: Place, key: &str, path: &str) -> Result<&'a [u8], StackError> {
-        let joined = join(&self.folder(at), path);
-        // As it is written first: so do senders that do not normalise paths.
-        let found = self.shipped.get(path).or_else(|| self.shipped.get(&joined)).or_else(|| self.shipped.get(&format!("./{joined}")));
-        let bytes = found.ok_or_else(|| StackError::FileMissing { at: self.location(at, key), path: path.to_owned() })?;
+        let folder = self.folder(at);
+        let joined = join(&folder, path);
+        // Files of the first folder may be sent under the path as it is written there.
+        let written = if folder.is_empty() { path } else { joined.as_str() };
+        let found = self.shipped.get(&joined).or_else(|| self.shipped.get(written));
+        let Some(bytes) = found else {
+            self.missing.borrow_mut().insert(joined.clone());
+            return Err(StackError::FileMissing { at: self.location(at, key), path: joined });
+        };
         Ok(bytes)
     }
 
@@ -100,6 +107,11 @@ impl<'a> Context<'a> {
             }
         }
         seen
+    }
+
+    /// The files that were looked for and not there.
+    pub fn take_missing(&self) -> BTreeSet<String> {
+        self.missing.take()
     }
 
     /// Something that Compose or Swarm does not allow.

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 const MAX_LINE_BYTES: usize = 64 << 10;
 
 type Variables = BTreeMap<String, Option<String>>;
+type Pairs = Vec<(String, Option<String>)>;
 
 /// Resolves the environment of one service of one file. `service` is the node that `item` points at.
 pub fn resolved(item: &Item<'_>) -> Result<Node, StackError> {
@@ -39,7 +40,7 @@ pub fn resolved(item: &Item<'_>) -> Result<Node, StackError> {
 }
 
 /// A variable that is empty or has no value takes the command's, where the command has one.
-fn update(item: &Item<'_>, variables: &mut Variables, pairs: Vec<(String, Option<String>)>) {
+fn update(item: &Item<'_>, variables: &mut Variables, pairs: Pairs) {
     for (name, value) in pairs {
         let own = value.as_ref().is_some_and(|value| !value.is_empty());
         let value = if own { value } else { item.cx.env.get(&name).cloned().or(value) };
@@ -54,13 +55,16 @@ fn map(item: &Item<'_>, variables: Variables) -> Node {
 }
 
 /// Every file that the key names, read.
-fn files_of(item: &Item<'_>) -> Result<Vec<Vec<(String, Option<String>)>>, StackError> {
+fn files_of(item: &Item<'_>) -> Result<Vec<Pairs>, StackError> {
     let items = if matches!(item.node.value, Value::List(_)) { item.list()? } else { vec![item.clone()] };
     let mut files = Vec::new();
     for item in items {
         let (path, required) = path_of(&item)?;
         match item.cx.shipped_text(item.at(), &item.key, &path) {
-            Ok(text) => files.push(parse(&item, &path, text)?),
+            Ok(text) => {
+                let pairs = parse(text, item.cx.env).map_err(|problem| item.invalid(format!("{path}, {problem}")))?;
+                files.push(pairs.into_iter().map(|(name, value)| (name, Some(value))).collect());
+            }
             Err(StackError::FileMissing { .. }) if !required => {}
             Err(error) => return Err(error),
         }
@@ -82,14 +86,26 @@ fn path_of(item: &Item<'_>) -> Result<(String, bool), StackError> {
     Ok((path, required))
 }
 
-/// `NAME=value` lines, the value exactly as it stands (docker/cli `pkg/kvfile`).
-fn parse(item: &Item<'_>, path: &str, text: &str) -> Result<Vec<(String, Option<String>)>, StackError> {
-    let wrong = |n: usize, problem: String| item.invalid(format!("line {} of {path}: {problem}", n + 1));
+/// A file of variables that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {problem}")]
+pub struct InvalidVariables {
+    line: usize,
+    problem: String,
+}
+
+/// `NAME=value` lines, the value exactly as it stands (docker/cli `pkg/kvfile`); a name alone takes the
+/// variable of that name, or is left out.
+///
+/// # Errors
+/// With the first line that is no variable.
+pub fn parse(text: &str, env: &BTreeMap<String, String>) -> Result<Vec<(String, String)>, InvalidVariables> {
     let mut pairs = Vec::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (n, line) in text.lines().enumerate() {
+        let wrong = |problem: String| InvalidVariables { line: n + 1, problem };
         if line.len() > MAX_LINE_BYTES {
-            return Err(wrong(n, format!("it is longer than {MAX_LINE_BYTES} bytes")));
+            return Err(wrong(format!("it is longer than {MAX_LINE_BYTES} bytes")));
         }
         let line = line.trim_start();
         if line.is_empty() || line.starts_with('#') {
@@ -97,15 +113,35 @@ fn parse(item: &Item<'_>, path: &str, text: &str) -> Result<Vec<(String, Option<
         }
         let (name, value) = line.split_once('=').map_or((line, None), |(name, value)| (name, Some(value.to_owned())));
         if name.is_empty() {
-            return Err(wrong(n, "there is no name before the =".to_owned()));
+            return Err(wrong("there is no name before the =".to_owned()));
         }
         if name.contains([' ', '\t']) {
-            return Err(wrong(n, format!("the name {name:?} has blanks: write NAME=value")));
+            return Err(wrong(format!("the name {name:?} has blanks: write NAME=value")));
         }
-        // A name alone takes the command's variable, or is left out.
-        if let Some(value) = value.or_else(|| item.cx.env.get(name).cloned()) {
-            pairs.push((name.to_owned(), Some(value)));
+        if let Some(value) = value.or_else(|| env.get(name).cloned()) {
+            pairs.push((name.to_owned(), value));
         }
     }
     Ok(pairs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_stand_exactly_as_they_are_written() {
+        let env = [("HOST".to_owned(), "h".to_owned())].into();
+        let text = "\u{feff}A=1\r\n  B=\"q\" \n#c\n\nHOST\nGONE\nE=\nG= x # y\n";
+        let pairs = parse(text, &env).unwrap();
+        let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(pairs, [("A", "1"), ("B", "\"q\" "), ("HOST", "h"), ("E", ""), ("G", " x # y")]);
+    }
+
+    #[test]
+    fn a_bad_line_is_named() {
+        for (text, line) in [("export F=1", 1), ("A=1\n=x", 2), ("A\tB", 1)] {
+            assert_eq!(parse(text, &BTreeMap::new()).unwrap_err().line, line, "{text}");
+        }
+    }
 }

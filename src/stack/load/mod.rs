@@ -20,6 +20,7 @@ mod unique;
 mod words;
 
 pub use context::Context;
+pub use environment::{InvalidVariables, parse as variables};
 pub use mounts::target as mount_target;
 
 use super::yaml::{Key, Node, Value};

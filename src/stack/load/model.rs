@@ -23,8 +23,6 @@ pub struct Model {
 /// A service.
 #[derive(Debug)]
 pub struct Service {
-    /// Its key's place.
-    pub at: Location,
     /// The image as the file has it.
     pub image: String,
     /// All of the container that the service says by itself; mounts, secrets, configs and the stack's

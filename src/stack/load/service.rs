@@ -18,7 +18,6 @@ pub fn read(item: &Item<'_>) -> Result<Service, StackError> {
     container::read(&mut fields, &mut container)?;
     let credential_config = credential(&mut fields, &mut container)?;
     let service = Service {
-        at: item.cx.location(item.at(), &item.key),
         image,
         mounts: read_mounts(&mut fields)?,
         networks: fields.read("networks", networks)?.unwrap_or_default(),

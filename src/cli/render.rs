@@ -1,0 +1,143 @@
+//! `render`: what a deploy would send, without an engine and without an agent. It reads the Compose files
+//! and whatever they name, like `docker stack deploy`, and starts relative bind sources at the folder of
+//! the first file. The bodies go to standard output, warnings to standard error.
+
+use super::{Exit, Render, print};
+use crate::domain::StackName;
+use crate::stack::{self, ApiVersion, Binds, ComposeFile, InvalidApiVersion, InvalidVariables, Source, StackError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+/// A command is at most so large, so nothing in it is larger.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+/// Rounds of reading what the files name: each reads at least one more, and a stack has at most 64
+/// Compose files and the contents that they name.
+const MAX_ROUNDS: usize = 1024;
+
+/// Why there is nothing to show.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A Compose file is no text.
+    #[error("{} is not UTF-8: save it as such", .0.display())]
+    NoText(PathBuf),
+    /// A file of variables.
+    #[error("{}: {problem}", path.display())]
+    Variables {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong in it.
+        problem: InvalidVariables,
+    },
+    /// The API version.
+    #[error(transparent)]
+    Version(#[from] InvalidApiVersion),
+    /// The Compose files.
+    #[error(transparent)]
+    Stack(#[from] StackError),
+    /// The bodies cannot be written as JSON.
+    #[error("cannot write the bodies as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// Does the command. Variables are those of the environment, under those of the file.
+pub(super) fn render(arguments: &Render) -> Exit {
+    let rendered = variables(arguments.env_file.as_deref())
+        .and_then(|env| run(&arguments.stack, &arguments.files, env, arguments.api_version.as_deref()));
+    match rendered {
+        Ok(bodies) => print::out(&format!("{bodies}\n")),
+        Err(error) => {
+            print::err(&error);
+            Exit::Failed
+        }
+    }
+}
+
+fn variables(file: Option<&Path>) -> Result<BTreeMap<String, String>, RenderError> {
+    let unicode = |(name, value): (std::ffi::OsString, std::ffi::OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    let mut env: BTreeMap<String, String> = std::env::vars_os().filter_map(unicode).collect();
+    if let Some(path) = file {
+        let text = text(path)?;
+        let more = stack::variables(&text, &env).map_err(|problem| RenderError::Variables { path: path.to_owned(), problem })?;
+        env.extend(more);
+    }
+    Ok(env)
+}
+
+/// The bodies as one JSON object: `networks`, `secrets`, `configs`, `services`.
+///
+/// # Errors
+/// When a file cannot be read or is not valid.
+pub fn run(stack: &StackName, files: &[PathBuf], env: BTreeMap<String, String>, api: Option<&str>) -> Result<String, RenderError> {
+    let texts = files.iter().map(|path| Ok((path.display().to_string(), text(path)?))).collect::<Result<Vec<_>, RenderError>>()?;
+    let compose: Vec<ComposeFile<'_>> = texts.iter().map(|(name, text)| ComposeFile { name, text }).collect();
+    let base = folder(files.first().map_or(Path::new("-"), PathBuf::as_path))?;
+    let home = PathBuf::from(env.get("HOME").map_or("~", String::as_str));
+    let api = api.map_or(Ok(ApiVersion::NEWEST), str::parse)?;
+    let none = BTreeMap::new();
+    let source = Source { stack, files: &compose, env: &env, shipped: &none, binds: Binds::From { base: &base, home: &home }, api };
+    let shipped = ship(&base, &source)?;
+    let loaded = stack::load(&Source { shipped: &shipped, ..source })?;
+    for warning in &loaded.warnings {
+        print::err(format!("warning: {warning}"));
+    }
+    Ok(serde_json::to_string(&loaded.specs)?)
+}
+
+/// Reads the files that are named and there; a file that is read may name others.
+fn ship(base: &Path, source: &Source<'_>) -> Result<BTreeMap<String, Vec<u8>>, RenderError> {
+    let mut shipped = BTreeMap::new();
+    let mut absent = BTreeSet::new();
+    for _ in 0..MAX_ROUNDS {
+        let new: Vec<String> =
+            stack::missing(&Source { shipped: &shipped, ..*source }).into_iter().filter(|path| !absent.contains(path)).collect();
+        if new.is_empty() {
+            break;
+        }
+        for name in new {
+            let path = base.join(&name);
+            match bytes(File::open(&path)) {
+                Ok(content) => drop(shipped.insert(name, content)),
+                // Some may be absent; of the others the stack says who names them.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => drop(absent.insert(name)),
+                Err(source) => return Err(RenderError::Read { path, source }),
+            }
+        }
+    }
+    Ok(shipped)
+}
+
+/// The folder of a file, absolute; standard input lies in the working directory.
+fn folder(file: &Path) -> Result<PathBuf, RenderError> {
+    let parent = if is_standard_input(file) { None } else { file.parent() };
+    let parent = parent.filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::path::absolute(parent).map_err(|source| RenderError::Read { path: parent.to_owned(), source })
+}
+
+fn is_standard_input(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+fn text(path: &Path) -> Result<String, RenderError> {
+    let read = if is_standard_input(path) { bytes(Ok(io::stdin())) } else { bytes(File::open(path)) };
+    let content = read.map_err(|source| RenderError::Read { path: path.to_owned(), source })?;
+    String::from_utf8(content).map_err(|_| RenderError::NoText(path.to_owned()))
+}
+
+fn bytes(reader: io::Result<impl io::Read>) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    reader?.take(MAX_FILE_BYTES + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > MAX_FILE_BYTES {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {MAX_FILE_BYTES} bytes")));
+    }
+    Ok(content)
+}
