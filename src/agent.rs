@@ -65,7 +65,8 @@ pub fn run(config: Config) -> Result<Ended, StartError> {
     let (journal, recovered, _writer) = journal::open(&config.agent.state_dir, exit_reports.clone())?;
     let identity = identity(&config, &journal, recovered.identity.clone())?;
 
-    let published = Published::new(coordinator::initial_health(configured(config.kafka.is_some()), configured(config.control_plane.is_some()), at));
+    let published =
+        Published::new(coordinator::initial_health(configured(config.kafka.is_some()), configured(config.control_plane.is_some()), at));
     let metrics = Arc::new(Metrics::new(at));
     let mut rest = start_health(&config, &published, &metrics, &exit_reports)?;
     rest.stops.extend(signal_group.stops);
@@ -90,7 +91,7 @@ pub fn run(config: Config) -> Result<Ended, StartError> {
         workers.start_kafka(&mut state, identity);
     }
     let inbox = Inbox { signals, exits, docker: docker_inbox, reports, commands, control_plane };
-    let departure = coordinator::run(state, &inbox, workers);
+    let departure = coordinator::run(state, inbox, workers);
     let failure = departure.reason.is_failure().then(|| departure.reason.to_string());
     Ok(Ended { failure, stragglers: !departure.stragglers.is_empty() })
 }
@@ -144,7 +145,12 @@ fn listen_to_signals(exits: &Sender<Exit>) -> std::io::Result<(Receiver<Signal>,
     Ok((receiver, Group::default()))
 }
 
-fn start_health(config: &Config, published: &Published<crate::domain::Health>, metrics: &Arc<Metrics>, exits: &Sender<Exit>) -> Result<Group, health::Error> {
+fn start_health(
+    config: &Config,
+    published: &Published<crate::domain::Health>,
+    metrics: &Arc<Metrics>,
+    exits: &Sender<Exit>,
+) -> Result<Group, health::Error> {
     let settings = health::Settings { bind: config.health, private_dir: config.agent.state_dir.clone() };
     let page = Arc::clone(metrics);
     let server = health::start(settings, published.clone(), Arc::new(move || page.render()), exits.clone())?;

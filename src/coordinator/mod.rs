@@ -51,6 +51,27 @@ pub struct Inbox {
     pub control_plane: Receiver<control_plane::Event>,
 }
 
+/// A channel whose last sender has ended. It would be ready for ever, and hide those behind it.
+enum Closed {
+    Signals,
+    Exits,
+    Docker,
+    Reports,
+    ControlPlane,
+}
+
+impl Inbox {
+    fn forget(&mut self, closed: Closed) {
+        match closed {
+            Closed::Signals => self.signals = never(),
+            Closed::Exits => self.exits = never(),
+            Closed::Docker => self.docker = never(),
+            Closed::Reports => self.reports = never(),
+            Closed::ControlPlane => self.control_plane = never(),
+        }
+    }
+}
+
 /// Ids whose time is over are forgotten this often.
 const HOUSEKEEPING: Duration = Duration::from_secs(3600);
 
@@ -58,12 +79,13 @@ const HOUSEKEEPING: Duration = Duration::from_secs(3600);
 const BURST: usize = 64;
 
 /// Runs the agent until it has left. The workers are started already.
-pub fn run(mut state: State, inbox: &Inbox, mut workers: Workers) -> Departure {
+pub fn run(mut state: State, mut inbox: Inbox, mut workers: Workers) -> Departure {
     state.resume();
     let mut housekeeping = Instant::now() + HOUSEKEEPING;
     let reason = loop {
-        match step(&mut state, inbox, &mut workers, housekeeping) {
+        match step(&mut state, &inbox, &mut workers, housekeeping) {
             Turn::Go => {}
+            Turn::Closed(closed) => inbox.forget(closed),
             Turn::Tidy => {
                 housekeeping = Instant::now() + HOUSEKEEPING;
                 state.forget_old_ids();
@@ -81,6 +103,7 @@ pub fn run(mut state: State, inbox: &Inbox, mut workers: Workers) -> Departure {
 
 enum Turn {
     Go,
+    Closed(Closed),
     Tidy,
     Leave(ExitReason),
 }
@@ -100,13 +123,22 @@ fn step(state: &mut State, inbox: &Inbox, workers: &mut Workers, housekeeping: I
                 return Turn::Leave(reason);
             }
         },
-        recv(inbox.docker) -> event => burst(event, &inbox.docker, |event| state.on_docker(event)),
-        recv(inbox.reports) -> event => burst(event, &inbox.reports, |event| state.on_kafka(event)),
-        recv(inbox.control_plane) -> event => burst(event, &inbox.control_plane, |event| {
-            if let Some(identity) = state.on_control_plane(event) {
-                workers.start_kafka(state, &identity);
-            }
-        }),
+        recv(inbox.docker) -> event => match event {
+            Ok(event) => burst(event, &inbox.docker, |event| state.on_docker(event)),
+            Err(_) => return Turn::Closed(Closed::Docker),
+        },
+        recv(inbox.reports) -> event => match event {
+            Ok(event) => burst(event, &inbox.reports, |event| state.on_kafka(event)),
+            Err(_) => return Turn::Closed(Closed::Reports),
+        },
+        recv(inbox.control_plane) -> event => match event {
+            Ok(event) => burst(event, &inbox.control_plane, |event| {
+                if let Some(identity) = state.on_control_plane(event) {
+                    workers.start_kafka(state, &identity);
+                }
+            }),
+            Err(_) => return Turn::Closed(Closed::ControlPlane),
+        },
         recv(commands) -> event => if let Ok(event) = event {
             state.on_kafka(event);
             for _ in 1..BURST {
@@ -122,12 +154,9 @@ fn step(state: &mut State, inbox: &Inbox, workers: &mut Workers, housekeeping: I
     Turn::Go
 }
 
-fn burst<T>(first: Result<T, crossbeam_channel::RecvError>, rest: &Receiver<T>, mut handle: impl FnMut(T)) {
-    // A closed channel is a thread that has ended, and its exit report says so.
-    if let Ok(first) = first {
-        handle(first);
-        rest.try_iter().take(BURST - 1).for_each(handle);
-    }
+fn burst<T>(first: T, rest: &Receiver<T>, mut handle: impl FnMut(T)) {
+    handle(first);
+    rest.try_iter().take(BURST - 1).for_each(handle);
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use super::exit::ExitReason;
 use super::state::State;
-use super::{Inbox, Signal};
+use super::{Closed, Inbox, Signal};
 use crate::domain::{LinkState, Phase, Position};
 use crate::journal::Identity;
 use crate::kafka;
@@ -138,12 +138,12 @@ type Ended = BTreeSet<ThreadName>;
 struct AtOnce;
 
 /// Leaves.
-pub(super) fn run(mut state: State, inbox: &Inbox, mut workers: Workers, reason: ExitReason) -> Departure {
+pub(super) fn run(mut state: State, mut inbox: Inbox, mut workers: Workers, reason: ExitReason) -> Departure {
     let whole = Deadline::after(WHOLE);
     state.publish_health(Some(Phase::Stopping));
     // The loop has taken the reports of those that ended before.
     let mut ended = workers.finished();
-    if phases(&mut state, inbox, &mut workers, &mut ended, whole).is_err() {
+    if phases(&mut state, &mut inbox, &mut workers, &mut ended, whole).is_err() {
         log::warn!("a second signal: leaving at once");
     }
     let stragglers = workers.running(&ended);
@@ -153,7 +153,7 @@ pub(super) fn run(mut state: State, inbox: &Inbox, mut workers: Workers, reason:
     Departure { reason, stragglers }
 }
 
-fn phases(state: &mut State, inbox: &Inbox, workers: &mut Workers, ended: &mut Ended, whole: Deadline) -> Result<(), AtOnce> {
+fn phases(state: &mut State, inbox: &mut Inbox, workers: &mut Workers, ended: &mut Ended, whole: Deadline) -> Result<(), AtOnce> {
     workers.intake.stop();
     workers.work.stop();
     let checkpoint = whole.or_after(CHECKPOINT);
@@ -172,18 +172,25 @@ fn phases(state: &mut State, inbox: &Inbox, workers: &mut Workers, ended: &mut E
 /// Handles what still comes in until `done`, the deadline or a second signal.
 fn wait(
     state: &mut State,
-    inbox: &Inbox,
+    inbox: &mut Inbox,
     ended: &mut Ended,
     deadline: Deadline,
     done: impl Fn(&State, &Ended) -> bool,
 ) -> Result<(), AtOnce> {
     while !done(state, ended) && !deadline.has_passed() {
-        select_biased! {
-            recv(inbox.signals) -> signal => if signal == Ok(Signal::Leave) { return Err(AtOnce) },
-            recv(inbox.docker) -> event => if let Ok(event) = event { state.on_docker(event) },
-            recv(inbox.reports) -> event => if let Ok(event) = event { state.on_kafka(event) },
-            recv(inbox.exits) -> exit => if let Ok(exit) = exit { ended.insert(exit.thread); },
-            recv(crossbeam_channel::at(deadline.instant())) -> _ => {},
+        let closed = select_biased! {
+            recv(inbox.signals) -> signal => match signal {
+                Ok(Signal::Leave) => return Err(AtOnce),
+                Ok(Signal::Reload) => None,
+                Err(_) => Some(Closed::Signals),
+            },
+            recv(inbox.docker) -> event => event.map_or(Some(Closed::Docker), |event| { state.on_docker(event); None }),
+            recv(inbox.reports) -> event => event.map_or(Some(Closed::Reports), |event| { state.on_kafka(event); None }),
+            recv(inbox.exits) -> exit => exit.map_or(Some(Closed::Exits), |exit| { ended.insert(exit.thread); None }),
+            recv(crossbeam_channel::at(deadline.instant())) -> _ => None,
+        };
+        if let Some(closed) = closed {
+            inbox.forget(closed);
         }
         state.flush_reports();
     }

@@ -56,6 +56,13 @@ fn polite_lane(street: &Street, command: CommandId) -> Group {
     Group { stops: vec![source], threads: vec![lane.unwrap()] }
 }
 
+impl Street {
+    /// The sending ends of the lanes and of the producer are gone, as when their threads have ended.
+    fn without_workers(self) -> (Sender<Signal>, Sender<Exit>) {
+        (self.signals, self.exits)
+    }
+}
+
 /// A thread that does not hear its stop; it ends with the returned source.
 fn deaf_thread(street: &Street) -> (Group, StopSource) {
     let (real, stop) = stop_pair();
@@ -76,7 +83,7 @@ fn a_running_command_is_left_at_its_checkpoint_and_goes_on_at_the_next_start() {
     let workers = Workers { work: polite_lane(&street, id(1)), ..nobody() };
     street.signals.send(Signal::Leave).unwrap();
     let Desk { folder, state, journal, writer, .. } = desk;
-    let departure = run(state, &inbox, workers);
+    let departure = run(state, inbox, workers);
     assert_eq!((departure.reason, departure.stragglers), (ExitReason::Asked, vec![]));
     drop(journal);
     writer.join();
@@ -95,12 +102,28 @@ fn reports_are_flushed_before_the_producer_is_stopped() {
     street.signals.send(Signal::Leave).unwrap();
     street.reports.send(Event::Delivered(receipt.unwrap())).unwrap();
     let Desk { folder, state, journal, writer, .. } = desk;
-    run(state, &inbox, nobody());
+    run(state, inbox, nobody());
     drop(journal);
     writer.join();
     let desk = Desk::over(folder);
     assert_eq!(desk.out(), (vec![], None), "nothing is sent again");
     assert!(desk.journal.knows(id(1)).unwrap());
+}
+
+#[test]
+fn channels_that_have_closed_hide_no_exit_report() {
+    let desk = Desk::new();
+    let (street, inbox) = street();
+    let (source, stop) = stop_pair();
+    let server = spawn(ThreadName::new("health-http"), street.exits.clone(), move || {
+        stop.wait_for_stop();
+        Ok::<(), std::convert::Infallible>(())
+    });
+    let rest = Group { stops: vec![source], threads: vec![server.unwrap()] };
+    street.signals.send(Signal::Leave).unwrap();
+    let _open = street.without_workers();
+    let departure = run(desk.state, inbox, Workers { rest, ..nobody() });
+    assert_eq!(departure.stragglers, [] as [&str; 0]);
 }
 
 #[test]
@@ -112,7 +135,7 @@ fn a_second_signal_leaves_at_once_and_names_who_still_runs() {
     street.signals.send(Signal::Leave).unwrap();
     street.signals.send(Signal::Leave).unwrap();
     let started = Instant::now();
-    let departure = run(desk.state, &inbox, workers);
+    let departure = run(desk.state, inbox, workers);
     assert_eq!(departure.stragglers, ["docker-lane-2"]);
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     drop(end);
@@ -124,7 +147,7 @@ fn the_end_of_a_vital_thread_is_a_failure() {
     let (street, inbox) = street();
     let outcome = crate::threads::Outcome::Failed("no luck".into());
     street.exits.send(Exit { thread: ThreadName::new("kafka-producer"), outcome }).unwrap();
-    let departure = run(desk.state, &inbox, nobody());
+    let departure = run(desk.state, inbox, nobody());
     assert!(departure.reason.is_failure());
     assert!(departure.reason.to_string().contains("no luck"));
 }
