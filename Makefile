@@ -19,10 +19,11 @@ test:                ## install what is missing, build, run every test, clean up
 	@$(dev)/setup.sh build bed
 	@$(dev)/test.sh
 
-lint:                ## formatting, clippy, dependencies
+lint:                ## formatting, clippy, scripts, dependencies
 	@$(dev)/setup.sh build lint
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	shellcheck $(dev)/*.sh .ci/run
 	@$(dev)/check-dependencies.sh
 
 soak:                ## the long runs: 200 commands while the agent is away

@@ -54,10 +54,10 @@ impl Agent {
     /// What `/readyz` says of a dependency: `ready`, `not_ready`, `connecting`, `off`.
     pub fn dependency(&self, name: &str) -> Result<String, String> {
         let page = self.page("/readyz")?;
-        let dependencies = page.json()["dependencies"].clone();
-        let of_list = dependencies.as_array().and_then(|list| list.iter().find(|one| one["name"] == name).cloned());
-        let found = of_list.unwrap_or_else(|| dependencies[name].clone());
-        found["state"].as_str().map(str::to_owned).ok_or_else(|| format!("no dependency {name} in {}", page.body))
+        let health = page.json();
+        let found = health["dependencies"].as_array().and_then(|all| all.iter().find(|one| one["name"] == name));
+        let state = found.and_then(|one| one["state"].as_str());
+        state.map(str::to_owned).ok_or_else(|| format!("no dependency {name} in {}", page.body))
     }
 
     /// Waits until `/readyz` says yes.
