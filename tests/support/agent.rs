@@ -24,7 +24,7 @@ impl Agent {
     pub fn start(config: &Path, port: u16, log: &Path) -> Self {
         let output = File::options().create(true).append(true).open(log).expect("the log file");
         let errors = output.try_clone().expect("the log file again");
-        let mut command = child::bound("KILL", env!("CARGO_BIN_EXE_axion-agent"));
+        let mut command = child::bound("KILL", binary());
         command.args(["run".as_ref(), "--config".as_ref(), config.as_os_str()]);
         command.env_remove("DOCKER_HOST").stdout(Stdio::from(output)).stderr(Stdio::from(errors));
         let process = command.spawn().expect("setpriv and the agent start");
@@ -102,6 +102,11 @@ impl Agent {
     pub fn log_tail(&self) -> String {
         tail(&self.log)
     }
+}
+
+/// The binary under test: this build's, or another such as a package's.
+fn binary() -> PathBuf {
+    std::env::var_os("AXION_TEST_AGENT").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_axion-agent")), PathBuf::from)
 }
 
 /// The last lines of a log.
