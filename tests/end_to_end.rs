@@ -203,7 +203,7 @@ fn bad_compose(stage: &Stage) {
 fn malformed(stage: &Stage) {
     let bed = Bed::start(stage);
     bed.send_record(&Record::raw(b"{\"command_type\": \"Deploy\", no json".to_vec()));
-    let next = bed.carry_out(bed.draft("GetStatus"));
+    let next = bed.carry_out(bed.query());
     assert_eq!(next.event_type, "StatusReport", "{next:?}");
     assert_eq!(bed.dead_letter().body, b"{\"command_type\": \"Deploy\", no json");
     let report = bed.event("the report", COMMAND, |event| event.event_type == "ErrorReport");

@@ -165,6 +165,11 @@ impl<'a> Bed<'a> {
         draft
     }
 
+    /// A question about every stack: it can be answered at any time.
+    pub fn query(&self) -> Draft {
+        Draft { command_type: "GetStatus".to_owned(), ..Draft::default() }
+    }
+
     pub fn deploy(&self, compose: &str) -> Draft {
         self.draft("Deploy").with("docker_stack_yml", compose)
     }
@@ -234,7 +239,7 @@ impl<'a> Bed<'a> {
 
     /// Waits until every event of the commands that have ended was read.
     pub fn settle(&self) {
-        let answer = self.carry_out(self.draft("GetStatus"));
+        let answer = self.carry_out(self.query());
         assert_eq!(answer.event_type, "StatusReport", "{answer:?}");
     }
 
