@@ -151,8 +151,8 @@ fn call(socket: &Path, method: &str, path: &str, body: &Value) -> Result<Value, 
     let mut stream = UnixStream::connect(socket).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
     let head = "Host: engine\r\nContent-Type: application/json\r\nConnection: close";
-    // HTTP/1.0: the answer ends with the connection and is not chunked.
-    write!(stream, "{method} /v1.41{path} HTTP/1.0\r\n{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+    // HTTP/1.0: the answer ends with the connection and is not chunked. Without a version: the engine's newest.
+    write!(stream, "{method} {path} HTTP/1.0\r\n{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();

@@ -53,8 +53,7 @@ impl fmt::Display for ApiVersion {
     }
 }
 
-/// One call before it is made.
-#[derive(Debug)]
+/// One call before it is made. It has no `Debug`: a body may be a secret.
 pub(super) struct Request {
     method: Method,
     path: String,

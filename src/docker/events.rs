@@ -51,19 +51,17 @@ impl Engine {
 
     /// Tells the coordinator if this is news.
     fn tell(&self, state: EngineState) {
+        // ORDER: held while it sends, so that the coordinator hears last what was true last.
         let mut known = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.as_ref() == Some(&state) {
-            return;
-        }
-        let came_back = matches!((&*known, &state), (Some(EngineState::Away(_)), EngineState::Up { .. }));
-        if came_back {
-            log::info!("the engine answers again");
-        }
-        // Another reason for the same absence is no news.
-        let still_away = matches!((&*known, &state), (Some(EngineState::Away(_)), EngineState::Away(_)));
-        *known = Some(state.clone());
-        drop(known);
-        if !still_away {
+        let news = match (&*known, &state) {
+            // Another reason for the same absence is none.
+            (Some(EngineState::Away(_)), EngineState::Away(_)) => false,
+            (Some(before), now) => before != now,
+            (None, _) => true,
+        };
+        if news {
+            *known = Some(state.clone());
+            // It may wait for room; nobody listens any more only once the process leaves.
             let _gone = self.events.send(Event::Engine(state));
         }
     }

@@ -227,7 +227,7 @@ impl<'a> Room<'a> {
 
     /// Changes something: the intent is on disk, then the call is made, then its outcome is on disk.
     /// `operation` is such as `service.update`, `object` the Swarm name. While no connection can be made
-    /// this waits for the engine; an answer that was lost is never asked for again.
+    /// this waits for the engine and calls again; a call whose answer was lost is never made again.
     pub(super) fn step<T: Made>(
         &self,
         operation: &str,
