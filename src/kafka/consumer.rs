@@ -259,7 +259,7 @@ impl Intake {
 
     /// A question had no answer, or was not even asked.
     fn bad_answer(&mut self, fault: &Fault) -> Result<(), Stopped> {
-        self.look.again_soon();
+        self.look.failed();
         let down = match fault.code {
             code::TIMED_OUT | code::TRANSPORT => self.link.away(),
             _ => self.link.fault(fault).or_else(|| self.link.down(format!("the brokers do not answer as they should: {fault}"))),

@@ -1,9 +1,9 @@
 //! When to ask the brokers about the topics: at the start, after trouble, and on a slow timer.
 //!
-//! A topic that does not exist, or that the ACLs keep from us, is silent otherwise. Each look first finds a
-//! broker that answers, and then asks that one: a question must not stay open while no broker is there, since
-//! librdkafka (2.12) then connects again and again without any back-off; and its own choice, the
-//! controller, may be the one that is away, or one that cannot be reached (as in the mock cluster).
+//! A topic that does not exist, or that the ACLs keep from us, is silent otherwise. After trouble a look
+//! first finds a broker that answers, and then asks that one: a question must not stay open while no broker
+//! is there, since librdkafka (2.12) then connects again and again without any back-off; and its own choice,
+//! the controller, may be the one that is away, or cannot be reached (as in the mock cluster).
 
 use super::METADATA_INTERVAL;
 use super::native::{Client, Fault, Sought};
@@ -11,7 +11,8 @@ use crate::threads::Backoff;
 use crossbeam_channel::{Receiver, at, never};
 use std::time::{Duration, Instant};
 
-/// How long a question stays open. The broker has just answered another one.
+/// How long a question stays open. A broker answers the requests of one connection in turn, so it may have
+/// to wait for the end of a long poll (`fetch.wait.max.ms`).
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to look for a broker: the one wait in this room that a stop does not end, so it is short.
 const SEEK: Duration = Duration::from_millis(100);
@@ -37,6 +38,8 @@ pub(super) struct Look {
     topics: Vec<String>,
     /// None while a question is open.
     next: Option<Instant>,
+    /// Who answered last, unless there was trouble since.
+    broker: Option<i32>,
     /// Counts the questions: an answer to an older one is none.
     number: usize,
     seek: Duration,
@@ -50,7 +53,7 @@ impl Look {
     pub(super) fn new(topics: &[&str]) -> Self {
         let topics = topics.iter().map(|topic| (*topic).to_owned()).collect();
         let backoff = Backoff::new(FIRST_RETRY, LONGEST_RETRY);
-        Self { topics, next: Some(Instant::now()), number: 0, seek: SEEK, lost: None, backoff }
+        Self { topics, next: Some(Instant::now()), broker: None, number: 0, seek: SEEK, lost: None, backoff }
     }
 
     /// Has a message when it is time to look.
@@ -58,14 +61,16 @@ impl Look {
         self.next.map_or_else(never, at)
     }
 
-    /// Looks for a broker, and asks it.
+    /// Asks the broker that answered last, or finds one first.
     pub(super) fn look(&mut self, client: &Client) -> Result<Sight, Fault> {
-        match client.seek_broker(self.seek) {
+        let sought = self.broker.map_or_else(|| client.seek_broker(self.seek), Sought::Found);
+        match sought {
             Sought::Found(broker) => {
                 self.seek = SEEK;
                 self.lost = None;
                 self.next = None;
                 self.number += 1;
+                self.broker = Some(broker);
                 let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
                 client.ask_topics(&topics, broker, ANSWER_TIMEOUT, self.number)?;
                 return Ok(Sight::Unclear);
@@ -85,6 +90,7 @@ impl Look {
 
     /// Something changed: look now, unless a question is open or the next look is near anyway.
     pub(super) fn hasten(&mut self) {
+        self.broker = None;
         if self.next.is_some() && self.backoff.attempts() == 0 {
             self.again_soon();
         }
@@ -93,6 +99,12 @@ impl Look {
     pub(super) fn all_is_well(&mut self) {
         self.backoff.reset();
         self.next = Some(Instant::now() + METADATA_INTERVAL);
+    }
+
+    /// The question had no answer.
+    pub(super) fn failed(&mut self) {
+        self.broker = None;
+        self.again_soon();
     }
 
     pub(super) fn again_soon(&mut self) {

@@ -241,7 +241,7 @@ impl Output {
         let states = match answer {
             Ok(states) => states,
             Err(fault) => {
-                self.look.again_soon();
+                self.look.failed();
                 let down = match fault.code {
                     code::TIMED_OUT | code::TRANSPORT => self.link.away(),
                     _ => self.link.fault(&fault).or_else(|| self.link.down(format!("the brokers do not answer as they should: {fault}"))),

@@ -63,9 +63,9 @@ const CONSUMER: &[(&str, &str)] = &[
     ("check.crcs", "true"),
     ("enable.partition.eof", "false"),
     ("allow.auto.create.topics", "false"),
-    // A long poll: the broker answers as soon as there is a record, else after this. It is the pulse of
-    // an idle consumer, so long; and shorter than socket.timeout.ms, as librdkafka wants.
-    ("fetch.wait.max.ms", "8000"),
+    // A long poll: the broker answers as soon as there is a record, else after this. It is the pulse of an
+    // idle consumer; and other requests on the same connection have to wait for its end.
+    ("fetch.wait.max.ms", "1000"),
     ("fetch.min.bytes", "1"),
     // Read little ahead: the coordinator's window decides how much is taken in, the topic is the queue.
     ("queued.min.messages", "64"),
