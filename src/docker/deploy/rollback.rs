@@ -271,7 +271,9 @@ impl Back<'_> {
             self.remove_ended_containers(new)?;
         }
         for network in &networks {
-            busy.extend(refused(&network.name, room.step("network.remove", &network.name, |client| client.remove_network(&network.id)))?);
+            let removed = room.step("network.remove", &network.name, |client| client.remove_network(&network.id));
+            // The node lists it until the last container is off it: the next look says whether it is gone.
+            busy.push(refused(&network.name, removed)?.unwrap_or_else(|| format!("network {} goes only slowly", network.name)));
         }
         Ok(busy)
     }
