@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 #[derive(Default)]
 pub(super) struct FakeLedger {
-    steps: Mutex<Vec<(Step, Option<StepOutcome>)>>,
+    steps: Mutex<Vec<(CommandId, Step, Option<StepOutcome>)>>,
     owners: Mutex<BTreeMap<StackName, ProjectId>>,
     revisions: Mutex<Vec<Revision>>,
     pub(super) full: AtomicBool,
@@ -18,10 +18,15 @@ impl FakeLedger {
         if self.full.load(Ordering::SeqCst) { Err(LedgerError("no space left on device".into())) } else { Ok(()) }
     }
 
+    /// Takes a revision back.
+    pub(super) fn forget_revision(&self, number: u64) {
+        self.revisions.lock().unwrap().retain(|revision| revision.number != number);
+    }
+
     /// `operation object: outcome`, in order.
     pub(super) fn history(&self) -> Vec<String> {
         let steps = self.steps.lock().unwrap();
-        let told = steps.iter().map(|(step, outcome)| {
+        let told = steps.iter().map(|(_, step, outcome)| {
             let outcome = match outcome {
                 None => "open",
                 Some(StepOutcome::Done(_)) => "done",
@@ -35,22 +40,23 @@ impl FakeLedger {
 }
 
 impl Ledger for FakeLedger {
-    fn intend(&self, _command: CommandId, step: &Step) -> Result<(), LedgerError> {
+    fn intend(&self, command: CommandId, step: &Step) -> Result<(), LedgerError> {
         self.check()?;
-        self.steps.lock().unwrap().push((step.clone(), None));
+        self.steps.lock().unwrap().push((command, step.clone(), None));
         Ok(())
     }
 
-    fn settle(&self, _command: CommandId, step: &Step, outcome: &StepOutcome) -> Result<(), LedgerError> {
+    fn settle(&self, command: CommandId, step: &Step, outcome: &StepOutcome) -> Result<(), LedgerError> {
         self.check()?;
         let mut steps = self.steps.lock().unwrap();
-        let open = steps.iter_mut().rev().find(|(known, _)| known == step).unwrap();
-        open.1 = Some(outcome.clone());
+        let open = steps.iter_mut().rev().find(|(of, known, _)| *of == command && known == step).unwrap();
+        open.2 = Some(outcome.clone());
         Ok(())
     }
 
-    fn steps(&self, _command: CommandId) -> Result<Vec<(Step, Option<StepOutcome>)>, LedgerError> {
-        Ok(self.steps.lock().unwrap().clone())
+    fn steps(&self, command: CommandId) -> Result<Vec<(Step, Option<StepOutcome>)>, LedgerError> {
+        let steps = self.steps.lock().unwrap();
+        Ok(steps.iter().filter(|(of, ..)| *of == command).map(|(_, step, outcome)| (step.clone(), outcome.clone())).collect())
     }
 
     fn owner(&self, stack: &StackName) -> Result<Option<ProjectId>, LedgerError> {

@@ -151,3 +151,6 @@ fn go_back(room: &Room<'_>, request: &Deploy, report: &mut Report, failure: Fail
     let (rolled_back, notes) = rollback::run(room, request)?;
     Ok(report.failed(&failure, rolled_back, &notes).with("changed", true))
 }
+
+#[cfg(test)]
+mod tests;
