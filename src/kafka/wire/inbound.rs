@@ -99,7 +99,7 @@ fn action(command_type: &str, payload: Fields, context: &mut Context) -> Result<
 fn read_context(envelope: &mut Fields, context: &mut Context) -> Result<(), WireError> {
     let correlation_id = envelope.parsed("correlation_id", "a UUID", |text| Uuid::try_parse(text).map_err(|_| "expected a UUID"))?;
     let mut metadata = envelope.object("metadata", "an object", usize::MAX)?;
-    let user_id = metadata.parsed("user_id", "a string", |text| short(text))?;
+    let user_id = metadata.parsed("user_id", "a string", short)?;
     let project_id = metadata.parsed("project_id", "a string", |text| ProjectId::new(text))?;
     let retry_attempt = metadata.whole("retry_attempt", 0..=u64::from(u32::MAX))?;
     context.correlation_id = correlation_id.or(context.correlation_id);
