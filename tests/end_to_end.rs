@@ -197,7 +197,7 @@ fn no_suitable_node(stage: &Stage) {
 }
 
 fn bad_compose(stage: &Stage) {
-    fails(stage, "services:\n  app:\n    imagee: axion-test/box:1\n", "compose.invalid", "imagee");
+    fails(stage, &one_service("exec sleep 1000", "    deploy: {replicas: many}\n"), "compose.invalid", "replicas");
 }
 
 fn malformed(stage: &Stage) {
