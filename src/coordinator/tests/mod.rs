@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 /// A coordinator whose ports end in the test.
 struct Desk {
-    folder: PathBuf,
+    folder: Folder,
     state: State,
     journal: Journal,
     writer: Thread,
@@ -30,14 +30,23 @@ struct Desk {
     health: Published<Health>,
 }
 
+/// A state directory that goes with its desk, or with the last of those that come after a crash.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
 impl Desk {
     fn new() -> Self {
-        Self::over(std::env::temp_dir().join(format!("axion-desk-{}", Uuid::new_v4())))
+        Self::over(Folder(std::env::temp_dir().join(format!("axion-desk-{}", Uuid::new_v4()))))
     }
 
-    fn over(folder: PathBuf) -> Self {
+    fn over(folder: Folder) -> Self {
         let (exits, _) = bounded(1);
-        let (journal, recovered, writer) = journal::open(&folder, exits).unwrap();
+        let (journal, recovered, writer) = journal::open(&folder.0, exits).unwrap();
         let (jobs_in, jobs) = bounded(2);
         let (queries_in, queries) = bounded(1);
         let (producer, published) = bounded(1000);
@@ -53,10 +62,9 @@ impl Desk {
 
     /// Ends as after kill -9: what is on disk is all that is left.
     fn crash(self) -> Self {
-        let folder = self.folder.clone();
         drop((self.state, self.journal));
         self.writer.join();
-        Self::over(folder)
+        Self::over(self.folder)
     }
 
     fn read(&mut self, offset: i64, inbound: Inbound) {
