@@ -3,7 +3,7 @@
 
 use crate::config::{self, Config};
 use crate::coordinator::{self, Group, Inbox, KafkaClients, Ports, Rules, Signal, State, Workers};
-use crate::domain::{AgentId, DependencyState, Ledger, Position, Sensitive, Timestamp};
+use crate::domain::{AgentId, DependencyState, Ledger, LinkState, Position, Sensitive, Timestamp};
 use crate::journal::{self, EnrolledKafka, Identity, Journal};
 use crate::telemetry::Metrics;
 use crate::threads::{Exit, Published, ThreadName, spawn};
@@ -61,16 +61,14 @@ pub enum StartError {
 pub fn run(config: Config) -> Result<Ended, StartError> {
     let at = Timestamp::from(SystemTime::now());
     let (exit_reports, exits) = bounded(EXITS);
-    let (signals, signal_group) = listen_to_signals(&exit_reports)?;
+    let signals = listen_to_signals(&exit_reports)?;
     let (journal, recovered, _writer) = journal::open(&config.agent.state_dir, exit_reports.clone())?;
     let identity = identity(&config, &journal, recovered.identity.clone())?;
 
-    let published =
-        Published::new(coordinator::initial_health(configured(config.kafka.is_some()), configured(config.control_plane.is_some()), at));
+    let (kafka, control_plane) = (configured(!config.kafka.brokers.is_empty()), configured(config.control_plane.is_some()));
+    let published = Published::new(coordinator::initial_health(kafka, control_plane, understood(&config.ignored), at));
     let metrics = Arc::new(Metrics::new(at));
-    let mut rest = start_health(&config, &published, &metrics, &exit_reports)?;
-    rest.stops.extend(signal_group.stops);
-    rest.threads.extend(signal_group.threads);
+    let rest = start_health(&config, &published, &metrics, &exit_reports)?;
 
     let (docker_events, docker_inbox) = bounded(DOCKER_EVENTS);
     let ledger: Arc<dyn Ledger> = Arc::new(journal.clone());
@@ -98,6 +96,12 @@ pub fn run(config: Config) -> Result<Ended, StartError> {
 
 fn configured(yes: bool) -> DependencyState {
     if yes { DependencyState::Connecting } else { DependencyState::Off }
+}
+
+/// What of the configuration could be used.
+fn understood(ignored: &[config::Problem]) -> LinkState {
+    let texts: Vec<String> = ignored.iter().map(ToString::to_string).collect();
+    if texts.is_empty() { LinkState::Up } else { LinkState::Down(texts.join("; ")) }
 }
 
 /// Who the agent is: the configuration's word first, then the journal's. In local mode it makes an id
@@ -129,7 +133,7 @@ fn named(agent_id: AgentId) -> Identity {
     Identity { agent_id, credential: None, kafka: EnrolledKafka::default() }
 }
 
-fn listen_to_signals(exits: &Sender<Exit>) -> std::io::Result<(Receiver<Signal>, Group)> {
+fn listen_to_signals(exits: &Sender<Exit>) -> std::io::Result<Receiver<Signal>> {
     let (sender, receiver) = bounded(SIGNALS);
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     let thread = spawn(ThreadName::new("signals"), exits.clone(), move || {
@@ -142,7 +146,7 @@ fn listen_to_signals(exits: &Sender<Exit>) -> std::io::Result<(Receiver<Signal>,
     })?;
     // The thread waits in the kernel until the process ends: nobody waits for it.
     drop(thread);
-    Ok((receiver, Group::default()))
+    Ok(receiver)
 }
 
 fn start_health(
@@ -208,7 +212,7 @@ fn kafka_starter(
     let section = config.kafka.clone();
     let limits = config.limits;
     Box::new(move |identity| {
-        let Some(settings) = kafka_settings(section.as_ref(), limits, identity) else { return Ok(None) };
+        let Some(settings) = kafka_settings(&section, limits, identity) else { return Ok(None) };
         let unusable = |error: kafka::StartError| error.to_string();
         let producer = kafka::Producer::start(&settings, reports.clone(), exits.clone()).map_err(unusable)?;
         let consumer = kafka::Consumer::start(&settings, positions.clone(), commands.clone(), exits.clone()).map_err(unusable)?;
@@ -222,34 +226,20 @@ fn kafka_starter(
 }
 
 /// The configuration wins over what enrolment brought.
-fn kafka_settings(section: Option<&config::Kafka>, limits: config::Limits, identity: &Identity) -> Option<kafka::Settings> {
+fn kafka_settings(section: &config::Kafka, limits: config::Limits, identity: &Identity) -> Option<kafka::Settings> {
     let agent = &identity.agent_id;
     let enrolled = &identity.kafka;
-    let default = |template: &str| template.replace("{agent_id}", agent.as_str());
-    let given = |text: &String, template: &str| if text.is_empty() { default(template) } else { text.clone() };
-    match section {
-        Some(section) => Some(kafka::Settings {
-            brokers: section.brokers.clone(),
-            command_topic: section.command_topic.of(agent),
-            event_topic: section.event_topic.of(agent),
-            dead_letter_topic: section.dead_letter_topic.of(agent),
-            consumer_group: section.consumer_group.of(agent),
-            security: kafka_security(section),
-            librdkafka: section.librdkafka.clone(),
-            max_message_bytes: limits.max_message_bytes,
-        }),
-        None if enrolled.brokers.is_empty() => None,
-        None => Some(kafka::Settings {
-            brokers: enrolled.brokers.clone(),
-            command_topic: given(&enrolled.command_topic, "runner.commands.{agent_id}"),
-            event_topic: given(&enrolled.event_topic, "runner.events.{agent_id}"),
-            dead_letter_topic: given(&enrolled.dead_letter_topic, "runner.commands.{agent_id}.dlq"),
-            consumer_group: default("runner-agent-{agent_id}"),
-            security: kafka::Security { protocol: "plaintext".to_owned(), ..kafka::Security::default() },
-            librdkafka: Vec::new(),
-            max_message_bytes: limits.max_message_bytes,
-        }),
-    }
+    let brokers = if section.brokers.is_empty() { &enrolled.brokers } else { &section.brokers };
+    (!brokers.is_empty()).then(|| kafka::Settings {
+        brokers: brokers.clone(),
+        command_topic: section.command_topic.of(agent, &enrolled.command_topic),
+        event_topic: section.event_topic.of(agent, &enrolled.event_topic),
+        dead_letter_topic: section.dead_letter_topic.of(agent, &enrolled.dead_letter_topic),
+        consumer_group: section.consumer_group.of(agent),
+        security: kafka_security(section),
+        librdkafka: section.librdkafka.clone(),
+        max_message_bytes: limits.max_message_bytes,
+    })
 }
 
 fn kafka_security(section: &config::Kafka) -> kafka::Security {

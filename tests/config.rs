@@ -62,7 +62,7 @@ fn problems(text: &str, environment: &[(&str, &str)]) -> Vec<String> {
 #[test]
 fn an_empty_file_is_local_mode_with_the_defaults() {
     let config = load("");
-    assert!(config.kafka.is_none() && config.control_plane.is_none());
+    assert!(config.kafka.brokers.is_empty() && config.control_plane.is_none());
     assert_eq!(config.agent.state_dir, Path::new("/var/lib/axion-agent"));
     assert_eq!(config.docker.socket, Path::new("/var/run/docker.sock"));
     assert_eq!((config.docker.lanes, config.docker.revisions), (2, 5));
@@ -114,11 +114,12 @@ fn a_full_file_is_read_as_written() {
     let control_plane = config.control_plane.unwrap();
     assert_eq!((control_plane.url.authority.as_str(), control_plane.url.transport), ("cp.example.com:8443", Transport::Tls));
     assert_eq!((control_plane.timeout.as_secs(), control_plane.heartbeat_interval.as_secs()), (20, 10));
-    let kafka = config.kafka.unwrap();
+    let kafka = config.kafka;
     assert_eq!(kafka.brokers, ["a:9092", "b:9092"]);
-    assert_eq!(kafka.command_topic.of(&agent), "runner.commands.edge-7");
-    assert_eq!(kafka.event_topic.of(&agent), "fleet.events");
-    assert_eq!(kafka.dead_letter_topic.of(&agent), "runner.commands.edge-7.dlq");
+    assert_eq!(kafka.command_topic.of(&agent, ""), "runner.commands.edge-7");
+    assert_eq!(kafka.command_topic.of(&agent, "assigned"), "assigned", "enrolment replaces a default");
+    assert_eq!(kafka.event_topic.of(&agent, "assigned"), "fleet.events", "the configuration wins");
+    assert_eq!(kafka.dead_letter_topic.of(&agent, ""), "runner.commands.edge-7.dlq");
     assert_eq!(kafka.consumer_group.of(&agent), "runner-agent-edge-7");
     let sasl = kafka.sasl.unwrap();
     assert_eq!((kafka.security_protocol.as_str(), sasl.mechanism.as_str()), ("sasl_ssl", "SCRAM-SHA-512"));
@@ -145,14 +146,14 @@ fn the_environment_wins_over_the_file() {
         ],
     )
     .unwrap();
-    assert_eq!(config.kafka.unwrap().brokers, ["a:9092", "b:9093"]);
+    assert_eq!(config.kafka.brokers, ["a:9092", "b:9093"]);
     assert_eq!(config.docker.lanes, 4);
     assert_eq!(config.agent.labels["tier"], "edge");
     assert_eq!(config.agent.token.unwrap().reveal(), "from-env");
     assert_eq!(config.logging.level, log::LevelFilter::Warn);
 
     let cleared = load_with(file, &[("AXION_AGENT__KAFKA__BROKERS", "")]).unwrap();
-    assert!(cleared.kafka.is_none(), "an empty variable means none");
+    assert!(cleared.kafka.brokers.is_empty(), "an empty variable means none");
 }
 
 #[test]
@@ -246,7 +247,7 @@ fn one_mistake_is_told_from_another() {
 
 #[test]
 fn the_older_spelling_of_tls_still_works() {
-    let protocol = |text: &str| load(&format!("[kafka]\nbrokers = [\"a:1\"]\n{text}")).kafka.unwrap().security_protocol;
+    let protocol = |text: &str| load(&format!("[kafka]\nbrokers = [\"a:1\"]\n{text}")).kafka.security_protocol;
     let login = "sasl_mechanism = \"PLAIN\"\nsasl_username = \"u\"\nsasl_password = \"p\"\n";
     assert_eq!(protocol(""), "plaintext");
     assert_eq!(protocol("enable_ssl = true\n"), "ssl");
@@ -272,7 +273,7 @@ fn an_older_binary_runs_with_its_successors_file_where_a_journal_is() {
     assert!(config::load(&sources, UnknownKeys::WarnedWithJournal).is_err(), "a first start is strict");
     fs::write(state.join("journal.redb"), "").unwrap();
     let config = config::load(&sources, UnknownKeys::WarnedWithJournal).unwrap();
-    let warned: Vec<_> = config.warnings.iter().map(|problem| problem.key.as_str()).collect();
+    let warned: Vec<_> = config.ignored.iter().map(|problem| problem.key.as_str()).collect();
     assert_eq!(warned, ["agent.wings", "update.enabled"]);
     assert!(config::load(&sources, UnknownKeys::Refused).is_err(), "config check is always strict");
 }
@@ -308,6 +309,6 @@ fn the_example_is_the_table_of_keys() {
         assert!(live.lines().any(|line| line.starts_with(&format!("{} = ", key.name))), "{}", key.dotted());
     }
     let config = load(&live);
-    assert!(config.kafka.is_some() && config.control_plane.is_some());
+    assert!(!config.kafka.brokers.is_empty() && config.control_plane.is_some());
     assert!(KEYS.iter().any(|key| key.kind == Kind::Secret));
 }

@@ -36,7 +36,7 @@ pub(super) fn serve(file: Option<PathBuf>) -> Leaving {
 fn introduce(sources: &Sources, config: &Config) {
     let file = sources.path().map_or_else(|| "the defaults".to_owned(), |path| path.display().to_string());
     log::info!("axion-agent {} starts with {file}", env!("CARGO_PKG_VERSION"));
-    for warning in &config.warnings {
+    for warning in config.warnings.iter().chain(&config.ignored) {
         log::warn!("{warning}");
     }
 }

@@ -27,7 +27,7 @@ pub use keys::{KEYS, Key, Kind, Unit};
 pub use problem::{Error, Place, Problem, Problems};
 pub use show::{example, show};
 pub use suggest::nearest;
-pub use values::{GrpcUrl, TopicTemplate, Transport};
+pub use values::{GrpcUrl, Topic, TopicTemplate, Transport};
 
 /// Read where neither `--config` nor `$AXION_AGENT_CONFIG` names another file. It may be missing: the
 /// agent then runs in local mode.
@@ -47,8 +47,8 @@ pub struct Config {
     pub agent: Agent,
     /// The control plane, if there is one.
     pub control_plane: Option<ControlPlane>,
-    /// Kafka, if brokers are named.
-    pub kafka: Option<Kafka>,
+    /// Kafka; enrolment may bring the brokers.
+    pub kafka: Kafka,
     /// The engine.
     pub docker: Docker,
     /// Where the health pages are.
@@ -59,6 +59,8 @@ pub struct Config {
     pub limits: Limits,
     /// What is doubtful, but no reason not to start.
     pub warnings: Vec<Problem>,
+    /// Keys that this version does not know, of a configuration that a newer one may have used.
+    pub ignored: Vec<Problem>,
 }
 
 /// `[agent]`.
@@ -103,14 +105,14 @@ pub struct ClientIdentity {
 /// `[kafka]`.
 #[derive(Debug, Clone)]
 pub struct Kafka {
-    /// `host:port`, at least one.
+    /// `host:port`, several; empty where none are configured.
     pub brokers: Vec<String>,
     /// Where commands come from.
-    pub command_topic: TopicTemplate,
+    pub command_topic: Topic,
     /// Where events go.
-    pub event_topic: TopicTemplate,
+    pub event_topic: Topic,
     /// Where unreadable records go.
-    pub dead_letter_topic: TopicTemplate,
+    pub dead_letter_topic: Topic,
     /// Offsets are committed in its name.
     pub consumer_group: TopicTemplate,
     /// `plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`.
@@ -246,7 +248,7 @@ pub fn load(sources: &Sources, unknown_keys: UnknownKeys) -> Result<Config, Erro
     let mut config = sections::config(&mut reader, sources.variable(DOCKER_HOST_VARIABLE));
     let Reader { mut problems, mut warnings, .. } = reader;
     if unknown_keys == UnknownKeys::WarnedWithJournal && has_journal(&config.agent.state_dir) {
-        warnings.extend(unknown);
+        config.ignored = unknown;
     } else {
         problems.extend(unknown);
     }

@@ -3,7 +3,7 @@
 
 use super::keys::*;
 use super::reader::Reader;
-use super::values::{GrpcUrl, TopicTemplate, docker_socket, host_and_port};
+use super::values::{GrpcUrl, Topic, TopicTemplate, docker_socket, host_and_port};
 use super::{Agent, ClientIdentity, Config, ControlPlane, Docker, Format, Kafka, Limits, Logging, Sasl};
 use crate::domain::AgentId;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -36,6 +36,7 @@ pub(super) fn config(reader: &mut Reader, docker_host: Option<&str>) -> Config {
             max_command_age: seconds(reader, &LIMITS_AGE),
         },
         warnings: Vec::new(),
+        ignored: Vec::new(),
     }
 }
 
@@ -105,42 +106,39 @@ fn client_identity(reader: &mut Reader, certificate_key: &Key, key_key: &Key) ->
     }
 }
 
-fn kafka(reader: &mut Reader) -> Option<Kafka> {
+fn kafka(reader: &mut Reader) -> Kafka {
     let brokers = brokers(reader);
-    let command_topic = reader.parsed(&KAFKA_COMMAND_TOPIC, TopicTemplate::topic);
-    let event_topic = reader.parsed(&KAFKA_EVENT_TOPIC, TopicTemplate::topic);
-    let dead_letter_topic = reader.parsed(&KAFKA_DEAD_LETTER_TOPIC, TopicTemplate::topic);
-    let consumer_group = reader.parsed(&KAFKA_CONSUMER_GROUP, TopicTemplate::group);
-    for key in [&KAFKA_COMMAND_TOPIC, &KAFKA_EVENT_TOPIC, &KAFKA_DEAD_LETTER_TOPIC, &KAFKA_CONSUMER_GROUP] {
-        if reader.place(key) != super::Place::Default && !reader.is_set(key) {
-            reader.refuse(key, "is empty: remove it for the default");
-        }
-    }
-    let sasl = sasl(reader);
-    let security_protocol = security_protocol(reader);
-    let ca = reader.file(&KAFKA_CA);
-    let client_identity = client_identity(reader, &KAFKA_CERT, &KAFKA_KEY);
-    let librdkafka = librdkafka(reader);
-    if brokers.is_empty() {
+    if brokers.is_empty() && !reader.is_set(&CONTROL_PLANE_URL) {
         for key in [&KAFKA_PROTOCOL, &KAFKA_ENABLE_SSL, &KAFKA_SASL_MECHANISM] {
             if reader.is_set(key) {
                 reader.warn(key, "has no effect without kafka.brokers");
             }
         }
-        return None;
     }
-    Some(Kafka {
+    Kafka {
         brokers,
-        command_topic: command_topic?,
-        event_topic: event_topic?,
-        dead_letter_topic: dead_letter_topic?,
-        consumer_group: consumer_group?,
-        security_protocol: security_protocol.to_owned(),
-        ca,
-        client_identity,
-        sasl,
-        librdkafka,
-    })
+        command_topic: topic(reader, &KAFKA_COMMAND_TOPIC),
+        event_topic: topic(reader, &KAFKA_EVENT_TOPIC),
+        dead_letter_topic: topic(reader, &KAFKA_DEAD_LETTER_TOPIC),
+        consumer_group: template(reader, &KAFKA_CONSUMER_GROUP, TopicTemplate::group),
+        sasl: sasl(reader),
+        security_protocol: security_protocol(reader).to_owned(),
+        ca: reader.file(&KAFKA_CA),
+        client_identity: client_identity(reader, &KAFKA_CERT, &KAFKA_KEY),
+        librdkafka: librdkafka(reader),
+    }
+}
+
+fn topic(reader: &mut Reader, key: &Key) -> Topic {
+    let template = template(reader, key, TopicTemplate::topic);
+    if reader.is_set(key) { Topic::Chosen(template) } else { Topic::Default(template) }
+}
+
+fn template(reader: &mut Reader, key: &Key, parse: fn(&str) -> Result<TopicTemplate, String>) -> TopicTemplate {
+    if reader.place(key) != super::Place::Default && !reader.is_set(key) {
+        reader.refuse(key, "is empty: remove it for the default");
+    }
+    reader.parsed(key, parse).unwrap_or_default()
 }
 
 fn brokers(reader: &mut Reader) -> Vec<String> {

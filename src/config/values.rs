@@ -38,8 +38,28 @@ impl GrpcUrl {
     }
 }
 
-/// A topic or group name in which `{agent_id}` stands for the agent's id.
+/// The name of a topic, and whether somebody chose it: what enrolment brings replaces only a default.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Topic {
+    /// The configuration names it.
+    Chosen(TopicTemplate),
+    /// Nobody does.
+    Default(TopicTemplate),
+}
+
+impl Topic {
+    /// The name for this agent, where enrolment brought `enrolled` (empty: none).
+    #[must_use]
+    pub fn of(&self, agent: &AgentId, enrolled: &str) -> String {
+        match self {
+            Self::Default(_) if !enrolled.is_empty() => enrolled.to_owned(),
+            Self::Default(template) | Self::Chosen(template) => template.of(agent),
+        }
+    }
+}
+
+/// A topic or group name in which `{agent_id}` stands for the agent's id.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TopicTemplate(String);
 
 impl TopicTemplate {

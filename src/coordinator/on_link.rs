@@ -7,6 +7,7 @@ use crate::domain::{Dependency, DependencyState, Health, LinkState, Phase, Times
 use crate::journal::{EnrolledKafka, Identity};
 use crate::{control_plane, kafka};
 
+const CONFIGURATION: &str = "configuration";
 const DOCKER: &str = "docker";
 const CONSUMER: &str = "kafka_consumer";
 const PRODUCER: &str = "kafka_producer";
@@ -14,10 +15,19 @@ const CONTROL_PLANE: &str = "control_plane";
 
 /// The snapshot before anything was reached. What is not configured is off.
 #[must_use]
-pub fn initial_health(kafka: DependencyState, control_plane: DependencyState, at: Timestamp) -> Health {
-    let part = |name, state| Dependency { name, state, since: at, last_error: None, detail: None };
-    let dependencies =
-        vec![part(DOCKER, DependencyState::Connecting), part(CONSUMER, kafka), part(PRODUCER, kafka), part(CONTROL_PLANE, control_plane)];
+pub fn initial_health(kafka: DependencyState, control_plane: DependencyState, configuration: LinkState, at: Timestamp) -> Health {
+    let part = |name, state, last_error| Dependency { name, state, since: at, last_error, detail: None };
+    let configuration = match configuration {
+        LinkState::Up => part(CONFIGURATION, DependencyState::Ready, None),
+        LinkState::Down(reason) => part(CONFIGURATION, DependencyState::NotReady, Some(reason)),
+    };
+    let dependencies = vec![
+        configuration,
+        part(DOCKER, DependencyState::Connecting, None),
+        part(CONSUMER, kafka, None),
+        part(PRODUCER, kafka, None),
+        part(CONTROL_PLANE, control_plane, None),
+    ];
     Health { phase: Phase::Starting, dependencies, commands_open: 0, events_unreported: 0, last_command: None }
 }
 
@@ -43,10 +53,11 @@ impl Links {
         if part.state != state {
             part.since = now();
             part.state = state;
-            match &words {
-                Words::Error(error) => log::warn!("{name} is not ready: {error}"),
-                Words::Detail(detail) => log::info!("{name} is ready: {detail}"),
-                Words::Nothing => log::info!("{name} is ready"),
+            match (state, &words) {
+                (_, Words::Error(error)) => log::warn!("{name} is not ready: {error}"),
+                (_, Words::Detail(detail)) => log::info!("{name} is ready: {detail}"),
+                (DependencyState::Ready, Words::Nothing) => log::info!("{name} is ready"),
+                (_, Words::Nothing) => {}
             }
         }
         match words {

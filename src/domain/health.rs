@@ -34,7 +34,7 @@ pub enum DependencyState {
 /// A dependency with its state, since when, and its last error with the mend.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Dependency {
-    /// `docker`, `kafka_consumer`, `kafka_producer`, `control_plane`, `journal`.
+    /// `configuration`, `docker`, `kafka_consumer`, `kafka_producer`, `control_plane`.
     pub name: &'static str,
     /// How it is.
     pub state: DependencyState,

@@ -52,7 +52,8 @@ impl Desk {
         let (producer, published) = bounded(1000);
         let ports = Ports { jobs: jobs_in, queries: queries_in, producer: Some(producer), commits: None };
         let rules = Rules { lanes: 2, max_command_age: Duration::from_secs(3600) };
-        let health = Published::new(initial_health(DependencyState::Connecting, DependencyState::Off, Timestamp::from_millis(0)));
+        let health =
+            Published::new(initial_health(DependencyState::Connecting, DependencyState::Off, LinkState::Up, Timestamp::from_millis(0)));
         let agent = Some(AgentId::new("a").unwrap());
         let metrics = Arc::new(Metrics::default());
         let mut state = State::new(agent, rules, ports, journal.clone(), metrics, health.clone(), recovered);
