@@ -2,6 +2,8 @@
 //!
 //! This test reads `src/` and fails with the file, the line and the rule that it breaks.
 
+#![cfg(test)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

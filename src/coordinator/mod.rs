@@ -118,10 +118,8 @@ fn step(state: &mut State, inbox: &Inbox, workers: &mut Workers, housekeeping: I
             Ok(Signal::Leave) | Err(_) => return Turn::Leave(ExitReason::Asked),
             Ok(Signal::Reload) => log::warn!("SIGHUP: this version does not reload its configuration; restart the agent instead"),
         },
-        recv(inbox.exits) -> exit => if let Ok(exit) = exit {
-            if let Some(reason) = exit::judge(&exit) {
-                return Turn::Leave(reason);
-            }
+        recv(inbox.exits) -> exit => if let Some(reason) = exit.ok().as_ref().and_then(exit::judge) {
+            return Turn::Leave(reason);
         },
         recv(inbox.docker) -> event => match event {
             Ok(event) => burst(event, &inbox.docker, |event| state.on_docker(event)),
