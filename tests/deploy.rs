@@ -1,14 +1,16 @@
 //! Deploys against a real engine: `AXION_TEST_ENGINE` is the socket of a private manager of one node that
 //! holds the image `box:2` (busybox). Without it each test is skipped by name.
 //!
+//! `AXION_TEST_REGISTRY` is a registry that this engine reaches, with the login tester/secret and `box:1`.
+//!
 //! Every test makes a stack of its own through the Docker room's face, with a real journal, and removes it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "tests, though clippy cannot see helpers as such")]
 
 use axion_agent::docker::{Docker, Entry, Event, Job, Settings, start};
 use axion_agent::domain::{
-    Action, AgentId, Code, Command, CommandId, Context, Deploy, Ledger, OnFailure, Outcome, Progress, ProjectId, Remove, ResolveImage,
-    Sensitive, StackName, Target, Verdict,
+    Action, AgentId, Code, Command, CommandId, Context, Deploy, Ledger, OnFailure, Outcome, Progress, ProjectId, RegistryCredential,
+    Remove, ResolveImage, Sensitive, StackName, Target, Verdict,
 };
 use axion_agent::journal::{self, Journal};
 use crossbeam_channel::{Receiver, bounded};
@@ -206,6 +208,14 @@ fn call(socket: &Path, method: &str, path: &str, body: &Value) -> Result<Value, 
         return Err(format!("{status} {body}"));
     }
     Ok(serde_json::from_str(body).unwrap_or(Value::Null))
+}
+
+fn registry(test: &str) -> Option<String> {
+    let registry = std::env::var("AXION_TEST_REGISTRY").ok();
+    if registry.is_none() {
+        println!("skipped: {test} needs a registry, and AXION_TEST_REGISTRY is not set");
+    }
+    registry
 }
 
 /// A service that runs `command` and is quick to stop.
@@ -446,4 +456,78 @@ fn the_time_of_the_command_is_kept() {
     let told = bed.run(Action::Deploy(request)).failed(Code::TIMED_OUT, "0 of 1 tasks");
     assert_eq!(told.detail("rolled_back"), true, "{:#?}", told.outcome);
     assert_eq!(bed.counts(), [0; 4]);
+}
+
+#[test]
+fn a_registry_gives_digests_and_says_what_it_has_not() {
+    let Some(socket) = engine("a_registry_gives_digests_and_says_what_it_has_not") else { return };
+    let Some(registry) = registry("a_registry_gives_digests_and_says_what_it_has_not") else { return };
+    let bed = Bed::new(socket);
+    let deploy = |image: &str, logins: &[&str]| {
+        let service = format!(
+            "image: '{registry}/{image}', init: true, stop_grace_period: 1s, command: [sleep, '1000'], deploy: {{endpoint_mode: dnsrr}}"
+        );
+        let login = |host: &&str| {
+            let login = RegistryCredential { username: "tester".to_owned(), password: Sensitive::new("secret".to_owned()) };
+            ((*host).to_owned(), login)
+        };
+        let registry_auth = logins.iter().map(login).collect();
+        bed.run(Action::Deploy(Deploy { resolve_image: ResolveImage::Always, registry_auth, ..bed.request(&[("web", &service)], "") }))
+    };
+    let told = deploy("box:hidden", &[]).failed(Code::IMAGE_AUTH, "no basic auth credentials");
+    assert_eq!(told.detail("changed"), false, "it is certain before anything is made");
+    deploy("box:none", &[&registry]).failed(Code::IMAGE_NOT_FOUND, "manifest unknown");
+    let told = deploy("box:1", &[&format!("https://{registry}/v2/")]).completed();
+    let image = told.service("web")["image"].as_str().unwrap().to_owned();
+    assert!(image.starts_with(&format!("{registry}/box:1@sha256:")), "{image}");
+    let tasks = bed.running();
+    assert_eq!(deploy("box:1", &[&registry]).completed().service("web")["action"], "unchanged");
+    // A registry that does not answer is no reason to replace what runs.
+    let told = deploy("box:1", &[]).completed();
+    assert_eq!((told.service("web")["image"].as_str(), bed.running()), (Some(image.as_str()), tasks));
+    assert!(told.detail("warnings").to_string().contains("no basic auth credentials"), "{:#?}", told.outcome);
+}
+
+#[test]
+fn a_registry_that_cannot_be_asked() {
+    let Some(socket) = engine("a_registry_that_cannot_be_asked") else { return };
+    let bed = Bed::new(socket);
+    let service = "image: '127.0.0.1:1/axd/none:1', deploy: {endpoint_mode: dnsrr, restart_policy: {delay: 1s}}";
+    let request = Deploy { resolve_image: ResolveImage::Always, ..bed.request(&[("web", service)], "") };
+    let told = bed.run(Action::Deploy(request)).failed(Code::IMAGE_PULL, "127.0.0.1:1");
+    assert!(told.outcome.message.contains("No such image"), "{:#?}", told.outcome);
+    assert_eq!(told.detail("rolled_back"), true);
+}
+
+#[test]
+#[allow(clippy::disallowed_methods, reason = "the Docker CLI is what is compared with")]
+fn after_docker_stack_deploy_nothing_restarts() {
+    let Some(socket) = engine("after_docker_stack_deploy_nothing_restarts") else { return };
+    let bed = Bed::new(socket);
+    std::fs::write(bed.folder.join("word.txt"), "one").unwrap();
+    let service = quick(
+        "sleep, '1000'",
+        ", secrets: [word], configs: [word], environment: {A: b}, deploy: {endpoint_mode: dnsrr, update_config: {delay: 1s}}",
+    );
+    let rest = "secrets: {word: {file: word.txt}}\nconfigs: {word: {file: word.txt}}\n";
+    let deploy = |word: &str| {
+        let files = [("word.txt".to_owned(), word.as_bytes().to_vec())];
+        Deploy { files: Sensitive::new(files.into()), ..bed.request(&[("web", &service)], rest) }
+    };
+    let file = bed.folder.join("stack.yml");
+    std::fs::write(&file, format!("version: '3.13'\n{}", deploy("one").compose.reveal())).unwrap();
+    let mut docker = std::process::Command::new("docker");
+    docker.arg("-H").arg(format!("unix://{}", bed.socket.display())).args(["stack", "deploy", "--resolve-image", "never", "-c"]);
+    match docker.arg(&file).arg(bed.stack.as_str()).output() {
+        Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
+        Err(error) => return println!("skipped: after_docker_stack_deploy_nothing_restarts needs the Docker CLI: {error}"),
+    }
+    let version = bed.service("web")["Version"]["Index"].as_u64().unwrap();
+
+    let told = bed.run(Action::Deploy(deploy("one"))).completed();
+    assert_eq!(told.service("web")["action"], "unchanged", "{:#?}", told.outcome);
+    assert_eq!(bed.service("web")["Version"]["Index"].as_u64(), Some(version));
+    let told = bed.run(Action::Deploy(deploy("two"))).completed();
+    assert!(told.service("web")["reason"].as_str().unwrap().contains("Secrets"), "{:#?}", told.outcome);
+    assert!(told.detail("secrets")[0]["object"].as_str().unwrap().contains("word-"));
 }

@@ -108,6 +108,16 @@ pub(super) fn service(
     Ok(ServicePlan { name, action, reason, spec, held: Some(held.clone()), ours_already, registry: None })
 }
 
+/// Lets Swarm stop an update at its first failure instead of going on or back. Whether the spec asked
+/// for something else.
+pub(super) fn pause_on_failure(spec: &mut Value) -> bool {
+    let asked_otherwise = spec["UpdateConfig"]["FailureAction"].as_str().is_some_and(|action| !action.is_empty() && action != "pause");
+    if asked_otherwise {
+        spec["UpdateConfig"]["FailureAction"] = json!("pause");
+    }
+    asked_otherwise
+}
+
 /// Swarm cannot change a mode: said before anything is made.
 fn check_mode(name: &str, spec: &Value, held: &Service) -> Result<(), Failure> {
     let kind =
@@ -190,4 +200,137 @@ pub(super) fn check_name(kind: &str, name: &str, label: Option<&str>, stack: &St
 /// The secrets or configs that exist, by name.
 pub(super) fn by_name(held: &[Store]) -> BTreeMap<String, &Store> {
     held.iter().map(|store| (store.name().to_owned(), store)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn spec(image: &str, mode: &Value) -> Value {
+        json!({"Name": "st_web", "Labels": {}, "TaskTemplate": {"ContainerSpec": {"Image": image}, "ForceUpdate": 0}, "Mode": mode})
+    }
+
+    fn held(spec: &Value, labels: &Value, update: Option<&str>) -> Service {
+        let mut spec = spec.clone();
+        spec["Labels"] = labels.clone();
+        let update = update.map(|state| json!({"State": state}));
+        serde_json::from_value(json!({"ID": "s", "Version": {"Index": 4}, "Spec": spec, "UpdateStatus": update})).unwrap()
+    }
+
+    #[test]
+    fn a_service_is_written_only_for_a_reason() {
+        let (agent, command) = (AgentId::new("me").unwrap(), CommandId(Uuid::from_u128(1)));
+        let who = Who { agent: &agent, command };
+        let replicated = json!({"Replicated": {"Replicas": 1}});
+        let (wanted, other) = (spec("a:1", &replicated), spec("a:2", &replicated));
+        let (mine, yours) = (json!({marks::OWNER: "me"}), json!({marks::OWNER: "you"}));
+        for (now, action, reason) in [
+            (None, Action::Create, "it is not there"),
+            (Some(held(&wanted, &json!({}), None)), Action::Unchanged, ""),
+            (Some(held(&wanted, &mine, Some("completed"))), Action::Unchanged, ""),
+            (Some(held(&other, &mine, None)), Action::Update, "it differs in TaskTemplate.ContainerSpec.Image"),
+            (Some(held(&wanted, &yours, None)), Action::Update, "it is taken over from agent you"),
+            (Some(held(&wanted, &mine, Some("paused"))), Action::Update, "its last update was paused"),
+        ] {
+            let plan = service(wanted.clone(), now.as_ref(), &BTreeMap::new(), who).unwrap();
+            assert_eq!((plan.action, plan.reason.as_str(), plan.ours_already), (action, reason, false));
+        }
+        let done = held(&wanted, &json!({marks::OWNER: "me", marks::COMMAND: command.to_string()}), None);
+        assert!(service(wanted.clone(), Some(&done), &BTreeMap::new(), who).unwrap().ours_already);
+        let global = held(&spec("a:1", &json!({"Global": {}})), &mine, None);
+        let refused = service(wanted, Some(&global), &BTreeMap::new(), who).unwrap_err();
+        assert_eq!(refused.code, Code::ENGINE_REFUSED);
+    }
+
+    #[test]
+    fn the_counter_that_forces_an_update_is_carried_over() {
+        let (agent, command) = (AgentId::new("me").unwrap(), CommandId(Uuid::from_u128(1)));
+        let mut now = spec("a:1", &json!({"Global": {}}));
+        now["TaskTemplate"]["ForceUpdate"] = json!(7);
+        let now = held(&now, &json!({}), None);
+        let plan = service(spec("a:2", &json!({"Global": {}})), Some(&now), &BTreeMap::new(), Who { agent: &agent, command }).unwrap();
+        assert_eq!(plan.spec["TaskTemplate"]["ForceUpdate"], 7);
+    }
+
+    #[test]
+    fn only_what_is_ours_goes() {
+        let service = |name: &str, labels: Value| {
+            let mut service = held(&spec("a:1", &json!({"Global": {}})), &labels, None);
+            service.spec["Name"] = json!(name);
+            service
+        };
+        let held = [
+            service("st_web", json!({})),
+            service("st_old", json!({marks::OWNER: "me"})),
+            service("st_known", json!({})),
+            service("st_foreign", json!({})),
+        ];
+        let agent = AgentId::new("me").unwrap();
+        let (ours, foreign) = leftovers(&held, &BTreeSet::from(["st_web"]), &BTreeSet::from(["st_known".to_owned()]), &agent);
+        let names = |services: Vec<&Service>| services.iter().map(|service| service.name().to_owned()).collect::<Vec<_>>();
+        assert_eq!((names(ours), names(foreign)), (vec!["st_old".to_owned(), "st_known".to_owned()], vec!["st_foreign".to_owned()]));
+    }
+
+    #[test]
+    fn references_follow_their_contents() {
+        let content = |kind, name: &str, id: Option<&str>| ContentPlan {
+            kind,
+            plain: "st_key".into(),
+            name: name.into(),
+            id: id.map(str::to_owned),
+            action: Action::Unchanged,
+            reason: "",
+            spec: Value::Null,
+            fingerprint: String::new(),
+        };
+        let mut spec = json!({"TaskTemplate": {"ContainerSpec": {
+            "Privileges": {"CredentialSpec": {"Config": "", "File": "", "Registry": ""}},
+            "Secrets": [{"SecretName": "st_key", "File": {"Name": "key"}}, {"SecretName": "elsewhere"}],
+            "Configs": [{"ConfigName": "st_key", "Runtime": {}}],
+        }}});
+        let external = BTreeMap::from([(("secret", "elsewhere".to_owned()), "e1".to_owned())]);
+        fill(
+            &mut spec,
+            &[content(StoreKind::Secret, "st_key-01234567", None), content(StoreKind::Config, "st_key", Some("c1"))],
+            &external,
+        );
+        let container = &spec["TaskTemplate"]["ContainerSpec"];
+        assert_eq!(
+            container["Secrets"][0],
+            json!({"SecretName": "st_key-01234567", "File": {"Name": "key"}}),
+            "its id comes when it is made"
+        );
+        assert_eq!(container["Secrets"][1], json!({"SecretName": "elsewhere", "SecretID": "e1"}));
+        assert_eq!(
+            (&container["Configs"][0]["ConfigID"], &container["Privileges"]["CredentialSpec"]["Config"]),
+            (&json!("c1"), &json!("c1"))
+        );
+        fill(&mut spec, &[content(StoreKind::Secret, "st_key-01234567", Some("s2"))], &external);
+        assert_eq!(spec["TaskTemplate"]["ContainerSpec"]["Secrets"][0]["SecretID"], "s2");
+    }
+
+    #[test]
+    fn a_name_of_somebody_else_is_not_taken() {
+        let stack = StackName::new("st").unwrap();
+        let code = |kind, label| check_name(kind, "st_n", label, &stack).err().map(|failure| failure.code);
+        assert_eq!(code("network", Some("st")), None);
+        assert_eq!(code("network", Some("other")), Some(Code::CONFLICT));
+        assert_eq!(code("network", None), Some(Code::CONFLICT));
+        assert_eq!(code("secret", None), None, "as docker stack deploy takes it over");
+        assert_eq!(code("secret", Some("other")), Some(Code::CONFLICT));
+    }
+
+    #[test]
+    fn an_update_that_is_to_pause_does_so_whatever_the_file_says() {
+        for (config, asked) in
+            [(json!({"FailureAction": "rollback"}), true), (json!({"FailureAction": "pause"}), false), (json!({}), false)]
+        {
+            let mut spec = json!({"UpdateConfig": config});
+            assert_eq!(pause_on_failure(&mut spec), asked);
+        }
+        let mut without = json!({"Name": "st_web"});
+        assert!(!pause_on_failure(&mut without));
+        assert_eq!(without, json!({"Name": "st_web"}), "nothing is added");
+    }
 }

@@ -10,7 +10,7 @@ use crate::docker::api::StoreKind;
 use crate::docker::ownership::{self, Standing, Takeover};
 use crate::docker::room::Room;
 use crate::docker::types::{Network, Service, Store};
-use crate::domain::{Code, Deploy, Revision, StackName};
+use crate::domain::{Code, Deploy, OnFailure, Revision, StackName};
 use crate::stack::{self, ApiVersion, Binds, ComposeFile, Loaded, Source, StackError};
 use serde::Serialize;
 use serde_json::Value;
@@ -86,6 +86,12 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
         let mut spec = json(spec)?;
         let same = held.services.iter().find(|service| service.name() == spec["Name"]);
         plan::fill(&mut spec, &contents, &external);
+        if request.on_failure == OnFailure::Pause && plan::pause_on_failure(&mut spec) {
+            warnings.push(format!(
+                "service {}: its failure_action is pause for this deploy, as on_failure says",
+                spec["Name"].as_str().unwrap_or_default()
+            ));
+        }
         let registry = images.resolve(&mut spec, same, &mut warnings)?;
         services.push(ServicePlan { registry, ..plan::service(spec, same, &network_ids, who)? });
     }

@@ -56,6 +56,7 @@ impl RolledBack {
 struct Done {
     created: BTreeMap<String, Vec<(String, Option<String>)>>,
     updated: BTreeSet<String>,
+    removed: BTreeSet<String>,
 }
 
 /// The failure for which an earlier process of this command already began to go back.
@@ -118,6 +119,7 @@ impl Done {
             match step.operation.split_once('.') {
                 Some((kind, "create")) => done.created.entry(kind.to_owned()).or_default().push((step.object, id)),
                 Some(("service", "update")) => drop(done.updated.insert(step.object)),
+                Some(("service", "remove")) => drop(done.removed.insert(step.object)),
                 _ => {}
             }
         }
@@ -128,8 +130,12 @@ impl Done {
         self.created.get(kind).map_or(&[], Vec::as_slice)
     }
 
-    fn has_created(&self, kind: &str, name: &str) -> bool {
-        self.created(kind).iter().any(|(created, _)| created == name)
+    fn has_created_service(&self, name: &str) -> bool {
+        self.created("service").iter().any(|(created, _)| created == name)
+    }
+
+    fn has_touched_service(&self, name: &str) -> bool {
+        self.has_created_service(name) || self.updated.contains(name) || self.removed.contains(name)
     }
 }
 
@@ -183,7 +189,7 @@ impl Back<'_> {
     }
 
     fn is_new(&self, service: &Service, wanted: &[Value]) -> bool {
-        self.done.has_created("service", service.name()) && !wanted.iter().any(|spec| spec["Name"] == service.name())
+        self.done.has_created_service(service.name()) && !wanted.iter().any(|spec| spec["Name"] == service.name())
     }
 
     fn networks_back(&mut self, good: Option<&Revision>) -> Result<(), Broken> {
@@ -219,8 +225,8 @@ impl Back<'_> {
                 }
             };
             if plan.action != Action::Unchanged {
-                if matches!(Mode::of(&plan.spec), Mode::ReplicatedJob(_) | Mode::GlobalJob) {
-                    self.notes.push(format!("job {} stays as it is: going back would run it again", plan.name));
+                if let Some(note) = self.stays(&plan) {
+                    self.notes.push(note);
                     continue;
                 }
                 let auth = images::auth(self.room, self.request, image(&plan.spec));
@@ -235,6 +241,15 @@ impl Back<'_> {
             plans.push(plan);
         }
         Ok(plans)
+    }
+
+    /// Why a service that is not as in the revision stays as it is, if it does.
+    fn stays(&self, plan: &ServicePlan) -> Option<String> {
+        if matches!(Mode::of(&plan.spec), Mode::ReplicatedJob(_) | Mode::GlobalJob) {
+            return Some(format!("job {} stays as it is: going back would run it again", plan.name));
+        }
+        let untouched = !self.done.has_touched_service(&plan.name);
+        untouched.then(|| format!("service {} was no longer as in the last good revision before this command, and stays so", plan.name))
     }
 
     /// Removes the networks, secrets and configs that this command made and the revision does not need.
