@@ -153,6 +153,10 @@ impl Intake {
             headers: &message.headers,
             timestamp: message.timestamp.map(Timestamp::from_millis),
         };
+        if !self.link.is_up() {
+            // What is read proves the link, before any answer to a question does.
+            self.ready()?;
+        }
         let inbound = Box::new(read(&record, self.settings.max_message_bytes));
         let position = Position { topic: message.topic.clone(), partition: message.partition, offset: message.offset };
         self.tell(Event::Read(position, inbound))?;

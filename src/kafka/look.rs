@@ -16,14 +16,16 @@ use std::time::{Duration, Instant};
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to look for a broker: the one wait in this room that a stop does not end, so it is short.
 const SEEK: Duration = Duration::from_millis(100);
-/// One that is connected but slow is given twice as long each time, up to this.
+/// One that is connected but does not answer at once is asked again with this much time: its answer waits
+/// for the end of a long poll (`fetch.wait.max.ms`), then for a slow line.
+const SLOW_SEEK: Duration = Duration::from_millis(1500);
 const LONGEST_SEEK: Duration = Duration::from_secs(4);
 /// No broker for this long means that none is there: a connection with TLS takes a part of it.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// After a look that found nothing good.
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 /// A broker that is back, a topic that was just made, an ACL that was just granted, is seen within this.
-const LONGEST_RETRY: Duration = Duration::from_secs(2);
+const LONGEST_RETRY: Duration = Duration::from_secs(3);
 
 /// What a look has come to so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,10 +77,15 @@ impl Look {
                 client.ask_topics(&topics, broker, ANSWER_TIMEOUT, self.number)?;
                 return Ok(Sight::Unclear);
             }
-            Sought::Slow => self.seek = (self.seek * 2).min(LONGEST_SEEK),
-            Sought::Nobody => self.seek = SEEK,
+            Sought::Slow if self.seek < LONGEST_SEEK => {
+                self.seek = (self.seek * 2).clamp(SLOW_SEEK, LONGEST_SEEK);
+                self.next = Some(Instant::now());
+            }
+            Sought::Slow | Sought::Nobody => {
+                self.seek = SEEK;
+                self.again_soon();
+            }
         }
-        self.again_soon();
         let lost = *self.lost.get_or_insert_with(Instant::now);
         Ok(if lost.elapsed() > PATIENCE { Sight::Away } else { Sight::Unclear })
     }
