@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # demo.sh BIN_DIR: the agent at work, from nothing to a running stack and back to nothing.
 #
-# Starts an engine of its own, a broker in memory and the development control plane, then the agent; sends
-# it a Deploy and shows the events as they come; asks the service; scales it, and removes it. Everything
-# that was started is gone at the end, also after an interrupt. Exit code 0 only if every step worked.
+# Takes the engine of this machine, or starts one of its own; starts a broker in memory, the development
+# control plane and the agent; sends a Deploy and shows the events as they come; asks the service; scales
+# it, and removes it. The stack has a name of its own. Everything that was started is gone at the end,
+# also after an interrupt. Exit code 0 only if every step worked.
 set -eu
 
 bin=$(cd "$1" && pwd)
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d "${TMPDIR:-/tmp}/axion-demo.XXXXXX")
 agent_id=demo
-project=shop
+project=shop-$$
 began=$(date +%s%N)
 steps=()
 current="start"
@@ -19,6 +20,7 @@ cleanup() {
   local code=$?
   trap - EXIT
   [ $code = 0 ] || explain
+  [ -z "${deployed:-}" ] || remove_stack
   for pid in ${agent:-} ${control_plane:-} ${engine:-}; do
     kill "$pid" 2>/dev/null || true
     wait "$pid" 2>/dev/null || true
@@ -30,6 +32,20 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+
+# What a demo that failed or was interrupted leaves in an engine that goes on.
+remove_stack() {
+  local object tries
+  for object in services/{web,worker} configs/page networks/default; do
+    for tries in $(seq 100); do # a network goes once its tasks have gone
+      case $(curl -sS -o /dev/null -w '%{http_code}' -X DELETE --unix-socket "$socket" \
+        "http://engine/${object%/*}/axion-${project}_${object#*/}" 2>/dev/null) in
+        2?? | 404 | 000) break ;;
+      esac
+      sleep 0.1
+    done
+  done
+}
 
 explain() {
   echo
@@ -81,7 +97,7 @@ free_port() { # a port on which nothing listens
   done
 }
 
-step "an engine with a swarm of its own"
+step "an engine with a swarm"
 packaging/dev/engine.sh "$work/engine" >"$work/engine.out" 2>"$work/engine.log" &
 engine=$!
 engine_is_ready() { [ -s "$work/engine.out" ] || ! kill -0 $engine; }
@@ -125,6 +141,7 @@ finished "enrolled, ready"
 
 step "Deploy"
 port=$(free_port 18080)
+deployed=yes
 send --type Deploy --project $project --compose examples/shop.yml --env IMAGE=axion-test/box:1 --env PORT="$port" \
   --file page.html=examples/page.html
 finished "DeployCompleted"
@@ -135,7 +152,7 @@ ask "http://127.0.0.1:$port/"
 finished
 
 step "Scale to four workers"
-send examples/scale.json
+send --type Scale --project $project --replicas worker=4
 finished "CommandCompleted"
 
 step "GetStatus"
@@ -143,7 +160,8 @@ send --type GetStatus --project $project
 finished "StatusReport"
 
 step "Remove"
-send examples/remove.json
+send --type Remove --project $project
+deployed=
 finished "CommandCompleted"
 
 step "the agent leaves on SIGTERM"

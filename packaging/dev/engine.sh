@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# engine.sh DIR: a Docker Engine with a swarm for tests and demo, as long as this script runs.
+# engine.sh DIR [private]: a Docker Engine with a swarm for tests and demo, as long as this script runs.
 #
-# As root it is a private engine: it has mount, network and process namespaces of its own, and its data,
-# sockets and images are in DIR. It stands beside any engine that already runs and shares nothing with
-# it; when this script ends, for whatever reason, the kernel ends all that ran inside.
-# Otherwise it is the engine at $DOCKER_HOST (/var/run/docker.sock), if that one is a swarm manager or in
-# no swarm; what this script adds to it (the image, a swarm of one) it takes away again.
+# It is the engine at $DOCKER_HOST (/var/run/docker.sock) if one answers there that is a swarm manager or in
+# no swarm; what this script adds to it (the image, a swarm of one) it takes away again. With "private", or
+# where there is no such engine, root gets a private one: it has mount, network and process namespaces of
+# its own, and its data, sockets and images are in DIR. It stands beside any engine that already runs and
+# shares nothing with it; when this script ends, for whatever reason, the kernel ends all that ran inside.
 #
 # Prints "ready SOCKET PID" once stacks can be deployed. PID is the first process of a private engine:
 # its ports are reached through that one's network (nsenter --target PID --net); 0 is an engine whose
@@ -25,7 +25,13 @@ main() {
   dir=$(cd "$1" && pwd)
   trap clean_up EXIT
   trap 'exit 143' TERM INT HUP
-  if [ "$(id -u)" = 0 ]; then private; else existing; fi
+  local root=no lack
+  [ "$(id -u)" != 0 ] || root=yes
+  if [ $root = yes ] && [ "${2:-}" = private ]; then private; fi
+  lack=$(existing_lacks)
+  if [ -z "$lack" ]; then existing; fi
+  [ $root = yes ] || fail "an engine of our own needs root, and $lack"
+  private
 }
 
 fail() { echo "engine.sh: $*" >&2; exit 1; }
@@ -62,18 +68,23 @@ inside() {
   done
 }
 
-existing() {
-  case ${DOCKER_HOST:=unix:///var/run/docker.sock} in
-    unix://*) socket=${DOCKER_HOST#unix://} ;;
-    *) fail "an engine of our own needs root, and DOCKER_HOST ($DOCKER_HOST) is no Unix socket" ;;
+existing_socket() { echo "${DOCKER_HOST:-unix:///var/run/docker.sock}" | sed -n 's#^unix://##p'; }
+
+# Why the engine that runs already, if one does, cannot be used; nothing if it can.
+existing_lacks() {
+  socket=$(existing_socket)
+  if [ -z "$socket" ]; then echo "DOCKER_HOST ($DOCKER_HOST) is no Unix socket"; return; fi
+  if ! answers; then echo "none answers at $socket"; return; fi
+  case $(api http://engine/info) in
+    *'"LocalNodeState":"inactive"'* | *'"ControlAvailable":true'*) ;;
+    *) echo "the one at $socket is a worker of a swarm" ;;
   esac
-  answers || fail "an engine of our own needs root, and none answers at $socket"
-  local info
-  info=$(api http://engine/info)
-  case $info in
+}
+
+existing() {
+  socket=$(existing_socket)
+  case $(api http://engine/info) in
     *'"LocalNodeState":"inactive"'*) start_swarm; swarm_is_ours=yes ;;
-    *'"ControlAvailable":true'*) ;;
-    *) fail "an engine of our own needs root, and the one at $socket is a worker of a swarm" ;;
   esac
   if ! api "http://engine/images/$image:1/json" >/dev/null 2>&1; then import_image; image_is_ours=yes; fi
   echo "ready $socket 0"
@@ -147,4 +158,4 @@ sweep() {
   done
 }
 
-if [ "$1" = --inside ]; then inside "$2" "$3"; else main "$1"; fi
+if [ "$1" = --inside ]; then inside "$2" "$3"; else main "$@"; fi

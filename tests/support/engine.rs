@@ -1,5 +1,5 @@
-//! The engine that the tests deploy to: `packaging/dev/engine.sh` starts a private one, or uses one that
-//! runs already. Here is how tests look into it, past the agent.
+//! The engine that the tests deploy to: `packaging/dev/engine.sh` uses one that runs already, or starts a
+//! private one. Here is how tests look into it, past the agent.
 
 use super::http::{self, Answer};
 use super::{child, until};
@@ -13,6 +13,15 @@ pub const IMAGE: &str = "axion-test/box:1";
 /// The script needs this long at the very most to take everything down.
 const DOWN: Duration = Duration::from_secs(30);
 
+/// Which engine tests want.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The one that runs on this machine, or a private one.
+    Any,
+    /// One that may be stopped, where this machine lets us start it.
+    Private,
+}
+
 /// A running engine; dropped, it is gone, or as it was found.
 pub struct Engine {
     script: Child,
@@ -25,10 +34,13 @@ pub struct Engine {
 impl Engine {
     /// # Errors
     /// Why this machine has none to give.
-    pub fn start(directory: &Path) -> Result<Self, String> {
+    pub fn start(directory: &Path, kind: Kind) -> Result<Self, String> {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/dev/engine.sh");
         let mut command = child::bound("TERM", path);
         command.arg(directory).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if kind == Kind::Private {
+            command.arg("private");
+        }
         let mut script = command.spawn().map_err(|error| format!("{path}: {error}"))?;
         let line = child::first_line(&mut script)?;
         let mut words = line.split_whitespace().skip(1);

@@ -4,7 +4,7 @@
 //! at the end what all tests share.
 
 use super::broker::Supply;
-use super::engine::Engine;
+use super::engine::{Engine, Kind};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -41,11 +41,11 @@ pub struct Stage {
 }
 
 impl Stage {
-    fn set(directory: &Path) -> Self {
+    fn set(directory: &Path, kind: Kind) -> Self {
         std::thread::scope(|scope| {
             let broker = std::thread::Builder::new().spawn_scoped(scope, || Supply::find(directory)).expect("a thread for the broker");
             // From this thread: the engine ends with the thread that starts it.
-            let engine = Engine::start(&directory.join("engine"));
+            let engine = Engine::start(&directory.join("engine"), kind);
             Self { engine, broker: broker.join().expect("the search for a broker"), directory: directory.to_owned() }
         })
     }
@@ -96,7 +96,8 @@ pub fn run(program: &str, tests: &[Test]) -> ExitCode {
     }
     let directory = std::env::temp_dir().join(format!("axion-{program}-{}", std::process::id()));
     std::fs::create_dir_all(&directory).expect("a directory for the tests");
-    let stage = Stage::set(&directory);
+    let kind = if chosen.iter().any(|test| test.need == Need::EngineToStop) { Kind::Private } else { Kind::Any };
+    let stage = Stage::set(&directory, kind);
     println!("\nrunning {} tests against {}", chosen.len(), stage.broker.describe());
     let ends = run_all(&stage, &chosen);
     // Takes down the engine and the broker.
