@@ -129,14 +129,24 @@ start_swarm() {
 }
 
 clean_up() {
-  [ -z "${image_is_ours:-}" ] || api -X DELETE "http://engine/images/$image:1?force=1" >/dev/null || true
   [ -z "${swarm_is_ours:-}" ] || api -X POST 'http://engine/swarm/leave?force=1' >/dev/null || true
+  [ -z "${image_is_ours:-}" ] || remove_image
   if [ -n "${outer:-}" ]; then
     kill -KILL "$outer" 2>/dev/null || true
     wait "$outer" 2>/dev/null || true
     remove_groups "$group"
   fi
   [ -z "$made" ] || rm -rf --one-file-system "$made"
+}
+
+# It can go once the last container of it has gone.
+remove_image() {
+  local tries
+  for tries in $(seq 100); do
+    ! api -X DELETE "http://engine/images/$image:1" >/dev/null 2>&1 || return 0
+    sleep 0.1
+  done
+  echo "engine.sh: the image $image:1 is still in use after $tries tries" >&2
 }
 
 # The control groups of containers that were killed are left empty.
