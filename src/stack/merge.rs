@@ -3,6 +3,7 @@
 
 use super::load::{mount_target, port_nodes};
 use super::yaml::{Key, Merging, Node, Value};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How a list is merged.
 enum Rule {
@@ -45,17 +46,15 @@ fn merge(base: Node, over: Node, path: &mut Vec<String>) -> Node {
 }
 
 fn entries(mut mine: Vec<(Key, Node)>, theirs: Vec<(Key, Node)>, path: &mut Vec<String>) -> Vec<(Key, Node)> {
-    for (key, node) in theirs {
-        let Some(index) = mine.iter().position(|(known, _)| known.text == key.text) else {
-            if node.merging != Merging::Reset {
-                mine.push((key, node));
-            }
+    let reset: BTreeSet<String> =
+        theirs.iter().filter(|(_, node)| node.merging == Merging::Reset).map(|(key, _)| key.text.clone()).collect();
+    mine.retain(|(key, _)| !reset.contains(&key.text));
+    let known: BTreeMap<String, usize> = mine.iter().enumerate().map(|(index, (key, _))| (key.text.clone(), index)).collect();
+    for (key, node) in theirs.into_iter().filter(|(key, _)| !reset.contains(&key.text)) {
+        let Some(index) = known.get(&key.text).copied() else {
+            mine.push((key, node));
             continue;
         };
-        if node.merging == Merging::Reset {
-            mine.remove(index);
-            continue;
-        }
         path.push(key.text);
         let earlier = std::mem::replace(&mut mine[index].1, Node::new(node.at, Value::Null));
         mine[index].1 = merge(earlier, node, path);
@@ -88,6 +87,7 @@ fn shaped(path: &[&str], base: Node, over: Node) -> (Node, Node) {
             (mapping(base), mapping(over))
         }
         ["services", _, "networks"] if is_map(&base) || is_map(&over) => (mapping(base), mapping(over)),
+        ["services", _, "extra_hosts"] => (host_list(base), host_list(over)),
         ["services", _, "dns" | "dns_search" | "tmpfs"] => (list(base), list(over)),
         _ => (base, over),
     }
@@ -100,16 +100,29 @@ fn is_map(node: &Node) -> bool {
 /// A list of `name` or `name=value` as a mapping.
 fn mapping(node: Node) -> Node {
     let Value::List(items) = node.value else { return node };
-    let mut map = Node::new(node.at, Value::Map(Vec::new()));
+    let mut entries = BTreeMap::new();
     for item in items {
         let Some(text) = item.scalar() else { continue };
         let (name, value) = match text.split_once('=') {
-            Some((name, value)) => (name, Value::Text(value.to_owned())),
-            None => (text.as_str(), Value::Null),
+            Some((name, value)) => (name.to_owned(), Value::Text(value.to_owned())),
+            None => (text, Value::Null),
         };
-        map.set(name, Node::new(item.at, value));
+        entries.insert(name, Node::new(item.at, value));
     }
-    map
+    let at = node.at;
+    let entries = entries.into_iter().map(|(text, node)| (Key { at: node.at, text }, node)).collect();
+    Node { at, value: Value::Map(entries), merging: node.merging }
+}
+
+/// A mapping of hosts as the list that the CLI makes of it.
+fn host_list(node: Node) -> Node {
+    if !is_map(&node) {
+        return node;
+    }
+    let pair = |(key, node): &(Key, Node)| Some(Node::new(node.at, Value::Text(format!("{}={}", key.text, node.scalar()?))));
+    let mut lines: Vec<Node> = node.entries().iter().filter_map(pair).collect();
+    lines.sort_by_cached_key(|line| line.scalar().map(|text| text.replacen('=', ":", 1)));
+    Node { at: node.at, value: Value::List(lines), merging: node.merging }
 }
 
 /// A single text as a list of one.
@@ -137,7 +150,7 @@ fn lists(path: &[&str], mut mine: Vec<Node>, theirs: Vec<Node>) -> Vec<Node> {
             mine
         }
         Rule::Keyed(key) => {
-            let replaced: std::collections::BTreeSet<String> = theirs.iter().filter_map(key).collect();
+            let replaced: BTreeSet<String> = theirs.iter().filter_map(key).collect();
             mine.retain(|node| key(node).is_none_or(|key| !replaced.contains(&key)));
             mine.extend(theirs);
             mine
@@ -202,6 +215,7 @@ mod tests {
                 "secrets: [{source: k, mode: 1}]",
                 "secrets: [{source: k, target: t}, {source: k, mode: 1}]",
             ),
+            ("extra_hosts: {b: 1.1.1.1, a: '::1'}", "extra_hosts: ['c:2.2.2.2']", "extra_hosts: ['a=::1', 'b=1.1.1.1', 'c:2.2.2.2']"),
             ("cap_add: [A]", "cap_add: !override [B]", "cap_add: [B]"),
             ("cap_add: [A], tty: true", "cap_add: !reset null", "tty: true"),
         ] {

@@ -49,6 +49,13 @@ impl Stack<'_> {
         container.configs = self.configs(service)?;
         if let (Some((at, key)), Some(privileges)) = (&service.credential_config, &mut container.privileges) {
             let name = self.content_name(&self.model.configs, key, at, "config")?;
+            // The CLI looks for the key and the scoped key only.
+            if name != *key && name != self.name.scoped(key) {
+                return Err(invalid(
+                    at,
+                    format!("a credential spec cannot use the config {key:?}, which has a name of its own: remove its name"),
+                ));
+            }
             if let Some(spec) = &mut privileges.credential_spec {
                 spec.config = name;
             }

@@ -24,7 +24,7 @@ pub fn read(fields: &mut Fields<'_>, container: &mut ContainerSpec) -> Result<()
     container.isolation = fields.read("isolation", Item::text)?.unwrap_or_default();
     container.sysctls = fields.read("sysctls", Item::labels)?.unwrap_or_default();
     container.ulimits = fields.read("ulimits", ulimits)?.unwrap_or_default();
-    container.oom_score_adj = fields.read("oom_score_adj", Item::integer)?.unwrap_or_default();
+    container.oom_score_adj = fields.read("oom_score_adj", |item| item.since(46).integer())?.unwrap_or_default();
     let add = fields.read("cap_add", Item::texts)?.unwrap_or_default();
     let drop = fields.read("cap_drop", Item::texts)?.unwrap_or_default();
     (container.capability_add, container.capability_drop) = capabilities(&add, &drop);
@@ -43,7 +43,7 @@ fn healthcheck(item: &Item<'_>) -> Result<Healthcheck, StackError> {
         interval: fields.read("interval", Item::duration)?.unwrap_or_default(),
         timeout: fields.read("timeout", Item::duration)?.unwrap_or_default(),
         start_period: fields.read("start_period", Item::duration)?.unwrap_or_default(),
-        start_interval: fields.read("start_interval", Item::duration)?.unwrap_or_default(),
+        start_interval: fields.read("start_interval", |item| item.since(44).duration())?.unwrap_or_default(),
         // 2.7 is 2, as in the CLI.
         retries: fields.read("retries", Item::number)?.unwrap_or_default() as i64,
     };

@@ -2,7 +2,7 @@
 //! that were sent along, and the warnings found so far.
 
 use crate::stack::yaml::{Fault, FaultKind, Place};
-use crate::stack::{Binds, Location, Source, StackError, Warning};
+use crate::stack::{ApiVersion, Binds, Location, Source, StackError, Warning};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 const MAX_FILES: usize = 64;
 /// Published ports of a stack. A short port may stand for 65 536 of them; a swarm has no more in all.
 const MAX_PORTS: usize = 65_536;
+
+/// All that is read from files that were sent along, each as often as it is named.
+const MAX_SHIPPED_BYTES: usize = 16 << 20;
 
 /// A file that was read.
 #[derive(Debug, Clone)]
@@ -26,11 +29,14 @@ pub struct Context<'a> {
     pub env: &'a BTreeMap<String, String>,
     /// What becomes of relative bind sources.
     pub binds: Binds<'a>,
+    /// The engine's API.
+    pub api: ApiVersion,
     shipped: &'a BTreeMap<String, Vec<u8>>,
     files: RefCell<Vec<File>>,
     warnings: RefCell<Vec<Warning>>,
     missing: RefCell<BTreeSet<String>>,
     ports: Cell<usize>,
+    shipped_bytes: Cell<usize>,
 }
 
 impl<'a> Context<'a> {
@@ -40,11 +46,13 @@ impl<'a> Context<'a> {
         Self {
             env: source.env,
             binds: source.binds,
+            api: source.api,
             shipped: source.shipped,
             files: RefCell::default(),
             warnings: RefCell::default(),
             missing: RefCell::default(),
             ports: Cell::new(0),
+            shipped_bytes: Cell::new(0),
         }
     }
 
@@ -83,6 +91,11 @@ impl<'a> Context<'a> {
             self.missing.borrow_mut().insert(joined.clone());
             return Err(StackError::FileMissing { at: self.location(at, key), path: joined });
         };
+        self.shipped_bytes.set(self.shipped_bytes.get() + bytes.len());
+        if self.shipped_bytes.get() > MAX_SHIPPED_BYTES {
+            let problem = format!("the files that the stack names have more than {MAX_SHIPPED_BYTES} bytes in all");
+            return Err(StackError::Limit { at: self.location(at, key), problem });
+        }
         Ok(bytes)
     }
 

@@ -6,7 +6,7 @@ use super::environment;
 use super::item::Item;
 use super::unique;
 use crate::stack::interpolate::{Interpolation, Problem};
-use crate::stack::yaml::{self, Node, Value};
+use crate::stack::yaml::{self, MAX_TREE_BYTES, Node, Value};
 use crate::stack::{Source, StackError, merge};
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ const MAX_CHAIN: usize = 8;
 
 /// What the files of a stack come to.
 pub fn tree(cx: &Context<'_>, source: &Source<'_>) -> Result<Node, StackError> {
-    let mut reader = Reader { cx, interpolation: Interpolation::new(source.env) };
+    let mut reader = Reader { cx, interpolation: Interpolation::new(source.env), extended: 0 };
     let mut whole: Option<Node> = None;
     for file in source.files {
         let node = reader.file(file.name, "", file.text, 0)?;
@@ -30,6 +30,8 @@ pub fn tree(cx: &Context<'_>, source: &Source<'_>) -> Result<Node, StackError> {
 struct Reader<'a> {
     cx: &'a Context<'a>,
     interpolation: Interpolation<'a>,
+    /// What services that were extended take: a large one may be extended by many.
+    extended: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -60,41 +62,56 @@ impl<'a> Reader<'a> {
     /// Checks the services of a file by themselves and resolves what depends on this file only.
     fn services(&mut self, file: &mut Node, depth: usize) -> Result<(), StackError> {
         let Some(services) = file.get("services") else { return Ok(()) };
-        let mut resolved = services.clone();
-        for (name, _) in Item::root(self.cx, services).named().map_err(|_| self.cx.invalid(services.at, "services", "must be a mapping"))? {
-            let service = self.service(file, name, &mut Vec::new(), depth)?;
-            resolved.set(name, service);
+        let root = Item { cx: self.cx, node: services, key: "services".to_owned() };
+        root.named()?;
+        let mut resolved = Vec::with_capacity(services.entries().len());
+        for (key, node) in services.entries() {
+            let item = Item { cx: self.cx, node, key: format!("services.{}", key.text) };
+            resolved.push((key.clone(), self.service(file, &item, &mut vec![key.text.clone()], depth)?));
         }
-        file.set("services", resolved);
+        let at = services.at;
+        file.set("services", Node::new(at, Value::Map(resolved)));
         Ok(())
     }
 
-    /// One service with what it extends.
-    fn service(&mut self, file: &Node, name: &str, chain: &mut Vec<String>, depth: usize) -> Result<Node, StackError> {
-        let cx = self.cx;
-        let item = service_item(cx, file, name)?;
-        unique::check(&item)?;
-        let mut service = environment::resolved(&item)?;
+    /// One service with what it extends; the chain begins with its own name.
+    fn service(&mut self, file: &Node, item: &Item<'_>, chain: &mut Vec<String>, depth: usize) -> Result<Node, StackError> {
+        // Says what is wrong where it is no mapping.
+        item.fields()?;
+        unique::check(item)?;
+        let mut service = environment::resolved(item)?;
         let Some(extends) = service.remove("extends") else { return Ok(service) };
+        let cx = self.cx;
         let extends = Item { cx, node: &extends, key: format!("{}.extends", item.key) };
-        if chain.len() + depth >= MAX_CHAIN || chain.iter().any(|seen| seen == name) {
-            return Err(extends.invalid("extends itself, or a chain of more than eight services"));
-        }
-        chain.push(name.to_owned());
         let (target, path) = target(&extends)?;
         let base = match path {
-            None if file.get("services").is_some_and(|services| services.get(&target).is_some()) => {
-                self.service(file, &target, chain, depth)?
-            }
-            None => return Err(extends.invalid(format!("there is no service {target:?} in this file to extend"))),
             Some(path) => self.foreign(&extends, &path, &target, depth)?,
+            None => {
+                if chain.len() + depth > MAX_CHAIN || chain.contains(&target) {
+                    return Err(extends.invalid(format!("is a circle, or a chain of more than {MAX_CHAIN} services")));
+                }
+                let node = file.get("services").and_then(|services| services.get(&target));
+                let Some(node) = node else {
+                    return Err(extends.invalid(format!("there is no service {target:?} in this file to extend")));
+                };
+                let base = Item { cx, node, key: format!("services.{target}") };
+                chain.push(target);
+                self.service(file, &base, chain, depth)?
+            }
         };
-        chain.pop();
+        self.extended += base.bytes();
+        if self.extended > MAX_TREE_BYTES {
+            let problem = format!("the services that are extended take more than {MAX_TREE_BYTES} bytes in all");
+            return Err(StackError::Limit { at: cx.location(extends.at(), &extends.key), problem });
+        }
         Ok(merge::services(base, service))
     }
 
     /// A service of a file that was sent along.
     fn foreign(&mut self, extends: &Item<'_>, path: &str, target: &str, depth: usize) -> Result<Node, StackError> {
+        if depth >= MAX_CHAIN {
+            return Err(extends.invalid(format!("files extend each other more than {MAX_CHAIN} deep")));
+        }
         let (name, folder, text) = self.sent(extends, path)?;
         let file = self.file(&name, &folder, text, depth + 1)?;
         let found = file.get("services").and_then(|services| services.get(target)).cloned();
@@ -114,7 +131,7 @@ impl<'a> Reader<'a> {
         let Some(include) = node.remove("include") else { return Ok(node) };
         let item = Item { cx: self.cx, node: &include, key: "include".to_owned() };
         if depth >= MAX_CHAIN {
-            return Err(item.invalid("files include each other more than eight deep"));
+            return Err(item.invalid(format!("files include each other more than {MAX_CHAIN} deep")));
         }
         for entry in item.list()? {
             for path in included(&entry)? {
@@ -146,16 +163,6 @@ impl<'a> Reader<'a> {
         }
         Ok(())
     }
-}
-
-fn service_item<'a>(cx: &'a Context<'a>, file: &'a Node, name: &str) -> Result<Item<'a>, StackError> {
-    let key = format!("services.{name}");
-    let node = file.get("services").and_then(|services| services.get(name));
-    let Some(node) = node else { return Err(cx.invalid(file.at, &key, "there is no such service")) };
-    let item = Item { cx, node, key };
-    // Says what is wrong where it is no mapping.
-    item.fields()?;
-    Ok(item)
 }
 
 /// `extends: name`, or with a file.

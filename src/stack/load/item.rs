@@ -4,9 +4,9 @@
 use super::context::Context;
 use super::nearest::nearest;
 use super::quantity;
-use crate::stack::StackError;
 use crate::stack::spec::{Nanoseconds, StringMap};
 use crate::stack::yaml::{Node, Place, Value};
+use crate::stack::{ApiVersion, StackError};
 use std::collections::BTreeSet;
 
 /// A node and the path that leads to it.
@@ -49,6 +49,16 @@ impl<'a> Item<'a> {
     /// That it is not honoured.
     pub fn warn(&self, message: impl Into<String>) {
         self.cx.warn(self.node.at, &self.key, message);
+    }
+
+    /// The same item; an engine with an older API passes over it, which is named.
+    #[must_use]
+    pub fn since(&self, minor: u16) -> &Self {
+        let needed = ApiVersion { major: 1, minor };
+        if self.cx.api < needed {
+            self.warn(format!("has no effect: the engine has API {}, this needs {needed}", self.cx.api));
+        }
+        self
     }
 
     fn wrong(&self, wanted: &str) -> StackError {
@@ -197,13 +207,20 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// A mapping of scalars, nothing being an empty text.
-    pub fn string_map(&self) -> Result<StringMap, StackError> {
-        let entries = self.named()?;
-        entries.into_iter().map(|(name, item)| Ok((name.to_owned(), if item.is_null() { String::new() } else { item.scalar()? }))).collect()
+    /// A mapping of texts and numbers: options of drivers.
+    pub fn options(&self) -> Result<StringMap, StackError> {
+        self.named()?.into_iter().map(|(name, item)| Ok((name.to_owned(), item.text_or_number()?))).collect()
     }
 
-    /// The same, or a list of `name=value`; a later name wins.
+    /// Text, or a number as Go prints it.
+    pub fn text_or_number(&self) -> Result<String, StackError> {
+        match &self.node.value {
+            Value::Bool(_) => Err(self.wrong("text or a number: quote it")),
+            _ => self.scalar(),
+        }
+    }
+
+    /// A mapping of scalars, or a list of `name=value`; a later name wins.
     pub fn pairs(&self) -> Result<Vec<(String, Option<String>)>, StackError> {
         match &self.node.value {
             Value::List(_) => {

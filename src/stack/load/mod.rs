@@ -45,20 +45,34 @@ pub fn read(cx: &Context<'_>, source: &Source<'_>) -> Result<Model, StackError> 
     let model = Model {
         services: fields.read("services", |item| services(item, source.env))?.unwrap_or_default(),
         networks: fields.read("networks", |item| section(item, objects::network))?.unwrap_or_default(),
-        volumes: fields.read("volumes", |item| section(item, objects::volume))?.unwrap_or_default(),
-        secrets: fields.read("secrets", |item| section(item, |item, key| objects::content(item, key, Kind::Secret)))?.unwrap_or_default(),
-        configs: fields.read("configs", |item| section(item, |item, key| objects::content(item, key, Kind::Config)))?.unwrap_or_default(),
+        volumes: fields.read("volumes", |item| section(item, checked(objects::volume)))?.unwrap_or_default(),
+        secrets: fields
+            .read("secrets", |item| section(item, checked(|item, key| objects::content(item, key, Kind::Secret))))?
+            .unwrap_or_default(),
+        configs: fields
+            .read("configs", |item| section(item, checked(|item, key| objects::content(item, key, Kind::Config))))?
+            .unwrap_or_default(),
     };
     fields.finish()?;
     Ok(model)
 }
 
 fn section<T>(item: &Item<'_>, read: impl Fn(&Item<'_>, &str) -> Result<T, StackError>) -> Result<BTreeMap<String, T>, StackError> {
-    item.named()?
-        .into_iter()
-        .filter(|(name, _)| !name.starts_with("x-"))
-        .map(|(name, item)| Ok((name.to_owned(), read(&item, name)?)))
-        .collect()
+    item.named()?.into_iter().map(|(name, item)| Ok((name.to_owned(), read(&item, name)?))).collect()
+}
+
+/// Names of services, volumes, secrets and configs; those of networks are free in the CLI too.
+fn checked<T>(read: impl Fn(&Item<'_>, &str) -> Result<T, StackError>) -> impl Fn(&Item<'_>, &str) -> Result<T, StackError> {
+    move |item, name| if is_plain(name) { read(item, name) } else { Err(bad_name(item, name)) }
+}
+
+fn bad_name(item: &Item<'_>, name: &str) -> StackError {
+    item.invalid(format!("the name {name:?} may hold only letters, digits, '.', '_' and '-'"))
+}
+
+/// Whether the schema of the CLI knows the name.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
 /// Those whose profiles are on.
@@ -66,6 +80,9 @@ fn services(item: &Item<'_>, env: &BTreeMap<String, String>) -> Result<BTreeMap<
     let active = files::profiles(env);
     let mut services = BTreeMap::new();
     for (name, item) in item.named()? {
+        if !is_plain(name) {
+            return Err(bad_name(&item, name));
+        }
         let mut node = item.node.clone();
         if let Some(profiles) = node.remove("profiles") {
             let profiles = Item { node: &profiles, key: format!("{}.profiles", item.key), ..item.clone() };

@@ -61,6 +61,10 @@ fn long(item: &Item<'_>) -> Result<Mount, StackError> {
     if !matches!(mount.kind.as_str(), "" | "volume" | "bind" | "tmpfs" | "npipe" | "cluster" | "image") {
         return Err(kind.invalid(format!("the type {:?} is none of volume, bind, tmpfs, npipe, cluster and image", mount.kind)));
     }
+    if mount.kind == "image" {
+        // An older engine refuses it, but only when a task starts.
+        let _older = kind.since(48);
+    }
     check_source(item, &mount)?;
     fields.finish()?;
     Ok(mount)
@@ -93,7 +97,7 @@ fn volume_part(item: &Item<'_>) -> Result<VolumePart, StackError> {
     let mut fields = item.fields()?;
     let part = VolumePart {
         no_copy: fields.read("nocopy", Item::boolean)?.unwrap_or_default(),
-        subpath: fields.read("subpath", Item::text)?.unwrap_or_default(),
+        subpath: fields.read("subpath", |item| item.since(45).text())?.unwrap_or_default(),
     };
     fields.ignore(&[("labels", "labels of a volume belong to its entry at the top level")]);
     fields.finish_loosely();
@@ -103,6 +107,9 @@ fn volume_part(item: &Item<'_>) -> Result<VolumePart, StackError> {
 fn tmpfs_part(item: &Item<'_>) -> Result<TmpfsPart, StackError> {
     let mut fields = item.fields()?;
     let size = fields.read("size", Item::size_or_bytes)?.unwrap_or_default();
+    if size < 0 {
+        return Err(item.invalid("the size must not be negative"));
+    }
     // The CLI takes it and does not send it; sending it would replace the tasks that the CLI made.
     fields.ignore(&[("mode", "has no effect here, as in docker stack deploy: use the short form, tmpfs: /path:mode=1777")]);
     fields.finish_loosely();

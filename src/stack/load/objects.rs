@@ -42,14 +42,14 @@ pub fn network(item: &Item<'_>, key: &str) -> Result<Network, StackError> {
         name,
         external,
         driver: fields.read("driver", Item::text)?.unwrap_or_default(),
-        driver_opts: fields.read("driver_opts", Item::string_map)?,
+        driver_opts: fields.read("driver_opts", Item::options)?,
         ipam: fields.read("ipam", ipam)?.flatten(),
         enable_ipv6: None,
         internal: fields.read("internal", Item::boolean)?.unwrap_or_default(),
         attachable: fields.read("attachable", Item::boolean)?.unwrap_or_default(),
         labels: fields.read("labels", Item::labels)?.unwrap_or_default(),
     };
-    if !key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')) {
+    if !super::is_plain(key) {
         fields.finish_loosely();
         return Ok(network);
     }
@@ -65,7 +65,7 @@ fn ipam(item: &Item<'_>) -> Result<Option<Ipam>, StackError> {
     let config: Vec<IpamConfig> = fields.read("config", |item| item.list()?.iter().map(pool).collect())?.unwrap_or_default();
     let ipam = Ipam {
         driver: fields.read("driver", Item::text)?.unwrap_or_default(),
-        options: fields.read("options", Item::string_map)?.filter(|options| !options.is_empty()),
+        options: fields.read("options", Item::options)?.filter(|options| !options.is_empty()),
         config: (!config.is_empty()).then_some(config),
     };
     fields.finish()?;
@@ -78,7 +78,7 @@ fn pool(item: &Item<'_>) -> Result<IpamConfig, StackError> {
         subnet: fields.read("subnet", Item::text)?.unwrap_or_default(),
         ip_range: fields.read("ip_range", Item::text)?.unwrap_or_default(),
         gateway: fields.read("gateway", Item::text)?.unwrap_or_default(),
-        auxiliary_addresses: fields.read("aux_addresses", Item::string_map)?.unwrap_or_default(),
+        auxiliary_addresses: fields.read("aux_addresses", Item::options)?.unwrap_or_default(),
     };
     fields.finish()?;
     Ok(pool)
@@ -92,7 +92,7 @@ pub fn volume(item: &Item<'_>, key: &str) -> Result<Volume, StackError> {
         name,
         external,
         driver: fields.read("driver", Item::text)?.unwrap_or_default(),
-        driver_opts: fields.read("driver_opts", Item::string_map)?,
+        driver_opts: fields.read("driver_opts", Item::options)?,
         labels: fields.read("labels", Item::labels)?.unwrap_or_default(),
     };
     fields.finish()?;
@@ -144,7 +144,11 @@ pub fn content(item: &Item<'_>, key: &str, kind: Kind) -> Result<Content, StackE
 
 fn driver(fields: &mut Fields<'_>) -> Result<Option<Driver>, StackError> {
     let name = fields.read("driver", Item::text)?.unwrap_or_default();
-    let options = fields.read("driver_opts", Item::string_map)?.unwrap_or_default();
+    let options = fields.take("driver_opts");
+    if let Some(options) = options.as_ref().filter(|_| name.is_empty()) {
+        options.warn("has no effect without a driver");
+    }
+    let options = options.map(|options| options.options()).transpose()?.unwrap_or_default();
     Ok((!name.is_empty()).then_some(Driver { name, options }))
 }
 

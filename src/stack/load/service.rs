@@ -5,7 +5,7 @@ use super::item::{Fields, Item};
 use super::model::{Attachment, Mount, Reference, Service};
 use super::{container, deploy, image, mounts, ports, words};
 use crate::stack::StackError;
-use crate::stack::spec::{ContainerSpec, CredentialSpec, Driver, Privileges};
+use crate::stack::spec::{ContainerSpec, CredentialSpec, Driver, Privileges, StringMap};
 use crate::stack::yaml::Value;
 use std::collections::BTreeMap;
 
@@ -81,7 +81,7 @@ fn networks(item: &Item<'_>) -> Result<BTreeMap<String, Attachment>, StackError>
         let mut attachment = Attachment { at: location(&item), ..Attachment::default() };
         if let Some(mut fields) = item.fields_or_nothing()? {
             attachment.aliases = fields.read("aliases", Item::texts)?.unwrap_or_default();
-            attachment.driver_opts = fields.read("driver_opts", Item::string_map)?.unwrap_or_default();
+            attachment.driver_opts = fields.read("driver_opts", Item::options)?.unwrap_or_default();
             const NO_ADDRESS: &str = "Swarm assigns the addresses of tasks itself";
             fields.ignore(&[
                 ("ipv4_address", NO_ADDRESS),
@@ -141,10 +141,16 @@ fn logging(item: &Item<'_>) -> Result<Driver, StackError> {
     let mut fields = item.fields()?;
     let driver = Driver {
         name: fields.read("driver", Item::text)?.unwrap_or_default(),
-        options: fields.read("options", Item::string_map)?.unwrap_or_default(),
+        options: fields.read("options", logging_options)?.unwrap_or_default(),
     };
     fields.finish()?;
     Ok(driver)
+}
+
+/// Here nothing is an empty text.
+fn logging_options(item: &Item<'_>) -> Result<StringMap, StackError> {
+    let text = |item: &Item<'_>| if item.is_null() { Ok(String::new()) } else { item.text_or_number() };
+    item.named()?.into_iter().map(|(name, item)| Ok((name.to_owned(), text(&item)?))).collect()
 }
 
 /// Windows' credential spec: one source of three. A config is looked up later.
@@ -159,13 +165,14 @@ fn credential(fields: &mut Fields<'_>, container: &mut ContainerSpec) -> Result<
             registry: parts.read("registry", Item::text)?.unwrap_or_default(),
         };
         parts.finish()?;
-        if [&spec.config, &spec.file, &spec.registry].into_iter().filter(|part| !part.is_empty()).count() != 1 {
-            return Err(item.invalid("takes exactly one of config, file and registry"));
+        let sources = [&spec.config, &spec.file, &spec.registry].into_iter().filter(|part| !part.is_empty()).count();
+        if sources > 1 {
+            return Err(item.invalid("takes only one of config, file and registry"));
         }
         if !spec.config.is_empty() {
             config = Some((item.cx.location(item.at(), &format!("{}.config", item.key)), spec.config.clone()));
         }
-        privileges.credential_spec = Some(spec);
+        privileges.credential_spec = (sources == 1).then_some(spec);
     }
     // The CLI always sends it: leaving it out would replace every task that the CLI made.
     container.privileges = Some(privileges);

@@ -4,7 +4,7 @@
 mod parse;
 mod scalar;
 
-pub use parse::{Fault, FaultKind, parse};
+pub use parse::{Fault, FaultKind, MAX_TREE_BYTES, parse};
 pub use scalar::format_float;
 
 /// Where a node begins.
@@ -126,6 +126,18 @@ impl Node {
             Value::Text(text) => Some(text.clone()),
             Value::Null | Value::List(_) | Value::Map(_) => None,
         }
+    }
+
+    /// What the tree takes in memory, as the limits count it.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let inner = match &self.value {
+            Value::Text(text) => text.len(),
+            Value::List(items) => items.iter().map(Self::bytes).sum(),
+            Value::Map(entries) => entries.iter().map(|(key, node)| key.text.len() + node.bytes()).sum(),
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => 0,
+        };
+        parse::NODE_BYTES + inner
     }
 
     /// Whether the values are equal, wherever they stand.

@@ -10,8 +10,12 @@ use std::collections::BTreeMap;
 const MAX_BYTES: usize = 1 << 20;
 /// Compose nests some ten levels. The tree is walked by recursion, so this bounds the stack too.
 const MAX_DEPTH: usize = 64;
-/// With what aliases repeat: a file of a thousand services has some 30 000, and a node takes about 100 bytes.
-const MAX_NODES: usize = 100_000;
+/// Memory for a tree with all that aliases repeat. A file of a thousand services takes some 4 MiB.
+pub const MAX_TREE_BYTES: usize = 16 << 20;
+/// What a node takes, about, besides its text.
+pub const NODE_BYTES: usize = 100;
+/// YAML's own limit for a key on one line; paths in messages are made of keys.
+const MAX_KEY_BYTES: usize = 1024;
 
 /// Why a text is no tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +42,7 @@ pub enum FaultKind {
 /// How much a subtree is, for the limits.
 #[derive(Debug, Clone, Copy, Default)]
 struct Weight {
-    nodes: usize,
+    bytes: usize,
     depth: usize,
 }
 
@@ -53,7 +57,7 @@ struct Frame {
 
 enum Content {
     List(Vec<Node>),
-    Map { entries: Vec<(Key, Node)>, merges: Vec<Node>, key: Option<MapKey> },
+    Map { entries: Vec<(Key, Node)>, lines: BTreeMap<String, usize>, merges: Vec<Node>, key: Option<MapKey> },
 }
 
 enum MapKey {
@@ -67,7 +71,7 @@ struct Builder {
     open: Vec<Frame>,
     anchors: BTreeMap<usize, (Node, Weight)>,
     root: Option<Node>,
-    nodes: usize,
+    bytes: usize,
 }
 
 /// Reads the first document of a text; an empty text is null.
@@ -81,7 +85,7 @@ pub fn parse(file: usize, text: &str) -> Result<Node, Fault> {
         return Err(Fault { at: start, kind: FaultKind::Limit, problem });
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut builder = Builder { file, open: Vec::new(), anchors: BTreeMap::new(), root: None, nodes: 0 };
+    let mut builder = Builder { file, open: Vec::new(), anchors: BTreeMap::new(), root: None, bytes: 0 };
     let mut parser = Parser::new_from_str(text);
     while let Some(next) = parser.next_event() {
         let (event, span) = next.map_err(|error| Fault {
@@ -111,7 +115,7 @@ impl Builder {
             }
             Event::SequenceStart(anchor, tag) => self.begin(at, anchor, tag.as_deref(), Content::List(Vec::new())),
             Event::MappingStart(anchor, tag) => {
-                let content = Content::Map { entries: Vec::new(), merges: Vec::new(), key: None };
+                let content = Content::Map { entries: Vec::new(), lines: BTreeMap::new(), merges: Vec::new(), key: None };
                 self.begin(at, anchor, tag.as_deref(), content)
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(),
@@ -124,8 +128,8 @@ impl Builder {
             self.set_key(MapKey::Merge);
             return Ok(());
         }
+        let weight = Weight { bytes: NODE_BYTES + text.len(), depth: 1 };
         let value = value(at, text, style, tag)?;
-        let weight = Weight { nodes: 1, depth: 1 };
         self.count(at, weight)?;
         let node = Node { at, value, merging: merging(tag) };
         if anchor > 0 {
@@ -138,8 +142,8 @@ impl Builder {
         if self.waits_for_key() {
             return Err(no_text_key(at));
         }
-        self.count(at, Weight { nodes: 1, depth: 1 })?;
-        self.open.push(Frame { at, anchor, merging: merging(tag), weight: Weight { nodes: 1, depth: 0 }, content });
+        self.count(at, Weight { bytes: NODE_BYTES, depth: 1 })?;
+        self.open.push(Frame { at, anchor, merging: merging(tag), weight: Weight { bytes: NODE_BYTES, depth: 0 }, content });
         Ok(())
     }
 
@@ -147,10 +151,10 @@ impl Builder {
         let Some(frame) = self.open.pop() else { return Ok(()) };
         let value = match frame.content {
             Content::List(items) => Value::List(items),
-            Content::Map { entries, merges, .. } => Value::Map(with_merges(entries, merges)?),
+            Content::Map { entries, lines, merges, .. } => Value::Map(with_merges(entries, lines, merges)?),
         };
         let node = Node { at: frame.at, value, merging: frame.merging };
-        let weight = Weight { nodes: frame.weight.nodes, depth: frame.weight.depth + 1 };
+        let weight = Weight { bytes: frame.weight.bytes, depth: frame.weight.depth + 1 };
         if frame.anchor > 0 {
             self.anchors.insert(frame.anchor, (node.clone(), weight));
         }
@@ -163,21 +167,14 @@ impl Builder {
             self.root = Some(node);
             return Ok(());
         };
-        frame.weight.nodes += weight.nodes;
+        frame.weight.bytes += weight.bytes;
         frame.weight.depth = frame.weight.depth.max(weight.depth);
         match &mut frame.content {
             Content::List(items) => items.push(node),
-            Content::Map { entries, merges, key } => match key.take() {
+            Content::Map { entries, lines, merges, key } => match key.take() {
                 Some(MapKey::Merge) => merges.push(node),
                 Some(MapKey::Named(key)) => entries.push((key, node)),
-                None => {
-                    let Value::Text(text) = node.value else { return Err(no_text_key(node.at)) };
-                    if let Some((first, _)) = entries.iter().find(|(known, _)| known.text == text) {
-                        let problem = format!("the key {text:?} stands here a second time (first in line {}): remove one", first.at.line);
-                        return Err(Fault { at: node.at, kind: FaultKind::Invalid, problem });
-                    }
-                    *key = Some(MapKey::Named(Key { at: node.at, text }));
-                }
+                None => *key = Some(MapKey::Named(named(node, lines)?)),
             },
         }
         Ok(())
@@ -194,9 +191,9 @@ impl Builder {
     }
 
     fn count(&mut self, at: Place, weight: Weight) -> Result<(), Fault> {
-        self.nodes += weight.nodes;
-        if self.nodes > MAX_NODES {
-            let problem = format!("the file has more than {MAX_NODES} values, counting those that aliases repeat: split it");
+        self.bytes += weight.bytes;
+        if self.bytes > MAX_TREE_BYTES {
+            let problem = format!("the file with all that its aliases repeat takes more than {MAX_TREE_BYTES} bytes: split it");
             return Err(Fault { at, kind: FaultKind::Limit, problem });
         }
         if self.open.len() + weight.depth > MAX_DEPTH {
@@ -207,8 +204,23 @@ impl Builder {
     }
 }
 
+/// A scalar as the key of a mapping that has keys in these lines.
+fn named(node: Node, lines: &mut BTreeMap<String, usize>) -> Result<Key, Fault> {
+    let at = node.at;
+    let Value::Text(text) = node.value else { return Err(no_text_key(at)) };
+    if text.len() > MAX_KEY_BYTES {
+        let problem = format!("the key is longer than {MAX_KEY_BYTES} bytes");
+        return Err(Fault { at, kind: FaultKind::Limit, problem });
+    }
+    if let Some(first) = lines.insert(text.clone(), at.line) {
+        let problem = format!("the key {text:?} stands here a second time (first in line {first}): remove one");
+        return Err(Fault { at, kind: FaultKind::Invalid, problem });
+    }
+    Ok(Key { at, text })
+}
+
 /// Explicit keys win over merged ones, earlier merged mappings over later ones.
-fn with_merges(mut entries: Vec<(Key, Node)>, merges: Vec<Node>) -> Result<Vec<(Key, Node)>, Fault> {
+fn with_merges(mut entries: Vec<(Key, Node)>, mut known: BTreeMap<String, usize>, merges: Vec<Node>) -> Result<Vec<(Key, Node)>, Fault> {
     for merge in merges {
         let at = merge.at;
         let maps = match merge.value {
@@ -220,7 +232,7 @@ fn with_merges(mut entries: Vec<(Key, Node)>, merges: Vec<Node>) -> Result<Vec<(
                 return Err(Fault { at, kind: FaultKind::Invalid, problem: "<< takes a mapping or a list of mappings".to_owned() });
             };
             for (key, node) in inherited {
-                if !entries.iter().any(|(known, _)| known.text == key.text) {
+                if known.insert(key.text.clone(), key.at.line).is_none() {
                     entries.push((key, node));
                 }
             }
@@ -325,7 +337,9 @@ mod tests {
             tower += &format!("a{n}: &a{n} [*a{}]\n", n - 1);
         }
         let deep = format!("a: {}{}", "[".repeat(65), "]".repeat(65));
-        for text in [laughs, tower, deep, "#".repeat(MAX_BYTES + 1)] {
+        let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(500_000), "*a,".repeat(1000));
+        let key = format!("? {}\n: x\n", "k".repeat(MAX_KEY_BYTES + 1));
+        for text in [laughs, tower, deep, long, key, "#".repeat(MAX_BYTES + 1)] {
             assert_eq!(parse(0, &text).unwrap_err().kind, FaultKind::Limit);
         }
     }
