@@ -146,6 +146,10 @@ impl CommandSender {
             .set("acks", "all")
             .set("enable.idempotence", "true")
             .set("linger.ms", "0")
+            // A broker that comes back is used within seconds, not after a minute.
+            .set("reconnect.backoff.max.ms", "1000")
+            .set("socket.connection.setup.timeout.ms", "3000")
+            .set("socket.timeout.ms", "10000")
             .set("message.timeout.ms", SEND_TIMEOUT.as_millis().to_string())
             // Asking for a topic makes it, where the broker allows that.
             .set("allow.auto.create.topics", "true")

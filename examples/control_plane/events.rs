@@ -90,7 +90,10 @@ impl TopicReader {
             .set("auto.offset.reset", "earliest")
             .set("allow.auto.create.topics", "true")
             .set("fetch.wait.max.ms", "100")
+            // A broker that comes back is used within seconds, not after a minute.
             .set("reconnect.backoff.max.ms", "1000")
+            .set("socket.connection.setup.timeout.ms", "3000")
+            .set("socket.timeout.ms", "10000")
             .create()?;
         let metadata = consumer.fetch_metadata(Some(topic), ASK_TIMEOUT)?;
         let partitions = metadata.topics().iter().filter(|known| known.name() == topic).flat_map(|known| known.partitions());

@@ -28,22 +28,25 @@ fn line(event: &EventRecord) -> String {
     if let Some(rolled_back) = event.payload["details"].get("rolled_back") {
         text.push_str(&format!(" rolled back: {}", plain(rolled_back)));
     }
-    for service in event.payload["details"]["services"].as_array().into_iter().flatten() {
+    let details = &event.payload["details"];
+    let of_stacks = details["stacks"].as_array().into_iter().flatten().flat_map(|stack| stack["services"].as_array());
+    for service in details["services"].as_array().into_iter().chain(of_stacks).flatten() {
         text.push_str(&format!("\n          {}", service_line(service)));
     }
     text
 }
 
-/// `web: create, 2/2 running, box:1`
+/// `web: create, 2/2 running, box:1@sha256:…`
 fn service_line(service: &Value) -> String {
     let field = |name: &str| service.get(name).filter(|value| !value.is_null()).map(plain);
     let mut parts = Vec::new();
     parts.extend(field("action"));
-    if let (Some(running), Some(desired)) = (field("running"), field("desired")) {
+    let replicas = &service["replicas"];
+    if let (Some(running), Some(desired)) = (replicas["running"].as_u64(), replicas["desired"].as_u64()) {
         parts.push(format!("{running}/{desired} running"));
     }
     parts.extend(field("image"));
-    parts.extend(field("error"));
+    parts.extend(service["errors"].as_array().into_iter().flatten().map(plain));
     format!("{}: {}", field("name").unwrap_or_default(), parts.join(", "))
 }
 

@@ -227,8 +227,19 @@ impl<'a> Bed<'a> {
     fn read(&self, within: Duration) -> Option<EventRecord> {
         let record = self.reader.next(within).expect("the event topic can be read")?;
         let event = record.event().unwrap_or_else(|error| panic!("no event ({error}): {}", String::from_utf8_lossy(&record.body)));
+        self.check_record(&record, &event);
         self.seen.borrow_mut().push(event.clone());
         Some(event)
+    }
+
+    /// What holds of the record of every event: its key and its headers.
+    fn check_record(&self, record: &RawRecord, event: &EventRecord) {
+        let project = event.payload["project_id"].as_str().unwrap_or(&self.id);
+        assert_eq!((record.key.as_deref(), event.agent_id.as_str()), (Some(project), self.id.as_str()), "{event:?}");
+        let header = |name: &str| record.headers.get(name).map(String::as_str);
+        assert_eq!(header("x-event-id"), Some(event.event_id.to_string().as_str()), "{record:?}");
+        assert_eq!((header("x-agent-id"), header("content-type")), (Some(self.id.as_str()), Some("application/json")), "{record:?}");
+        assert_eq!(header("x-correlation-id").map(str::to_owned), event.correlation_id.map(|id| id.to_string()), "{record:?}");
     }
 
     /// All events of a command. A query is sent after it: what comes before that one's answer is all.
