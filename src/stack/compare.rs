@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 const NAMED: usize = 6;
 
 /// Maps of which an empty one and none are the same to the manager.
-const EMPTY_IS_ABSENT: &[&str] = &["Labels", "Sysctls", "DriverOpts", "Options", "BindOptions"];
+const EMPTY_IS_ABSENT: &[&str] = &["Labels", "Sysctls", "DriverOpts", "Options", "BindOptions", "ClusterOptions"];
 
 /// The paths in which `held`, as the manager answers, differs from `wanted`, as it would be sent; a few
 /// of them. Never the values: environments hold secrets. `networks` are ids by name.
