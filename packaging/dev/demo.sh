@@ -20,11 +20,10 @@ cleanup() {
   local code=$?
   trap - EXIT
   [ $code = 0 ] || explain
+  end "${agent:-}"
   [ -z "${deployed:-}" ] || remove_stack
-  for pid in ${agent:-} ${control_plane:-} ${engine:-}; do
-    kill "$pid" 2>/dev/null || true
-    wait "$pid" 2>/dev/null || true
-  done
+  end "${control_plane:-}"
+  end "${engine:-}"
   rm -rf "$work"
   summary $code
   exit $code
@@ -33,6 +32,12 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+end() { # PID, if it was started
+  [ -n "$1" ] || return 0
+  kill "$1" 2>/dev/null || true
+  wait "$1" 2>/dev/null || true
+}
+
 # What a demo that failed or was interrupted leaves in an engine that goes on.
 remove_stack() {
   local object tries
@@ -40,7 +45,7 @@ remove_stack() {
     for tries in $(seq 100); do # a network goes once its tasks have gone
       case $(curl -sS -o /dev/null -w '%{http_code}' -X DELETE --unix-socket "$socket" \
         "http://engine/${object%/*}/axion-${project}_${object#*/}" 2>/dev/null) in
-        2?? | 404 | 000) break ;;
+        404 | 000) break ;;
       esac
       sleep 0.1
     done

@@ -1,6 +1,7 @@
 //! A record was read: is it new, is it timely, does it belong here? Then journal it and let it in.
 
 use super::ExitReason;
+use super::on_report::Ended;
 use super::state::{State, now};
 use crate::docker::Entry as LaneEntry;
 use crate::domain::{Code, Command, CommandId, Event, EventKind, Position, Stage, Timestamp};
@@ -103,7 +104,8 @@ impl State {
         });
         let context = refusal.context.clone();
         let event = Event::of_id(&agent, refusal.command_id, EventKind::CommandRejected, Stage::Terminal, context, payload, now());
-        self.report_terminal(refusal.command_id, Some(position), event);
+        let ended = Ended { command: refusal.command_id, position: Some(position), expires_at: None };
+        self.report_terminal(ended, event);
     }
 
     /// Nobody can be answered: the record goes to the dead-letter topic, and a report says so.

@@ -1,5 +1,6 @@
 //! A lane goes on or has ended; the engine came or went.
 
+use super::on_report::Ended;
 use super::state::{State, now};
 use crate::docker;
 use crate::domain::{CommandId, Event, EventKind, LastCommand, Outcome, Progress, Stage, Verdict};
@@ -49,6 +50,7 @@ impl State {
             self.fail(super::ExitReason::Journal(error.to_string()));
             return;
         }
-        self.report_terminal(id, open.position, terminal);
+        let ended = Ended { command: id, position: open.position, expires_at: open.command.expires_at };
+        self.report_terminal(ended, terminal);
     }
 }

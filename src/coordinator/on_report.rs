@@ -3,18 +3,28 @@
 
 use super::ExitReason;
 use super::state::{State, now};
-use crate::domain::{CommandId, Event, Position};
+use crate::domain::{CommandId, Event, Position, Timestamp};
 use crate::journal::Reported;
 use crate::kafka::{self, DeadLetter, Receipt, Request};
 use crossbeam_channel::TrySendError;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+/// Which command a terminal event ends.
+#[derive(Debug, Clone)]
+pub(super) struct Ended {
+    pub(super) command: CommandId,
+    /// Where its record stood.
+    pub(super) position: Option<Position>,
+    /// Until when it could come again.
+    pub(super) expires_at: Option<Timestamp>,
+}
+
 /// What the broker has to confirm.
 #[derive(Debug)]
 enum Pending {
     /// The terminal event of a command; kept to be sent in short if it cannot be written whole.
-    Terminal { command: CommandId, position: Option<Position>, event: Option<Box<Event>> },
+    Terminal { ended: Ended, event: Option<Box<Event>> },
     /// A dead letter.
     DeadLetter { position: Position },
 }
@@ -53,11 +63,11 @@ impl Reports {
 
 impl State {
     /// A terminal event: kept until the broker confirms it.
-    pub(super) fn report_terminal(&mut self, command: CommandId, position: Option<Position>, event: Event) {
+    pub(super) fn report_terminal(&mut self, ended: Ended, event: Event) {
         let receipt = self.reports.receipt();
         let kept = Some(Box::new(event.clone()));
-        self.reports.answered.insert(command, position.clone());
-        self.reports.pending.insert(receipt, Pending::Terminal { command, position, event: kept });
+        self.reports.answered.insert(ended.command, ended.position.clone());
+        self.reports.pending.insert(receipt, Pending::Terminal { ended, event: kept });
         self.reports.waiting.push_back(Request::Publish(receipt, Box::new(event)));
     }
 
@@ -121,11 +131,13 @@ impl State {
         self.metrics.event_published();
         // Events that may be shed are not waited for.
         match self.reports.pending.remove(&receipt) {
-            Some(Pending::Terminal { command, position, .. }) => {
-                self.reports.answered.remove(&command);
-                let known_until = now().plus(self.rules.max_command_age);
-                self.reports.confirmed.push(Reported { command, known_until });
-                if let Some(position) = position {
+            Some(Pending::Terminal { ended, .. }) => {
+                self.reports.answered.remove(&ended.command);
+                // INVARIANT: an id is known for as long as its record would still be carried out.
+                let too_old = now().plus(self.rules.max_command_age);
+                let known_until = ended.expires_at.map_or(too_old, |expires| expires.max(too_old));
+                self.reports.confirmed.push(Reported { command: ended.command, known_until });
+                if let Some(position) = ended.position {
                     self.settle_position(&position);
                 }
             }
@@ -137,10 +149,11 @@ impl State {
     /// The broker will never take it. A terminal event is sent once more in short; a command must not stay without an end.
     fn on_undeliverable(&mut self, receipt: Receipt, reason: &str) {
         match self.reports.pending.remove(&receipt) {
-            Some(Pending::Terminal { command, position, event: Some(event) }) => {
+            Some(Pending::Terminal { ended, event: Some(event) }) => {
+                let command = ended.command;
                 log::error!("the terminal event of {command} cannot be written ({reason}): it is sent again without its details");
                 let receipt = self.reports.receipt();
-                self.reports.pending.insert(receipt, Pending::Terminal { command, position, event: None });
+                self.reports.pending.insert(receipt, Pending::Terminal { ended, event: None });
                 self.reports.waiting.push_back(Request::Publish(receipt, Box::new(shortened(*event, reason))));
             }
             Some(pending) => {
@@ -157,17 +170,23 @@ impl State {
     }
 
     fn on_gap(&mut self, wanted: &Position, resumed: i64) {
-        let message = format!(
-            "records {} to {} of {} [{}] can no longer be read: the topic's retention is shorter than the agent was away",
-            wanted.offset,
-            resumed - 1,
-            wanted.topic,
-            wanted.partition
-        );
+        let Position { topic, partition, offset } = wanted;
+        let message = if resumed > *offset {
+            format!(
+                "records {offset} to {} of {topic} [{partition}] can no longer be read: the topic's retention is shorter than the agent was away",
+                resumed - 1
+            )
+        } else {
+            format!(
+                "{topic} [{partition}] ends before offset {offset}: it was made anew or lost records; reading goes on at offset {resumed}"
+            )
+        };
         log::error!("{message}");
+        self.mark(wanted).resume_at(resumed);
+        self.reports.moved.insert((topic.clone(), *partition));
         let Some(agent) = self.agent.clone() else { return };
-        let about = format!("gap/{}/{}/{}", wanted.topic, wanted.partition, wanted.offset);
-        let details = json!({"topic": wanted.topic, "partition": wanted.partition, "wanted": wanted.offset, "resumed": resumed});
+        let about = format!("gap/{topic}/{partition}/{offset}/{resumed}");
+        let details = json!({"topic": topic, "partition": partition, "wanted": offset, "resumed": resumed});
         let payload = json!({"message": message, "details": details});
         self.report_lightly(Event::report(&agent, crate::domain::EventKind::ErrorReport, &about, payload, now()));
     }

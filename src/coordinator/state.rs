@@ -2,7 +2,7 @@
 
 use super::ExitReason;
 use super::on_link::Links;
-use super::on_report::Reports;
+use super::on_report::{Ended, Reports};
 use crate::docker::Job;
 use crate::domain::{
     Admission, Admitted, AgentId, Command, CommandId, Event, EventKind, Health, LastCommand, Phase, Position, Stage, Timestamp, Watermark,
@@ -124,7 +124,10 @@ impl State {
                 self.mark(position).hold(position.offset);
             }
             match entry.terminal {
-                Some(terminal) => self.report_terminal(entry.command.id, entry.position, terminal),
+                Some(terminal) => {
+                    let ended = Ended { command: entry.command.id, position: entry.position, expires_at: entry.command.expires_at };
+                    self.report_terminal(ended, terminal);
+                }
                 None => self.admit(Arc::new(entry.command), entry.position, crate::docker::Entry::Resumed),
             }
         }

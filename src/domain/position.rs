@@ -31,6 +31,11 @@ impl Watermark {
         Self { open: BTreeSet::new(), next: Some(offset) }
     }
 
+    /// What lies between cannot be read: reading goes on at `offset`, before or after where it was.
+    pub fn resume_at(&mut self, offset: i64) {
+        self.next = Some(offset);
+    }
+
     /// A command that an earlier process read at `offset` is still open.
     pub fn hold(&mut self, offset: i64) {
         self.open.insert(offset);
@@ -76,6 +81,16 @@ mod tests {
         assert_eq!(mark.mark(), Some(14));
         mark.settle(14);
         assert_eq!(mark.mark(), Some(15));
+    }
+
+    #[test]
+    fn a_topic_that_was_made_anew_moves_the_mark_back() {
+        let mut mark = Watermark::starting_at(1000);
+        mark.resume_at(0);
+        assert_eq!(mark.mark(), Some(0));
+        mark.read(0);
+        mark.settle(0);
+        assert_eq!(mark.mark(), Some(1));
     }
 
     #[test]

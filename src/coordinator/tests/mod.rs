@@ -184,6 +184,22 @@ fn after_a_crash_what_was_accepted_goes_on_and_what_was_finished_is_sent_again()
 }
 
 #[test]
+fn an_id_is_known_until_its_command_has_expired() {
+    let mut desk = Desk::new();
+    let expires_at = Some(Timestamp::from(std::time::SystemTime::now()).plus(7 * desk.state.rules.max_command_age));
+    desk.read(0, Inbound::Command(Command { expires_at, ..status(1) }));
+    desk.read(1, Inbound::Command(status(2)));
+    for n in [1, 2] {
+        desk.finish(n, Outcome::completed("all of it"));
+        let (_, receipt) = desk.out();
+        desk.deliver(receipt.unwrap());
+    }
+    let later = Timestamp::from(std::time::SystemTime::now()).plus(2 * desk.state.rules.max_command_age);
+    desk.journal.forget_known(later).unwrap();
+    assert_eq!([1, 2].map(|n| desk.journal.knows(id(n)).unwrap()), [true, false]);
+}
+
+#[test]
 fn a_refusal_is_the_commands_one_terminal_event() {
     let mut desk = Desk::new();
     let expired = Command { expires_at: Some(Timestamp::from_millis(1)), ..status(1) };
