@@ -33,7 +33,6 @@ pub enum Problem {
 }
 
 /// Puts variables in, and counts what the values grow to.
-#[derive(Debug)]
 pub struct Interpolation<'a> {
     env: &'a BTreeMap<String, String>,
     grown: usize,

@@ -28,7 +28,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 /// One Compose file.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct ComposeFile<'a> {
     /// For messages, and the folder that relative paths start from.
     pub name: &'a str,
@@ -37,7 +37,7 @@ pub struct ComposeFile<'a> {
 }
 
 /// All that a stack is made from.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Source<'a> {
     /// The stack's name.
     pub stack: &'a StackName,
@@ -51,6 +51,19 @@ pub struct Source<'a> {
     pub binds: Binds<'a>,
     /// The engine's API: a few fields depend on it.
     pub api: ApiVersion,
+}
+
+// Texts, variables and files hold passwords: only their names are shown.
+impl fmt::Debug for ComposeFile<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ComposeFile").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Source<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("stack", &self.stack).field("files", &self.files).finish_non_exhaustive()
+    }
 }
 
 /// What becomes of bind sources that are relative or begin with `~`.

@@ -5,6 +5,7 @@ use crate::stack::yaml::{Fault, FaultKind, Place};
 use crate::stack::{ApiVersion, Binds, Location, Source, StackError, Warning};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// Files of one stack: what it includes and extends, too. Each is read once per use.
 const MAX_FILES: usize = 64;
@@ -23,7 +24,6 @@ struct File {
 }
 
 /// Shared by all of the reading.
-#[derive(Debug)]
 pub struct Context<'a> {
     /// The command's variables.
     pub env: &'a BTreeMap<String, String>,
@@ -37,6 +37,13 @@ pub struct Context<'a> {
     missing: RefCell<BTreeSet<String>>,
     ports: Cell<usize>,
     shipped_bytes: Cell<usize>,
+}
+
+// Variables and files hold passwords.
+impl fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("files", &self.files).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Context<'a> {
@@ -136,7 +143,7 @@ impl<'a> Context<'a> {
     /// What the YAML reader found.
     #[must_use]
     pub fn fault(&self, fault: Fault) -> StackError {
-        let (at, problem) = (self.location(fault.at, ""), fault.problem);
+        let (at, problem) = (self.location(fault.at, &fault.key), fault.problem);
         match fault.kind {
             FaultKind::Syntax => StackError::Syntax { at, problem },
             FaultKind::Limit => StackError::Limit { at, problem },

@@ -24,6 +24,9 @@ pub fn volume(item: &Item<'_>) -> Result<Mount, StackError> {
             mount
         }
     };
+    if mount.source.is_empty() && mount.kind == "volume" && mount.volume.is_some() {
+        item.warn("the options have no effect: a volume without a name has none");
+    }
     mount.at = item.cx.location(item.at(), &item.key);
     if mount.kind == "bind" {
         mount.source = bind_source(item, &mount.source)?;

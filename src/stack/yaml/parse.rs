@@ -22,6 +22,8 @@ const MAX_KEY_BYTES: usize = 1024;
 pub struct Fault {
     /// Where.
     pub at: Place,
+    /// The keys that lead there.
+    pub key: String,
     /// Which kind.
     pub kind: FaultKind,
     /// What to do about it.
@@ -82,21 +84,20 @@ pub fn parse(file: usize, text: &str) -> Result<Node, Fault> {
     let start = Place { file, line: 1, column: 1 };
     if text.len() > MAX_BYTES {
         let problem = format!("the file has {} bytes; at most {MAX_BYTES} are read", text.len());
-        return Err(Fault { at: start, kind: FaultKind::Limit, problem });
+        return Err(fault(start, FaultKind::Limit, problem));
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut builder = Builder { file, open: Vec::new(), anchors: BTreeMap::new(), root: None, bytes: 0 };
     let mut parser = Parser::new_from_str(text);
     while let Some(next) = parser.next_event() {
-        let (event, span) = next.map_err(|error| Fault {
-            at: Place { file, line: error.marker().line(), column: error.marker().col() + 1 },
-            kind: FaultKind::Syntax,
-            problem: error.info().to_owned(),
+        let (event, span) = next.map_err(|error| {
+            let at = Place { file, line: error.marker().line(), column: error.marker().col() + 1 };
+            fault(at, FaultKind::Syntax, error.info().to_owned())
         })?;
         if matches!(event, Event::DocumentEnd | Event::StreamEnd) {
             break;
         }
-        builder.take(event, span)?;
+        builder.take(event, span).map_err(|fault| Fault { key: builder.path(), ..fault })?;
     }
     Ok(builder.root.unwrap_or_else(|| Node::new(start, Value::Null)))
 }
@@ -108,7 +109,7 @@ impl Builder {
             Event::Scalar(text, style, anchor, tag) => self.scalar(at, text, style, anchor, tag.as_deref()),
             Event::Alias(anchor) => {
                 let Some((node, weight)) = self.anchors.get(&anchor).cloned() else {
-                    return Err(Fault { at, kind: FaultKind::Invalid, problem: "this alias stands inside its own anchor".to_owned() });
+                    return Err(fault(at, FaultKind::Invalid, "this alias stands inside its own anchor".to_owned()));
                 };
                 self.count(at, weight)?;
                 self.add(node, weight)
@@ -180,6 +181,16 @@ impl Builder {
         Ok(())
     }
 
+    /// The keys of the collections that are open.
+    fn path(&self) -> String {
+        let step = |frame: &Frame| match &frame.content {
+            Content::List(items) => Some(items.len().to_string()),
+            Content::Map { key: Some(MapKey::Named(key)), .. } => Some(key.text.clone()),
+            Content::Map { .. } => None,
+        };
+        self.open.iter().filter_map(step).collect::<Vec<_>>().join(".")
+    }
+
     fn waits_for_key(&self) -> bool {
         matches!(self.open.last(), Some(Frame { content: Content::Map { key: None, .. }, .. }))
     }
@@ -194,11 +205,11 @@ impl Builder {
         self.bytes += weight.bytes;
         if self.bytes > MAX_TREE_BYTES {
             let problem = format!("the file with all that its aliases repeat takes more than {MAX_TREE_BYTES} bytes: split it");
-            return Err(Fault { at, kind: FaultKind::Limit, problem });
+            return Err(fault(at, FaultKind::Limit, problem));
         }
         if self.open.len() + weight.depth > MAX_DEPTH {
             let problem = format!("the file nests deeper than {MAX_DEPTH} levels");
-            return Err(Fault { at, kind: FaultKind::Limit, problem });
+            return Err(fault(at, FaultKind::Limit, problem));
         }
         Ok(())
     }
@@ -210,11 +221,11 @@ fn named(node: Node, lines: &mut BTreeMap<String, usize>) -> Result<Key, Fault> 
     let Value::Text(text) = node.value else { return Err(no_text_key(at)) };
     if text.len() > MAX_KEY_BYTES {
         let problem = format!("the key is longer than {MAX_KEY_BYTES} bytes");
-        return Err(Fault { at, kind: FaultKind::Limit, problem });
+        return Err(fault(at, FaultKind::Limit, problem));
     }
     if let Some(first) = lines.insert(text.clone(), at.line) {
         let problem = format!("the key {text:?} stands here a second time (first in line {first}): remove one");
-        return Err(Fault { at, kind: FaultKind::Invalid, problem });
+        return Err(fault(at, FaultKind::Invalid, problem));
     }
     Ok(Key { at, text })
 }
@@ -229,7 +240,7 @@ fn with_merges(mut entries: Vec<(Key, Node)>, mut known: BTreeMap<String, usize>
         };
         for map in maps {
             let Value::Map(inherited) = map.value else {
-                return Err(Fault { at, kind: FaultKind::Invalid, problem: "<< takes a mapping or a list of mappings".to_owned() });
+                return Err(fault(at, FaultKind::Invalid, "<< takes a mapping or a list of mappings".to_owned()));
             };
             for (key, node) in inherited {
                 if known.insert(key.text.clone(), key.at.line).is_none() {
@@ -251,11 +262,7 @@ fn value(at: Place, text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>) -
     if !plain {
         return Ok(Value::Text(text.into_owned()));
     }
-    scalar::resolve(&text).ok_or_else(|| Fault {
-        at,
-        kind: FaultKind::Invalid,
-        problem: format!("{text} is no value that can be sent: quote it"),
-    })
+    scalar::resolve(&text).ok_or_else(|| fault(at, FaultKind::Invalid, format!("{text} is no value that can be sent: quote it")))
 }
 
 fn merging(tag: Option<&Tag>) -> Merging {
@@ -266,8 +273,12 @@ fn merging(tag: Option<&Tag>) -> Merging {
     }
 }
 
+fn fault(at: Place, kind: FaultKind, problem: String) -> Fault {
+    Fault { at, key: String::new(), kind, problem }
+}
+
 fn no_text_key(at: Place) -> Fault {
-    Fault { at, kind: FaultKind::Invalid, problem: "the keys of a Compose file are text: quote this one".to_owned() }
+    fault(at, FaultKind::Invalid, "the keys of a Compose file are text: quote this one".to_owned())
 }
 
 #[cfg(test)]
@@ -323,6 +334,11 @@ mod tests {
             let fault = parse(0, text).unwrap_err();
             assert_eq!((fault.kind, fault.at.line), (kind, line), "{text:?}: {fault:?}");
         }
+    }
+
+    #[test]
+    fn a_fault_names_the_keys_that_lead_to_it() {
+        assert_eq!(parse(0, "a:\n  b: [x, {c: 1, c: 2}]\n").unwrap_err().key, "a.b.1");
     }
 
     #[test]
