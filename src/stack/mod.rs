@@ -14,6 +14,8 @@ pub mod marks;
 mod merge;
 pub mod rotate;
 pub mod spec;
+#[cfg(test)]
+mod tests;
 mod yaml;
 
 pub use error::{Location, StackError, Warning};

@@ -1,0 +1,131 @@
+//! What the recordings of the CLI cannot say: files that are sent along, `extends`, `include`, profiles,
+//! codes and places of errors, warnings.
+
+use super::*;
+use crate::domain::Code;
+use spec::ServiceMode;
+
+fn shipped(files: &[(&str, &str)]) -> BTreeMap<String, Vec<u8>> {
+    files.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())).collect()
+}
+
+fn load_with(text: &str, env: &[(&str, &str)], files: &[(&str, &str)]) -> Result<Loaded, StackError> {
+    let stack = StackName::new("st").unwrap();
+    let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let files = shipped(files);
+    let compose = [ComposeFile { name: "c.yml", text }];
+    load(&Source {
+        stack: &stack,
+        files: &compose,
+        env: &env,
+        shipped: &files,
+        binds: Binds::Refused,
+        api: ApiVersion { major: 1, minor: 41 },
+    })
+}
+
+fn environment(loaded: &Loaded, service: &str) -> Vec<String> {
+    loaded.specs.services.iter().find(|spec| spec.name == service).unwrap().task.container.env.clone()
+}
+
+#[test]
+fn a_service_extends_another_of_this_file_or_of_one_that_was_sent() {
+    let other = "services: {base: {image: y, env_file: e.env, environment: {X: 1}}}";
+    let text = "services:\n  a:\n    extends: {service: base, file: sub/o.yml}\n    environment: {X: 2}\n  b:\n    extends: a\n    environment: [Z=3]\n";
+    let loaded = load_with(text, &[], &[("sub/o.yml", other), ("sub/e.env", "Q=q\n")]).unwrap();
+    assert_eq!(environment(&loaded, "st_a"), ["Q=q", "X=2"]);
+    assert_eq!(environment(&loaded, "st_b"), ["Q=q", "X=2", "Z=3"]);
+}
+
+#[test]
+fn included_files_bring_their_own_objects() {
+    let other = "services: {b: {image: y}}\nnetworks: {n: }\n";
+    let loaded = load_with("include: [o.yml]\nservices: {a: {image: x, networks: [n]}}\n", &[], &[("o.yml", other)]).unwrap();
+    let names: Vec<&str> = loaded.specs.services.iter().map(|spec| spec.name.as_str()).collect();
+    assert_eq!(names, ["st_a", "st_b"]);
+    assert_eq!(loaded.specs.networks.iter().map(|network| network.name.as_str()).collect::<Vec<_>>(), ["st_default", "st_n"]);
+}
+
+#[test]
+fn what_is_missing_can_be_asked_for_before() {
+    let stack = StackName::new("st").unwrap();
+    let text = "services: {a: {image: x, env_file: [{path: ./o.env, required: false}, e.env]}}\n";
+    let (env, files) = (BTreeMap::new(), shipped(&[]));
+    let compose = [ComposeFile { name: "c.yml", text }];
+    let source = Source { stack: &stack, files: &compose, env: &env, shipped: &files, binds: Binds::Refused, api: ApiVersion::NEWEST };
+    assert_eq!(missing(&source), ["e.env".to_owned(), "o.env".to_owned()].into());
+}
+
+#[test]
+fn a_profile_must_be_asked_for() {
+    let text = "services: {a: {image: x}, b: {image: x, profiles: [debug]}}\n";
+    assert_eq!(load_with(text, &[], &[]).unwrap().specs.services.len(), 1);
+    assert_eq!(load_with(text, &[("COMPOSE_PROFILES", "x,debug")], &[]).unwrap().specs.services.len(), 2);
+}
+
+#[test]
+fn older_keys_hold_where_deploy_is_silent() {
+    let text = "services: {a: {image: x, scale: 3, mem_limit: 1m, cpus: 2, deploy: {resources: {limits: {cpus: '0.5'}}}}}\n";
+    let spec = load_with(text, &[], &[]).unwrap().specs.services.remove(0);
+    assert_eq!(spec.mode, ServiceMode::Replicated { replicas: Some(3) });
+    let limits = spec.task.resources.and_then(|resources| resources.limits).unwrap();
+    assert_eq!((limits.nano_cpus, limits.memory_bytes), (500_000_000, 1 << 20));
+}
+
+#[test]
+fn external_objects_are_named_when_they_are_used() {
+    let text = "services: {a: {image: x, networks: [n, h], secrets: [k]}}\n\
+        networks: {n: {external: true}, h: {external: true, name: host}, unused: {external: true}}\n\
+        secrets: {k: {external: true, name: kk}, l: {external: true}}\n";
+    let external = load_with(text, &[], &[]).unwrap().specs.external;
+    assert_eq!(external, External { networks: vec!["n".into()], secrets: vec!["kk".into()], configs: vec![] });
+}
+
+#[test]
+fn errors_have_a_code_and_a_place() {
+    let service = |body: &str| format!("services:\n  a:\n    image: x\n    {body}\n");
+    for (text, code, place) in [
+        (service("volumes: ['./x:/x']"), Code::RELATIVE_BIND, "c.yml:4:15: services.a.volumes.0:"),
+        (service("volumes: ['~/x:/x']"), Code::RELATIVE_BIND, "c.yml:4:15: services.a.volumes.0:"),
+        (service("env_file: [a, b]"), Code::COMPOSE_FILE_MISSING, "c.yml:4:16: services.a.env_file.0: the file \"a\""),
+        (service("hostname: ${U:?set U}"), Code::COMPOSE_INTERPOLATION, "c.yml:4:15: services.a.hostname: the variable U"),
+        (
+            service("enviroment: {}"),
+            Code::COMPOSE_INVALID,
+            "c.yml:4:5: services.a.enviroment: is no key of this section: did you mean environment?",
+        ),
+        (service("tty: true\n    tty: true"), Code::COMPOSE_INVALID, "c.yml:5:5: services.a: the key \"tty\""),
+        (service("extends: a"), Code::COMPOSE_INVALID, "c.yml:4:14: services.a.extends: is a circle"),
+        (service("networks: [n]"), Code::COMPOSE_INVALID, "c.yml:4:16: services.a.networks.0: there is no network \"n\""),
+        ("services: [\n".to_owned(), Code::COMPOSE_INVALID, "c.yml:2:1: this is no valid YAML:"),
+        ("a: &a [*a]\n".to_owned(), Code::COMPOSE_INVALID, "c.yml:1:8: a.0: this alias"),
+        ("include: [o.yml]\nservices: {}\n".to_owned(), Code::COMPOSE_FILE_MISSING, "c.yml:1:11: include.0: the file \"o.yml\""),
+    ] {
+        let error = load_with(&text, &[], &[]).unwrap_err();
+        assert_eq!(error.code(), code, "{error}");
+        assert!(error.to_string().starts_with(place), "{error}");
+    }
+}
+
+#[test]
+fn nothing_is_dropped_in_silence() {
+    let text = "services:\n  a:\n    image: x\n    depends_on: [b]\n    privileged: true\n    oom_score_adj: 5\n    secrets: [{source: k, foo: 1}]\n\
+        \x20   networks: {default: {ipv4_address: 10.0.0.9}}\nsecrets: {k: {content: c}}\nname: n\n";
+    let warnings = load_with(text, &[], &[]).unwrap().warnings;
+    let keys: Vec<&str> = warnings.iter().map(|warning| warning.at.key.as_str()).collect();
+    for key in ["depends_on", "privileged", "oom_score_adj", "secrets.0.foo", "networks.default.ipv4_address"] {
+        assert!(keys.contains(&format!("services.a.{key}").as_str()), "{key}: {keys:?}");
+    }
+    assert!(keys.contains(&"name"), "{keys:?}");
+}
+
+#[test]
+fn nothing_shows_what_may_be_secret() {
+    let env = [("P".to_owned(), "hunter2".to_owned())].into();
+    let (stack, files) = (StackName::new("st").unwrap(), shipped(&[("f", "hunter2")]));
+    let compose = [ComposeFile { name: "c.yml", text: "services: {a: {image: x, environment: [A=hunter2]}}\nsecrets: {k: {file: f}}\n" }];
+    let source = Source { stack: &stack, files: &compose, env: &env, shipped: &files, binds: Binds::Refused, api: ApiVersion::NEWEST };
+    assert!(!format!("{source:?}").contains("hunter2"));
+    let secrets = load(&source).unwrap().specs.secrets;
+    assert!(!format!("{secrets:?}").contains("hunter2"), "{secrets:?}");
+}
