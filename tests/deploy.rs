@@ -1,5 +1,5 @@
 //! Deploys against a real engine: `AXION_TEST_ENGINE` is the socket of a private manager of one node that
-//! holds the image `box:2` (busybox). Without it each test is skipped by name.
+//! holds the image `axion-test/box:1` (BusyBox), as `packaging/dev/engine.sh` gives one. Without it each test is skipped by name.
 //!
 //! `AXION_TEST_REGISTRY` is a registry that this engine reaches, with the login tester/secret and `box:1`.
 //!
@@ -27,7 +27,7 @@ use uuid::Uuid;
 /// five seconds between two tries.
 const SOON: Duration = Duration::from_secs(120);
 /// Settings of a service that ends at once when told to.
-const QUICK: &str = "image: 'box:2', init: true, stop_grace_period: 1s";
+const QUICK: &str = "image: 'axion-test/box:1', init: true, stop_grace_period: 1s";
 
 fn engine(test: &str) -> Option<PathBuf> {
     let socket = std::env::var_os("AXION_TEST_ENGINE").map(PathBuf::from);

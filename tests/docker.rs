@@ -1,5 +1,5 @@
 //! The Docker room against a real engine: `AXION_TEST_ENGINE` is the socket of a private manager that
-//! holds the image `box:2` (busybox). Without it each test is skipped by name.
+//! holds the image `axion-test/box:1` (BusyBox), as `packaging/dev/engine.sh` gives one. Without it each test is skipped by name.
 //!
 //! Every test makes a stack of its own, by the engine's API alone, and removes it.
 
@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 /// The longest wait for anything here: the engine starts and stops some containers.
 const SOON: Duration = Duration::from_secs(60);
-const IMAGE: &str = "box:2";
+const IMAGE: &str = "axion-test/box:1";
 
 fn engine(test: &str) -> Option<PathBuf> {
     let socket = std::env::var_os("AXION_TEST_ENGINE").map(PathBuf::from);
