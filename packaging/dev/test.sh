@@ -2,8 +2,21 @@
 # test.sh: every test, and one summary of all test programs with its true exit code.
 set -u
 
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+work=$(mktemp -d)
+log=$work/tests.log
+engine=
+# engine.sh cleans up when it is told to end.
+trap '[ -z "$engine" ] || { kill "$engine" && wait "$engine"; } 2>/dev/null; rm -rf "$work"' EXIT
+
+# The tests of the Docker room talk to an engine directly; the bed of the others brings its own.
+if [ -z "${AXION_TEST_ENGINE:-}" ]; then
+  packaging/dev/engine.sh "$work/engine" >"$work/ready" 2>"$work/engine.log" &
+  engine=$!
+  while kill -0 "$engine" 2>/dev/null && ! grep -q '^ready ' "$work/ready"; do sleep 0.1; done
+  AXION_TEST_ENGINE=$(sed -n 's/^ready \([^ ]*\) .*/\1/p' "$work/ready")
+  if [ -n "$AXION_TEST_ENGINE" ]; then export AXION_TEST_ENGINE; else unset AXION_TEST_ENGINE; cat "$work/engine.log"; fi
+fi
+
 cargo test --locked --no-fail-fast 2>&1 | tee "$log"
 code=${PIPESTATUS[0]}
 
