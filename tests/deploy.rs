@@ -326,6 +326,17 @@ fn no_suitable_node() {
 }
 
 #[test]
+fn a_port_that_another_service_has() {
+    let port = "ports: [{target: 80, published: 28417, mode: host}]";
+    let first = sleeper("").replacen("init: true", &format!("init: true, {port}"), 1);
+    let Some(socket) = engine("a_port_that_another_service_has") else { return };
+    let bed = Bed::new(socket);
+    bed.deploy(&[("first", &first)]).completed();
+    let told = bed.deploy(&[("first", &first), ("second", &first)]).failed(Code::PORT_CLASH, "host-mode port already in use");
+    assert_eq!((told.detail("rolled_back"), bed.counts()[0]), (&json!(true), 1), "{:#?}", told.outcome);
+}
+
+#[test]
 fn a_mount_that_a_node_rejects() {
     let service = quick("sleep, '1000'", ", volumes: ['/axd/no/such/dir:/x'], deploy: {endpoint_mode: dnsrr, restart_policy: {delay: 1s}}");
     fails_at_first("a_mount_that_a_node_rejects", &service, Code::TASK_REJECTED, "/axd/no/such/dir");
@@ -428,6 +439,15 @@ fn a_stack_of_the_command_line_is_adopted_without_a_restart() {
     assert_eq!(told.service("web")["action"], "unchanged");
     assert!(told.detail("warnings").to_string().contains("adopts"), "{:#?}", told.outcome);
     assert_eq!(bed.running(), tasks);
+
+    // With no revision of ours a failed deploy goes back to what Swarm remembers.
+    bed.journal.forget(&bed.stack).unwrap();
+    let before = bed.service("web")["Spec"].clone();
+    let broken = quick("sh, -c, exit 7", ", deploy: {endpoint_mode: dnsrr}");
+    let told = bed.deploy(&[("web", &broken)]).failed(Code::CRASH_LOOP, "non-zero exit (7)");
+    assert_eq!(told.detail("rolled_back"), true, "{:#?}", told.outcome);
+    assert_eq!(bed.service("web")["Spec"]["TaskTemplate"], before["TaskTemplate"]);
+    bed.deploy(&[("web", &sleeper(""))]).completed();
     let foreign = Target { project: ProjectId::new("q").unwrap(), stack: bed.stack.clone() };
     let request = Deploy { target: foreign, ..bed.request(&[("web", &sleeper(""))], "") };
     bed.run(Action::Deploy(request)).failed(Code::FOREIGN_PROJECT, "belongs to project p");

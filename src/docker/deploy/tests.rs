@@ -133,6 +133,22 @@ fn task(service: &Value) -> Value {
     json!({"ID": id, "Version": {"Index": 1}, "ServiceID": service["ID"], "Slot": 1, "NodeID": "n", "DesiredState": "running", "Status": {"State": "running"}})
 }
 
+fn request(file: &str) -> Deploy {
+    Deploy {
+        target: Target { project: ProjectId::new("p").unwrap(), stack: StackName::new("st").unwrap() },
+        compose: Sensitive::new(file.to_owned()),
+        env: Sensitive::default(),
+        files: Sensitive::default(),
+        prune: true,
+        resolve_image: ResolveImage::Never,
+        registry_auth: BTreeMap::new(),
+        on_failure: OnFailure::Rollback,
+        timeout_seconds: None,
+        dry_run: false,
+        adopt: false,
+    }
+}
+
 /// The room's threads on a fake swarm.
 struct Bed {
     swarm: Arc<Mutex<Swarm>>,
@@ -162,19 +178,10 @@ impl Bed {
     }
 
     fn deploy(&self, number: u128, file: &str, entry: Entry) -> Outcome {
-        let deploy = Deploy {
-            target: Target { project: ProjectId::new("p").unwrap(), stack: StackName::new("st").unwrap() },
-            compose: Sensitive::new(file.to_owned()),
-            env: Sensitive::default(),
-            files: Sensitive::default(),
-            prune: true,
-            resolve_image: ResolveImage::Never,
-            registry_auth: BTreeMap::new(),
-            on_failure: OnFailure::Rollback,
-            timeout_seconds: None,
-            dry_run: false,
-            adopt: false,
-        };
+        self.run(number, request(file), entry)
+    }
+
+    fn run(&self, number: u128, deploy: Deploy, entry: Entry) -> Outcome {
         let (id, action) = (CommandId(Uuid::from_u128(number)), Action::Deploy(deploy));
         let command = Command { id, action, issued_at: None, expires_at: None, context: Context::default() };
         self.docker.jobs.send(Job { command: Arc::new(command), agent: AgentId::new("me").unwrap(), entry }).unwrap();
@@ -284,4 +291,19 @@ fn a_deploy_that_had_failed_before_the_restart_only_goes_back() {
     assert_eq!(outcome.details["rolled_back"], true, "{outcome:#?}");
     assert!(outcome.message.contains("5 tasks in a row"));
     assert_eq!(bed.env(), Value::Null);
+}
+
+#[test]
+fn a_stack_of_another_agent_is_taken_over_only_when_asked() {
+    let bed = Bed::new();
+    bed.completed(1, FILE, Entry::Fresh);
+    bed.swarm.lock().unwrap().write(|spec| spec["Labels"]["io.axion.owner"] = json!("you"));
+    let changes = bed.changes();
+    let outcome = bed.deploy(2, FILE, Entry::Fresh);
+    assert_eq!(outcome.verdict, Verdict::Failed(Code::OWNED_ELSEWHERE), "{outcome:#?}");
+    assert_eq!(bed.changes(), changes);
+    let outcome = bed.run(3, Deploy { adopt: true, ..request(FILE) }, Entry::Fresh);
+    assert_eq!(outcome.verdict, Verdict::Completed, "{outcome:#?}");
+    assert_eq!(outcome.details["services"][0]["reason"], "it is taken over from agent you");
+    assert_eq!(bed.swarm.lock().unwrap().find("st_web").unwrap()["Spec"]["Labels"]["io.axion.owner"], "me");
 }
