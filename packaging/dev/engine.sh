@@ -16,6 +16,7 @@
 set -eu
 
 image=axion-test/box
+lock=${TMPDIR:-/tmp}/axion-engine-$(id -u).lock # names what was added to an engine that runs already
 group=axion-engine-$$ # the control group of a private engine's containers
 
 main() {
@@ -81,16 +82,33 @@ existing_lacks() {
   esac
 }
 
+# Several runs may use it at once: the last one out takes away what the first one added. Lock 8 is held by
+# all who use the engine, lock 9 by whoever changes who does.
 existing() {
   socket=$(existing_socket)
+  exec 8>>"$lock" 9>>"$lock.change"
+  flock 9
+  flock -s 8
+  shared=yes
   case $(api http://engine/info) in
-    *'"LocalNodeState":"inactive"'*) start_swarm; swarm_is_ours=yes ;;
+    *'"LocalNodeState":"inactive"'*) start_swarm; echo swarm >>"$lock" ;;
   esac
-  if ! api "http://engine/images/$image:1/json" >/dev/null 2>&1; then import_image; image_is_ours=yes; fi
+  if ! api "http://engine/images/$image:1/json" >/dev/null 2>&1; then import_image; echo image >>"$lock"; fi
+  flock -u 9
   echo "ready $socket 0"
   # Interrupted by a signal.
-  sleep infinity &
-  wait $!
+  sleep infinity 8>&- 9>&- &
+  sleeper=$!
+  wait $sleeper
+}
+
+leave_existing() {
+  flock 9
+  # Without the lock somebody else still uses the engine, and will do this.
+  flock -n 8 || return 0
+  ! grep -q swarm "$lock" || api -X POST 'http://engine/swarm/leave?force=1' >/dev/null || true
+  ! grep -q image "$lock" || remove_image
+  : >"$lock"
 }
 
 api() { curl -sS --fail-with-body --unix-socket "$socket" "$@"; }
@@ -129,8 +147,8 @@ start_swarm() {
 }
 
 clean_up() {
-  [ -z "${swarm_is_ours:-}" ] || api -X POST 'http://engine/swarm/leave?force=1' >/dev/null || true
-  [ -z "${image_is_ours:-}" ] || remove_image
+  [ -z "${sleeper:-}" ] || kill "$sleeper" 2>/dev/null || true
+  [ -z "${shared:-}" ] || leave_existing
   if [ -n "${outer:-}" ]; then
     kill -KILL "$outer" 2>/dev/null || true
     wait "$outer" 2>/dev/null || true
