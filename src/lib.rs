@@ -26,12 +26,12 @@
 //!
 //! | part of the product | room | what to look for |
 //! | --- | --- | --- |
-//! | configuration | [`config`] | the table of keys is `config/keys.rs`; the typed result is [`config::Config`] |
+//! | configuration | [`config`] | the table of keys is `config/keys.rs`, `config/sections.rs` reads them; the typed result is [`config::Config`] |
 //! | gRPC client | [`control_plane`] | `worker.rs` enrols and beats, `call.rs` is one cancellable call, `wire.rs` maps protobuf; the contract is `proto/` |
-//! | Kafka consumer | [`kafka`] | `consumer.rs` is the thread, `wire/decode.rs` turns bytes into a [`domain::Command`] |
-//! | Kafka producer | [`kafka`] | `producer.rs` is the thread, `wire/encode.rs` turns a [`domain::Event`] into a record |
-//! | Docker manager | [`docker`] | `client.rs` and `api/` speak to the Engine, `lane.rs` runs commands, one file or folder per command |
-//! | stack deploy | [`stack`] | pure: Compose text → specs (`load/`, `convert/`), what to change (`plan.rs`), whether it runs (`converge.rs`) |
+//! | Kafka consumer | [`kafka`] | `consumer.rs` is the thread, `wire/inbound.rs` turns bytes into a [`domain::Command`] |
+//! | Kafka producer | [`kafka`] | `producer.rs` is the thread, `wire/outbound.rs` turns a [`domain::Event`] into a record |
+//! | Docker manager | [`docker`] | `client.rs` and `api/` speak to the Engine, `events.rs` listens to it, `lane.rs` runs commands, one file or folder per command; `room.rs` is what a running command works with |
+//! | stack deploy | [`stack`] and `docker/deploy/` | `stack` is pure: Compose text → model (`load/`) → specs (`convert/`, `spec/`), what differs (`compare.rs`). `docker/deploy/` acts on it: what to change (`plan.rs`), what went wrong (`trouble.rs`), whether it runs (`watch.rs`) |
 //! | health server | [`health`] | `gate.rs` caps connections, `pages.rs` answers |
 //! | telemetry collector | [`telemetry`] | the agent's own counters and how `/metrics` shows them |
 //! | IPC server | none yet | the local command line comes with it |
@@ -47,16 +47,25 @@
 //!
 //! ## Where would you add …
 //!
-//! - **a configuration key**: its row in `config/keys.rs`, its field in the section's struct; the
-//!   example file and `config check` follow from the table and a test holds them together.
-//! - **a command**: its variant in `domain/command.rs`, its payload in `kafka/wire/`, its file in
-//!   `docker/`; a code for each way it can fail in `domain/code.rs`.
-//! - **a Compose option**: its field in `stack/load/`, its mapping in `stack/convert/`, the Engine's field
-//!   in `stack/spec/`.
-//! - **a reason why a deploy fails**: the judgement in `stack/converge.rs`, the code in `domain/code.rs`.
-//! - **a field of an event**: `domain/event.rs` and `domain/outcome.rs`; its spelling in `kafka/wire/encode.rs`.
-//! - **a metric**: `telemetry/`. **A health page**: `health/`. **A field of the heartbeat**: `proto/` and
-//!   `control_plane/wire.rs`.
+//! - **a configuration key**: its row in `config/keys.rs` (which also lists the keys of later versions),
+//!   its field in the section's struct in `config/mod.rs`, its reading in `config/sections.rs`; [`agent`]
+//!   puts it into the `Settings` of the room that wants it. The example file and `config check` follow from
+//!   the table and a test holds them together.
+//! - **a command**: its variant in `domain/command.rs`; its name in `kafka/wire/inbound.rs`, its payload in
+//!   `kafka/wire/payload.rs`; its file in `docker/`, called by `docker/lane.rs`; a code for each way it can
+//!   fail in `domain/code.rs`; its label in `telemetry/mod.rs`.
+//! - **a Compose option**: its reading in `stack/load/` (out of `ignored.rs`, if it was there), its mapping
+//!   in `stack/convert/`, the Engine's field in `stack/spec/`. Options of a container are the same in
+//!   Compose and Engine: `stack/load/container.rs` fills the spec itself.
+//! - **a reason why a deploy fails**: what the engine says of a task → a code in `docker/deploy/trouble.rs`,
+//!   how often is too often in `docker/deploy/watch.rs`, the code in `domain/code.rs` and in README's table.
+//! - **an answer to a record that is no command**, dead letters too: `kafka/wire/error.rs`.
+//! - **a field of an event**: `domain/event.rs` and `domain/outcome.rs`; its spelling in `kafka/wire/outbound.rs`.
+//! - **something to hear of the engine**: the filter in `docker/events.rs`, whom it wakes in `docker/changes.rs`.
+//! - **a metric**: `telemetry/mod.rs`; the coordinator counts when it hears of something, so what a lane alone
+//!   knows must be in its event. **A health page**, or a limit on its clients: `health/pages.rs`, `health/gate.rs`.
+//! - **a field of the heartbeat**: `proto/` and `control_plane/wire.rs`; it is read from [`domain::Health`].
+//! - **how long leaving may take**: the constants of `coordinator/shutdown.rs`, one for each phase.
 //! - **a thread**: `spawn` in its room's face, its channel and its stop in [`agent`], its phase in
 //!   `coordinator/shutdown.rs`, its row in the table below.
 //!
@@ -64,7 +73,7 @@
 //!
 //! | thread | owner | waits on | wakes when idle |
 //! | --- | --- | --- | --- |
-//! | main | [`coordinator`] | its channels | with events only; once an hour to forget old ids |
+//! | main (`axion-agent` in `top -H`) | [`coordinator`] | its channels | with events only; once an hour to forget old ids |
 //! | `signals` | [`agent`] | SIGTERM, SIGINT, SIGHUP (a pipe) | never |
 //! | `journal` | [`journal`] | its requests | never |
 //! | `docker-lane-N` | [`docker`] | its job; inside one: the Engine | never |
@@ -72,10 +81,13 @@
 //! | `docker-events` | [`docker`] | the Engine's event stream | with Docker's events |
 //! | `kafka-consumer` | [`kafka`] | librdkafka's queue (woken by a callback), its stop | topic metadata once a minute |
 //! | `kafka-producer` | [`kafka`] | its requests, librdkafka's queue, its stop | never |
-//! | `rdk:*` | librdkafka | sockets, its timers (1 s) | about once a second each |
+//! | `rdk:main`, `rdk:broker…` | librdkafka | sockets, its timers (1 s) | about once a second each |
 //! | `control-plane` | [`control_plane`] | the next beat, its stop, an answer | every 5 s |
-//! | `grpc-cq`, gRPC's own | [`control_plane`] | sockets, timers | with beats |
-//! | `health-gate`, `health-http` | [`health`] | a connection | never |
+//! | `grpc-cq-0` | [`control_plane`] | answers | with beats |
+//! | `timer_manager`, `event_engine`, `grpc_global_timer`, `default-executor`, `resolver-executor` | gRPC's core | sockets, timers | together less than ten times a second |
+//! | `health-gate` | [`health`] | connections, its wake-up | never |
+//! | `health-http` (several: tiny_http's own too) | [`health`] | a request | never |
+//! | `health-stop` | [`health`] | the stop, to wake the other two | never |
 //!
 //! Threads that the agent cannot be without (`coordinator/exit.rs`) end the process when they end; the
 //! service manager starts it again and the journal recovers: the same road as after `kill -9`.
