@@ -8,6 +8,15 @@ set -eu
 
 rust_minor=90 # Rust 1.90: rust-version in Cargo.toml
 
+# Packages with a service would start it: what we install is for ourselves, and started by ourselves.
+# shellcheck disable=SC2016 # for an inner shell
+no_services='policy=/usr/sbin/policy-rc.d
+  if [ ! -e $policy ]; then
+    trap "rm -f $policy" EXIT
+    printf "#!/bin/sh\nexit 101\n" >$policy
+    chmod +x $policy
+  fi;'
+
 main() {
   for part in "$@"; do
     case $part in
@@ -47,6 +56,8 @@ bed() {
   want unshare util-linux
   want pgrep procps
   want curl curl
+  # For the tests of logins and digests.
+  want docker-registry docker-registry
   install
 }
 
@@ -78,7 +89,7 @@ install() {
   echo "Installing:$missing"
   refresh
   # shellcheck disable=SC2086 # a list of words
-  quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends $missing
+  quietly as_root env DEBIAN_FRONTEND=noninteractive bash -c "$no_services"' apt-get install -yq --no-install-recommends "$@"' setup $missing
   missing=
   hash -r
 }

@@ -3,7 +3,6 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 
 /// A command that may run on; the kernel sends it `signal` when the thread that starts it ends.
@@ -12,13 +11,6 @@ pub fn bound(signal: &str, program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", signal, "--"]).arg(program).stdin(Stdio::null());
     command
-}
-
-/// A shell script with its input and output in our hands. It is in a process group of its own, so that an
-/// interrupt from the terminal does not end it before us; it must end when its input ends.
-#[allow(clippy::disallowed_methods, reason = "the agent has no children, its bed has")]
-pub fn shell(script: &str) -> std::io::Result<Child> {
-    Command::new("bash").args(["-c", script]).process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()
 }
 
 /// Runs a short command to its end and gives its output.

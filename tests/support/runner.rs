@@ -42,12 +42,7 @@ pub struct Stage {
 
 impl Stage {
     fn set(directory: &Path, kind: Kind) -> Self {
-        std::thread::scope(|scope| {
-            let broker = std::thread::Builder::new().spawn_scoped(scope, || Supply::find(directory)).expect("a thread for the broker");
-            // From this thread: the engine ends with the thread that starts it.
-            let engine = Engine::start(&directory.join("engine"), kind);
-            Self { engine, broker: broker.join().expect("the search for a broker"), directory: directory.to_owned() }
-        })
+        Self { engine: Engine::start(&directory.join("engine"), kind), broker: Supply::find(), directory: directory.to_owned() }
     }
 
     /// The engine; a test without one is not run.
@@ -68,7 +63,7 @@ impl Stage {
         };
         match (need, &self.broker) {
             (Need::EngineToStop, _) if !engine.is_private() => Some("needs an engine that it may stop".to_owned()),
-            (Need::BrokerToStop, Supply::Given(_)) => Some("needs a broker that it may stop".to_owned()),
+            (Need::BrokerToStop, broker) if !broker.may_stop() => Some("needs a broker that it may stop".to_owned()),
             _ => None,
         }
     }
@@ -100,7 +95,7 @@ pub fn run(program: &str, tests: &[Test]) -> ExitCode {
     let stage = Stage::set(&directory, kind);
     println!("\nrunning {} tests against {}", chosen.len(), stage.broker.describe());
     let ends = run_all(&stage, &chosen);
-    // Takes down the engine and the broker.
+    // Takes down the engine.
     drop(stage);
     let _gone = std::fs::remove_dir_all(&directory);
     summary(program, &ends)
