@@ -6,7 +6,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/ta
 export CARGO_TERM_COLOR ?= auto
 dev := packaging/dev
 
-.PHONY: help demo test lint soak build clean
+.PHONY: help demo test lint soak footprint build clean
 help:                ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
 
@@ -29,6 +29,10 @@ lint:                ## formatting, clippy, scripts, dependencies
 soak:                ## the long runs: 200 commands while the agent is away
 	@$(dev)/setup.sh build bed
 	AXION_TEST_SOAK=200 cargo test --locked --test failures -- forty
+
+footprint:           ## what an idle agent costs, beside its budget (15 minutes; AXION_TEST_AGENT names another binary)
+	@$(dev)/setup.sh build bed
+	cargo bench --locked --bench footprint
 
 build:               ## the release binary
 	@$(dev)/setup.sh build

@@ -5,8 +5,10 @@ use axion_agent::proto::agent::{AgentState, EnrollRequest, EnrollResponse, Heart
 use axion_agent::proto::methods::{ENROLL, HEARTBEAT};
 use crossbeam_channel::{Sender, bounded};
 use grpcio::{
-    ChannelBuilder, EnvBuilder, RpcContext, RpcStatus, RpcStatusCode, Server, ServerBuilder, ServerCredentials, ServiceBuilder, UnarySink,
+    ChannelBuilder, EnvBuilder, RpcContext, RpcStatus, RpcStatusCode, Server, ServerBuilder, ServerCredentials, ServerCredentialsBuilder,
+    ServiceBuilder, UnarySink,
 };
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +19,18 @@ const TOPICS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The server could not start.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source}")]
-pub struct ListenError {
-    address: String,
-    source: grpcio::Error,
+pub enum ListenError {
+    #[error("cannot listen on {address}: {source}")]
+    Address { address: String, source: grpcio::Error },
+    #[error("cannot read {path}: {source}")]
+    Read { path: PathBuf, source: std::io::Error },
+}
+
+/// What the server shows of itself over TLS, as PEM files.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 /// What the server knows and hands out.
@@ -34,6 +44,8 @@ pub struct Settings {
     pub brokers: Vec<String>,
     /// The beat that agents are told.
     pub interval_seconds: u32,
+    /// None speaks in clear.
+    pub tls: Option<Tls>,
     /// Who makes an agent's topics before it is told of them; None where they exist.
     pub topics: Option<Sender<Enrolling>>,
 }
@@ -87,15 +99,16 @@ impl AgentServer {
             .reuse_port(false)
             .build_args();
         let listen = settings.listen.clone();
+        let credentials = credentials(settings.tls.as_ref())?;
         let desk = Desk { settings: Arc::new(settings), sightings };
         let (enrolling, beating) = (desk.clone(), desk);
         let service = ServiceBuilder::new()
             .add_unary_handler(&ENROLL, move |context, request, sink| answer(&context, sink, enrolling.enroll(&context, request)))
             .add_unary_handler(&HEARTBEAT, move |context, request, sink| answer(&context, sink, beating.heartbeat(&context, &request)))
             .build();
-        let failed = |source| ListenError { address: listen.clone(), source };
+        let failed = |source| ListenError::Address { address: listen.clone(), source };
         let mut server = ServerBuilder::new(environment).channel_args(arguments).register_service(service).build().map_err(failed)?;
-        let port = server.add_listening_port(listen.as_str(), ServerCredentials::insecure()).map_err(failed)?;
+        let port = server.add_listening_port(listen.as_str(), credentials).map_err(failed)?;
         server.start();
         let host = listen.rsplit_once(':').map_or("127.0.0.1", |(host, _)| host).to_owned();
         Ok(Self { _server: server, port, host })
@@ -105,6 +118,12 @@ impl AgentServer {
     pub fn address(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
+}
+
+fn credentials(tls: Option<&Tls>) -> Result<ServerCredentials, ListenError> {
+    let Some(tls) = tls else { return Ok(ServerCredentials::insecure()) };
+    let read = |path: &PathBuf| std::fs::read(path).map_err(|source| ListenError::Read { path: path.clone(), source });
+    Ok(ServerCredentialsBuilder::new().add_cert(read(&tls.certificate)?, read(&tls.key)?).build())
 }
 
 fn answer<T: Send + 'static>(context: &RpcContext<'_>, sink: UnarySink<T>, result: Result<T, RpcStatus>) {

@@ -1,5 +1,6 @@
 //! The command line of the development control plane: words in, one [`Invocation`] out. It opens no file.
 
+use crate::agents::Tls;
 use crate::commands::Draft;
 use lexopt::prelude::*;
 use serde_json::json;
@@ -10,7 +11,8 @@ use std::time::Duration;
 pub const HELP: &str = "\
 A development control plane for axion-agent.
 
-control_plane serve [--listen ADDRESS] [--token TOKEN] [--brokers LIST | --mock-broker] [--interval SECONDS] [--json]
+control_plane serve [--listen ADDRESS] [--token TOKEN] [--brokers LIST | --mock-broker] [--interval SECONDS]
+                    [--tls-certificate FILE --tls-key FILE] [--json]
     Enrols agents, takes their heartbeats and prints what they report until it is interrupted.
     Its first lines are 'grpc ADDRESS' and 'brokers LIST', then 'ready'.
     --listen ADDRESS     where gRPC listens [127.0.0.1:0, a free port]
@@ -18,6 +20,7 @@ control_plane serve [--listen ADDRESS] [--token TOKEN] [--brokers LIST | --mock-
     --brokers LIST       the Kafka brokers; the agents get them at enrolment
     --mock-broker        be the broker too: librdkafka's mock cluster, in memory, on a free port
     --interval SECONDS   how often agents shall beat, 5 to 300 [5]
+    --tls-certificate FILE, --tls-key FILE   speak TLS, with this chain and its key (PEM)
 
 control_plane send --brokers LIST --agent ID [--wait [--timeout SECONDS]] [--json] COMMAND
     Sends one command. COMMAND is either a file with a JSON record ('-' is standard input):
@@ -69,6 +72,7 @@ pub struct Serve {
     pub token: String,
     pub kafka: Kafka,
     pub interval_seconds: u32,
+    pub tls: Option<Tls>,
     pub format: Format,
 }
 
@@ -139,8 +143,10 @@ fn serve(mut words: lexopt::Parser) -> Result<Invocation, lexopt::Error> {
         token: "development".to_owned(),
         kafka: Kafka::None,
         interval_seconds: DEFAULT_INTERVAL_SECONDS,
+        tls: None,
         format: Format::Lines,
     };
+    let (mut certificate, mut key) = (None, None);
     while let Some(word) = words.next()? {
         match word {
             Long("help") | Short('h') => return Ok(Invocation::Help),
@@ -149,10 +155,17 @@ fn serve(mut words: lexopt::Parser) -> Result<Invocation, lexopt::Error> {
             Long("brokers") => options.kafka = Kafka::Brokers(words.value()?.string()?),
             Long("mock-broker") => options.kafka = Kafka::Mock,
             Long("interval") => options.interval_seconds = words.value()?.parse()?,
+            Long("tls-certificate") => certificate = Some(PathBuf::from(words.value()?)),
+            Long("tls-key") => key = Some(PathBuf::from(words.value()?)),
             Long("json") => options.format = Format::Json,
             other => return Err(other.unexpected()),
         }
     }
+    options.tls = match (certificate, key) {
+        (Some(certificate), Some(key)) => Some(Tls { certificate, key }),
+        (None, None) => None,
+        _ => return Err("--tls-certificate and --tls-key go together".into()),
+    };
     Ok(Invocation::Serve(options))
 }
 

@@ -43,6 +43,7 @@ pub fn run(options: Serve) -> Result<ExitCode, Failure> {
         token: options.token,
         brokers: told,
         interval_seconds: options.interval_seconds,
+        tls: options.tls,
         topics: brokers.is_some().then_some(maker),
     };
     let server = AgentServer::start(settings, sightings)?;

@@ -122,6 +122,7 @@ impl<'a> Bed<'a> {
             token: TOKEN.to_owned(),
             brokers: self.broker.brokers().split(',').map(str::to_owned).collect(),
             interval_seconds: 5,
+            tls: None,
             topics: None,
         };
         self.control_plane = Some(AgentServer::start(settings, sender).expect("the control plane listens"));

@@ -26,6 +26,7 @@ pub mod events;
 #[path = "../../examples/control_plane/broker.rs"]
 pub mod mock;
 
+pub use agent::Agent;
 pub use bed::{Bed, COMMAND, Plan, READY, free_port};
 pub use commands::{Draft, Record};
 pub use runner::{Need, Stage, Test, run};

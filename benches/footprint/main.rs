@@ -1,0 +1,114 @@
+//! What an idle agent costs, beside its budget: memory, threads, context switches, processor time and
+//! disk writes, and how long it takes to start and to stop.
+//!
+//! `make footprint` runs it. It measures the binary at `AXION_TEST_AGENT`, else this build's. Each
+//! situation is measured `FOOTPRINT_ROUNDS` times [3] for `FOOTPRINT_SECONDS` [60], and the medians are
+//! shown. It fails when one is above its budget.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a measuring program: it fails by panicking and prints")]
+
+mod sample;
+mod situation;
+
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+use sample::{Figures, measure};
+use situation::{Situation, Surroundings};
+use std::process::ExitCode;
+use std::time::Duration;
+
+const DEFAULT_SECONDS: u64 = 60;
+const DEFAULT_ROUNDS: usize = 3;
+
+/// Names a figure, its budget where there is one, and how it is read.
+struct Row {
+    name: &'static str,
+    read: fn(&Figures) -> f64,
+    budget: fn(Situation) -> Option<f64>,
+}
+
+/// The budgets are those of the static release build.
+const ROWS: [Row; 8] = [
+    Row { name: "memory, resident (MB)", read: |f| f.resident_mb, budget: resident_budget },
+    Row { name: "memory, anonymous (MB)", read: |f| f.anonymous_mb, budget: |_| None },
+    Row { name: "threads", read: |f| f.threads, budget: |_| None },
+    Row { name: "context switches (1/s)", read: |f| f.switches, budget: switches_budget },
+    Row { name: "processor (% of a core)", read: |f| f.processor_percent, budget: |_| Some(0.1) },
+    Row { name: "disk writes (bytes)", read: |f| f.written, budget: |_| Some(0.0) },
+    Row { name: "start to /livez (ms)", read: |f| f.alive_ms, budget: |_| Some(15.0) },
+    Row { name: "stop (ms)", read: |f| f.stop_ms, budget: stop_budget },
+];
+
+fn resident_budget(situation: Situation) -> Option<f64> {
+    match situation {
+        Situation::Local => Some(6.0),
+        Situation::Plain => Some(10.0),
+        Situation::Tls => Some(12.0),
+        Situation::Away => None,
+    }
+}
+
+fn switches_budget(situation: Situation) -> Option<f64> {
+    match situation {
+        Situation::Local | Situation::Plain | Situation::Tls => Some(16.0),
+        Situation::Away => Some(25.0),
+    }
+}
+
+fn stop_budget(situation: Situation) -> Option<f64> {
+    match situation {
+        Situation::Away => Some(10_000.0),
+        Situation::Local | Situation::Plain | Situation::Tls => Some(300.0),
+    }
+}
+
+fn main() -> ExitCode {
+    // `cargo bench` and `cargo test --benches` hand over flags of their own; this program has none.
+    let seconds = variable("FOOTPRINT_SECONDS").unwrap_or(DEFAULT_SECONDS);
+    let rounds = variable("FOOTPRINT_ROUNDS").map_or(DEFAULT_ROUNDS, |rounds| usize::try_from(rounds).unwrap());
+    println!("{rounds} rounds of {seconds} s each; medians\n");
+    let surroundings = Surroundings::find();
+    let mut over = Vec::new();
+    for situation in Situation::ALL {
+        if let Some(reason) = surroundings.lacks(situation) {
+            println!("{}: skipped: {reason}\n", situation.name());
+            continue;
+        }
+        let runs: Vec<Figures> = (0..rounds).map(|_| measure(&surroundings, situation, Duration::from_secs(seconds))).collect();
+        over.extend(show(situation, &runs));
+    }
+    if over.is_empty() {
+        println!("footprint: within the budget");
+        return ExitCode::SUCCESS;
+    }
+    println!("footprint: above the budget: {}", over.join("; "));
+    ExitCode::FAILURE
+}
+
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+}
+
+/// Prints one situation and gives the rows that are above their budgets.
+fn show(situation: Situation, runs: &[Figures]) -> Vec<String> {
+    println!("{}", situation.name());
+    let mut over = Vec::new();
+    for row in &ROWS {
+        let figure = median(runs.iter().map(row.read).collect());
+        let budget = (row.budget)(situation);
+        let mark = if budget.is_some_and(|budget| figure > budget) { "  ABOVE" } else { "" };
+        let budget_text = budget.map_or_else(|| "-".to_owned(), |budget| format!("{budget}"));
+        println!("  {:24} {figure:>10.2}   budget {budget_text:>6}{mark}", row.name);
+        if !mark.is_empty() {
+            over.push(format!("{}: {} {figure:.2}", situation.name(), row.name));
+        }
+    }
+    println!();
+    over
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}

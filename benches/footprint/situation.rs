@@ -1,0 +1,120 @@
+//! The surroundings in which an idle agent is measured, and the configuration that leads it there.
+
+use super::support::agents::{AgentServer, Settings, Sighting, Tls};
+use super::support::mock::MockBroker;
+use crossbeam_channel::{Receiver, bounded};
+use std::path::{Path, PathBuf};
+
+const TOKEN: &str = "footprint";
+/// Nobody reads them: what finds no room is lost.
+const SIGHTINGS: usize = 1;
+
+/// What an agent is connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Situation {
+    /// To the engine alone.
+    Local,
+    /// To the engine, a broker and a control plane, in clear.
+    Plain,
+    /// The same over TLS with a private CA.
+    Tls,
+    /// To nothing: all three are configured, and none answers.
+    Away,
+}
+
+impl Situation {
+    pub const ALL: [Self; 4] = [Self::Local, Self::Plain, Self::Tls, Self::Away];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local mode",
+            Self::Plain => "connected, plain",
+            Self::Tls => "connected, TLS with a private CA",
+            Self::Away => "everything away",
+        }
+    }
+}
+
+/// What this machine has to connect to.
+pub struct Surroundings {
+    engine: String,
+    mock: MockBroker,
+    plain: AgentServer,
+    tls: Option<SecureServers>,
+    _sightings: Receiver<Sighting>,
+}
+
+/// A real broker with TLS listeners (`AXION_TEST_KAFKA_SSL`, `AXION_TEST_KAFKA_CERTS`), and a control
+/// plane that shows the certificate of the same CA.
+struct SecureServers {
+    brokers: String,
+    certificates: PathBuf,
+    control_plane: AgentServer,
+}
+
+impl Surroundings {
+    pub fn find() -> Self {
+        let (sender, sightings) = bounded(SIGHTINGS);
+        let mock = MockBroker::start().expect("the mock broker");
+        let serve = |listen: &str, brokers: &str, tls: Option<Tls>| {
+            let settings = Settings {
+                listen: listen.to_owned(),
+                token: TOKEN.to_owned(),
+                brokers: vec![brokers.to_owned()],
+                interval_seconds: 5,
+                tls,
+                topics: None,
+            };
+            AgentServer::start(settings, sender.clone()).expect("the control plane")
+        };
+        let tls = std::env::var("AXION_TEST_KAFKA_SSL").ok().zip(std::env::var_os("AXION_TEST_KAFKA_CERTS")).map(|(brokers, folder)| {
+            let certificates = PathBuf::from(folder);
+            let shown = Tls { certificate: certificates.join("server.pem"), key: certificates.join("server.key") };
+            SecureServers { control_plane: serve("localhost:0", &brokers, Some(shown)), brokers, certificates }
+        });
+        let engine = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
+        let plain = serve("127.0.0.1:0", &mock.brokers(), None);
+        mock.make_topics(["runner.commands.footprint", "runner.events.footprint", "runner.commands.footprint.dlq"]);
+        Self { engine, mock, plain, tls, _sightings: sightings }
+    }
+
+    /// Why a situation cannot be measured here.
+    pub fn lacks(&self, situation: Situation) -> Option<&'static str> {
+        let no_engine = !Path::new(self.engine.trim_start_matches("unix://")).exists();
+        match situation {
+            Situation::Away => None,
+            _ if no_engine => Some("no engine answers at $DOCKER_HOST"),
+            Situation::Tls if self.tls.is_none() => Some("AXION_TEST_KAFKA_SSL and AXION_TEST_KAFKA_CERTS name no broker with TLS"),
+            Situation::Local | Situation::Plain | Situation::Tls => None,
+        }
+    }
+
+    /// The agent's configuration.
+    pub fn configuration(&self, situation: Situation, folder: &Path, port: u16) -> String {
+        let engine = if situation == Situation::Away { "unix:///nonexistent/docker.sock" } else { &self.engine };
+        let links = match (situation, &self.tls) {
+            (Situation::Local, _) | (Situation::Tls, None) => String::new(),
+            (Situation::Plain, _) => links(&format!("http://{}", self.plain.address()), &self.mock.brokers(), "", ""),
+            (Situation::Tls, Some(servers)) => {
+                let ca = servers.certificates.join("ca.pem").display().to_string();
+                let kafka = format!("security_protocol = \"ssl\"\nssl_ca_location = \"{ca}\"\n");
+                links(&format!("https://{}", servers.control_plane.address()), &servers.brokers, &format!("ca_file = \"{ca}\"\n"), &kafka)
+            }
+            // The discard port of loopback: connections are refused at once.
+            (Situation::Away, _) => links("http://127.0.0.1:9", "127.0.0.1:9", "", ""),
+        };
+        format!(
+            "[agent]\nid = \"footprint\"\ntoken = \"{TOKEN}\"\nstate_dir = \"{}\"\n[docker]\nhost = \"{engine}\"\n[health]\nport = {port}\n{links}",
+            folder.join("state").display()
+        )
+    }
+
+    /// Whether an agent in this situation becomes ready.
+    pub fn is_reached(situation: Situation) -> bool {
+        situation != Situation::Away
+    }
+}
+
+fn links(url: &str, brokers: &str, control_plane: &str, kafka: &str) -> String {
+    format!("[control_plane]\ngrpc_url = \"{url}\"\n{control_plane}[kafka]\nbrokers = [\"{brokers}\"]\n{kafka}")
+}
