@@ -13,25 +13,25 @@ mod support;
 use serde_json::{Value, json};
 use std::time::Duration;
 use support::agents::Sighting;
-use support::{Bed, COMMAND, Draft, Need, Record, Stage, Test, free_port, run, until};
+use support::{AGENT, Bed, COMMAND, Draft, Record, Stage, Test, free_port, run, until};
 use uuid::Uuid;
 
 const TESTS: &[Test] = &[
-    Test { name: "a_stack_is_deployed_scaled_reported_and_removed", need: Need::Engine, body: whole_life },
-    Test { name: "a_second_deploy_of_the_same_file_changes_nothing", need: Need::Engine, body: no_change },
-    Test { name: "a_changed_file_updates_and_prunes", need: Need::Engine, body: update_and_prune },
-    Test { name: "shipped_files_become_configs_and_secrets", need: Need::Engine, body: shipped_files },
-    Test { name: "a_dry_run_only_plans", need: Need::Engine, body: dry_run },
-    Test { name: "a_missing_image_fails_with_the_engines_reason", need: Need::Engine, body: missing_image },
-    Test { name: "a_crash_loop_fails_with_the_exit_code", need: Need::Engine, body: crash_loop },
-    Test { name: "an_unhealthy_service_fails", need: Need::Engine, body: unhealthy },
-    Test { name: "a_service_that_fits_no_node_fails", need: Need::Engine, body: no_suitable_node },
-    Test { name: "a_bad_compose_file_is_answered", need: Need::Engine, body: bad_compose },
-    Test { name: "a_malformed_record_is_kept_and_the_next_command_runs", need: Need::Engine, body: malformed },
-    Test { name: "a_record_with_an_id_that_is_no_command_is_rejected", need: Need::Engine, body: rejected },
-    Test { name: "a_command_sent_twice_is_carried_out_once", need: Need::Engine, body: duplicate },
-    Test { name: "an_expired_command_is_rejected", need: Need::Engine, body: expired },
-    Test { name: "the_control_plane_sees_the_agent_come_and_go", need: Need::Engine, body: heartbeats },
+    Test { name: "a_stack_is_deployed_scaled_reported_and_removed", needs: AGENT, body: whole_life },
+    Test { name: "a_second_deploy_of_the_same_file_changes_nothing", needs: AGENT, body: no_change },
+    Test { name: "a_changed_file_updates_and_prunes", needs: AGENT, body: update_and_prune },
+    Test { name: "shipped_files_become_configs_and_secrets", needs: AGENT, body: shipped_files },
+    Test { name: "a_dry_run_only_plans", needs: AGENT, body: dry_run },
+    Test { name: "a_missing_image_fails_with_the_engines_reason", needs: AGENT, body: missing_image },
+    Test { name: "a_crash_loop_fails_with_the_exit_code", needs: AGENT, body: crash_loop },
+    Test { name: "an_unhealthy_service_fails", needs: AGENT, body: unhealthy },
+    Test { name: "a_service_that_fits_no_node_fails", needs: AGENT, body: no_suitable_node },
+    Test { name: "a_bad_compose_file_is_answered", needs: AGENT, body: bad_compose },
+    Test { name: "a_malformed_record_is_kept_and_the_next_command_runs", needs: AGENT, body: malformed },
+    Test { name: "a_record_with_an_id_that_is_no_command_is_rejected", needs: AGENT, body: rejected },
+    Test { name: "a_command_sent_twice_is_carried_out_once", needs: AGENT, body: duplicate },
+    Test { name: "an_expired_command_is_rejected", needs: AGENT, body: expired },
+    Test { name: "the_control_plane_sees_the_agent_come_and_go", needs: AGENT, body: heartbeats },
 ];
 
 fn main() -> std::process::ExitCode {

@@ -11,18 +11,22 @@ mod support;
 
 use serde_json::json;
 use std::time::Duration;
-use support::{Bed, COMMAND, Need, Plan, READY, Stage, Test, run, until};
+use support::{AGENT, Bed, COMMAND, Need, Plan, READY, Stage, Test, run, until};
 use uuid::Uuid;
 
 const TESTS: &[Test] = &[
-    Test { name: "forty_commands_sent_while_the_agent_is_away_run_in_order", need: Need::Engine, body: backlog },
-    Test { name: "a_kill_in_the_middle_of_a_deploy_ends_in_one_terminal_event", need: Need::Engine, body: killed },
-    Test { name: "sigterm_ends_the_agent_and_no_container", need: Need::Engine, body: sigterm },
-    Test { name: "the_agent_has_no_child_processes", need: Need::Engine, body: no_children },
-    Test { name: "a_control_plane_that_is_away_is_shown_and_found_again", need: Need::Engine, body: control_plane_away },
-    Test { name: "a_broker_that_is_away_is_shown_and_found_again", need: Need::BrokerToStop, body: broker_away },
-    Test { name: "an_engine_that_is_away_is_shown_and_found_again", need: Need::EngineToStop, body: engine_away },
-    Test { name: "an_engine_that_dies_in_the_middle_of_a_deploy_ends_in_one_terminal_event", need: Need::EngineToStop, body: engine_dies },
+    Test { name: "forty_commands_sent_while_the_agent_is_away_run_in_order", needs: AGENT, body: backlog },
+    Test { name: "a_kill_in_the_middle_of_a_deploy_ends_in_one_terminal_event", needs: AGENT, body: killed },
+    Test { name: "sigterm_ends_the_agent_and_no_container", needs: AGENT, body: sigterm },
+    Test { name: "the_agent_has_no_child_processes", needs: AGENT, body: no_children },
+    Test { name: "a_control_plane_that_is_away_is_shown_and_found_again", needs: AGENT, body: control_plane_away },
+    Test { name: "a_broker_that_is_away_is_shown_and_found_again", needs: &[Need::Engine, Need::BrokerToStop], body: broker_away },
+    Test { name: "an_engine_that_is_away_is_shown_and_found_again", needs: &[Need::EngineToStop, Need::Broker], body: engine_away },
+    Test {
+        name: "an_engine_that_dies_in_the_middle_of_a_deploy_ends_in_one_terminal_event",
+        needs: &[Need::EngineToStop, Need::Broker],
+        body: engine_dies,
+    },
 ];
 
 /// Everything that was lost must be back within this (contract of `/readyz`).

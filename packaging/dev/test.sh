@@ -1,13 +1,10 @@
 #!/usr/bin/env bash
 # test.sh: every test, and one summary of all test programs with its true exit code.
 #
-# What this machine can give is started first, told to the tests in AXION_TEST_… variables, and ended here;
-# a variable that is set already is taken as it is. Tests without what they need say so and are named.
-#   AXION_TEST_ENGINE     the socket of an engine for the tests of the Docker room and of deploys
-#   AXION_TEST_REGISTRY   a registry that this engine reaches, with the login tester/secret and box:1
-#   AXION_TEST_KAFKA      a broker; with _SSL, _MTLS, _SASL, _CERTS its other listeners, with _DENIED a topic
-#                         that nobody may use, with _ROOT one that tests may stop. It is ../shared/kafka, if
-#                         that is there and Java is
+# One broker serves all programs: ../shared/kafka if that is there and Java is, unless AXION_TEST_KAFKA names
+# another. The tests learn of it from variables: with _SSL, _MTLS, _SASL, _CERTS its other listeners, with
+# _DENIED a topic that nobody may use, with _ROOT one that tests may stop. Engines and the registry are started
+# by the programs that need them. Tests without what they need are named.
 set -u
 
 cd "$(dirname "$0")/../.." || exit 1
@@ -33,44 +30,6 @@ background() {
   setpriv --pdeathsig TERM -- "$@" &
   started=($! ${started[@]+"${started[@]}"})
 }
-
-start_engine() {
-  local pid=
-  background packaging/dev/engine.sh "$work/engine" private >"$work/ready" 2>"$work/engine.log"
-  while kill -0 "${started[0]}" 2>/dev/null && ! grep -q '^ready ' "$work/ready"; do sleep 0.1; done
-  read -r _ AXION_TEST_ENGINE pid <"$work/ready" || { tail -1 "$work/engine.log"; return; }
-  export AXION_TEST_ENGINE
-  # A registry leaves images behind: only on an engine that vanishes.
-  if [ "$pid" != 0 ] && command -v docker-registry >/dev/null; then start_registry "$pid"; fi
-}
-
-start_registry() { # PID of the engine's namespaces
-  local address=127.0.0.1:5000 login
-  mkdir "$work/registry"
-  # tester/secret, as `htpasswd -B` writes it.
-  # shellcheck disable=SC2016 # no variables
-  echo 'tester:$2y$05$CYAcadmj9KLLjbzEA4Nvv.hwOv4WNteeaK4Z9KHB3kGZFlVLXfuie' >"$work/registry/htpasswd"
-  cat >"$work/registry/config.yml" <<Y
-version: 0.1
-log: {level: warn}
-storage: {filesystem: {rootdirectory: $work/registry/data}, delete: {enabled: true}}
-http: {addr: $address}
-auth: {htpasswd: {realm: test, path: $work/registry/htpasswd}}
-Y
-  background nsenter --target "$1" --net docker-registry serve "$work/registry/config.yml" >"$work/registry/log" 2>&1
-  login=$(printf '{"username":"tester","password":"secret","serveraddress":"%s"}' $address | base64 -w0)
-  api -X POST "http://engine/images/axion-test/box:1/tag?repo=$address/box&tag=1" || return
-  for _ in $(seq 100); do
-    if api -X POST -H "X-Registry-Auth: $login" "http://engine/images/$address/box/push?tag=1" | grep -q '"aux"'; then
-      export AXION_TEST_REGISTRY=$address
-      break
-    fi
-    sleep 0.1
-  done
-  api -X DELETE "http://engine/images/$address/box:1" >/dev/null
-}
-
-api() { curl -sS --fail-with-body --unix-socket "$AXION_TEST_ENGINE" "$@"; }
 
 start_kafka() {
   [ -x "$kafka/kafka-up.sh" ] && command -v java >/dev/null || return 0
@@ -100,9 +59,7 @@ free_ports() { # the first of five ports in a row on which nothing listens
   done
 }
 
-[ -n "${AXION_TEST_ENGINE:-}" ] || start_engine
 [ -n "${AXION_TEST_KAFKA:-}" ] || start_kafka
-echo "engine ${AXION_TEST_ENGINE:-none}, registry ${AXION_TEST_REGISTRY:-none}, broker ${AXION_TEST_KAFKA:-the mock cluster}"
 
 cargo test --locked --no-fail-fast -- --show-output 2>&1 | tee "$log"
 code=${PIPESTATUS[0]}

@@ -64,7 +64,7 @@ impl<'a> Bed<'a> {
     /// A bed without an agent yet; its control plane stands, if the plan has one.
     pub fn prepare(stage: &'a Stage, plan: Plan) -> Self {
         let id = format!("t{}", &Uuid::new_v4().simple().to_string()[..8]);
-        let broker = Broker::of(&stage.broker);
+        let broker = Broker::of(stage.supply());
         let names = topics(&id);
         let [commands, events, _] = &names;
         let sender = CommandSender::new(&broker.brokers(), commands).expect("a producer");

@@ -32,6 +32,28 @@ impl Supply {
         }
     }
 
+    /// The listeners of a real broker that are not plain text.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn secure(&self) -> Result<Listeners, String> {
+        let variable = |name: &str| std::env::var(name).map_err(|_| format!("needs a real broker: {name} is not set"));
+        Ok(Listeners {
+            tls: variable("AXION_TEST_KAFKA_SSL")?,
+            mutual_tls: variable("AXION_TEST_KAFKA_MTLS")?,
+            sasl: variable("AXION_TEST_KAFKA_SASL")?,
+            certificates: PathBuf::from(variable("AXION_TEST_KAFKA_CERTS")?),
+        })
+    }
+
+    /// A topic that nobody may use.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn denied_topic(&self) -> Result<String, String> {
+        std::env::var("AXION_TEST_KAFKA_DENIED").map_err(|_| "needs a real broker: AXION_TEST_KAFKA_DENIED is not set".to_owned())
+    }
+
     pub fn describe(&self) -> String {
         match self {
             Self::Real(broker) => format!("the broker at {}", broker.brokers),
@@ -46,6 +68,18 @@ impl Supply {
             Self::Mock => true,
         }
     }
+}
+
+/// Where a real broker listens beside its plain port.
+#[derive(Debug, Clone)]
+pub struct Listeners {
+    pub tls: String,
+    /// Wants a client certificate.
+    pub mutual_tls: String,
+    /// SCRAM over TLS: `agent` / `agent-secret`.
+    pub sasl: String,
+    /// `ca.pem`, `client.pem`, `client.key`, `other-ca.pem`.
+    pub certificates: PathBuf,
 }
 
 /// The broker of one test.

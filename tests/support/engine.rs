@@ -1,7 +1,7 @@
 //! The engine that the tests deploy to: `packaging/dev/engine.sh` uses one that runs already, or starts a
 //! private one. Here is how tests look into it, past the agent.
 
-use super::http::{self, Answer};
+use super::http::{self, Answer, Request};
 use super::{child, until};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -59,45 +59,64 @@ impl Engine {
         self.inside.is_some()
     }
 
+    /// Its API socket.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// The network namespace of a private engine, as arguments of `nsenter`.
+    pub fn network(&self) -> Option<[String; 3]> {
+        self.inside.map(|pid| ["--target".to_owned(), pid.to_string(), "--net".to_owned()])
+    }
+
     /// One request of the Engine API.
     pub fn ask(&self, method: &str, path: &str) -> Result<Answer, String> {
-        http::over_unix(&self.socket, method, path)
+        http::over_unix(&self.socket, &Request { method, path, headers: &[], body: &Value::Null })
     }
 
-    /// The services of a stack, by their name in the stack.
+    /// A request that must be granted; gives what the answer holds.
+    pub fn call(&self, method: &str, path: &str, body: &Value) -> Result<Value, String> {
+        let answer = http::over_unix(&self.socket, &Request { method, path, headers: &[], body })?;
+        if answer.status < 300 { Ok(answer.json()) } else { Err(format!("{method} {path}: {} {}", answer.status, answer.body)) }
+    }
+
+    /// What a stack has of a kind: `services`, `tasks`, `networks`, `volumes`, `secrets`, `configs`.
+    pub fn of_stack(&self, kind: &str, stack: &str) -> Result<Vec<Value>, String> {
+        let mut answer = self.call("GET", &format!("/{kind}?filters={}", label_filter(stack)), &Value::Null)?;
+        let list = if kind == "volumes" { answer["Volumes"].take() } else { answer };
+        match list {
+            Value::Array(all) => Ok(all),
+            // The engine's empty list of volumes.
+            Value::Null => Ok(Vec::new()),
+            other => Err(other.to_string()),
+        }
+    }
+
+    /// The services of a stack.
     pub fn services(&self, stack: &str) -> Result<Vec<Value>, String> {
-        let answer = self.ask("GET", &format!("/services?filters={}", label_filter(stack)))?;
-        match answer.json() {
-            Value::Array(services) => Ok(services),
-            _ => Err(answer.body),
-        }
+        self.of_stack("services", stack)
     }
 
-    /// The tasks of a stack.
-    pub fn tasks(&self, stack: &str) -> Result<Vec<Value>, String> {
-        let answer = self.ask("GET", &format!("/tasks?filters={}", label_filter(stack)))?;
-        match answer.json() {
-            Value::Array(tasks) => Ok(tasks),
-            _ => Err(answer.body),
-        }
+    /// The tasks of a stack that run and are meant to.
+    pub fn running_tasks(&self, stack: &str) -> Result<Vec<Value>, String> {
+        let mut tasks = self.of_stack("tasks", stack)?;
+        tasks.retain(|task| task["DesiredState"] == "running" && task["Status"]["State"] == "running");
+        Ok(tasks)
     }
 
     /// How many tasks of `service` run and are meant to.
     pub fn running(&self, stack: &str, service: &str) -> Result<usize, String> {
         let services = self.services(stack)?;
         let name = format!("{stack}_{service}");
-        let id =
-            services.iter().find(|one| one["Spec"]["Name"] == name.as_str()).ok_or_else(|| format!("no service {name}"))?["ID"].clone();
-        let runs = |task: &&Value| task["ServiceID"] == id && task["DesiredState"] == "running" && task["Status"]["State"] == "running";
-        Ok(self.tasks(stack)?.iter().filter(runs).count())
+        let found = services.iter().find(|one| one["Spec"]["Name"] == name.as_str()).ok_or_else(|| format!("no service {name}"))?;
+        Ok(self.running_tasks(stack)?.iter().filter(|task| task["ServiceID"] == found["ID"]).count())
     }
 
     /// What is left of a stack: services, networks, secrets and configs.
     pub fn remains(&self, stack: &str) -> Result<Vec<String>, String> {
         let mut found = Vec::new();
         for kind in ["services", "networks", "secrets", "configs"] {
-            let answer = self.ask("GET", &format!("/{kind}?filters={}", label_filter(stack)))?.json();
-            for one in answer.as_array().into_iter().flatten() {
+            for one in self.of_stack(kind, stack)? {
                 let name = one["Spec"]["Name"].as_str().or_else(|| one["Name"].as_str()).unwrap_or_default();
                 found.push(format!("{kind} {name}"));
             }
@@ -109,11 +128,8 @@ impl Engine {
     pub fn fetch(&self, port: u16) -> Result<String, String> {
         let url = format!("http://127.0.0.1:{port}/");
         let curl = ["curl", "-sS", "--fail", "--max-time", "2", url.as_str()];
-        match self.inside {
-            Some(pid) => {
-                let pid = pid.to_string();
-                child::output("nsenter", &[["--target", &pid, "--net"].as_slice(), &curl].concat())
-            }
+        match self.network() {
+            Some(network) => child::output("nsenter", &[network.each_ref().map(String::as_str).as_slice(), &curl].concat()),
             None => child::output("curl", &curl[1..]),
         }
     }
@@ -150,7 +166,7 @@ impl Engine {
     /// Services and tasks of a stack in short, for a failed test.
     pub fn describe(&self, stack: &str) -> String {
         let mut lines = Vec::new();
-        for task in self.tasks(stack).unwrap_or_default() {
+        for task in self.of_stack("tasks", stack).unwrap_or_default() {
             let (status, image) = (&task["Status"], &task["Spec"]["ContainerSpec"]["Image"]);
             lines.push(format!(
                 "task {image} wants {} is {} {} {}",

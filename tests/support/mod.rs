@@ -4,7 +4,7 @@
 //! [`run`] is the main function of a test program (`harness = false`): it decides once what this machine
 //! can give ([`Stage`]), runs the tests and names those that it had to skip. A test gets a [`Bed`] from
 //! the stage: its own agent with its own topics, state and project, so that tests run side by side on
-//! one engine.
+//! one engine; or [`Lanes`], the Docker room without the rest of the agent.
 
 #![allow(dead_code, unused_imports, reason = "each test program uses a part of the bed")]
 
@@ -14,6 +14,8 @@ mod broker;
 mod child;
 mod engine;
 mod http;
+mod lanes;
+mod registry;
 mod runner;
 mod wait;
 
@@ -28,6 +30,10 @@ pub mod mock;
 
 pub use agent::Agent;
 pub use bed::{Bed, COMMAND, Plan, READY, free_port};
+pub use broker::Broker;
 pub use commands::{Draft, Record};
-pub use runner::{Need, Stage, Test, run};
+pub use engine::IMAGE;
+pub use lanes::{Lanes, Told};
+pub use registry::{PASSWORD, Registry, USERNAME};
+pub use runner::{AGENT, Need, Stage, Test, run};
 pub use wait::until;

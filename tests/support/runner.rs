@@ -4,7 +4,9 @@
 //! at the end what all tests share.
 
 use super::broker::Supply;
+use super::child;
 use super::engine::{Engine, Kind};
+use super::registry::Registry;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -22,32 +24,61 @@ pub enum Need {
     Engine,
     /// An engine that it may stop, alone.
     EngineToStop,
-    /// An engine, and a broker that it may stop, alone.
+    /// A registry beside the engine, which it starts itself ([`Registry`]).
+    Registry,
+    /// The Docker CLI, to compare with.
+    DockerCli,
+    /// A broker, be it the mock cluster.
+    Broker,
+    /// A broker that it may stop, alone.
     BrokerToStop,
+    /// A broker with listeners for TLS and SASL: a real one.
+    SecureBroker,
+    /// A topic of such a broker that nobody may use.
+    DeniedTopic,
+    /// A minute without other work, alone: it measures.
+    QuietMachine,
 }
+
+/// What the whole agent needs.
+pub const AGENT: &[Need] = &[Need::Engine, Need::Broker];
 
 /// A test: its name, what it needs and what it does.
 pub struct Test {
     pub name: &'static str,
-    pub need: Need,
+    pub needs: &'static [Need],
     pub body: fn(&Stage),
 }
 
-/// What all tests of a program share.
+impl Test {
+    fn is_alone(&self) -> bool {
+        self.needs.iter().any(|need| matches!(need, Need::EngineToStop | Need::BrokerToStop | Need::QuietMachine))
+    }
+}
+
+/// What all tests of a program share: only what some of them need is started.
 pub struct Stage {
-    engine: Result<Engine, String>,
-    pub broker: Supply,
+    engine: Option<Result<Engine, String>>,
+    supply: Supply,
     directory: PathBuf,
 }
 
 impl Stage {
-    fn set(directory: &Path, kind: Kind) -> Self {
-        Self { engine: Engine::start(&directory.join("engine"), kind), broker: Supply::find(), directory: directory.to_owned() }
+    fn set(directory: &Path, tests: &[&Test]) -> Self {
+        let any = |wanted: &[Need]| tests.iter().any(|test| test.needs.iter().any(|need| wanted.contains(need)));
+        let kind = if any(&[Need::EngineToStop]) { Kind::Private } else { Kind::Any };
+        let engine = any(&[Need::Engine, Need::EngineToStop]).then(|| Engine::start(&directory.join("engine"), kind));
+        Self { engine, supply: Supply::find(), directory: directory.to_owned() }
     }
 
     /// The engine; a test without one is not run.
     pub fn engine(&self) -> &Engine {
-        self.engine.as_ref().expect("tests that need an engine run only with one")
+        self.engine.as_ref().and_then(|engine| engine.as_ref().ok()).expect("the test said that it needs an engine")
+    }
+
+    /// Where brokers come from.
+    pub fn supply(&self) -> &Supply {
+        &self.supply
     }
 
     /// For files of tests; gone at the end.
@@ -56,17 +87,41 @@ impl Stage {
     }
 
     /// Why this machine cannot run a test.
-    fn lacks(&self, need: Need) -> Option<String> {
-        let engine = match &self.engine {
-            Ok(engine) => engine,
-            Err(reason) => return Some(reason.lines().last().unwrap_or("no engine").to_owned()),
-        };
-        match (need, &self.broker) {
-            (Need::EngineToStop, _) if !engine.is_private() => Some("needs an engine that it may stop".to_owned()),
-            (Need::BrokerToStop, broker) if !broker.may_stop() => Some("needs a broker that it may stop".to_owned()),
-            _ => None,
+    fn lacks(&self, test: &Test) -> Option<String> {
+        test.needs.iter().find_map(|&need| self.lacks_one(need))
+    }
+
+    fn lacks_one(&self, need: Need) -> Option<String> {
+        match need {
+            Need::Engine => reason(self.engine.as_ref()),
+            Need::EngineToStop => reason(self.engine.as_ref())
+                .or_else(|| (!self.engine().is_private()).then(|| "needs an engine that it may stop".to_owned())),
+            Need::Registry => Registry::program().err(),
+            Need::DockerCli => child::output("docker", &["--version"]).err(),
+            Need::Broker => None,
+            Need::BrokerToStop => (!self.supply.may_stop()).then(|| "needs a broker that it may stop".to_owned()),
+            Need::SecureBroker => self.supply.secure().err(),
+            Need::DeniedTopic => self.supply.denied_topic().err(),
+            Need::QuietMachine => std::env::var_os("AXION_TEST_MEASURE")
+                .is_none()
+                .then(|| "measures for a minute on a quiet machine, when AXION_TEST_MEASURE is set".to_owned()),
         }
     }
+
+    fn describe(&self) -> String {
+        let engine = match &self.engine {
+            Some(Ok(engine)) if engine.is_private() => Some("an engine of our own".to_owned()),
+            Some(Ok(engine)) => Some(format!("the engine at {}", engine.socket().display())),
+            _ => None,
+        };
+        engine.into_iter().chain([self.supply.describe()]).collect::<Vec<_>>().join(" and ")
+    }
+}
+
+/// The last line says why.
+fn reason(part: Option<&Result<Engine, String>>) -> Option<String> {
+    let Err(error) = part? else { return None };
+    Some(error.lines().last().unwrap_or("it did not start").to_owned())
 }
 
 /// How a test ended.
@@ -91,9 +146,8 @@ pub fn run(program: &str, tests: &[Test]) -> ExitCode {
     }
     let directory = std::env::temp_dir().join(format!("axion-{program}-{}", std::process::id()));
     std::fs::create_dir_all(&directory).expect("a directory for the tests");
-    let kind = if chosen.iter().any(|test| test.need == Need::EngineToStop) { Kind::Private } else { Kind::Any };
-    let stage = Stage::set(&directory, kind);
-    println!("\nrunning {} tests against {}", chosen.len(), stage.broker.describe());
+    let stage = Stage::set(&directory, &chosen);
+    println!("\nrunning {} tests against {}", chosen.len(), stage.describe());
     let ends = run_all(&stage, &chosen);
     // Takes down the engine.
     drop(stage);
@@ -102,7 +156,7 @@ pub fn run(program: &str, tests: &[Test]) -> ExitCode {
 }
 
 fn run_all<'a>(stage: &Stage, tests: &[&'a Test]) -> Vec<(&'a str, End)> {
-    let (together, alone): (Vec<&Test>, Vec<&Test>) = tests.iter().partition(|test| test.need == Need::Engine);
+    let (together, alone): (Vec<&Test>, Vec<&Test>) = tests.iter().partition(|test| !test.is_alone());
     let queue = Mutex::new(VecDeque::from(together));
     let ends = Mutex::new(Vec::new());
     let next = || queue.lock().expect("no test runs while the queue is held").pop_front();
@@ -122,7 +176,7 @@ fn run_all<'a>(stage: &Stage, tests: &[&'a Test]) -> Vec<(&'a str, End)> {
 }
 
 fn run_one(stage: &Stage, test: &Test) -> End {
-    if let Some(reason) = stage.lacks(test.need) {
+    if let Some(reason) = stage.lacks(test) {
         println!("test {} ... skipped: {reason}", test.name);
         return End::Skipped(reason);
     }

@@ -1,0 +1,113 @@
+//! A registry that the engine reaches on its own loopback: `docker-registry` with one login and one image.
+
+use super::bed::free_port;
+use super::child;
+use super::engine::{Engine, IMAGE};
+use super::http::{self, Request};
+use super::runner::Stage;
+use super::until;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+/// The login that the registry knows.
+pub const USERNAME: &str = "tester";
+/// Its password.
+pub const PASSWORD: &str = "secret";
+/// The same, hashed by `htpasswd -nbB -C 4` (the cheapest: every request costs one).
+const HTPASSWD: &str = "tester:$2y$04$EsyDphuAIXAoJBnOsCVHE.Uz74S7VFjT2WnnHYgiCEXK/rwAxF48a\n";
+/// From its start to the image in it.
+const START: Duration = Duration::from_secs(20);
+
+/// A running registry; dropped, it is gone, and so is what the engine knows of it.
+pub struct Registry<'a> {
+    process: Child,
+    engine: &'a Engine,
+    /// `127.0.0.1:PORT`, from where the engine is. It holds `box:1`.
+    pub host: String,
+}
+
+impl<'a> Registry<'a> {
+    /// Where the program is.
+    ///
+    /// # Errors
+    /// What to install.
+    pub fn program() -> Result<String, String> {
+        let found = child::output("sh", &["-c", "command -v docker-registry"]);
+        found.map(|path| path.trim().to_owned()).map_err(|_| "needs the package docker-registry".to_owned())
+    }
+
+    /// A registry in the network of the stage's engine, with that one's image.
+    pub fn start(stage: &'a Stage) -> Self {
+        let host = format!("127.0.0.1:{}", free_port());
+        let directory = stage.directory().join("registry");
+        std::fs::create_dir_all(&directory).expect("a directory for the registry");
+        std::fs::write(directory.join("htpasswd"), HTPASSWD).expect("its accounts");
+        let configuration = directory.join("config.json");
+        std::fs::write(&configuration, settings(&directory, &host).to_string()).expect("its configuration");
+        let program = Self::program().expect("the test said that it needs a registry");
+        let mut command = match stage.engine().network() {
+            Some(network) => {
+                let mut command = child::bound("KILL", "nsenter");
+                command.args(network).arg(program);
+                command
+            }
+            None => child::bound("KILL", program),
+        };
+        command.arg("serve").arg(configuration).stdout(Stdio::null()).stderr(Stdio::null());
+        let registry = Self { process: command.spawn().expect("the registry starts"), engine: stage.engine(), host };
+        registry.take_image();
+        registry
+    }
+
+    /// Brings the engine's image into the registry.
+    fn take_image(&self) {
+        let name = format!("{}/box", self.host);
+        self.engine.call("POST", &format!("/images/{IMAGE}/tag?repo={name}&tag=1"), &Value::Null).expect("the image gets a name");
+        let login = json!({"username": USERNAME, "password": PASSWORD, "serveraddress": self.host});
+        let login = URL_SAFE.encode(login.to_string());
+        let path = format!("/images/{name}/push?tag=1");
+        let request = Request { method: "POST", path: &path, headers: &[("X-Registry-Auth", &login)], body: &Value::Null };
+        until("the registry has the image", START, || {
+            // A stream of messages: one of them tells of a failure.
+            let answer = http::over_unix(self.engine.socket(), &request)?;
+            if answer.status < 300 && !answer.body.contains("\"errorDetail\"") { Ok(()) } else { Err(answer.body) }
+        });
+        self.forget();
+    }
+
+    /// Takes the names away that the engine has for the registry's image.
+    fn forget(&self) {
+        let image = self.engine.call("GET", &format!("/images/{IMAGE}/json"), &Value::Null).unwrap_or_default();
+        for names in [&image["RepoTags"], &image["RepoDigests"]] {
+            let ours = names.as_array().into_iter().flatten().filter_map(Value::as_str).filter(|name| name.starts_with(&self.host));
+            for name in ours {
+                // A name may go with another one.
+                let _gone = self.engine.ask("DELETE", &format!("/images/{name}"));
+            }
+        }
+    }
+}
+
+/// The registry's configuration; JSON is YAML.
+fn settings(directory: &Path, host: &str) -> Value {
+    json!({
+        "version": 0.1,
+        "log": {"level": "error"},
+        "storage": {"filesystem": {"rootdirectory": directory.join("data")}},
+        "http": {"addr": host},
+        "auth": {"htpasswd": {"realm": "test", "path": directory.join("htpasswd")}},
+    })
+}
+
+impl Drop for Registry<'_> {
+    fn drop(&mut self) {
+        self.forget();
+        // It may have ended already.
+        let _gone = self.process.kill();
+        let _status = self.process.wait();
+    }
+}
