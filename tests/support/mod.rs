@@ -30,7 +30,7 @@ pub mod mock;
 
 pub use agent::Agent;
 pub use bed::{Bed, COMMAND, Plan, READY, free_port};
-pub use broker::Broker;
+pub use broker::{Broker, Listeners};
 pub use commands::{Draft, Record};
 pub use engine::IMAGE;
 pub use lanes::{Lanes, Told};

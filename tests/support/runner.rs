@@ -59,7 +59,7 @@ impl Test {
 /// What all tests of a program share: only what some of them need is started.
 pub struct Stage {
     engine: Option<Result<Engine, String>>,
-    supply: Supply,
+    supply: Option<Supply>,
     directory: PathBuf,
 }
 
@@ -68,7 +68,8 @@ impl Stage {
         let any = |wanted: &[Need]| tests.iter().any(|test| test.needs.iter().any(|need| wanted.contains(need)));
         let kind = if any(&[Need::EngineToStop]) { Kind::Private } else { Kind::Any };
         let engine = any(&[Need::Engine, Need::EngineToStop]).then(|| Engine::start(&directory.join("engine"), kind));
-        Self { engine, supply: Supply::find(), directory: directory.to_owned() }
+        let broker = any(&[Need::Broker, Need::BrokerToStop, Need::SecureBroker, Need::DeniedTopic]);
+        Self { engine, supply: broker.then(Supply::find), directory: directory.to_owned() }
     }
 
     /// The engine; a test without one is not run.
@@ -78,7 +79,7 @@ impl Stage {
 
     /// Where brokers come from.
     pub fn supply(&self) -> &Supply {
-        &self.supply
+        self.supply.as_ref().expect("the test said that it needs a broker")
     }
 
     /// For files of tests; gone at the end.
@@ -99,22 +100,24 @@ impl Stage {
             Need::Registry => Registry::program().err(),
             Need::DockerCli => child::output("docker", &["--version"]).err(),
             Need::Broker => None,
-            Need::BrokerToStop => (!self.supply.may_stop()).then(|| "needs a broker that it may stop".to_owned()),
-            Need::SecureBroker => self.supply.secure().err(),
-            Need::DeniedTopic => self.supply.denied_topic().err(),
+            Need::BrokerToStop => (!self.supply().may_stop()).then(|| "needs a broker that it may stop".to_owned()),
+            Need::SecureBroker => self.supply().secure().err(),
+            Need::DeniedTopic => self.supply().denied_topic().err(),
             Need::QuietMachine => std::env::var_os("AXION_TEST_MEASURE")
                 .is_none()
                 .then(|| "measures for a minute on a quiet machine, when AXION_TEST_MEASURE is set".to_owned()),
         }
     }
 
+    /// ` against …`, or nothing.
     fn describe(&self) -> String {
         let engine = match &self.engine {
             Some(Ok(engine)) if engine.is_private() => Some("an engine of our own".to_owned()),
             Some(Ok(engine)) => Some(format!("the engine at {}", engine.socket().display())),
             _ => None,
         };
-        engine.into_iter().chain([self.supply.describe()]).collect::<Vec<_>>().join(" and ")
+        let parts: Vec<String> = engine.into_iter().chain(self.supply.as_ref().map(Supply::describe)).collect();
+        if parts.is_empty() { String::new() } else { format!(" against {}", parts.join(" and ")) }
     }
 }
 
@@ -147,7 +150,7 @@ pub fn run(program: &str, tests: &[Test]) -> ExitCode {
     let directory = std::env::temp_dir().join(format!("axion-{program}-{}", std::process::id()));
     std::fs::create_dir_all(&directory).expect("a directory for the tests");
     let stage = Stage::set(&directory, &chosen);
-    println!("\nrunning {} tests against {}", chosen.len(), stage.describe());
+    println!("\nrunning {} tests{}", chosen.len(), stage.describe());
     let ends = run_all(&stage, &chosen);
     // Takes down the engine.
     drop(stage);

@@ -1,0 +1,232 @@
+//! The two Kafka clients and a broker for them: the real one where it does not matter that others use it
+//! too, else a mock cluster of the test's own.
+
+use crate::support::commands::CommandSender;
+use crate::support::mock::MockBroker;
+use crate::support::{Broker, Stage};
+use axion_agent::domain::{AgentId, CommandId, Context, Event as Report, EventKind, LinkState, Stage as EventStage, Timestamp};
+use axion_agent::kafka::{Consumer, Event, Producer, Receipt, Request, Security, Settings, StartPositions};
+use axion_agent::threads::{Exit, StopSource};
+use crossbeam_channel::{Receiver, bounded};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::BorrowedMessage;
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// Far longer than anything here takes: a wait that reaches it has failed.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A broker with the three topics of one agent.
+pub struct Bed<'a> {
+    broker: Broker<'a>,
+    pub settings: Settings,
+}
+
+impl Bed<'static> {
+    /// A mock cluster, to be broken.
+    pub fn mock() -> Self {
+        Self::without_topics().with_topics()
+    }
+
+    /// The same with nothing in it.
+    pub fn without_topics() -> Self {
+        Self::over(Broker::Mock(MockBroker::start().unwrap()))
+    }
+}
+
+impl<'a> Bed<'a> {
+    /// The real broker if there is one, else a mock cluster.
+    pub fn any(stage: &'a Stage) -> Self {
+        Self::over(Broker::of(stage.supply())).with_topics()
+    }
+
+    fn over(broker: Broker<'a>) -> Self {
+        let settings = settings(&broker.brokers());
+        Self { broker, settings }
+    }
+
+    fn with_topics(self) -> Self {
+        let Settings { command_topic, event_topic, dead_letter_topic, .. } = &self.settings;
+        let sender = CommandSender::new(&self.broker.brokers(), command_topic).unwrap();
+        self.broker.make_topics(&[command_topic, event_topic, dead_letter_topic].map(String::clone), &sender);
+        self
+    }
+
+    pub fn mocked(&self) -> &MockCluster<'static, DefaultProducerContext> {
+        match &self.broker {
+            Broker::Mock(mock) => &mock.0,
+            Broker::Real(_) => panic!("this test breaks its broker: it uses a mock cluster"),
+        }
+    }
+
+    pub fn make(&self, topic: &str, partitions: i32) {
+        self.mocked().create_topic(topic, partitions, 1).unwrap();
+    }
+
+    pub fn sender(&self) -> BaseProducer {
+        client(&self.settings).set("linger.ms", "0").create().unwrap()
+    }
+
+    pub fn send(&self, values: &[Value]) {
+        let sender = self.sender();
+        for value in values {
+            let value = serde_json::to_vec(value).unwrap();
+            sender.send(BaseRecord::to(&self.settings.command_topic).key("p").payload(&value)).map_err(|(error, _)| error).unwrap();
+        }
+        sender.flush(PATIENCE).unwrap();
+    }
+
+    pub fn consume(&self, positions: StartPositions) -> Intake {
+        let (events, inbox) = bounded(16);
+        let (exits, exit_reports) = bounded(4);
+        let consumer = Consumer::start(&self.settings, positions, events, exits).unwrap();
+        Intake { consumer, events: inbox, exits: exit_reports }
+    }
+
+    pub fn produce(&self) -> Output {
+        let (events, inbox) = bounded(16);
+        let (exits, exit_reports) = bounded(4);
+        let producer = Producer::start(&self.settings, events, exits).unwrap();
+        Output { producer, events: inbox, exits: exit_reports }
+    }
+
+    /// The first record of a topic, by another client.
+    pub fn first_record<T>(&self, topic: &str, look: impl Fn(&BorrowedMessage<'_>) -> T) -> T {
+        let consumer: BaseConsumer = client(&self.settings).set("group.id", "reader").create().unwrap();
+        let mut partitions = TopicPartitionList::new();
+        partitions.add_partition_offset(topic, 0, Offset::Beginning).unwrap();
+        consumer.assign(&partitions).unwrap();
+        let started = Instant::now();
+        loop {
+            assert!(started.elapsed() < PATIENCE, "no record in {topic}");
+            if let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) {
+                return look(&message);
+            }
+        }
+    }
+}
+
+pub fn settings(brokers: &str) -> Settings {
+    let id = Uuid::new_v4().simple().to_string();
+    Settings {
+        brokers: vec![brokers.to_owned()],
+        command_topic: format!("runner.commands.{id}"),
+        event_topic: format!("runner.events.{id}"),
+        dead_letter_topic: format!("runner.commands.{id}.dlq"),
+        consumer_group: format!("runner-agent-{id}"),
+        security: Security::default(),
+        librdkafka: Vec::new(),
+        max_message_bytes: 1 << 20,
+    }
+}
+
+pub fn client(settings: &Settings) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", settings.brokers.join(","));
+    config
+}
+
+/// A running consumer.
+pub struct Intake {
+    pub consumer: Consumer,
+    pub events: Receiver<Event>,
+    pub exits: Receiver<Exit>,
+}
+
+impl Intake {
+    /// Reads on until `wanted` finds what it looks for.
+    pub fn until<T>(&self, what: &str, wanted: impl FnMut(&Event) -> Option<T>) -> T {
+        until(&self.events, what, wanted)
+    }
+
+    /// The places of the next records; whatever else is told meanwhile is left aside.
+    pub fn offsets(&self, count: usize) -> Vec<i64> {
+        let mut offsets = Vec::new();
+        self.until("records", |event| {
+            if let Event::Read(position, _) = event {
+                offsets.push(position.offset);
+            }
+            (offsets.len() == count).then_some(())
+        });
+        offsets
+    }
+
+    pub fn stop(self) -> Duration {
+        stop(self.consumer.stop, &self.exits)
+    }
+}
+
+/// A running producer.
+pub struct Output {
+    pub producer: Producer,
+    pub events: Receiver<Event>,
+    pub exits: Receiver<Exit>,
+}
+
+impl Output {
+    pub fn until<T>(&self, what: &str, wanted: impl FnMut(&Event) -> Option<T>) -> T {
+        until(&self.events, what, wanted)
+    }
+
+    pub fn publish(&self, receipt: u64, event: Report) {
+        self.producer.requests.send_timeout(Request::Publish(Receipt(receipt), Box::new(event)), PATIENCE).unwrap();
+    }
+
+    pub fn delivered(&self, receipt: u64) {
+        self.until("a delivery", |event| matches!(event, Event::Delivered(Receipt(number)) if *number == receipt).then_some(()));
+    }
+
+    pub fn stop(self) -> Duration {
+        stop(self.producer.stop, &self.exits)
+    }
+}
+
+fn until<T>(events: &Receiver<Event>, what: &str, mut wanted: impl FnMut(&Event) -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    let mut seen = Vec::new();
+    loop {
+        let Ok(event) = events.recv_deadline(deadline) else { panic!("{what}: not seen among {seen:#?}") };
+        if let Some(found) = wanted(&event) {
+            return found;
+        }
+        seen.push(event);
+    }
+}
+
+/// Drops the stop; how long the thread took to end.
+fn stop(source: StopSource, exits: &Receiver<Exit>) -> Duration {
+    let started = Instant::now();
+    drop(source);
+    exits.recv_timeout(PATIENCE).expect("the thread ends");
+    started.elapsed()
+}
+
+pub fn up(event: &Event) -> Option<()> {
+    matches!(event, Event::Link(_, LinkState::Up)).then_some(())
+}
+
+pub fn down(event: &Event) -> Option<String> {
+    match event {
+        Event::Link(_, LinkState::Down(reason)) => Some(reason.clone()),
+        _ => None,
+    }
+}
+
+pub fn command(n: u128) -> Value {
+    json!({"command_id": Uuid::from_u128(n), "command_type": "GetStatus", "payload": {}})
+}
+
+pub fn commands(count: u128) -> Vec<Value> {
+    (0..count).map(command).collect()
+}
+
+pub fn report(payload: Value) -> Report {
+    let agent = AgentId::new("edge-7").unwrap();
+    let id = CommandId(Uuid::from_u128(7));
+    let context = Context { correlation_id: Some(Uuid::from_u128(8)), user_id: Some("u".to_owned()), ..Default::default() };
+    Report::of_id(&agent, id, EventKind::CommandCompleted, EventStage::Terminal, context, payload, Timestamp::from_millis(1_000))
+}

@@ -1,0 +1,61 @@
+//! The Kafka clients against librdkafka's mock cluster, and against a real broker where there is one.
+
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests, though clippy cannot see it: they have no libtest"
+)]
+
+mod bed;
+mod consumer;
+mod link;
+mod measure;
+mod producer;
+mod security;
+#[path = "../support/mod.rs"]
+mod support;
+
+use support::{Need, Test, run};
+
+const TESTS: &[Test] = &[
+    Test { name: "commands_are_read_in_their_order_from_the_earliest", needs: &[Need::Broker], body: consumer::in_order },
+    Test {
+        name: "the_journal_decides_where_reading_begins_and_without_it_the_groups_offset",
+        needs: &[Need::Broker],
+        body: consumer::beginning,
+    },
+    Test { name: "several_partitions_are_all_read", needs: &[], body: consumer::partitions },
+    Test { name: "an_offset_that_is_not_there_is_a_gap_and_reading_goes_on_at_the_earliest", needs: &[Need::Broker], body: consumer::gap },
+    Test { name: "a_missing_topic_is_told_with_the_mend_and_read_once_it_is_there", needs: &[], body: consumer::missing_topic },
+    Test { name: "a_consumer_whose_events_nobody_takes_still_stops", needs: &[], body: consumer::full_queue },
+    Test { name: "an_event_is_delivered_with_its_key_and_headers", needs: &[Need::Broker], body: producer::delivery },
+    Test { name: "a_dead_letter_is_buried_whole_or_cut", needs: &[Need::Broker], body: producer::dead_letter },
+    Test {
+        name: "an_event_that_no_broker_can_take_is_given_back_and_the_next_is_written",
+        needs: &[Need::Broker],
+        body: producer::undeliverable,
+    },
+    Test { name: "a_permission_that_is_granted_later_lets_the_event_through", needs: &[], body: producer::permission },
+    Test { name: "a_producer_that_breaks_is_replaced_and_nothing_is_lost", needs: &[], body: producer::replacement },
+    Test { name: "a_broker_that_comes_back_is_used_again", needs: &[], body: link::comes_back },
+    Test { name: "brokers_that_were_never_there_are_waited_for_and_the_stop_does_not_wait_for_them", needs: &[], body: link::never_there },
+    Test { name: "both_sides_say_who_they_are", needs: &[], body: link::sides },
+    Test {
+        name: "an_idle_pair_sleeps_and_still_sees_a_command_soon",
+        needs: &[Need::Broker, Need::QuietMachine],
+        body: measure::idle_pair,
+    },
+    Test { name: "tls_mutual_tls_and_scram_let_us_in", needs: &[Need::SecureBroker], body: security::logins },
+    Test { name: "a_wrong_password_is_told_as_such_and_not_repeated", needs: &[Need::SecureBroker], body: security::wrong_password },
+    Test { name: "a_certificate_of_another_ca_is_told_as_such", needs: &[Need::SecureBroker], body: security::other_ca },
+    Test {
+        name: "a_topic_without_permission_is_told_with_the_mend",
+        needs: &[Need::SecureBroker, Need::DeniedTopic],
+        body: security::denied_topic,
+    },
+];
+
+fn main() -> std::process::ExitCode {
+    run("kafka", TESTS)
+}
