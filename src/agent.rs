@@ -2,9 +2,10 @@
 //! knows all rooms; it decides nothing.
 
 use crate::config::{self, Config};
-use crate::coordinator::{self, Group, Inbox, KafkaClients, Ports, Rules, Signal, State, Workers};
+use crate::coordinator::{self, Group, Inbox, KafkaClients, Ports, Pulse, Rules, Signal, State, Workers};
 use crate::domain::{AgentId, DependencyState, Ledger, LinkState, Position, Sensitive, Timestamp};
 use crate::journal::{self, EnrolledKafka, Identity, Journal};
+use crate::service::{Environment, Notifier};
 use crate::telemetry::Metrics;
 use crate::threads::{Exit, Published, ThreadName, spawn};
 use crate::{control_plane, docker, health, kafka};
@@ -62,7 +63,7 @@ pub fn run(config: Config) -> Result<Ended, StartError> {
     let at = Timestamp::from(SystemTime::now());
     let (exit_reports, exits) = bounded(EXITS);
     let signals = listen_to_signals(&exit_reports)?;
-    let (journal, recovered, _writer) = journal::open(&config.agent.state_dir, exit_reports.clone())?;
+    let (journal, recovered, writer) = journal::open(&config.agent.state_dir, exit_reports.clone())?;
     let identity = identity(&config, &journal, recovered.identity.clone())?;
 
     let (kafka, control_plane) = (configured(!config.kafka.brokers.is_empty()), configured(config.control_plane.is_some()));
@@ -84,12 +85,13 @@ pub fn run(config: Config) -> Result<Ended, StartError> {
     let agent = identity.as_ref().map(|identity| identity.agent_id.clone());
     let mut state = State::new(agent, rules, ports, journal, metrics, published, recovered);
     let work = Group { stops: vec![engine.stop], threads: engine.threads };
-    let mut workers = Workers { intake: Group::default(), work, reports: Group::default(), farewell, rest, start_kafka };
+    let mut workers = Workers { intake: Group::default(), work, reports: Group::default(), farewell, rest, journal: Some(writer), start_kafka };
     if let Some(identity) = &identity {
         workers.start_kafka(&mut state, identity);
     }
     let inbox = Inbox { signals, exits, docker: docker_inbox, reports, commands, control_plane };
-    let departure = coordinator::run(state, inbox, workers);
+    let pulse = Pulse::new(Notifier::new(&Environment::of_process()));
+    let departure = coordinator::run(state, inbox, workers, pulse);
     let failure = departure.reason.is_failure().then(|| departure.reason.to_string());
     Ok(Ended { failure, stragglers: !departure.stragglers.is_empty() })
 }

@@ -132,6 +132,7 @@ pub mod health;
 pub mod journal;
 pub mod kafka;
 pub mod proto;
+pub mod service;
 pub mod stack;
 pub mod telemetry;
 pub mod threads;

@@ -15,7 +15,7 @@ pub enum ExitReason {
 }
 
 /// Whether the agent cannot be without a thread. The others end without a consequence of their own.
-fn is_vital(thread: &str) -> bool {
+pub(super) fn is_vital(thread: &str) -> bool {
     thread.starts_with("docker-") || thread.starts_with("kafka-") || matches!(thread, "journal" | "health-gate" | "signals")
 }
 

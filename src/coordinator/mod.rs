@@ -4,19 +4,21 @@
 //! write of well under a millisecond in the usual case): nothing may be decided past a record that is
 //! not on disk. Everything else it gives away with `try_send`; full is a decision.
 //!
-//! One file per subject: [`on_command`], [`on_docker`], [`on_report`], [`on_link`]; the end is
-//! [`shutdown`].
+//! One file per subject: [`on_command`], [`on_docker`], [`on_report`], [`on_link`]; what the service
+//! manager hears is [`pulse`], the end is [`shutdown`].
 
 mod exit;
 mod on_command;
 mod on_docker;
 mod on_link;
 mod on_report;
+mod pulse;
 mod shutdown;
 mod state;
 
 pub use exit::ExitReason;
 pub use on_link::initial_health;
+pub use pulse::Pulse;
 pub use shutdown::{Departure, Group, KafkaClients, StartKafka, Workers};
 pub use state::{Ports, Rules, State};
 
@@ -79,12 +81,14 @@ const HOUSEKEEPING: Duration = Duration::from_secs(3600);
 const BURST: usize = 64;
 
 /// Runs the agent until it has left. The workers are started already.
-pub fn run(mut state: State, mut inbox: Inbox, mut workers: Workers) -> Departure {
+pub fn run(mut state: State, mut inbox: Inbox, mut workers: Workers, mut pulse: Pulse) -> Departure {
     state.resume();
+    pulse.begin();
     let mut housekeeping = Instant::now() + HOUSEKEEPING;
     let reason = loop {
-        match step(&mut state, &inbox, &mut workers, housekeeping) {
+        match step(&mut state, &inbox, &mut workers, &pulse, housekeeping) {
             Turn::Go => {}
+            Turn::Beat => pulse.beat(&workers.late()),
             Turn::Closed(closed) => inbox.forget(closed),
             Turn::Tidy => {
                 housekeeping = Instant::now() + HOUSEKEEPING;
@@ -93,23 +97,26 @@ pub fn run(mut state: State, mut inbox: Inbox, mut workers: Workers) -> Departur
             Turn::Leave(reason) => break reason,
         }
         state.settle();
+        pulse.show(&state.health());
         if let Some(reason) = state.failure() {
             break reason;
         }
     };
     log::info!("leaving: {reason}");
+    pulse.end(&reason);
     shutdown::run(state, inbox, workers, reason)
 }
 
 enum Turn {
     Go,
+    Beat,
     Closed(Closed),
     Tidy,
     Leave(ExitReason),
 }
 
 /// Waits for the next event and handles it, with those of its kind that have gathered behind it.
-fn step(state: &mut State, inbox: &Inbox, workers: &mut Workers, housekeeping: Instant) -> Turn {
+fn step(state: &mut State, inbox: &Inbox, workers: &mut Workers, pulse: &Pulse, housekeeping: Instant) -> Turn {
     // A full window closes the tap: the bounded channel fills, the consumer waits, the topic is the queue.
     let closed = never();
     let commands = if state.wants_commands() { &inbox.commands } else { &closed };
@@ -121,6 +128,8 @@ fn step(state: &mut State, inbox: &Inbox, workers: &mut Workers, housekeeping: I
         recv(inbox.exits) -> exit => if let Some(reason) = exit.ok().as_ref().and_then(exit::judge) {
             return Turn::Leave(reason);
         },
+        // ORDER: before all that may come without end.
+        recv(pulse.due()) -> _ => return Turn::Beat,
         recv(inbox.docker) -> event => match event {
             Ok(event) => burst(event, &inbox.docker, |event| state.on_docker(event)),
             Err(_) => return Turn::Closed(Closed::Docker),

@@ -4,7 +4,7 @@
 //! A second signal leaves at once, from any phase. What is not done by a phase's deadline is safe in
 //! the journal and goes on at the next start.
 
-use super::exit::ExitReason;
+use super::exit::{ExitReason, is_vital};
 use super::state::State;
 use super::{Closed, Inbox, Signal};
 use crate::domain::{LinkState, Phase, Position};
@@ -60,8 +60,10 @@ pub struct Workers {
     pub reports: Group,
     /// The control plane.
     pub farewell: Group,
-    /// Health, signals.
+    /// The health pages.
     pub rest: Group,
+    /// The journal's thread: it ends with the last handle, after the loop.
+    pub journal: Option<Thread>,
     /// How Kafka is started.
     pub start_kafka: StartKafka,
 }
@@ -102,6 +104,12 @@ impl Workers {
 
     fn groups(&self) -> [&Group; 5] {
         [&self.intake, &self.work, &self.reports, &self.farewell, &self.rest]
+    }
+
+    /// The threads that hang, of those that the agent cannot be without.
+    pub(super) fn late(&self) -> Vec<&'static str> {
+        let threads = self.groups().into_iter().flat_map(|group| &group.threads).chain(&self.journal);
+        threads.filter(|thread| thread.is_late()).map(|thread| thread.name().as_str()).filter(|name| is_vital(name)).collect()
     }
 
     fn names(&self) -> Vec<&'static str> {

@@ -202,6 +202,11 @@ impl State {
         }
     }
 
+    /// The newest snapshot.
+    pub(super) fn health(&self) -> Arc<Health> {
+        self.health.newest()
+    }
+
     /// Publishes the snapshot; `phase` overrides what follows from the dependencies.
     pub(super) fn publish_health(&mut self, phase: Option<Phase>) {
         let health = Health {

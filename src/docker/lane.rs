@@ -9,7 +9,7 @@ use super::room::{End, Halt, Lane, Room};
 use super::types::{Info, SwarmInfo};
 use super::{Event, Job, Settings, SwarmRole, deploy, remove, scale, status};
 use crate::domain::{Action, Code, Command, Ledger, Outcome};
-use crate::threads::{Deadline, Stop};
+use crate::threads::{Deadline, Stop, at_rest};
 use crossbeam_channel::{Receiver, Sender, select_biased};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -60,6 +60,7 @@ fn carry_out(work: &Work, job: &Job) {
     };
     // It may wait for room; nobody listens any more only once the process leaves.
     let _gone = work.events.send(event);
+    at_rest();
 }
 
 /// A command's time counts from its lane, again after a restart.

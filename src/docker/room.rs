@@ -11,7 +11,7 @@ use super::error::EngineError;
 use super::types::{Created, Updated};
 use super::{Entry, Event, Settings};
 use crate::domain::{AgentId, Code, Command, Ledger, LedgerError, Outcome, Progress, Step, StepOutcome};
-use crate::threads::{Backoff, Deadline, Stop, Waited};
+use crate::threads::{Backoff, Deadline, Stop, Waited, alive_by};
 use crossbeam_channel::{Sender, select_biased};
 use std::cell::Cell;
 use std::time::Duration;
@@ -22,6 +22,10 @@ const FIRST_RETRY: Duration = Duration::from_millis(200);
 const LONGEST_RETRY: Duration = Duration::from_secs(2);
 /// The shortest time between two looks at a stack: a crash loop makes a storm of events.
 const SHORTEST_WAIT: Duration = Duration::from_millis(100);
+
+/// When its time is over a command still writes down what it came to; a lane that has not done so after
+/// this hangs. The disk and a full queue to the coordinator may be slow.
+const LAST_WORDS: Duration = Duration::from_secs(60);
 
 /// What one running command works with.
 pub(super) struct Room<'a> {
@@ -162,6 +166,7 @@ impl<'a> Room<'a> {
         deadline: Deadline,
         watch: &'a Watch<'a>,
     ) -> Self {
+        alive_by(deadline.plus(LAST_WORDS));
         Self {
             client: lane.client.until(deadline),
             ledger: lane.ledger,
@@ -179,6 +184,7 @@ impl<'a> Room<'a> {
 
     /// The same room with more time: for what must still be done when the command's own time is over.
     pub(super) fn extended(&self, deadline: Deadline) -> Room<'a> {
+        alive_by(deadline.plus(LAST_WORDS));
         Room {
             client: self.client.until(deadline),
             ledger: self.ledger,

@@ -3,15 +3,21 @@
 
 use super::store::Store;
 use super::{JournalError, Request};
+use crate::threads::{Deadline, alive_by, at_rest};
 use crossbeam_channel::Receiver;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How many writes share one commit at most, so that one answer never waits for an unbounded batch.
 const BATCH: usize = 64;
 
+/// A synced write takes a millisecond, on a worn card a second; a disk that takes this long hangs.
+const WRITE: Duration = Duration::from_secs(60);
+
 /// Runs until the handles are dropped.
 pub(super) fn run(store: &Store, requests: &Receiver<Request>) -> Result<(), Arc<JournalError>> {
     while let Ok(first) = requests.recv() {
+        alive_by(Deadline::after(WRITE));
         let (writes, answers): (Vec<_>, Vec<_>) =
             std::iter::once(first).chain(requests.try_iter().take(BATCH - 1)).map(|request| (request.write, request.answer)).unzip();
         match store.commit(writes) {
@@ -29,6 +35,7 @@ pub(super) fn run(store: &Store, requests: &Receiver<Request>) -> Result<(), Arc
                 return Err(error);
             }
         }
+        at_rest();
     }
     Ok(())
 }

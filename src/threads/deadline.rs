@@ -31,6 +31,12 @@ impl Deadline {
         self.min(Self::after(span))
     }
 
+    /// `span` later.
+    #[must_use]
+    pub fn plus(self, span: Duration) -> Self {
+        Self(self.0 + span)
+    }
+
     /// The moment itself, for `crossbeam_channel::recv_deadline` and `at`.
     #[must_use]
     pub fn instant(self) -> Instant {

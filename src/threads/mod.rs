@@ -2,13 +2,15 @@
 //!
 //! It owns the shapes that every worker shares: [`spawn`] (a named thread with an exit report),
 //! [`Stop`] (a channel whose closing is the message), [`Deadline`], [`Backoff`], [`supervise`] (an
-//! optional worker starts again, within a budget) and [`Published`] (the newest value of something,
-//! for readers that never queue). It imports nothing of the crate.
+//! optional worker starts again, within a budget), [`alive_by`] (a thread's next sign of life) and
+//! [`Published`] (the newest value of something, for readers that never queue). It imports nothing of
+//! the crate.
 
 mod backoff;
 mod deadline;
 mod published;
 mod restart;
+mod sign;
 mod spawn;
 mod stop;
 mod supervise;
@@ -17,6 +19,7 @@ pub use backoff::Backoff;
 pub use deadline::Deadline;
 pub use published::Published;
 pub use restart::{RestartBudget, RestartDecision};
+pub use sign::{alive_by, at_rest};
 pub use spawn::{Exit, Outcome, Thread, ThreadName, spawn};
 pub use stop::{Stop, StopSource, Waited, stop_pair};
 pub use supervise::supervise;

@@ -1,5 +1,6 @@
 //! The one spawn function: a named thread that reports how it ended.
 
+use super::sign::{self, Sign};
 use crossbeam_channel::Sender;
 use std::fmt::Display;
 use std::io;
@@ -56,6 +57,7 @@ pub struct Exit {
 #[derive(Debug)]
 pub struct Thread {
     name: ThreadName,
+    sign: Sign,
     handle: JoinHandle<()>,
 }
 
@@ -70,6 +72,12 @@ impl Thread {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.handle.is_finished()
+    }
+
+    /// Whether it should have given a sign of life and has not: it hangs.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        self.sign.is_late()
     }
 
     /// Waits for its end. For tests, and for a thread whose exit report has come.
@@ -88,16 +96,20 @@ where
     E: Display,
     F: FnOnce() -> Result<(), E> + Send + 'static,
 {
+    let sign = Sign::default();
+    let own = sign.clone();
     let run = move || {
+        own.adopt();
         let outcome = match body() {
             Ok(()) => Outcome::Done,
             Err(error) => Outcome::Failed(error.to_string()),
         };
+        sign::at_rest();
         // Nobody listens any more once the process is leaving.
         drop(exits.send(Exit { thread: name, outcome }));
     };
     let handle = Builder::new().name(name.0.to_owned()).spawn(run)?;
-    Ok(Thread { name, handle })
+    Ok(Thread { name, sign, handle })
 }
 
 #[cfg(test)]

@@ -41,6 +41,7 @@ fn nobody() -> Workers {
         reports: Group::default(),
         farewell: Group::default(),
         rest: Group::default(),
+        journal: None,
         start_kafka,
     }
 }
@@ -83,7 +84,7 @@ fn a_running_command_is_left_at_its_checkpoint_and_goes_on_at_the_next_start() {
     let workers = Workers { work: polite_lane(&street, id(1)), ..nobody() };
     street.signals.send(Signal::Leave).unwrap();
     let Desk { folder, state, journal, writer, .. } = desk;
-    let departure = run(state, inbox, workers);
+    let departure = run(state, inbox, workers, Pulse::default());
     assert_eq!((departure.reason, departure.stragglers), (ExitReason::Asked, vec![]));
     drop(journal);
     writer.join();
@@ -102,7 +103,7 @@ fn reports_are_flushed_before_the_producer_is_stopped() {
     street.signals.send(Signal::Leave).unwrap();
     street.reports.send(Event::Delivered(receipt.unwrap())).unwrap();
     let Desk { folder, state, journal, writer, .. } = desk;
-    run(state, inbox, nobody());
+    run(state, inbox, nobody(), Pulse::default());
     drop(journal);
     writer.join();
     let desk = Desk::over(folder);
@@ -122,7 +123,7 @@ fn channels_that_have_closed_hide_no_exit_report() {
     let rest = Group { stops: vec![source], threads: vec![server.unwrap()] };
     street.signals.send(Signal::Leave).unwrap();
     let _open = street.without_workers();
-    let departure = run(desk.state, inbox, Workers { rest, ..nobody() });
+    let departure = run(desk.state, inbox, Workers { rest, ..nobody() }, Pulse::default());
     assert_eq!(departure.stragglers, [] as [&str; 0]);
 }
 
@@ -135,7 +136,7 @@ fn a_second_signal_leaves_at_once_and_names_who_still_runs() {
     street.signals.send(Signal::Leave).unwrap();
     street.signals.send(Signal::Leave).unwrap();
     let started = Instant::now();
-    let departure = run(desk.state, inbox, workers);
+    let departure = run(desk.state, inbox, workers, Pulse::default());
     assert_eq!(departure.stragglers, ["docker-lane-2"]);
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     drop(end);
@@ -147,7 +148,7 @@ fn the_end_of_a_vital_thread_is_a_failure() {
     let (street, inbox) = street();
     let outcome = crate::threads::Outcome::Failed("no luck".into());
     street.exits.send(Exit { thread: ThreadName::new("kafka-producer"), outcome }).unwrap();
-    let departure = run(desk.state, inbox, nobody());
+    let departure = run(desk.state, inbox, nobody(), Pulse::default());
     assert!(departure.reason.is_failure());
     assert!(departure.reason.to_string().contains("no luck"));
 }
