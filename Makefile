@@ -19,12 +19,13 @@ test:                ## install what is missing, build, run every test, clean up
 	@$(dev)/setup.sh build bed
 	@$(dev)/test.sh
 
-lint:                ## formatting, clippy, scripts, dependencies
+lint:                ## formatting, clippy, scripts, dependencies, the systemd unit
 	@$(dev)/setup.sh build lint
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	shellcheck $(dev)/*.sh .ci/run
 	@$(dev)/check-dependencies.sh
+	@$(dev)/check-unit.sh
 
 soak:                ## the long runs: 200 commands while the agent is away
 	@$(dev)/setup.sh build bed

@@ -85,7 +85,8 @@ pub fn run(config: Config) -> Result<Ended, StartError> {
     let agent = identity.as_ref().map(|identity| identity.agent_id.clone());
     let mut state = State::new(agent, rules, ports, journal, metrics, published, recovered);
     let work = Group { stops: vec![engine.stop], threads: engine.threads };
-    let mut workers = Workers { intake: Group::default(), work, reports: Group::default(), farewell, rest, journal: Some(writer), start_kafka };
+    let mut workers =
+        Workers { intake: Group::default(), work, reports: Group::default(), farewell, rest, journal: Some(writer), start_kafka };
     if let Some(identity) = &identity {
         workers.start_kafka(&mut state, identity);
     }

@@ -40,7 +40,7 @@
 //!
 //! Around them: [`domain`] (pure: what a command, an event, a verdict is, and what may run when),
 //! [`journal`] (the durable record), [`coordinator`] (the loop), [`agent`] (the only wiring), [`cli`]
-//! (the command line), [`proto`] (generated messages).
+//! (the command line), [`service`] (the words to the service manager), [`proto`] (generated messages).
 //!
 //! Imports run one way: `main → cli → agent → coordinator → faces of the rooms → domain, threads`. Rooms
 //! never import each other; `docker` uses `stack`, which is its library. `tests/layering.rs` enforces it.
@@ -67,13 +67,14 @@
 //! - **a field of the heartbeat**: `proto/` and `control_plane/wire.rs`; it is read from [`domain::Health`].
 //! - **how long leaving may take**: the constants of `coordinator/shutdown.rs`, one for each phase.
 //! - **a thread**: `spawn` in its room's face, its channel and its stop in [`agent`], its phase in
-//!   `coordinator/shutdown.rs`, its row in the table below.
+//!   `coordinator/shutdown.rs`, its row in the table below; if the agent cannot be without it, its sign of
+//!   life around what could hang.
 //!
 //! ## Threads
 //!
 //! | thread | owner | waits on | wakes when idle |
 //! | --- | --- | --- | --- |
-//! | main (`axion-agent` in `top -H`) | [`coordinator`] | its channels | with events only; once an hour to forget old ids |
+//! | main (`axion-agent` in `top -H`) | [`coordinator`] | its channels | with events only; once an hour to forget old ids; under a watchdog twice in its time |
 //! | `signals` | [`agent`] | SIGTERM, SIGINT, SIGHUP (a pipe) | never |
 //! | `journal` | [`journal`] | its requests | never |
 //! | `docker-lane-N` | [`docker`] | its job; inside one: the Engine | never |
@@ -91,6 +92,10 @@
 //!
 //! Threads that the agent cannot be without (`coordinator/exit.rs`) end the process when they end; the
 //! service manager starts it again and the journal recovers: the same road as after `kill -9`.
+//! The same happens when one hangs: each says until when it will have come back from what it does
+//! ([`threads::alive_by`]; a lane: its command's deadline), or that it waits ([`threads::at_rest`]). The
+//! loop feeds the service manager's watchdog while it runs and none of them is late
+//! (`coordinator/pulse.rs`).
 //!
 //! ## One deploy, read forward
 //!

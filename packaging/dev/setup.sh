@@ -2,7 +2,7 @@
 # setup.sh build|bed|lint ...: installs what is missing on a Debian machine, and nothing that is there.
 #   build  a C++ compiler, CMake and Perl for the C libraries; Rust, unless a recent one is installed
 #   bed    a Docker Engine and BusyBox for the private engine of tests and demo
-#   lint   rustfmt, clippy and shellcheck
+#   lint   rustfmt, clippy, shellcheck and systemd's tools, which need no running systemd
 # Needs root only if something is missing. Prints nothing if nothing is.
 set -eu
 
@@ -64,6 +64,8 @@ bed() {
 lint() {
   missing=
   want shellcheck shellcheck
+  # Elsewhere check-unit.sh does without.
+  ! have apt-get || want systemd-analyze systemd
   install
   if have rustup; then
     cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt

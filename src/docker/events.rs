@@ -5,11 +5,11 @@
 //! Its read ends when [`Engine::close`] closes the socket under it; it never decides about a stack.
 
 use super::changes::{Changes, Message};
-use super::client::{Client, PING, Request};
+use super::client::{CALL, Client, PING, Request};
 use super::error::EngineError;
 use super::types::Info;
 use super::{EngineState, Event, SwarmRole};
-use crate::threads::{Backoff, Stop, Waited};
+use crate::threads::{Backoff, Deadline, Stop, Waited, alive_by, at_rest};
 use crossbeam_channel::Sender;
 use serde_json::json;
 use std::convert::Infallible;
@@ -29,6 +29,8 @@ const MAX_EVENT: u64 = 1024 * 1024;
 const PENDING_LOOKS: u32 = 20;
 /// … and after which time.
 const PENDING_WAIT: Duration = Duration::from_millis(500);
+/// The longest turn is a look at an engine that is pending and answers each question at the last moment.
+const TURN: Duration = CALL.saturating_add(PENDING_WAIT).saturating_mul(PENDING_LOOKS + 2);
 
 /// What all threads of the room know of the engine.
 pub(super) struct Engine {
@@ -97,6 +99,7 @@ pub(super) fn is_pending(info: &Info) -> bool {
 pub(super) fn run(engine: &Engine, stop: &Stop) -> Result<(), Infallible> {
     let mut backoff = Backoff::new(FIRST_RETRY, LONGEST_RETRY);
     while !stop.is_stopped() {
+        alive_by(Deadline::after(TURN));
         let Err(error) = follow(engine, stop, &mut backoff);
         if stop.is_stopped() {
             break;
@@ -105,6 +108,7 @@ pub(super) fn run(engine: &Engine, stop: &Stop) -> Result<(), Infallible> {
         if let Some(absence) = absence(engine, error) {
             engine.tell(EngineState::Away(absence.to_string()));
         }
+        at_rest();
         if stop.wait(backoff.next()) == Waited::Stopped {
             break;
         }
@@ -131,6 +135,8 @@ fn follow(engine: &Engine, stop: &Stop, backoff: &mut Backoff) -> Result<Infalli
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
     loop {
+        // It reads no longer than until the stream is quiet.
+        alive_by(Deadline::after(TURN));
         match (&mut stream).take(MAX_EVENT).read_until(b'\n', &mut line) {
             Ok(0) => return Err(broken("the engine closed the event stream")),
             Ok(_) => on_line(engine, stop, &std::mem::take(&mut line))?,

@@ -7,7 +7,7 @@
 
 use super::Error;
 use super::poll::{Interest, PollSet};
-use crate::threads::Deadline;
+use crate::threads::{Deadline, alive_by, at_rest};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::AsFd;
@@ -33,6 +33,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 const LINGER: Duration = Duration::from_secs(1);
 /// So many of them at a time; further ones are closed at once.
 const MAX_LINGERING: usize = 32;
+/// It waits for nobody between two polls: a turn takes a millisecond.
+const TURN: Duration = Duration::from_secs(60);
 /// What tiny_http and the gate open for a connection: our end, its end, and its duplicate.
 const DESCRIPTORS_PER_CONNECTION: usize = 3;
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -72,7 +74,9 @@ impl Gate {
             }
             let ends = self.connections.iter().map(|connection| connection.deadline);
             let next = ends.chain(self.refused.iter().map(|refused| refused.deadline)).chain(self.paused_until).min();
+            at_rest();
             self.sockets.wait(next.map(Deadline::left)).map_err(Error::Poll)?;
+            alive_by(Deadline::after(TURN));
             if self.sockets.is_ready(wake) {
                 return Ok(());
             }

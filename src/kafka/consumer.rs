@@ -13,9 +13,9 @@ use super::native::{Client, Fault, Happening, Kind, Message, Operation, Partitio
 use super::partitions::{Assignment, Partitions};
 use super::settings::{StartError, config, unusable};
 use super::wire::{RawRecord, read};
-use super::{Event, Settings, Side, StartPositions};
+use super::{Event, Settings, Side, StartPositions, TURN};
 use crate::domain::{Position, Timestamp};
-use crate::threads::{Exit, Stop, StopSource, Thread, ThreadName, spawn, stop_pair};
+use crate::threads::{Deadline, Exit, Stop, StopSource, Thread, ThreadName, alive_by, at_rest, spawn, stop_pair};
 use crossbeam_channel::{Receiver, Sender, bounded, never, select_biased};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -92,9 +92,11 @@ struct Commits {
 impl Intake {
     fn run(mut self) -> Result<Infallible, Stopped> {
         loop {
+            alive_by(Deadline::after(TURN));
             while let Some(happening) = self.client.next() {
                 self.handle(happening)?;
             }
+            at_rest();
             select_biased! {
                 recv(self.stop.receiver()) -> _ => return Err(Stopped),
                 recv(self.client.woken()) -> _ => {},
@@ -322,9 +324,13 @@ impl Intake {
 
     /// Hands an event to the coordinator, however long that takes.
     fn tell(&mut self, event: Event) -> Result<(), Stopped> {
+        at_rest();
         select_biased! {
             recv(self.stop.receiver()) -> _ => return Err(Stopped),
-            send(self.events, event) -> sent => if sent.is_ok() { return Ok(()) },
+            send(self.events, event) -> sent => if sent.is_ok() {
+                alive_by(Deadline::after(TURN));
+                return Ok(());
+            },
         }
         // Nobody listens any more: the stop is near.
         self.stop.wait_for_stop();

@@ -23,6 +23,9 @@ use crate::domain::{Code, Command, CommandId, Context, LinkState, Position};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Calls into librdkafka hand work to its own threads and return at once: one that takes this long hangs.
+const TURN: Duration = Duration::from_secs(60);
+
 /// How to reach the brokers: what the configuration says, with the topic names filled in.
 #[derive(Debug, Clone)]
 pub struct Settings {

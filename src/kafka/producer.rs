@@ -12,8 +12,8 @@ use super::native::{Client, Delivery, Fault, Happening, Kind, Operation, TopicSt
 use super::outbox::{Destination, Kept, Outbox};
 use super::settings::{StartError, config, unusable};
 use super::wire::{write_dead_letter, write_event};
-use super::{DeadLetter, Event, Request, Settings, Side};
-use crate::threads::{Backoff, Deadline, Exit, Stop, StopSource, Thread, ThreadName, spawn, stop_pair};
+use super::{DeadLetter, Event, Request, Settings, Side, TURN};
+use crate::threads::{Backoff, Deadline, Exit, Stop, StopSource, Thread, ThreadName, alive_by, at_rest, spawn, stop_pair};
 use crossbeam_channel::{Receiver, Sender, at, bounded, never, select_biased};
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
@@ -105,6 +105,7 @@ impl Output {
 
     fn work(&mut self) -> Result<Infallible, Stopped> {
         loop {
+            alive_by(Deadline::after(TURN));
             while let Some(happening) = self.client.next() {
                 self.handle(happening)?;
             }
@@ -116,6 +117,7 @@ impl Output {
                 Some(Pause::Retry(until) | Pause::Renew(until)) => at(until),
                 None => never(),
             };
+            at_rest();
             select_biased! {
                 recv(self.stop.receiver()) -> _ => return Err(Stopped),
                 recv(self.client.woken()) -> _ => {},
@@ -353,9 +355,13 @@ impl Output {
 
     /// Hands an event to the coordinator, however long that takes.
     fn tell(&mut self, event: Event) -> Result<(), Stopped> {
+        at_rest();
         select_biased! {
             recv(self.stop.receiver()) -> _ => return Err(Stopped),
-            send(self.events, event) -> sent => if sent.is_ok() { return Ok(()) },
+            send(self.events, event) -> sent => if sent.is_ok() {
+                alive_by(Deadline::after(TURN));
+                return Ok(());
+            },
         }
         // Nobody listens any more: the stop is near.
         self.stop.wait_for_stop();

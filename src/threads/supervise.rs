@@ -1,6 +1,6 @@
 //! Runs the body of an optional worker again when it fails, within a budget.
 
-use super::{Backoff, RestartBudget, RestartDecision, Stop, ThreadName, Waited};
+use super::{Backoff, RestartBudget, RestartDecision, Stop, ThreadName, Waited, at_rest};
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,7 @@ pub fn supervise<E: Display>(name: ThreadName, stop: &Stop, mut body: impl FnMut
         }
         let wait = backoff.next();
         log::warn!("{name} failed and starts again in {:.1} s: {error}", wait.as_secs_f64());
+        at_rest();
         if stop.wait(wait) == Waited::Stopped {
             return Ok(());
         }

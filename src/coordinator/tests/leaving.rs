@@ -6,16 +6,16 @@ use crossbeam_channel::Sender;
 use std::time::Instant;
 
 /// The senders of every channel that the loop listens to.
-struct Street {
-    signals: Sender<Signal>,
+pub(super) struct Street {
+    pub(super) signals: Sender<Signal>,
     docker: Sender<docker::Event>,
     reports: Sender<Event>,
-    exits: Sender<Exit>,
+    pub(super) exits: Sender<Exit>,
     _commands: Sender<Event>,
     _control_plane: Sender<control_plane::Event>,
 }
 
-fn street() -> (Street, Inbox) {
+pub(super) fn street() -> (Street, Inbox) {
     let (signals, signal_inbox) = bounded(4);
     let (docker, docker_inbox) = bounded(4);
     let (reports, report_inbox) = bounded(4);
@@ -33,7 +33,7 @@ fn street() -> (Street, Inbox) {
     (Street { signals, docker, reports, exits, _commands: commands, _control_plane: control_plane }, inbox)
 }
 
-fn nobody() -> Workers {
+pub(super) fn nobody() -> Workers {
     let start_kafka: StartKafka = Box::new(|_| Ok(None));
     Workers {
         intake: Group::default(),

@@ -1,6 +1,7 @@
 //! The coordinator by transcript: events in, requests and journal lines out, no worker threads.
 
 mod leaving;
+mod watched;
 
 use super::state::{Ports, Rules, State};
 use super::*;

@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# under-unit.sh AGENT run --config FILE: the agent as its package would run it, until this script ends.
+#
+# A systemd of its own, the first process of new namespaces, starts packaging/systemd/axion-agent.service as it
+# stands: its account, its folders, its sandbox, its watchdog. It sees the machine's files with the package's
+# laid over them (overlay file systems in memory, gone with it) and shares the machine's network and engine
+# alone. FILE becomes /etc/axion/agent.toml, except for what the unit decides: the state directory, and the
+# engine's socket, which is /run/docker.sock. agent.state_dir of FILE is where /var/lib/axion-agent really is, so
+# the next run finds what this one left. FILE's folder may hold unit.conf, a drop-in for the unit.
+#
+# SIGTERM stops the unit, and this script ends with the agent's exit code; SIGKILL is a power cut. The log
+# goes to agent.log beside FILE. Needs root, systemd and overlay file systems.
+set -eu
+
+main() {
+  [ "$(id -u)" = 0 ] || fail "a systemd of our own needs root"
+  [ -x /lib/systemd/systemd ] || fail "there is no systemd"
+  # A script that is killed cannot clean up, but nothing that runs outlives it.
+  setpriv --pdeathsig KILL unshare --mount --pid --ipc --uts --cgroup --fork --kill-child=KILL --mount-proc \
+    bash "$0" --inside "$1" "$4" &
+  outer=$!
+  trap stop TERM INT
+  while :; do
+    code=0
+    wait "$outer" || code=$?
+    [ -d "/proc/$outer" ] || exit "$code"
+  done
+}
+
+fail() { echo "under-unit.sh: $*" >&2; exit 1; }
+
+stop() {
+  nsenter --target "$(pgrep -P "$outer")" --mount --pid -- systemctl stop --no-block axion-agent.service
+}
+
+# The first process of the namespaces: lays the package's files over the machine's, and becomes systemd.
+inside() {
+  agent=$1 config=$2
+  folder=$(cd "$(dirname "$config")" && pwd)
+  packaging=$(cd "$(dirname "$0")/.." && pwd)
+  socket=$(setting host | sed 's#^unix://##')
+  state=$(setting state_dir)
+
+  mount --make-rprivate /
+  mount -t tmpfs -o mode=755 tmpfs /mnt
+  lay_over /etc
+  lay_over /usr
+  lay_over /var/lib
+  control_groups
+  mount --bind "$socket" "$(place /mnt/docker.sock)"
+  mount -t tmpfs -o mode=755 tmpfs /run
+  mount --bind /mnt/docker.sock "$(place /run/docker.sock)"
+
+  mount --bind "$agent" "$(place /usr/bin/axion-agent)"
+  mkdir -p /etc/axion /var/lib/axion-agent "$state"
+  mount --bind "$state" /var/lib/axion-agent
+  sed '/^state_dir *=/d; /^host *=/d' "$config" >/etc/axion/agent.toml
+  systemd-sysusers "$packaging/systemd/axion-agent.sysusers.conf"
+  systemd-tmpfiles --create "$packaging/systemd/axion-agent.tmpfiles.conf"
+  may_write || fail "the engine's socket belongs to $(stat -c '%U and the group %G' /run/docker.sock), not to the group docker"
+  units
+  export container=axion-agent-test
+  exec /lib/systemd/systemd --system --unit=axion-agent.service --log-target=console --log-level=warning --show-status=no
+}
+
+setting() { sed -n "s/^$1 *= *\"\(.*\)\"/\1/p" "$config"; }
+
+place() { : >"$1"; echo "$1"; }
+
+lay_over() {
+  mkdir -p "/mnt$1/upper" "/mnt$1/work"
+  mount -t overlay overlay -o "lowerdir=$1,upperdir=/mnt$1/upper,workdir=/mnt$1/work" "$1"
+}
+
+# systemd sees its own part of the tree alone: version 2 where the machine has it, else its named hierarchy.
+control_groups() {
+  if [ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ]; then
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup
+  else
+    mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup
+    mkdir /sys/fs/cgroup/systemd
+    mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd
+  fi
+}
+
+may_write() { setpriv --reuid axion-agent --regid axion-agent --groups docker test -w /run/docker.sock; }
+
+# The unit as it stands. The drop-in says where the log goes, and ends systemd when the unit has ended for good;
+# no other unit of the machine is started.
+units() {
+  rm -rf /etc/systemd/system
+  mkdir -p /etc/systemd/system/axion-agent.service.d
+  cp "$packaging/systemd/axion-agent.service" /etc/systemd/system/
+  cat >/etc/systemd/system/axion-agent.service.d/10-test.conf <<END
+[Unit]
+DefaultDependencies=no
+SuccessAction=exit
+FailureAction=exit
+[Service]
+StandardOutput=append:$folder/agent.log
+StandardError=append:$folder/agent.log
+END
+  [ ! -e "$folder/unit.conf" ] || cp "$folder/unit.conf" /etc/systemd/system/axion-agent.service.d/20-test.conf
+}
+
+if [ "$1" = --inside ]; then inside "$2" "$3"; else main "$@"; fi
