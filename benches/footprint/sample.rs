@@ -30,6 +30,17 @@ pub struct Figures {
     pub stop_ms: f64,
 }
 
+/// A running agent; dropped, it is killed.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _gone = self.0.kill();
+        let _status = self.0.wait();
+    }
+}
+
 /// Starts an agent, lets it be idle for `span`, and stops it.
 pub fn measure(surroundings: &Surroundings, situation: Situation, span: Duration) -> Figures {
     let folder = std::env::temp_dir().join(format!("axion-footprint-{}", Uuid::new_v4().simple()));
@@ -42,12 +53,12 @@ pub fn measure(surroundings: &Surroundings, situation: Situation, span: Duration
         wait(READY, "ready", || page(port, "/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")));
     }
     std::thread::park_timeout(SETTLE);
-    let before = Reading::of(process.id());
+    let before = Reading::of(process.0.id());
     let began = Instant::now();
     std::thread::park_timeout(span);
-    let after = Reading::of(process.id());
+    let after = Reading::of(process.0.id());
     let seconds = began.elapsed().as_secs_f64();
-    let stop = stop(&mut process);
+    let stop = stop(&mut process.0);
     fs::remove_dir_all(&folder).expect("the agent's directory goes");
     Figures {
         resident_mb: after.resident_kb / 1000.0 * 1.024,
@@ -62,13 +73,13 @@ pub fn measure(surroundings: &Surroundings, situation: Situation, span: Duration
 }
 
 #[allow(clippy::disallowed_methods, reason = "what is measured is a process")]
-fn start(config: &Path, folder: &Path, port: u16) -> (Child, Duration) {
+fn start(config: &Path, folder: &Path, port: u16) -> (Running, Duration) {
     let log = File::create(folder.join("agent.log")).expect("its log");
     let binary = std::env::var_os("AXION_TEST_AGENT").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_axion-agent")), PathBuf::from);
     let began = Instant::now();
     let mut command = Command::new(binary);
     command.args(["run".as_ref(), "--config".as_ref(), config.as_os_str()]).env_remove("DOCKER_HOST");
-    let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("the agent starts");
+    let process = Running(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("the agent starts"));
     wait(PATIENCE, "alive", || page(port, "/livez").is_some());
     (process, began.elapsed())
 }

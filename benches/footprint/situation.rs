@@ -1,11 +1,14 @@
 //! The surroundings in which an idle agent is measured, and the configuration that leads it there.
 
 use super::support::agents::{AgentServer, Settings, Sighting, Tls};
+use super::support::commands::CommandSender;
 use super::support::mock::MockBroker;
 use crossbeam_channel::{Receiver, bounded};
 use std::path::{Path, PathBuf};
 
 const TOKEN: &str = "footprint";
+/// Those of the agent `footprint`.
+const TOPICS: [&str; 3] = ["runner.commands.footprint", "runner.events.footprint", "runner.commands.footprint.dlq"];
 /// Nobody reads them: what finds no room is lost.
 const SIGHTINGS: usize = 1;
 
@@ -44,8 +47,8 @@ pub struct Surroundings {
     _sightings: Receiver<Sighting>,
 }
 
-/// A real broker with TLS listeners (`AXION_TEST_KAFKA_SSL`, `AXION_TEST_KAFKA_CERTS`), and a control
-/// plane that shows the certificate of the same CA.
+/// A real broker with a plain and a TLS listener (`AXION_TEST_KAFKA`, `AXION_TEST_KAFKA_SSL`,
+/// `AXION_TEST_KAFKA_CERTS`), and a control plane that shows the certificate of the same CA.
 struct SecureServers {
     brokers: String,
     certificates: PathBuf,
@@ -67,14 +70,18 @@ impl Surroundings {
             };
             AgentServer::start(settings, sender.clone()).expect("the control plane")
         };
-        let tls = std::env::var("AXION_TEST_KAFKA_SSL").ok().zip(std::env::var_os("AXION_TEST_KAFKA_CERTS")).map(|(brokers, folder)| {
+        let variable = |name| std::env::var(name).ok();
+        let listeners = variable("AXION_TEST_KAFKA").zip(variable("AXION_TEST_KAFKA_SSL"));
+        let tls = listeners.zip(variable("AXION_TEST_KAFKA_CERTS")).map(|((in_clear, brokers), folder)| {
+            let maker = CommandSender::new(&in_clear, TOPICS[0]).expect("a producer");
+            TOPICS.iter().for_each(|topic| maker.make_topic(topic).expect("the broker makes topics"));
             let certificates = PathBuf::from(folder);
             let shown = Tls { certificate: certificates.join("server.pem"), key: certificates.join("server.key") };
             SecureServers { control_plane: serve("localhost:0", &brokers, Some(shown)), brokers, certificates }
         });
         let engine = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
         let plain = serve("127.0.0.1:0", &mock.brokers(), None);
-        mock.make_topics(["runner.commands.footprint", "runner.events.footprint", "runner.commands.footprint.dlq"]);
+        mock.make_topics(TOPICS);
         Self { engine, mock, plain, tls, _sightings: sightings }
     }
 
@@ -84,7 +91,7 @@ impl Surroundings {
         match situation {
             Situation::Away => None,
             _ if no_engine => Some("no engine answers at $DOCKER_HOST"),
-            Situation::Tls if self.tls.is_none() => Some("AXION_TEST_KAFKA_SSL and AXION_TEST_KAFKA_CERTS name no broker with TLS"),
+            Situation::Tls if self.tls.is_none() => Some("AXION_TEST_KAFKA, _SSL and _CERTS name no broker with TLS"),
             Situation::Local | Situation::Plain | Situation::Tls => None,
         }
     }
