@@ -12,6 +12,7 @@ use super::look::{ANSWER_TIMEOUT, Look, Sight};
 use super::native::{Client, Fault, Happening, Kind, Message, Operation, PartitionOffset, code};
 use super::partitions::{Assignment, Partitions};
 use super::settings::{StartError, config, unusable};
+use super::teller::{Stopped, Teller};
 use super::wire::{RawRecord, read};
 use super::{Event, Settings, Side, StartPositions, TURN};
 use crate::domain::{Position, Timestamp};
@@ -53,9 +54,9 @@ impl Consumer {
             commits: Commits::default(),
             settings: settings.clone(),
             client,
-            stop: stopped,
             marks: inbox,
-            events,
+            teller: Teller::new(events, stopped.clone()),
+            stop: stopped,
         };
         let thread = spawn(NAME, exits, move || {
             // The stop is the only end.
@@ -67,9 +68,6 @@ impl Consumer {
     }
 }
 
-/// The stop came.
-struct Stopped;
-
 struct Intake {
     settings: Settings,
     client: Client,
@@ -79,7 +77,7 @@ struct Intake {
     commits: Commits,
     stop: Stop,
     marks: Receiver<Position>,
-    events: Sender<Event>,
+    teller: Teller,
 }
 
 /// Marks that wait to be committed: one commit at a time, always the newest.
@@ -111,7 +109,7 @@ impl Intake {
             Ok(Sight::Unclear) => Ok(()),
             Ok(Sight::Away) => {
                 let down = self.link.away();
-                self.tell_some(down)
+                self.teller.tell_some(down)
             }
             Err(fault) => self.bad_answer(&fault),
         }
@@ -161,7 +159,7 @@ impl Intake {
         }
         let inbound = Box::new(read(&record, self.settings.max_message_bytes));
         let position = Position { topic: message.topic.clone(), partition: message.partition, offset: message.offset };
-        self.tell(Event::Read(position, inbound))?;
+        self.teller.tell(Event::Read(position, inbound))?;
         self.partitions.read(message.partition, message.offset);
         Ok(())
     }
@@ -228,7 +226,7 @@ impl Intake {
         for PartitionOffset { partition, offset } in offsets {
             let Some(wanted) = self.partitions.resume(partition, offset) else { continue };
             let wanted = Position { topic: self.settings.command_topic.clone(), partition, offset: wanted };
-            self.tell(Event::Gap { wanted, resumed: offset })?;
+            self.teller.tell(Event::Gap { wanted, resumed: offset })?;
             assignment = Assignment::Changed;
         }
         self.assign(assignment)?;
@@ -252,7 +250,7 @@ impl Intake {
             self.look.all_is_well();
             self.commit();
             let up = self.link.up();
-            self.tell_some(up)?;
+            self.teller.tell_some(up)?;
         }
         Ok(())
     }
@@ -260,7 +258,7 @@ impl Intake {
     fn not_ready(&mut self, reason: String) -> Result<(), Stopped> {
         self.look.again_soon();
         let down = self.link.down(reason);
-        self.tell_some(down)
+        self.teller.tell_some(down)
     }
 
     /// A question had no answer, or was not even asked.
@@ -270,14 +268,14 @@ impl Intake {
             code::TIMED_OUT | code::TRANSPORT => self.link.away(),
             _ => self.link.fault(fault).or_else(|| self.link.down(format!("the brokers do not answer as they should: {fault}"))),
         };
-        self.tell_some(down)
+        self.teller.tell_some(down)
     }
 
     fn on_fault(&mut self, fault: &Fault) -> Result<(), Stopped> {
         log::debug!("consumer: {fault}");
         self.look.hasten();
         let down = self.link.fault(fault);
-        self.tell_some(down)
+        self.teller.tell_some(down)
     }
 
     /// Takes a mark in; none when nobody sends any more.
@@ -316,24 +314,5 @@ impl Intake {
                 }
             }
         }
-    }
-
-    fn tell_some(&mut self, event: Option<Event>) -> Result<(), Stopped> {
-        event.map_or(Ok(()), |event| self.tell(event))
-    }
-
-    /// Hands an event to the coordinator, however long that takes.
-    fn tell(&mut self, event: Event) -> Result<(), Stopped> {
-        at_rest();
-        select_biased! {
-            recv(self.stop.receiver()) -> _ => return Err(Stopped),
-            send(self.events, event) -> sent => if sent.is_ok() {
-                alive_by(Deadline::after(TURN));
-                return Ok(());
-            },
-        }
-        // Nobody listens any more: the stop is near.
-        self.stop.wait_for_stop();
-        Err(Stopped)
     }
 }

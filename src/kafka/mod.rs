@@ -12,6 +12,7 @@ mod outbox;
 mod partitions;
 mod producer;
 mod settings;
+mod teller;
 mod wire;
 
 pub use consumer::Consumer;

@@ -11,6 +11,7 @@ use super::look::{Look, Sight};
 use super::native::{Client, Delivery, Fault, Happening, Kind, Operation, TopicState, code};
 use super::outbox::{Destination, Kept, Outbox};
 use super::settings::{StartError, config, unusable};
+use super::teller::{Stopped, Teller};
 use super::wire::{write_dead_letter, write_event};
 use super::{DeadLetter, Event, Request, Settings, Side, TURN};
 use crate::threads::{Backoff, Deadline, Exit, Stop, StopSource, Thread, ThreadName, alive_by, at_rest, spawn, stop_pair};
@@ -55,9 +56,9 @@ impl Producer {
             pause: None,
             backoff: Backoff::new(FIRST_RETRY, LONGEST_RETRY),
             settings: settings.clone(),
-            stop: stopped,
             requests: inbox,
-            events,
+            teller: Teller::new(events, stopped.clone()),
+            stop: stopped,
         };
         let thread = spawn(NAME, exits, move || {
             output.run();
@@ -71,9 +72,6 @@ impl Producer {
 fn connect(settings: &Settings) -> Result<Client, StartError> {
     Client::new(Kind::Producer, config(Kind::Producer, settings)?).map_err(unusable)
 }
-
-/// The stop came.
-struct Stopped;
 
 /// Why nothing is sent for a while, and until when.
 #[derive(Debug, Clone, Copy)]
@@ -94,7 +92,7 @@ struct Output {
     backoff: Backoff,
     stop: Stop,
     requests: Receiver<Request>,
-    events: Sender<Event>,
+    teller: Teller,
 }
 
 impl Output {
@@ -136,7 +134,7 @@ impl Output {
             Ok(Sight::Unclear) => Ok(()),
             Ok(Sight::Away) => {
                 let down = self.link.away();
-                self.tell_some(down)
+                self.teller.tell_some(down)
             }
             Err(fault) => self.on_topics(Err(fault)),
         }
@@ -146,7 +144,9 @@ impl Output {
         let kept = match request {
             Request::Publish(receipt, event) => match write_event(&event) {
                 Ok(record) => Kept { receipt, destination: Destination::Events, record },
-                Err(error) => return self.tell(Event::Undeliverable(receipt, format!("the event cannot be written as JSON: {error}"))),
+                Err(error) => {
+                    return self.teller.tell(Event::Undeliverable(receipt, format!("the event cannot be written as JSON: {error}")));
+                }
             },
             Request::Bury(receipt, letter) => Kept { receipt, destination: Destination::DeadLetters, record: write_dead_letter(&letter) },
         };
@@ -195,9 +195,9 @@ impl Output {
                 if self.pause.is_none() {
                     self.backoff.reset();
                     let up = self.link.up();
-                    self.tell_some(up)?;
+                    self.teller.tell_some(up)?;
                 }
-                self.tell_some(receipt.map(Event::Delivered))
+                self.teller.tell_some(receipt.map(Event::Delivered))
             }
             Err(fault) => self.on_unwritten(delivery.receipt, fault),
         }
@@ -211,7 +211,7 @@ impl Output {
         }
         if is_for_good(fault) {
             let receipt = self.outbox.settle(number);
-            return self.tell_some(receipt.map(|receipt| Event::Undeliverable(receipt, fault.text.clone())));
+            return self.teller.tell_some(receipt.map(|receipt| Event::Undeliverable(receipt, fault.text.clone())));
         }
         self.outbox.failed(number);
         if let Some(fault) = self.client.fatal_error() {
@@ -225,7 +225,7 @@ impl Output {
         log::debug!("record {number} was not written: {fault}");
         let down =
             self.link.fault(fault).or_else(|| self.link.down(format!("events cannot be written ({fault}): they are kept and tried again")));
-        self.tell_some(down)
+        self.teller.tell_some(down)
     }
 
     /// A dead letter that its topic finds too large is cut to what is always kept. Whether it was longer.
@@ -248,7 +248,7 @@ impl Output {
                     code::TIMED_OUT | code::TRANSPORT => self.link.away(),
                     _ => self.link.fault(&fault).or_else(|| self.link.down(format!("the brokers do not answer as they should: {fault}"))),
                 };
-                return self.tell_some(down);
+                return self.teller.tell_some(down);
             }
         };
         let topics = [&self.settings.event_topic, &self.settings.dead_letter_topic];
@@ -271,7 +271,7 @@ impl Output {
                 self.link.up()
             }
         };
-        self.tell_some(news)
+        self.teller.tell_some(news)
     }
 
     fn on_fault(&mut self, fault: &Fault) -> Result<(), Stopped> {
@@ -281,7 +281,7 @@ impl Output {
         }
         self.look.hasten();
         let down = self.link.fault(fault);
-        self.tell_some(down)
+        self.teller.tell_some(down)
     }
 
     /// The client is of no use any more: another one takes over.
@@ -295,7 +295,7 @@ impl Output {
             format!("the producer broke ({fault}): a new one takes over, nothing is lost")
         };
         let down = self.link.down(reason);
-        self.tell_some(down)
+        self.teller.tell_some(down)
     }
 
     /// The pause is over.
@@ -311,7 +311,7 @@ impl Output {
                 Err(error) => {
                     self.pause = Some(Pause::Renew(Instant::now() + self.backoff.next()));
                     let down = self.link.down(error.to_string());
-                    return self.tell_some(down);
+                    return self.teller.tell_some(down);
                 }
             }
         }
@@ -339,33 +339,13 @@ impl Output {
                 for receipt in
                     deliveries.iter().filter(|delivery| delivery.result.is_ok()).filter_map(|delivery| self.outbox.settle(delivery.receipt))
                 {
-                    // The coordinator may have left already; its journal then sends the event again.
-                    drop(self.events.send_deadline(Event::Delivered(receipt), deadline.instant()));
+                    self.teller.tell_by(Event::Delivered(receipt), deadline);
                 }
             }
         }
         if !self.outbox.is_empty() {
             log::warn!("left with {} records that no broker has confirmed: the journal keeps the events", self.outbox.len());
         }
-    }
-
-    fn tell_some(&mut self, event: Option<Event>) -> Result<(), Stopped> {
-        event.map_or(Ok(()), |event| self.tell(event))
-    }
-
-    /// Hands an event to the coordinator, however long that takes.
-    fn tell(&mut self, event: Event) -> Result<(), Stopped> {
-        at_rest();
-        select_biased! {
-            recv(self.stop.receiver()) -> _ => return Err(Stopped),
-            send(self.events, event) -> sent => if sent.is_ok() {
-                alive_by(Deadline::after(TURN));
-                return Ok(());
-            },
-        }
-        // Nobody listens any more: the stop is near.
-        self.stop.wait_for_stop();
-        Err(Stopped)
     }
 }
 
