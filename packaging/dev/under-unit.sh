@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # under-unit.sh AGENT run --config FILE: the agent as its package would run it, until this script ends.
+# under-unit.sh lacks: why this machine cannot do that; nothing if it can.
 #
 # A systemd of its own, the first process of new namespaces, starts packaging/systemd/axion-agent.service as it
 # stands: its account, its folders, its sandbox, its watchdog. It sees the machine's files with the package's
@@ -13,19 +14,56 @@
 set -eu
 
 main() {
-  [ "$(id -u)" = 0 ] || fail "a systemd of our own needs root"
-  [ -x /lib/systemd/systemd ] || fail "there is no systemd"
-  # A script that is killed cannot clean up, but nothing that runs outlives it.
-  setpriv --pdeathsig KILL unshare --mount --pid --ipc --uts --cgroup --fork --kill-child=KILL --mount-proc \
-    bash "$0" --inside "$1" "$4" &
+  local lack code
+  lack=$(lacks)
+  [ -z "$lack" ] || fail "$lack"
+  groups_of_ours
+  sweep
+  mkdir "$group"
+  enter "$@" &
   outer=$!
   trap stop TERM INT
-  while :; do
+  # A signal ends the wait, not what is waited for.
+  code=128
+  while [ $code -ge 128 ] && kill -0 "$outer" 2>/dev/null; do
     code=0
     wait "$outer" || code=$?
-    [ -d "/proc/$outer" ] || exit "$code"
+  done
+  remove "$group"
+  exit "$code"
+}
+
+lacks() {
+  if [ "$(id -u)" != 0 ]; then echo "a systemd of our own needs root"
+  elif [ ! -x /lib/systemd/systemd ]; then echo "there is no systemd"
+  elif ! grep -qw overlay /proc/filesystems; then echo "the kernel has no overlay file systems"
+  fi
+}
+
+# A script that is killed cannot clean up, but nothing that runs outlives it.
+enter() {
+  echo "$BASHPID" >"$group/cgroup.procs"
+  exec setpriv --pdeathsig KILL unshare --mount --pid --ipc --uts --cgroup --fork --kill-child=KILL --mount-proc \
+    bash "$0" --inside "$1" "$4"
+}
+
+# Our systemd's control groups are below one of ours, where it finds no other process.
+groups_of_ours() {
+  tree=/sys/fs/cgroup
+  [ ! -d $tree/systemd ] || tree=$tree/systemd
+  tree=$tree$(sed -n 's/^[0-9]*:name=systemd://p; s/^0:://p' /proc/self/cgroup | head -1)
+  group=${tree%/}/axion-unit-$$
+}
+
+# What an earlier script left because it was killed.
+sweep() {
+  local old
+  for old in "${tree%/}"/axion-unit-*; do
+    [ ! -d "$old" ] || [ -d "/proc/${old##*-}" ] || remove "$old"
   done
 }
+
+remove() { find "$1" -depth -type d -exec rmdir {} +; }
 
 fail() { echo "under-unit.sh: $*" >&2; exit 1; }
 
@@ -85,8 +123,8 @@ control_groups() {
 
 may_write() { setpriv --reuid axion-agent --regid axion-agent --groups docker test -w /run/docker.sock; }
 
-# The unit as it stands. The drop-in says where the log goes, and ends systemd when the unit has ended for good;
-# no other unit of the machine is started.
+# The unit as it stands. The drop-in says where the log goes, and ends systemd when the unit has ended for good,
+# with the agent's exit code; no other unit of the machine is started.
 units() {
   rm -rf /etc/systemd/system
   mkdir -p /etc/systemd/system/axion-agent.service.d
@@ -95,12 +133,24 @@ units() {
 [Unit]
 DefaultDependencies=no
 SuccessAction=exit
-FailureAction=exit
+OnFailure=failed.service
 [Service]
 StandardOutput=append:$folder/agent.log
 StandardError=append:$folder/agent.log
 END
+  # Not FailureAction: that ends systemd before a restart, too.
+  cat >/etc/systemd/system/failed.service <<'END'
+[Unit]
+DefaultDependencies=no
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c 'exec systemctl exit "$MONITOR_EXIT_STATUS"'
+END
   [ ! -e "$folder/unit.conf" ] || cp "$folder/unit.conf" /etc/systemd/system/axion-agent.service.d/20-test.conf
 }
 
-if [ "$1" = --inside ]; then inside "$2" "$3"; else main "$@"; fi
+case $1 in
+  lacks) lacks ;;
+  --inside) inside "$2" "$3" ;;
+  *) main "$@" ;;
+esac

@@ -4,7 +4,7 @@ use super::{child, http, until};
 use serde_json::Value;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// From the start of the process to its first answer over HTTP.
@@ -12,8 +12,45 @@ const START: Duration = Duration::from_secs(10);
 /// A stop that takes longer is a fault (budget: 10 s with everything black-holed).
 pub const STOP: Duration = Duration::from_secs(10);
 
+/// What starts the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Launch {
+    /// The test itself.
+    Direct,
+    /// A systemd of its own, by the package's unit: its account, its sandbox, its watchdog.
+    Unit,
+}
+
+impl Launch {
+    /// The script that starts a systemd.
+    const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/dev/under-unit.sh");
+
+    /// With `AXION_TEST_UNIT` set, every agent of the bed runs under the unit.
+    pub fn chosen() -> Self {
+        if std::env::var_os("AXION_TEST_UNIT").is_some() { Self::Unit } else { Self::Direct }
+    }
+
+    /// Why this machine cannot run the unit.
+    pub fn unit_lacks() -> Option<String> {
+        child::output(Self::SCRIPT, &["lacks"])
+            .map_or_else(Some, |reason| Some(reason.trim().to_owned()).filter(|reason| !reason.is_empty()))
+    }
+
+    fn command(self) -> Command {
+        match self {
+            Self::Direct => child::bound("KILL", binary()),
+            Self::Unit => {
+                let mut command = child::bound("KILL", Self::SCRIPT);
+                command.arg(binary());
+                command
+            }
+        }
+    }
+}
+
 /// A running agent; dropped, it is killed.
 pub struct Agent {
+    /// The agent, or the script that runs its systemd.
     process: Child,
     port: u16,
     log: PathBuf,
@@ -21,10 +58,10 @@ pub struct Agent {
 
 impl Agent {
     /// Starts it with this configuration and waits until its health pages answer.
-    pub fn start(config: &Path, port: u16, log: &Path) -> Self {
+    pub fn start(launch: Launch, config: &Path, port: u16, log: &Path) -> Self {
         let output = File::options().create(true).append(true).open(log).expect("the log file");
         let errors = output.try_clone().expect("the log file again");
-        let mut command = child::bound("KILL", binary());
+        let mut command = launch.command();
         command.args(["run".as_ref(), "--config".as_ref(), config.as_os_str()]);
         command.env_remove("DOCKER_HOST").stdout(Stdio::from(output)).stderr(Stdio::from(errors));
         let process = command.spawn().expect("setpriv and the agent start");
@@ -39,6 +76,19 @@ impl Agent {
 
     pub fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// The agent's own process, which is not [`Self::pid`] where a systemd starts it.
+    pub fn under_systemd(&self) -> Result<u32, String> {
+        child::descendant(self.pid(), "axion-agent").ok_or_else(|| "the unit's process does not run".to_owned())
+    }
+
+    /// A property of the unit, as `systemctl show` gives it.
+    pub fn unit_property(&self, name: &str) -> Result<String, String> {
+        let systemd = child::descendant(self.pid(), "systemd").ok_or("systemd does not run")?;
+        let words =
+            ["--target", &systemd.to_string(), "--mount", "--pid", "systemctl", "show", "--value", "--property", name, "axion-agent"];
+        child::output("nsenter", &words).map(|value| value.trim().to_owned())
     }
 
     /// The names of its child processes; it shall have none.

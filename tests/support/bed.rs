@@ -1,7 +1,7 @@
 //! What one test stands on: an agent with its own id, topics, state and project, a control plane for it,
 //! and the eyes and hands of a test.
 
-use super::agent::{Agent, tail};
+use super::agent::{Agent, Launch, tail};
 use super::agents::{AgentServer, Settings, Sighting};
 use super::broker::Broker;
 use super::commands::{CommandSender, Draft, Record};
@@ -36,6 +36,7 @@ pub enum Plan {
 pub struct Bed<'a> {
     stage: &'a Stage,
     plan: Plan,
+    launch: Launch,
     /// The agent's id; it is the project's too.
     pub id: String,
     /// The stack that the project's commands are about unless they name another.
@@ -76,6 +77,7 @@ impl<'a> Bed<'a> {
         let mut bed = Self {
             stage,
             plan,
+            launch: Launch::chosen(),
             stack: format!("axion-{id}"),
             id,
             broker,
@@ -138,8 +140,14 @@ impl<'a> Bed<'a> {
         self.sightings.try_iter().collect()
     }
 
+    /// From here the agent runs under the package's unit, with these lines over it.
+    pub fn under_the_unit(&mut self, drop_in: &str) {
+        self.launch = Launch::Unit;
+        std::fs::write(self.directory.join("unit.conf"), drop_in).expect("the drop-in");
+    }
+
     pub fn start_agent(&mut self) {
-        self.agent = Some(Agent::start(&self.directory.join("agent.toml"), self.health_port, &self.log()));
+        self.agent = Some(Agent::start(self.launch, &self.directory.join("agent.toml"), self.health_port, &self.log()));
     }
 
     pub fn agent(&self) -> &Agent {

@@ -57,6 +57,13 @@ pub fn children(pid: u32) -> Vec<(u32, String)> {
     stats.filter_map(|stat| child_of(pid, &stat)).collect()
 }
 
+/// The first process called `name` among the children of `pid` and theirs.
+pub fn descendant(pid: u32, name: &str) -> Option<u32> {
+    let children = children(pid);
+    let found = children.iter().find(|(_, child)| child == name).map(|(pid, _)| *pid);
+    found.or_else(|| children.iter().find_map(|(pid, _)| descendant(*pid, name)))
+}
+
 /// `4711 (name) S 815 …`: the number, the name and the parent (proc(5)).
 fn child_of(parent: u32, stat: &str) -> Option<(u32, String)> {
     let (head, tail) = stat.rsplit_once(')')?;

@@ -3,6 +3,7 @@
 //! It exists because libtest can neither skip a test for a reason that shows at run time, nor take down
 //! at the end what all tests share.
 
+use super::agent::Launch;
 use super::broker::Supply;
 use super::child;
 use super::engine::{Engine, Kind};
@@ -36,6 +37,8 @@ pub enum Need {
     SecureBroker,
     /// A topic of such a broker that nobody may use.
     DeniedTopic,
+    /// A systemd of its own, for the package's unit.
+    Systemd,
     /// A minute without other work, alone: it measures.
     QuietMachine,
 }
@@ -103,6 +106,7 @@ impl Stage {
             Need::BrokerToStop => (!self.supply().may_stop()).then(|| "needs a broker that it may stop".to_owned()),
             Need::SecureBroker => self.supply().secure().err(),
             Need::DeniedTopic => self.supply().denied_topic().err(),
+            Need::Systemd => Launch::unit_lacks(),
             Need::QuietMachine => std::env::var_os("AXION_TEST_MEASURE")
                 .is_none()
                 .then(|| "measures for a minute on a quiet machine, when AXION_TEST_MEASURE is set".to_owned()),

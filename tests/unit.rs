@@ -1,0 +1,120 @@
+//! The package's systemd unit, run by a real systemd in namespaces of its own: its account, its sandbox,
+//! its watchdog, and the agent at work inside them.
+
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests, though clippy cannot see it: they have no libtest"
+)]
+
+mod support;
+
+use std::time::Duration;
+use support::{AGENT, Agent, Bed, Need, Plan, READY, Stage, Test, run, until};
+
+const TESTS: &[Test] = &[
+    Test { name: "the_agent_works_inside_the_units_sandbox", needs: UNIT, body: sandbox },
+    Test { name: "a_loop_that_hangs_is_ended_by_the_watchdog_and_started_again", needs: UNIT, body: hang },
+];
+
+const UNIT: &[Need] = &[Need::Systemd, AGENT[0], AGENT[1]];
+/// The unit may take this long to stop: the agent's own bound.
+const STOP: Duration = Duration::from_secs(10);
+
+fn main() -> std::process::ExitCode {
+    run("unit", TESTS)
+}
+
+/// A bed whose agent runs under the unit, with these lines over it.
+fn bed<'a>(stage: &'a Stage, drop_in: &str) -> Bed<'a> {
+    let mut bed = Bed::prepare(stage, Plan::Enrolled);
+    bed.under_the_unit(drop_in);
+    bed.start_agent();
+    bed.agent().wait_ready(READY);
+    bed
+}
+
+/// A line of `/proc/PID/status`.
+fn status(agent: &Agent, name: &str) -> String {
+    let pid = agent.under_systemd().expect("the unit runs");
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process is there");
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.expect("the kernel shows it").split_whitespace().next().unwrap_or_default().to_owned()
+}
+
+fn property_is(agent: &Agent, name: &str, wanted: &str) {
+    until(&format!("{name} is {wanted}"), READY, || match agent.unit_property(name)? {
+        found if found == wanted => Ok(()),
+        found => Err(format!("it is {found}")),
+    });
+}
+
+fn sandbox(stage: &Stage) {
+    let mut bed = bed(stage, "");
+    // Type=notify: it is active because READY=1 came.
+    property_is(bed.agent(), "ActiveState", "active");
+    property_is(bed.agent(), "StatusText", "ready");
+    assert_ne!(status(bed.agent(), "Uid"), "0", "it runs as root");
+    for (name, wanted) in [("CapEff", "0000000000000000"), ("CapBnd", "0000000000000000"), ("NoNewPrivs", "1"), ("Seccomp", "2")] {
+        assert_eq!(status(bed.agent(), name), wanted, "{name}");
+    }
+
+    let compose = "services:\n  app:\n    image: axion-test/box:1\n    init: true\n    stop_grace_period: 1s\n    \
+                   deploy: {update_config: {monitor: 1s}}\n    command: [sleep, infinity]\n";
+    let end = bed.carry_out(bed.deploy(compose));
+    assert_eq!(end.event_type, "DeployCompleted", "{end:?}");
+    assert_eq!(bed.running("app"), 1);
+    let end = bed.carry_out(bed.draft("Remove"));
+    assert_eq!(end.event_type, "CommandCompleted", "{end:?}");
+
+    let (status, took) = bed.take_agent().terminate();
+    assert!(status.success(), "{status}");
+    assert!(took < STOP, "{took:?}");
+}
+
+fn hang(stage: &Stage) {
+    let bed = bed(stage, "[Service]\nWatchdogSec=2s\nRestartSec=100ms\n");
+    let first = bed.agent().under_systemd().expect("the unit runs");
+    let held = hold::Held::main_thread_of(first);
+    until("the watchdog ends the process", READY, || held.has_ended());
+    let second = until("the unit runs again", READY, || {
+        bed.agent().under_systemd().and_then(|pid| if pid == first { Err(format!("it is still {pid}")) } else { Ok(pid) })
+    });
+    bed.agent().wait_ready(READY);
+    property_is(bed.agent(), "NRestarts", "1");
+    // While the loop runs, the watchdog lets it live: as long as it gave the one that hung.
+    std::thread::park_timeout(Duration::from_secs(3));
+    assert_eq!(bed.agent().under_systemd(), Ok(second));
+}
+
+/// One thread of another process made to hang, while all others run on.
+mod hold {
+    use std::ptr::null_mut;
+
+    /// The thread; it hangs until this is dropped, on the thread that made it.
+    pub struct Held(libc::pid_t);
+
+    impl Held {
+        pub fn main_thread_of(pid: u32) -> Self {
+            let tid = libc::pid_t::try_from(pid).expect("a process id");
+            for request in [libc::PTRACE_SEIZE, libc::PTRACE_INTERRUPT] {
+                // SAFETY: these requests take no memory of ours: address and data are null.
+                let result = unsafe { libc::ptrace(request, tid, null_mut::<libc::c_void>(), null_mut::<libc::c_void>()) };
+                assert_eq!(result, 0, "ptrace: {}", std::io::Error::last_os_error());
+            }
+            Self(tid)
+        }
+
+        /// Whether it was ended. A tracer must take the end of a thread before its process is gone.
+        pub fn has_ended(&self) -> Result<(), String> {
+            let mut status = 0;
+            // SAFETY: the status is a live integer of ours.
+            let found = unsafe { libc::waitpid(self.0, &raw mut status, libc::__WALL | libc::WNOHANG) };
+            if found == self.0 && (libc::WIFSIGNALED(status) || libc::WIFEXITED(status)) {
+                return Ok(());
+            }
+            Err(format!("waitpid gave {found}, status {status:#x}"))
+        }
+    }
+}
