@@ -68,7 +68,9 @@ remove() { find "$1" -depth -type d -exec rmdir {} +; }
 fail() { echo "under-unit.sh: $*" >&2; exit 1; }
 
 stop() {
-  nsenter --target "$(pgrep -P "$outer")" --mount --pid -- systemctl stop --no-block axion-agent.service
+  # shellcheck disable=SC2016 # it runs there
+  nsenter --target "$(pgrep -P "$outer")" --mount --pid -- \
+    sh -c 'systemctl stop axion-agent; systemctl exit "$(systemctl show --value --property ExecMainStatus axion-agent)"' || true
 }
 
 # The first process of the namespaces: lays the package's files over the machine's, and becomes systemd.
@@ -123,8 +125,9 @@ control_groups() {
 
 may_write() { setpriv --reuid axion-agent --regid axion-agent --groups docker test -w /run/docker.sock; }
 
-# The unit as it stands. The drop-in says where the log goes, and ends systemd when the unit has ended for good,
-# with the agent's exit code; no other unit of the machine is started.
+# The unit as it stands. The drop-in says where the log goes, and ends systemd when the unit has failed for good,
+# with the agent's exit code (FailureAction and SuccessAction end it before a restart, too). No other service of
+# the machine is started.
 units() {
   rm -rf /etc/systemd/system
   mkdir -p /etc/systemd/system/axion-agent.service.d
@@ -132,13 +135,11 @@ units() {
   cat >/etc/systemd/system/axion-agent.service.d/10-test.conf <<END
 [Unit]
 DefaultDependencies=no
-SuccessAction=exit
 OnFailure=failed.service
 [Service]
 StandardOutput=append:$folder/agent.log
 StandardError=append:$folder/agent.log
 END
-  # Not FailureAction: that ends systemd before a restart, too.
   cat >/etc/systemd/system/failed.service <<'END'
 [Unit]
 DefaultDependencies=no
