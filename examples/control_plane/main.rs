@@ -5,7 +5,7 @@
 //! `serve` is the gRPC server (and, with `--mock-broker`, a Kafka cluster inside this process); `send`
 //! and `watch` are further processes that talk to the broker alone, as a real control plane's would.
 //!
-//! It is no example of safety: one fixed token, no TLS, credentials that follow from the token.
+//! It is no example of safety: one fixed token, TLS only where it is asked for, credentials that follow from the token.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line program")]
 
@@ -20,6 +20,7 @@ mod show;
 mod watch;
 
 use arguments::Invocation;
+use std::io;
 use std::process::ExitCode;
 
 /// The command line could not be understood.
@@ -46,6 +47,9 @@ fn main() -> ExitCode {
         Invocation::Watch(options) => watch::run(&options),
     };
     result.unwrap_or_else(|error| {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+            return ExitCode::SUCCESS;
+        }
         eprintln!("control_plane: {error}");
         ExitCode::FAILURE
     })

@@ -25,11 +25,8 @@ pub fn run(options: Send) -> Result<ExitCode, Failure> {
     };
     sender.send(&record)?;
     if options.format == Format::Lines {
-        println!(
-            "sent {} to {}",
-            record.command_id.map_or_else(|| "a record".to_owned(), |id| format!("command {id}")),
-            options.topics.commands
-        );
+        let what = record.command_id.map_or_else(|| "a record".to_owned(), |id| format!("command {id}"));
+        show::line(&format!("sent {what} to {}", options.topics.commands))?;
     }
     match (reader, options.wait, record.command_id) {
         (Some(reader), Some(span), Some(id)) => wait(&reader, id, span, options.format),
@@ -68,7 +65,7 @@ fn wait(reader: &TopicReader, id: Uuid, span: Duration, format: Format) -> Resul
     while let Some(record) = reader.next(end.saturating_duration_since(Instant::now()))? {
         match record.event() {
             Ok(event) if event.causation_id == Some(id) => {
-                show::event(&record, format);
+                show::event(&record, format)?;
                 if event.terminal {
                     return Ok(ExitCode::from(exit_code(&event)));
                 }

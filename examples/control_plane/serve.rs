@@ -47,7 +47,7 @@ pub fn run(options: Serve) -> Result<ExitCode, Failure> {
         topics: brokers.is_some().then_some(maker),
     };
     let server = AgentServer::start(settings, sightings)?;
-    println!("grpc {}\nbrokers {}\nready", server.address(), brokers.as_deref().unwrap_or("none"));
+    show::line(&format!("grpc {}\nbrokers {}\nready", server.address(), brokers.as_deref().unwrap_or("none")))?;
     std::io::stdout().flush()?;
 
     let (records, events) = bounded(WAITING);
@@ -62,7 +62,7 @@ pub fn run(options: Serve) -> Result<ExitCode, Failure> {
                 let _late = one.ready.try_send(());
             }
             recv(seen) -> sighting => watch.note(sighting?)?,
-            recv(events) -> record => show::event(&record?, options.format),
+            recv(events) -> record => show::event(&record?, options.format)?,
         }
     }
     // The agents are told by a closed port; the mock broker goes last.
@@ -89,7 +89,7 @@ impl Watch {
         };
         let before = self.agents.get(&agent).and_then(|(beat, _)| beat.as_ref());
         if self.format == Format::Lines {
-            show::sighting(&sighting, before);
+            show::sighting(&sighting, before)?;
         }
         if !agent.is_empty() && !self.agents.contains_key(&agent) {
             self.make_topics(&agent)?;

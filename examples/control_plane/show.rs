@@ -4,21 +4,27 @@ use crate::agents::{Beat, Sighting};
 use crate::arguments::Format;
 use crate::events::{EventRecord, RawRecord};
 use serde_json::Value;
+use std::io::{self, Write as _};
+
+/// Prints a line. A reader that has gone (`| head`) is an error, for `main` to tell from others.
+pub fn line(text: &str) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "{text}")
+}
 
 /// Prints one record of an event topic.
-pub fn event(record: &RawRecord, format: Format) {
+pub fn event(record: &RawRecord, format: Format) -> io::Result<()> {
     match (record.event(), format) {
-        (Ok(event), Format::Lines) => println!("{}", line(&event)),
-        (Ok(_), Format::Json) => println!("{}", String::from_utf8_lossy(&record.body)),
+        (Ok(event), Format::Lines) => line(&event_lines(&event)),
+        (Ok(_), Format::Json) => line(&String::from_utf8_lossy(&record.body)),
         (Err(error), _) => {
             let body = String::from_utf8_lossy(&record.body);
-            println!("a record that is no event ({error}): key {:?}, headers {:?}, body {body}", record.key, record.headers);
+            line(&format!("a record that is no event ({error}): key {:?}, headers {:?}, body {body}", record.key, record.headers))
         }
     }
 }
 
 /// `12:00:01  DeployProgress   shop     converge: web 1/2`
-fn line(event: &EventRecord) -> String {
+fn event_lines(event: &EventRecord) -> String {
     let clock = event.timestamp.get(11..19).unwrap_or(&event.timestamp);
     let subject = event.payload["stack_name"].as_str().unwrap_or("-");
     let mut text = format!("{clock}  {:<18} {subject:<16} {}", event.event_type, event.message());
@@ -46,7 +52,8 @@ fn service_line(service: &Value) -> String {
         parts.push(format!("{running}/{desired} running"));
     }
     parts.extend(field("image"));
-    parts.extend(service["errors"].as_array().into_iter().flatten().map(plain));
+    let errors = service["errors"].as_array().into_iter().flatten();
+    parts.extend(errors.map(|error| format!("{} times {}", error["count"], plain(&error["error"]))));
     format!("{}: {}", field("name").unwrap_or_default(), parts.join(", "))
 }
 
@@ -55,15 +62,14 @@ fn plain(value: &Value) -> String {
 }
 
 /// Prints what an agent did; `before` is its last beat, so that only changes are shown.
-pub fn sighting(sighting: &Sighting, before: Option<&Beat>) {
+pub fn sighting(sighting: &Sighting, before: Option<&Beat>) -> io::Result<()> {
     match sighting {
-        Sighting::Enrolled { agent, host, version } => println!("agent {agent} enrolled from {host}, version {version}"),
-        Sighting::Refused { peer } => println!("refused a caller from {peer}: wrong token or credential"),
+        Sighting::Enrolled { agent, host, version } => line(&format!("agent {agent} enrolled from {host}, version {version}")),
+        Sighting::Refused { peer } => line(&format!("refused a caller from {peer}: wrong token or credential")),
+        Sighting::Beat(beat) if before.is_some_and(|before| (&before.state, &before.ailing) == (&beat.state, &beat.ailing)) => Ok(()),
         Sighting::Beat(beat) => {
-            if before.is_none_or(|before| (&before.state, &before.ailing) != (&beat.state, &beat.ailing)) {
-                let ailing: String = beat.ailing.iter().map(|(name, error)| format!("; {name}: {error}")).collect();
-                println!("agent {} is {}{ailing}", beat.agent, beat.state);
-            }
+            let ailing: String = beat.ailing.iter().map(|(name, error)| format!("; {name}: {error}")).collect();
+            line(&format!("agent {} is {}{ailing}", beat.agent, beat.state))
         }
     }
 }

@@ -17,7 +17,7 @@ pub fn run(options: &Watch) -> Result<ExitCode, Failure> {
     let reader = TopicReader::open(&options.topics.brokers, &options.topics.events, start)?;
     loop {
         if let Some(record) = reader.next(WAIT)? {
-            show::event(&record, options.format);
+            show::event(&record, options.format)?;
         }
     }
 }

@@ -238,7 +238,8 @@ impl Intake {
             return Ok(());
         }
         let offsets = self.partitions.assignment();
-        log::info!("reading {} from {offsets:?}", self.settings.command_topic);
+        let places: Vec<String> = offsets.iter().map(ToString::to_string).collect();
+        log::info!("reading {}: {}", self.settings.command_topic, places.join(", "));
         match self.client.assign(&self.settings.command_topic, &offsets) {
             Ok(()) => Ok(()),
             Err(fault) => self.bad_answer(&fault),

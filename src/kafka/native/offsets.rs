@@ -4,6 +4,7 @@ use super::client::Client;
 use super::fault::{Fault, code, text_at};
 use rdkafka::bindings as sys;
 use std::ffi::{CString, c_int};
+use std::fmt;
 use std::ptr::{self, NonNull};
 
 /// The logical offset of the first record that is there (`RD_KAFKA_OFFSET_BEGINNING`).
@@ -14,6 +15,15 @@ pub(crate) const BEGINNING: i64 = -2;
 pub(crate) struct PartitionOffset {
     pub(crate) partition: i32,
     pub(crate) offset: i64,
+}
+
+impl fmt::Display for PartitionOffset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.offset {
+            BEGINNING => write!(f, "partition {} at its beginning", self.partition),
+            offset => write!(f, "partition {} at offset {offset}", self.partition),
+        }
+    }
 }
 
 /// A list that we own.
