@@ -151,7 +151,7 @@ impl Intake {
             key: message.key.as_deref(),
             value: message.value.as_deref(),
             headers: &message.headers,
-            timestamp: message.timestamp.map(Timestamp::from_millis),
+            timestamp: message.timestamp.and_then(Timestamp::from_foreign_millis),
         };
         if !self.link.is_up() {
             // What is read proves the link, before any answer to a question does.

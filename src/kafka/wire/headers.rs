@@ -39,5 +39,5 @@ pub(super) fn context(headers: &Headers) -> Context {
 
 /// When the sender made the record, in Unix milliseconds.
 pub(super) fn timestamp(headers: &Headers) -> Option<Timestamp> {
-    text(headers, TIMESTAMP)?.parse().ok().map(Timestamp::from_millis)
+    text(headers, TIMESTAMP)?.parse().ok().and_then(Timestamp::from_foreign_millis)
 }

@@ -138,6 +138,17 @@ fn the_body_wins_over_headers_and_headers_fill_what_is_absent() {
 }
 
 #[test]
+fn a_time_header_that_no_clock_can_show_is_as_good_as_none() {
+    let body = serde_json::to_vec(&envelope("Remove", json!({"project_id": "p"}))).unwrap();
+    // Nanoseconds, where milliseconds belong.
+    for text in ["1769853600250000000", "-9223372036854775808", "soon"] {
+        let headers = vec![("x-timestamp".to_owned(), text.as_bytes().to_vec())];
+        let Inbound::Command(command) = read_bytes(Some(&body), &headers, LIMIT) else { panic!("no command") };
+        assert_eq!(command.issued_at, None, "{text}");
+    }
+}
+
+#[test]
 fn a_refusal_names_the_path_and_what_belongs_there_but_never_what_stood_there() {
     let secret = "hunter2";
     let deploy = |key: &str, value: Value| {
@@ -173,6 +184,8 @@ fn a_refusal_names_the_path_and_what_belongs_there_but_never_what_stood_there() 
         (with("correlation_id", json!("x")), "$.correlation_id: expected a UUID"),
         (with("expires_at", json!(5)), "$.expires_at holds a number: expected an RFC 3339 time"),
         (with("timestamp", json!("soon")), "$.timestamp: \"soon\" is not an RFC 3339 time"),
+        // A second before the year 10000, by a clock that is behind UTC.
+        (with("expires_at", json!("9999-12-31T23:59:59-01:00")), "$.expires_at: \"9999-12-31T23:59:59-01:00\" is not"),
         (with("metadata", json!([])), "$.metadata holds an array"),
         (with("command_type", json!(9)), "$.command_type holds a number"),
         (json!({"command_id": ID}), "$.command_type is missing"),
