@@ -54,13 +54,12 @@ impl Watermark {
 
     /// Where a reader that lost everything would have to begin; none before the first record.
     ///
-    /// INVARIANT: never past a record that this process has not read: a refusal at it may be lost.
+    /// INVARIANT: never past a record that this process has not read: a refusal at it may be lost. So there
+    /// is no mark either while nobody knows where reading begins, whatever an earlier process left open.
     #[must_use]
     pub fn mark(&self) -> Option<i64> {
-        match (self.open.first(), self.next) {
-            (Some(&open), Some(next)) => Some(open.min(next)),
-            (open, next) => open.copied().or(next),
-        }
+        let next = self.next?;
+        Some(self.open.first().map_or(next, |&open| open.min(next)))
     }
 }
 
@@ -91,6 +90,17 @@ mod tests {
         mark.read(0);
         mark.settle(0);
         assert_eq!(mark.mark(), Some(1));
+    }
+
+    #[test]
+    fn there_is_no_mark_until_it_is_known_where_reading_begins() {
+        let mut mark = Watermark::default();
+        mark.hold(1);
+        mark.hold(2);
+        mark.settle(1);
+        assert_eq!(mark.mark(), None, "0 was read by an earlier process, and its refusal may be lost");
+        mark.read(0);
+        assert_eq!(mark.mark(), Some(0));
     }
 
     #[test]
