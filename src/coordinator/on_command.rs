@@ -84,6 +84,11 @@ impl State {
         }
     }
 
+    /// The last moment at which [`Self::untimely`] lets a command pass; the sender's clock may be ahead of ours.
+    pub(super) fn timely_until(&self, command: &Command) -> Option<Timestamp> {
+        command.expires_at.or_else(|| Some(command.issued_at?.plus(self.rules.max_command_age)))
+    }
+
     fn on_refusal(&mut self, position: Position, refusal: &Refusal) {
         match self.is_duplicate(&position, refusal.command_id) {
             Ok(false) => self.refuse(position, refusal),
@@ -104,7 +109,7 @@ impl State {
         });
         let context = refusal.context.clone();
         let event = Event::of_id(&agent, refusal.command_id, EventKind::CommandRejected, Stage::Terminal, context, payload, now());
-        let ended = Ended { command: refusal.command_id, position: Some(position), expires_at: None };
+        let ended = Ended { command: refusal.command_id, position: Some(position), timely_until: None };
         self.report_terminal(ended, event);
     }
 

@@ -31,7 +31,7 @@ impl State {
         }
     }
 
-    fn on_finished(&mut self, id: CommandId, outcome: &Outcome) {
+    pub(super) fn on_finished(&mut self, id: CommandId, outcome: &Outcome) {
         self.admission.finish(id);
         let (Some(open), Some(agent)) = (self.open.remove(&id), self.agent.clone()) else {
             log::error!("a lane finished command {id}, which is not open: ignored");
@@ -50,7 +50,7 @@ impl State {
             self.fail(super::ExitReason::Journal(error.to_string()));
             return;
         }
-        let ended = Ended { command: id, position: open.position, expires_at: open.command.expires_at };
+        let ended = Ended { command: id, position: open.position, timely_until: self.timely_until(&open.command) };
         self.report_terminal(ended, terminal);
     }
 }

@@ -16,8 +16,8 @@ pub(super) struct Ended {
     pub(super) command: CommandId,
     /// Where its record stood.
     pub(super) position: Option<Position>,
-    /// Until when it could come again.
-    pub(super) expires_at: Option<Timestamp>,
+    /// Until when it could come again and be timely; none where nothing says so.
+    pub(super) timely_until: Option<Timestamp>,
 }
 
 /// What the broker has to confirm.
@@ -135,7 +135,7 @@ impl State {
                 self.reports.answered.remove(&ended.command);
                 // INVARIANT: an id is known for as long as its record would still be carried out.
                 let too_old = now().plus(self.rules.max_command_age);
-                let known_until = ended.expires_at.map_or(too_old, |expires| expires.max(too_old));
+                let known_until = ended.timely_until.map_or(too_old, |until| until.max(too_old));
                 self.reports.confirmed.push(Reported { command: ended.command, known_until });
                 if let Some(position) = ended.position {
                     self.settle_position(&position);

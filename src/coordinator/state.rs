@@ -5,7 +5,8 @@ use super::on_link::Links;
 use super::on_report::{Ended, Reports};
 use crate::docker::Job;
 use crate::domain::{
-    Admission, Admitted, AgentId, Command, CommandId, Event, EventKind, Health, LastCommand, Phase, Position, Stage, Timestamp, Watermark,
+    Admission, Admitted, AgentId, Code, Command, CommandId, Event, EventKind, Health, LastCommand, Ledger as _, Outcome, Phase, Position,
+    Stage, Timestamp, Watermark,
 };
 use crate::journal::{Entry, Journal, Recovered};
 use crate::kafka;
@@ -125,7 +126,8 @@ impl State {
             }
             match entry.terminal {
                 Some(terminal) => {
-                    let ended = Ended { command: entry.command.id, position: entry.position, expires_at: entry.command.expires_at };
+                    let timely_until = self.timely_until(&entry.command);
+                    let ended = Ended { command: entry.command.id, position: entry.position, timely_until };
                     self.report_terminal(ended, terminal);
                 }
                 None => self.admit(Arc::new(entry.command), entry.position, crate::docker::Entry::Resumed),
@@ -170,6 +172,11 @@ impl State {
     fn hand_out(&mut self) {
         let Some(agent) = self.agent.clone() else { return };
         while let Some(admitted) = self.admission.next() {
+            let (Admitted::Changing(command) | Admitted::Reading(command)) = &admitted;
+            if let Some(outcome) = self.too_late(command) {
+                self.on_finished(command.id, &outcome);
+                continue;
+            }
             let (command, port) = match &admitted {
                 Admitted::Changing(command) => (command, &self.ports.jobs),
                 Admitted::Reading(command) => (command, &self.ports.queries),
@@ -184,6 +191,23 @@ impl State {
             let command = Arc::clone(command);
             if matches!(command.action, crate::domain::Action::Deploy(_)) {
                 self.tell(&command, EventKind::DeployStarted, Stage::Started, started_payload(&command));
+            }
+        }
+    }
+
+    /// A command that expired while it waited must not start any more. One that was begun before the last end of
+    /// the process goes on: it may have changed half of its stack.
+    fn too_late(&mut self, command: &Command) -> Option<Outcome> {
+        let expires = command.expires_at.filter(|&expires| expires < now())?;
+        match self.journal.steps(command.id) {
+            Ok(steps) if steps.is_empty() => {
+                let message = format!("the command expired at {expires}, before its turn came; send a new one with a later expires_at");
+                Some(Outcome::failed(Code::EXPIRED, message))
+            }
+            Ok(_) => None,
+            Err(error) => {
+                self.fail(ExitReason::Journal(error.to_string()));
+                None
             }
         }
     }

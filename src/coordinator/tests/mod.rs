@@ -7,13 +7,13 @@ use super::state::{Ports, Rules, State};
 use super::*;
 use crate::docker::{Entry as LaneEntry, Job};
 use crate::domain::{
-    Action, AgentId, Code, Command, CommandId, Context, DependencyState, EventKind, GetStatus, Health, LinkState, Outcome, Position,
-    ProjectId, Remove, StackName, Target, Timestamp,
+    Action, AgentId, Code, Command, CommandId, Context, DependencyState, EventKind, GetStatus, Health, Ledger as _, LinkState, Outcome,
+    Position, ProjectId, Remove, StackName, Step, Target, Timestamp,
 };
 use crate::journal::{self, Journal};
 use crate::kafka::{DeadLetter, Event, Inbound, Receipt, Refusal, Request, Side};
 use crate::telemetry::Metrics;
-use crate::threads::{Published, Thread};
+use crate::threads::{Published, Thread, Waited, stop_pair};
 use crossbeam_channel::bounded;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -190,14 +190,18 @@ fn an_id_is_known_until_its_command_has_expired() {
     let expires_at = Some(Timestamp::from(std::time::SystemTime::now()).plus(7 * desk.state.rules.max_command_age));
     desk.read(0, Inbound::Command(Command { expires_at, ..status(1) }));
     desk.read(1, Inbound::Command(status(2)));
-    for n in [1, 2] {
+    let age = desk.state.rules.max_command_age;
+    // The sender's clock is ahead: the record is timely for longer than its age allows.
+    let issued_at = Some(Timestamp::from(std::time::SystemTime::now()).plus(7 * age));
+    desk.read(2, Inbound::Command(Command { issued_at, ..status(3) }));
+    for n in [1, 2, 3] {
         desk.finish(n, Outcome::completed("all of it"));
         let (_, receipt) = desk.out();
         desk.deliver(receipt.unwrap());
     }
     let later = Timestamp::from(std::time::SystemTime::now()).plus(2 * desk.state.rules.max_command_age);
     desk.journal.forget_known(later).unwrap();
-    assert_eq!([1, 2].map(|n| desk.journal.knows(id(n)).unwrap()), [true, false]);
+    assert_eq!([1, 2, 3].map(|n| desk.journal.knows(id(n)).unwrap()), [true, false, true]);
 }
 
 #[test]
@@ -229,6 +233,32 @@ fn an_old_command_without_an_expiry_is_stale() {
     let Request::Publish(_, event) = desk.published.try_recv().unwrap() else { panic!("an event was expected") };
     assert_eq!(event.payload.pointer("/details/code").unwrap(), Code::STALE.as_str());
     assert!(event.terminal);
+}
+
+#[test]
+fn a_command_that_expired_before_its_turn_does_not_start() {
+    let mut desk = Desk::new();
+    let soon = Some(Timestamp::from(std::time::SystemTime::now()).plus(Duration::from_millis(200)));
+    desk.read(0, remove(1, "s"));
+    for n in [2, 3] {
+        let Inbound::Command(second) = remove(n, "s") else { panic!("a command was expected") };
+        desk.read(n as i64, Inbound::Command(Command { expires_at: soon, ..second }));
+    }
+    assert_eq!(desk.running(), [1]);
+    // 3 was begun by an earlier process.
+    desk.journal.intend(id(3), &Step { operation: "service.remove".into(), object: "s_web".into() }).unwrap();
+    let (_source, never) = stop_pair();
+    assert_eq!(never.wait(Duration::from_millis(300)), Waited::Elapsed);
+    desk.out();
+    desk.finish(1, Outcome::completed("gone"));
+    assert_eq!(desk.running(), [3]);
+    let answers: Vec<_> = desk.published.try_iter().collect();
+    let codes = answers.iter().map(|request| match request {
+        Request::Publish(_, event) => (event.kind, event.payload.pointer("/details/code").cloned().unwrap_or_default()),
+        Request::Bury(..) => panic!("no dead letter was expected"),
+    });
+    let expected = [(EventKind::CommandCompleted, serde_json::Value::Null), (EventKind::CommandFailed, Code::EXPIRED.as_str().into())];
+    assert_eq!(codes.collect::<Vec<_>>(), expected);
 }
 
 #[test]
