@@ -4,9 +4,10 @@ SHELL := /bin/bash
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/target
 export CARGO_TERM_COLOR ?= auto
+ARCH ?= x86_64
 dev := packaging/dev
 
-.PHONY: help demo test lint soak footprint build clean
+.PHONY: help demo test lint soak footprint build static size clean
 help:                ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
 
@@ -23,7 +24,7 @@ lint:                ## formatting, clippy, scripts, dependencies, the systemd u
 	@$(dev)/setup.sh build lint
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	shellcheck $(dev)/*.sh .ci/run
+	shellcheck $(dev)/*.sh packaging/static/*.sh .ci/run
 	@$(dev)/check-dependencies.sh
 	@$(dev)/check-unit.sh
 
@@ -39,6 +40,14 @@ build:               ## the release binary
 	@$(dev)/setup.sh build
 	cargo build --locked --release --bin axion-agent
 	@ls -l "$$CARGO_TARGET_DIR/release/axion-agent"
+
+static:              ## one static binary for Linux: x86_64, or ARCH=aarch64
+	@$(dev)/setup.sh build static $(if $(filter $(ARCH),$(shell uname -m)),,emulation)
+	@packaging/static/build.sh "$(ARCH)"
+	@packaging/static/check.sh "$(ARCH)"
+
+size: static         ## the static binary's size beside its budget
+	@packaging/static/size.sh "$(ARCH)"
 
 clean:               ## remove what was built
 	cargo clean

@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
-# setup.sh build|bed|lint ...: installs what is missing on a Debian machine, and nothing that is there.
+# setup.sh PART ...: installs what is missing on a Debian machine, and nothing that is there.
 #   build  a C++ compiler, CMake and Perl for the C libraries; Rust, unless a recent one is installed
 #   bed    a Docker Engine and BusyBox for the private engine of tests and demo
 #   lint   rustfmt, clippy, shellcheck and systemd's tools, which need no running systemd
+#   static what packaging/static starts from
+#   emulation    qemu, to run another architecture's binary
+#   debian-rust  Rust with the sources of its standard library, where rustup has none for the target
 # Needs root only if something is missing. Prints nothing if nothing is.
 set -eu
 
@@ -23,6 +26,9 @@ main() {
       build) build ;;
       bed) bed ;;
       lint) lint ;;
+      static) static ;;
+      emulation) emulation ;;
+      debian-rust) debian_rust ;;
       *) fail "no such part: $part" ;;
     esac
   done
@@ -76,6 +82,35 @@ lint() {
   cargo clippy --version >/dev/null 2>&1 || missing="$missing $(first_recent rust-clippy-web rust-clippy)"
   install
   cargo clippy --version >/dev/null 2>&1 || fail "there is no clippy for this Rust among the packages; rustup has one"
+}
+
+static() {
+  missing=
+  want cmake cmake
+  want cc gcc
+  want make make
+  want perl perl
+  want file file
+  want curl curl
+  want openssl openssl
+  want python3 python3
+  install
+  python3 -m pip --version >/dev/null 2>&1 || { missing=" python3-pip"; install; }
+}
+
+emulation() {
+  missing=
+  want qemu-aarch64-static qemu-user-static
+  install
+}
+
+# Debian's Rust for building browsers has the sources of the standard library beside it.
+debian_rust() {
+  missing=
+  [ -x /usr/bin/rustc ] || missing="$missing rustc-web"
+  [ -x /usr/bin/cargo ] || missing="$missing cargo-web"
+  [ -e /usr/lib/rustlib/src/rust/library ] || missing="$missing rust-web-src"
+  install
 }
 
 want() { have "$1" || missing="$missing $2"; } # PROGRAM PACKAGE

@@ -1,0 +1,1 @@
+/* librdkafka includes this header even when it is built without curl, and uses nothing of it. */
