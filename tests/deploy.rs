@@ -29,6 +29,7 @@ const TESTS: &[Test] = &[
     Test { name: "what_the_file_gets_wrong_is_told_before_anything_is_made", needs: &[Need::Engine], body: mistakes },
     Test { name: "a_missing_image", needs: &[Need::Engine], body: missing_image },
     Test { name: "a_crash_loop", needs: &[Need::Engine], body: crash_loop },
+    Test { name: "a_crash_loop_that_was_left_fails_again", needs: &[Need::Engine], body: crash_loop_again },
     Test { name: "an_unhealthy_service", needs: &[Need::Engine], body: unhealthy },
     Test { name: "a_service_that_fits_no_node", needs: &[Need::Engine], body: no_suitable_node },
     Test { name: "a_port_that_another_service_has", needs: &[Need::Engine], body: taken_port },
@@ -153,6 +154,17 @@ fn missing_image(stage: &Stage) {
 fn crash_loop(stage: &Stage) {
     let service = quick("sh, -c, exit 7", ", deploy: {endpoint_mode: dnsrr, restart_policy: {delay: 1s}}");
     fails_at_first(stage, &service, Code::CRASH_LOOP, "non-zero exit (7)");
+}
+
+fn crash_loop_again(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let broken = quick("sh, -c, exit 7", ", deploy: {endpoint_mode: dnsrr, restart_policy: {delay: 1s}}");
+    // The second time nothing is written, and between two ends its task runs.
+    for action in ["create", "unchanged"] {
+        let left = Deploy { on_failure: OnFailure::Leave, ..request(&lanes, &[("web", &broken)], "") };
+        let told = lanes.run(Action::Deploy(left)).failed(Code::CRASH_LOOP, "non-zero exit (7)");
+        assert_eq!(told.service("web")["action"], action);
+    }
 }
 
 fn unhealthy(stage: &Stage) {

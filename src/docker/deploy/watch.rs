@@ -88,6 +88,15 @@ pub(super) enum AsWanted {
     No,
 }
 
+/// Whether tasks ran before the command and have not ended since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StillRuns {
+    /// They have.
+    Yes,
+    /// It has to be seen.
+    Unknown,
+}
+
 /// What a look came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum State {
@@ -120,6 +129,8 @@ pub(super) struct Watch {
     given_up_since: Option<Duration>,
     /// Since when exactly these tasks run.
     good: Option<(Duration, BTreeSet<String>)>,
+    /// The tasks that ran at the first look.
+    at_first: Option<BTreeSet<String>>,
     running: u64,
     desired: u64,
 }
@@ -175,7 +186,7 @@ impl Restart {
 impl Watch {
     /// Begins to watch, knowing the tasks that there were before.
     pub(super) fn new(wanted: Wanted, before: BTreeSet<String>, registry: Option<Failure>) -> Self {
-        let (cause, unplaced_since, given_up_since, good) = (None, None, None, None);
+        let (cause, unplaced_since, given_up_since, good, at_first) = (None, None, None, None, None);
         Self {
             wanted,
             before,
@@ -186,6 +197,7 @@ impl Watch {
             unplaced_since,
             given_up_since,
             good,
+            at_first,
             running: 0,
             desired: 0,
         }
@@ -217,11 +229,12 @@ impl Watch {
         self.running = good.len() as u64;
         self.desired = self.desired_count(look.tasks, &current);
         self.note_endings(&current);
+        let still_runs = self.still_runs(&current, &good);
         let failure =
             self.of_update(service, look.as_wanted).or_else(|| self.worn_out(at, &current)).or_else(|| self.unplaced(at, &current));
         match failure {
             Some(failure) => State::Failed(failure),
-            None => self.progress(at, service, good),
+            None => self.progress(at, service, good, still_runs),
         }
     }
 
@@ -247,12 +260,25 @@ impl Watch {
         State::Failed(self.failure(code, what))
     }
 
+    /// Why a task that is over should not be. One that ended well has failed too where it is to run for good.
+    fn ended_badly(&self, task: &Task) -> Option<Code> {
+        let for_good = self.wanted.restart == Restart::Always && !self.wanted.is_job();
+        let well = task.status.state == TaskState::Complete;
+        let over = task.status.state.is_over();
+        over.then(|| trouble::of_task(task).or((well && for_good).then_some(Code::CRASH_LOOP))).flatten()
+    }
+
+    /// Whether these tasks ran before this command and have run since. Between two ends a crash loop looks
+    /// so too: where a task of this spec has ended badly, they must show for how long they run.
+    fn still_runs(&mut self, current: &[&Task], good: &BTreeSet<String>) -> StillRuns {
+        let at_first = self.at_first.get_or_insert_with(|| good.clone());
+        let ran = good.is_subset(&self.before) && good.is_subset(at_first);
+        if ran && !current.iter().any(|task| self.ended_badly(task).is_some()) { StillRuns::Yes } else { StillRuns::Unknown }
+    }
+
     fn note_endings(&mut self, current: &[&Task]) {
-        for task in current.iter().filter(|task| task.status.state.is_over() && !self.before.contains(&task.id)) {
-            let well = task.status.state == TaskState::Complete;
-            // A task that ends well has failed too where it is to run for good.
-            let for_good = self.wanted.restart == Restart::Always && !self.wanted.is_job();
-            let Some(code) = trouble::of_task(task).or((well && for_good).then_some(Code::CRASH_LOOP)) else { continue };
+        for task in current.iter().filter(|task| !self.before.contains(&task.id)) {
+            let Some(code) = self.ended_badly(task) else { continue };
             let seat = self.endings.entry(self.wanted.seat(task)).or_default();
             if !seat.iter().any(|(id, _)| *id == task.id) {
                 seat.push((task.id.clone(), code));
@@ -357,7 +383,7 @@ impl Watch {
     }
 
     /// Nothing has failed: whether all run, and for long enough.
-    fn progress(&mut self, at: Duration, service: &Service, good: BTreeSet<String>) -> State {
+    fn progress(&mut self, at: Duration, service: &Service, good: BTreeSet<String>, still_runs: StillRuns) -> State {
         let update = service.update_status.as_ref().map(|update| update.state);
         let short = self.running != self.desired || (self.is_global() && self.desired == 0);
         if short || update == Some(UpdateState::Updating) {
@@ -366,7 +392,7 @@ impl Watch {
         }
         // At once for jobs, for tasks that ran before, and where Swarm has watched the new ones itself.
         let watched = update == Some(UpdateState::Completed) && self.wanted.written == Written::Now;
-        if self.wanted.is_job() || watched || good.is_subset(&self.before) {
+        if self.wanted.is_job() || watched || still_runs == StillRuns::Yes {
             return State::Settled;
         }
         match &self.good {

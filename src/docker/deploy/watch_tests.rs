@@ -91,6 +91,28 @@ fn what_ran_before_and_still_does_has_settled_at_once() {
 }
 
 #[test]
+fn a_crash_loop_of_before_is_not_taken_for_running() {
+    // At a look between two ends; then the next try, which was waiting before.
+    for (before, first) in [("b", "b 1 running running"), ("b", "b 1 ready ready")] {
+        let mut unchanged = watch(Mode::Replicated(1), &json!(null), Written::Before, &["a", before]);
+        let ended = "a 1 shutdown failed task: non-zero exit (7)";
+        assert_eq!(look(&mut unchanged, 0, &[ended, first], None), State::Waiting, "{first}");
+        assert_eq!(look(&mut unchanged, 1, &[ended, "b 1 running running"], None), State::Waiting, "{first}");
+        let mut lines = vec![ended.to_owned(), "b 1 shutdown failed task: non-zero exit (7)".to_owned()];
+        for n in 0..ENDINGS {
+            lines.push(format!("t{n} 1 shutdown failed task: non-zero exit (7)"));
+        }
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        assert_eq!(code(&look(&mut unchanged, 20, &lines, None)), Some(Code::CRASH_LOOP), "{first}");
+    }
+    // What started only a moment before must show that it stays, too.
+    let mut starting = watch(Mode::Replicated(1), &json!(null), Written::Before, &["a"]);
+    assert_eq!(look(&mut starting, 0, &["a 1 running starting"], None), State::Waiting);
+    assert_eq!(look(&mut starting, 1, &["a 1 running running"], None), State::Waiting);
+    assert_eq!(look(&mut starting, 6, &["a 1 running running"], None), State::Settled);
+}
+
+#[test]
 fn an_update_has_settled_when_swarm_says_so_and_not_by_counts() {
     let mut update = watch(Mode::Replicated(1), &json!(null), Written::Now, &["A"]);
     assert_eq!(look(&mut update, 0, &["A 1 running running"], None), State::Waiting, "the old task does not count");
