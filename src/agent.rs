@@ -4,7 +4,7 @@
 use crate::config::{self, Config};
 use crate::coordinator::{self, Group, Inbox, KafkaClients, Ports, Pulse, Rules, Signal, State, Workers};
 use crate::domain::{AgentId, DependencyState, Ledger, LinkState, Position, Sensitive, Timestamp};
-use crate::journal::{self, EnrolledKafka, Identity, Journal};
+use crate::journal::{self, Identity, Journal, Origin};
 use crate::service::{Environment, Notifier};
 use crate::telemetry::Metrics;
 use crate::threads::{Exit, Published, ThreadName, spawn};
@@ -108,32 +108,32 @@ fn understood(ignored: &[config::Problem]) -> LinkState {
 }
 
 /// Who the agent is: the configuration's word first, then the journal's. In local mode it makes an id
-/// for itself; with a control plane it may have to enrol first.
+/// for itself; with a control plane it may have to enrol first, also after it has been somebody else.
 fn identity(config: &Config, journal: &Journal, kept: Option<Identity>) -> Result<Option<Identity>, StartError> {
     let wished = config.agent.id.clone();
     let enrols = config.control_plane.is_some() && config.agent.token.is_some();
-    match (kept, wished) {
-        (Some(kept), Some(wished)) if kept.agent_id != wished => {
+    let kept = kept.filter(|kept| {
+        let other = wished.as_ref().filter(|wished| !kept.is_for(wished));
+        if let Some(wished) = other {
             log::warn!("agent.id is {wished}, the journal knows this agent as {}: the configuration wins", kept.agent_id);
-            Ok(Some(named(wished)))
         }
-        (Some(kept), _) => Ok(Some(kept)),
-        (None, _) if enrols => Ok(None),
-        (None, Some(wished)) => Ok(Some(named(wished))),
-        (None, None) if config.control_plane.is_some() => Ok(None),
-        (None, None) => {
+        other.is_none()
+    });
+    match (kept, wished) {
+        // With a token, an id that no control plane gave makes way for the one that it will give.
+        (Some(kept), _) if !enrols || kept.origin != Origin::Local => Ok(Some(kept)),
+        _ if enrols => Ok(None),
+        (_, Some(wished)) => Ok(Some(Identity::local(wished))),
+        _ if config.control_plane.is_some() => Ok(None),
+        _ => {
             let id = format!("local-{}", Uuid::new_v4().simple());
             // Letters, digits and a hyphen: always an agent id.
             let Ok(id) = AgentId::new(id) else { return Ok(None) };
-            let made = named(id);
+            let made = Identity::local(id);
             journal.identify(made.clone())?;
             Ok(Some(made))
         }
     }
-}
-
-fn named(agent_id: AgentId) -> Identity {
-    Identity { agent_id, credential: None, kafka: EnrolledKafka::default() }
 }
 
 fn listen_to_signals(exits: &Sender<Exit>) -> std::io::Result<Receiver<Signal>> {
@@ -255,5 +255,55 @@ fn kafka_security(section: &config::Kafka) -> kafka::Security {
         sasl_mechanism: login.map(|login| login.mechanism.clone()),
         sasl_username: login.map(|login| login.username.clone()),
         sasl_password: login.map(|login| Sensitive::clone(&login.password)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Sources, UnknownKeys, load};
+    use crate::journal::EnrolledKafka;
+
+    fn config(keys: &[(&str, &str)]) -> Config {
+        let variable = |&(key, value): &(&str, &str)| (format!("AXION_AGENT__{key}"), value.to_owned());
+        // No file: the one of this machine is not meant.
+        let file = Some(std::path::PathBuf::from("/dev/null"));
+        load(&Sources { file, environment: keys.iter().map(variable).collect() }, UnknownKeys::Refused).unwrap()
+    }
+
+    #[test]
+    fn an_agent_enrols_unless_a_control_plane_has_given_it_the_identity_that_is_configured() {
+        let url = ("CONTROL_PLANE__GRPC_URL", "http://127.0.0.1:9");
+        let token = ("AGENT__TOKEN", "t");
+        let named = |id| ("AGENT__ID", id);
+        let agent = |id: &str| AgentId::new(id).unwrap();
+        let enrolled = |id: &str, wish: Option<&str>| Identity {
+            agent_id: agent(id),
+            origin: Origin::Enrolled { wish: wish.map(agent) },
+            credential: Some(Sensitive::new("c".to_owned())),
+            kafka: EnrolledKafka::default(),
+        };
+        let local = |id: &str| Identity::local(agent(id));
+        let table = [
+            ("a first start with a token", vec![url, token], None, None),
+            ("the same with a wish", vec![url, token, named("a")], None, None),
+            ("enrolled, the token is still there", vec![url, token], Some(enrolled("a", None)), Some(enrolled("a", None))),
+            ("it was given its wish", vec![url, token, named("a")], Some(enrolled("a", Some("a"))), Some(enrolled("a", Some("a")))),
+            ("it was given another id", vec![url, token, named("w")], Some(enrolled("a", Some("w"))), Some(enrolled("a", Some("w")))),
+            ("it is to be somebody else", vec![url, token, named("b")], Some(enrolled("a", None)), None),
+            ("the same without a token", vec![url, named("b")], Some(enrolled("a", None)), Some(local("b"))),
+            ("it was in local mode before", vec![url, token], Some(local("local-1")), None),
+            ("the same without a token", vec![url], Some(local("local-1")), Some(local("local-1"))),
+            ("back in local mode", vec![], Some(enrolled("a", None)), Some(enrolled("a", None))),
+        ];
+        let folder = std::env::temp_dir().join(format!("axion-identity-{}", Uuid::new_v4()));
+        let (exits, _) = bounded(1);
+        let (journal, _, _) = journal::open(&folder, exits).unwrap();
+        for (case, keys, kept, expected) in table {
+            assert_eq!(identity(&config(&keys), &journal, kept).unwrap(), expected, "{case}");
+        }
+        let made = identity(&config(&[]), &journal, None).unwrap().unwrap();
+        assert_eq!(journal.identity().unwrap(), Some(made), "an id that it made for itself is kept");
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -10,9 +10,10 @@ mod wire;
 mod worker;
 
 use crate::domain::{AgentId, Health, LinkState, Sensitive};
-use crate::threads::{Exit, Published, StopSource, Thread, ThreadName, spawn, stop_pair, supervise};
+use crate::threads::{Exit, Published, StopSource, Thread, ThreadName, spawn, stop_pair};
 use crossbeam_channel::Sender;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -56,6 +57,8 @@ pub enum Identity {
 pub struct Enrolment {
     /// The id.
     pub agent_id: AgentId,
+    /// The one that the configuration wished for; the control plane may have given another.
+    pub wish: Option<AgentId>,
     /// The bearer credential.
     pub credential: Option<Sensitive<String>>,
     /// `host:port`, several; empty where the server gave none.
@@ -100,7 +103,10 @@ pub fn start(
     exits: Sender<Exit>,
 ) -> io::Result<ControlPlane> {
     let (source, stop) = stop_pair();
-    let mut worker = worker::Worker::new(settings, health, events, stop.clone());
-    let thread = spawn(THREAD, exits, move || supervise(THREAD, &stop, || worker.run(&identity)))?;
+    let mut worker = worker::Worker::new(settings, health, events, stop);
+    let thread = spawn(THREAD, exits, move || {
+        worker.run(identity);
+        Ok::<(), Infallible>(())
+    })?;
     Ok(ControlPlane { stop: source, thread })
 }

@@ -44,10 +44,11 @@ pub(super) fn enroll_request(settings: &Settings, wish: Option<&AgentId>, token:
     }
 }
 
-pub(super) fn enrolment(response: EnrollResponse) -> Result<Enrolment, InvalidId> {
+pub(super) fn enrolment(response: EnrollResponse, wish: Option<AgentId>) -> Result<Enrolment, InvalidId> {
     let kafka = response.kafka.unwrap_or_default();
     Ok(Enrolment {
         agent_id: AgentId::new(response.agent_id)?,
+        wish,
         credential: Some(response.credential).filter(|text| !text.is_empty()).map(Sensitive::new),
         brokers: kafka.brokers,
         command_topic: kafka.command_topic,

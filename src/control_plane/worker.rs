@@ -10,8 +10,8 @@ use super::wire::{self, Beat};
 use super::{Enrolment, Event, Identity, Settings, channel, host};
 use crate::domain::{AgentId, Health, LinkState, Phase, Sensitive, Timestamp};
 use crate::threads::{Backoff, Published, Stop, Waited, stop_pair};
-use crossbeam_channel::{Sender, select_biased};
-use grpcio::Client;
+use crossbeam_channel::{Sender, TrySendError, select_biased};
+use grpcio::{Channel, Client};
 use std::time::{Duration, Instant, SystemTime};
 
 /// The first retry after a loss comes within this.
@@ -28,13 +28,6 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const DEADLINE_PART: f64 = 0.8;
 /// Periods vary by this part, so that a fleet spreads out.
 const JITTER_PART: f64 = 0.1;
-
-/// Why the thread ended early.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum WorkerError {
-    #[error(transparent)]
-    Channel(#[from] channel::ChannelError),
-}
 
 /// The agent was stopped in the middle of something.
 struct Stopped;
@@ -65,20 +58,25 @@ impl Worker {
         Self { settings, health, events, stop, backoff, link: Link::Unknown, interval, started: Instant::now() }
     }
 
-    pub(super) fn run(&mut self, identity: &Identity) -> Result<(), WorkerError> {
-        let channel = match channel::open(&self.settings) {
-            Ok(channel) => channel,
-            Err(error) => {
-                self.link = Link::Down;
-                // Only a stop keeps this from being told, and then nobody needs to hear it.
-                drop(self.tell(Event::Link(LinkState::Down(error.to_string()))));
-                return Err(error.into());
-            }
-        };
+    /// Lives until the stop comes, which needs no word: whoever stopped the thread knows.
+    pub(super) fn run(&mut self, identity: Identity) {
+        let Ok(channel) = self.open() else { return };
         let client = Client::new(channel);
-        // A stop needs no word: whoever stopped the thread knows.
-        drop(self.live(&client, identity.clone()));
-        Ok(())
+        drop(self.live(&client, identity));
+    }
+
+    /// A file that is missing may come: a volume that is mounted late, a certificate that is being replaced.
+    fn open(&mut self) -> Result<Channel, Stopped> {
+        loop {
+            let error = match channel::open(&self.settings) {
+                Ok(channel) => return Ok(channel),
+                Err(error) => error,
+            };
+            let wait = self.down(CallError::Failed(error.to_string()))?;
+            if self.stop.wait(wait) == Waited::Stopped {
+                return Err(Stopped);
+            }
+        }
     }
 
     fn live(&mut self, client: &Client, identity: Identity) -> Result<(), Stopped> {
@@ -107,7 +105,7 @@ impl Worker {
                 Err(error) => self.down(error)?,
             };
             if self.stop.wait(wait) == Waited::Stopped {
-                self.farewell(client, &agent, credential.as_ref(), sequence + 1);
+                self.farewell(client, &agent, &mut credential, sequence + 1);
                 return Ok(());
             }
         }
@@ -121,7 +119,7 @@ impl Worker {
                 Some(token) => {
                     let request = wire::enroll_request(&self.settings, wish, token, host::facts());
                     match unary(client, &wire::ENROLL, &request, None, self.settings.timeout, &self.stop) {
-                        Ok(response) => match wire::enrolment(response) {
+                        Ok(response) => match wire::enrolment(response, wish.cloned()) {
                             Ok(enrolment) => return Ok(enrolment),
                             Err(error) => CallError::Failed(format!("the control plane's answer to Enroll: {error}")),
                         },
@@ -156,14 +154,16 @@ impl Worker {
     }
 
     /// One last beat with STOPPING, if the link was up; its own stop never comes.
-    fn farewell(&self, client: &Client, agent: &AgentId, credential: Option<&Sensitive<String>>, sequence: u64) {
+    fn farewell(&mut self, client: &Client, agent: &AgentId, credential: &mut Option<Sensitive<String>>, sequence: u64) {
         if self.link != Link::Up {
             return;
         }
         let (_source, never) = stop_pair();
         let health = Health { phase: Phase::Stopping, ..(*self.health.newest()).clone() };
-        if let Err(error) = self.beat(client, agent, credential, sequence, &health, FAREWELL, &never) {
-            log::debug!("the last heartbeat was not answered: {error:?}");
+        match self.beat(client, agent, credential.as_ref(), sequence, &health, FAREWELL, &never) {
+            // Also this answer may bring a new credential.
+            Ok(answer) => drop(self.obey(answer, credential)),
+            Err(error) => log::debug!("the last heartbeat was not answered: {error:?}"),
         }
     }
 
@@ -172,8 +172,9 @@ impl Worker {
             let (least, most) = INTERVAL_BOUNDS;
             self.interval = Duration::from_secs(u64::from(answer.interval_seconds.clamp(least, most)));
         }
-        if !answer.credential.is_empty() {
-            let fresh = Sensitive::new(answer.credential);
+        let fresh = Some(answer.credential).filter(|text| !text.is_empty()).map(Sensitive::new);
+        // A server that repeats the credential in use must not cost a write to disk with each beat.
+        if let Some(fresh) = fresh.filter(|fresh| credential.as_ref() != Some(fresh)) {
             *credential = Some(fresh.clone());
             self.tell(Event::Credential(fresh))?;
         }
@@ -203,10 +204,71 @@ impl Worker {
         Ok(wait)
     }
 
+    /// Where there is room the event goes out also after the stop: an identity or a credential that got lost
+    /// could not be had again, since its token, or the one before it, is used up.
     fn tell(&self, event: Event) -> Result<(), Stopped> {
+        let event = match self.events.try_send(event) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Full(event)) => event,
+            Err(TrySendError::Disconnected(_)) => return Err(Stopped),
+        };
         select_biased! {
             recv(self.stop.receiver()) -> _ => Err(Stopped),
             send(self.events, event) -> sent => sent.map_err(|_| Stopped),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Endpoint, Scheme};
+    use super::*;
+    use crossbeam_channel::{Receiver, bounded};
+    use std::collections::BTreeMap;
+    use std::path::PathBuf;
+
+    fn worker(ca_file: Option<PathBuf>, stop: Stop) -> (Worker, Receiver<Event>) {
+        let settings = Settings {
+            endpoint: Endpoint { target: "127.0.0.1:9".to_owned(), scheme: Scheme::Tls },
+            ca_file,
+            client_certificate: None,
+            timeout: Duration::from_secs(1),
+            heartbeat_interval: Duration::from_secs(5),
+            token: None,
+            name: None,
+            labels: BTreeMap::new(),
+        };
+        let health = Health { phase: Phase::Ready, dependencies: Vec::new(), commands_open: 0, events_unreported: 0, last_command: None };
+        let (events, inbox) = bounded(8);
+        (Worker::new(settings, Published::new(health), events, stop), inbox)
+    }
+
+    #[test]
+    fn a_ca_file_that_comes_late_is_waited_for() {
+        let path = std::env::temp_dir().join(format!("axion-ca-{}", uuid::Uuid::new_v4()));
+        let (_source, stop) = stop_pair();
+        let (mut worker, inbox) = worker(Some(path.clone()), stop);
+        std::thread::scope(|scope| {
+            let opened = scope.spawn(|| worker.open().is_ok());
+            let Ok(Event::Link(LinkState::Down(reason))) = inbox.recv_timeout(Duration::from_secs(10)) else { panic!("no word") };
+            assert!(reason.contains("cannot read"), "{reason}");
+            std::fs::write(&path, "").unwrap();
+            assert!(opened.join().unwrap());
+        });
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_credential_that_comes_with_the_stop_is_told() {
+        let (source, stop) = stop_pair();
+        let (mut worker, inbox) = worker(None, stop);
+        drop(source);
+        let answer = wire::HeartbeatResponse { credential: "new".to_owned(), ..Default::default() };
+        let mut credential = None;
+        assert!(worker.obey(answer.clone(), &mut credential).is_ok());
+        let Ok(Event::Credential(told)) = inbox.try_recv() else { panic!("it got lost") };
+        assert_eq!(told.reveal(), "new");
+        assert!(worker.obey(answer, &mut credential).is_ok());
+        assert!(inbox.try_recv().is_err(), "it is known already");
     }
 }

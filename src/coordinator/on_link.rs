@@ -3,8 +3,8 @@
 use super::ExitReason;
 use super::state::{State, now};
 use crate::docker::{EngineState, SwarmRole};
-use crate::domain::{Dependency, DependencyState, Health, LinkState, Phase, Timestamp};
-use crate::journal::{EnrolledKafka, Identity};
+use crate::domain::{Dependency, DependencyState, Health, LinkState, Phase, Sensitive, Timestamp};
+use crate::journal::{EnrolledKafka, Identity, Origin};
 use crate::{control_plane, kafka};
 
 const CONFIGURATION: &str = "configuration";
@@ -117,35 +117,55 @@ impl State {
         }
     }
 
-    /// Gives the identity when it was just learnt.
+    /// Gives the identity when it was just learnt: what waited for it goes on in its name.
     pub(super) fn on_control_plane(&mut self, event: control_plane::Event) -> Option<Identity> {
+        let identity = self.take_down(event)?;
+        log::info!("enrolled as {}", identity.agent_id);
+        self.agent = Some(identity.agent_id.clone());
+        self.resume();
+        Some(identity)
+    }
+
+    /// Only writes down what the control plane says: on the way out nothing begins any more, but an identity or
+    /// a credential that got lost could not be had again. Gives the identity when it was just learnt.
+    pub(super) fn take_down(&mut self, event: control_plane::Event) -> Option<Identity> {
         match event {
             control_plane::Event::Link(link) => {
                 self.on_link(CONTROL_PLANE, link);
                 None
             }
             control_plane::Event::Enrolled(enrolment) => {
-                log::info!("enrolled as {}", enrolment.agent_id);
                 let kafka = EnrolledKafka {
                     brokers: enrolment.brokers,
                     command_topic: enrolment.command_topic,
                     event_topic: enrolment.event_topic,
                     dead_letter_topic: enrolment.dead_letter_topic,
                 };
-                let identity = Identity { agent_id: enrolment.agent_id.clone(), credential: enrolment.credential, kafka };
+                let origin = Origin::Enrolled { wish: enrolment.wish };
+                let identity = Identity { agent_id: enrolment.agent_id, origin, credential: enrolment.credential, kafka };
                 self.remember(identity.clone());
-                self.agent = Some(enrolment.agent_id);
-                self.resume();
                 Some(identity)
             }
             control_plane::Event::Credential(credential) => {
                 match self.journal.identity() {
-                    Ok(Some(identity)) => self.remember(Identity { credential: Some(credential), ..identity }),
-                    Ok(None) => log::warn!("the control plane sent a credential, but the agent is not enrolled: ignored"),
+                    Ok(kept) => self.remember_credential(kept, credential),
                     Err(error) => self.fail(ExitReason::Journal(error.to_string())),
                 }
                 None
             }
+        }
+    }
+
+    /// The credential is the agent's own: where the configuration has made it somebody else, what the journal
+    /// holds of the former one makes way.
+    fn remember_credential(&mut self, kept: Option<Identity>, credential: Sensitive<String>) {
+        let own = match (kept, self.agent.clone()) {
+            (Some(kept), Some(agent)) if kept.agent_id != agent => Some(Identity::local(agent)),
+            (Some(kept), _) => Some(kept),
+            (None, agent) => agent.map(Identity::local),
+        };
+        if let Some(own) = own {
+            self.remember(Identity { credential: Some(credential), ..own });
         }
     }
 

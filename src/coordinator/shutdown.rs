@@ -194,6 +194,7 @@ fn wait(
             },
             recv(inbox.docker) -> event => event.map_or(Some(Closed::Docker), |event| { state.on_docker(event); None }),
             recv(inbox.reports) -> event => event.map_or(Some(Closed::Reports), |event| { state.on_kafka(event); None }),
+            recv(inbox.control_plane) -> event => event.map_or(Some(Closed::ControlPlane), |event| { drop(state.take_down(event)); None }),
             recv(inbox.exits) -> exit => exit.map_or(Some(Closed::Exits), |exit| { ended.insert(exit.thread); None }),
             recv(crossbeam_channel::at(deadline.instant())) -> _ => None,
         };

@@ -84,10 +84,45 @@ pub struct Entry {
 pub struct Identity {
     /// The id.
     pub agent_id: AgentId,
+    /// Where it is from; records of earlier versions do not say.
+    #[serde(default)]
+    pub origin: Origin,
     /// The bearer credential of an enrolled agent.
     pub credential: Option<Sensitive<String>>,
     /// The Kafka settings that enrolment brought; the configuration wins over them.
     pub kafka: EnrolledKafka,
+}
+
+/// How an agent came by its id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// It made it, or the configuration named it: no control plane gave it.
+    Local,
+    /// A control plane gave it, which need not be the one that the configuration wished for.
+    Enrolled {
+        /// That wish.
+        wish: Option<AgentId>,
+    },
+}
+
+impl Default for Origin {
+    fn default() -> Self {
+        Self::Enrolled { wish: None }
+    }
+}
+
+impl Identity {
+    /// An agent that no control plane has given anything.
+    #[must_use]
+    pub fn local(agent_id: AgentId) -> Self {
+        Self { agent_id, origin: Origin::Local, credential: None, kafka: EnrolledKafka::default() }
+    }
+
+    /// Whether it is what an agent has that the configuration calls `wished`.
+    #[must_use]
+    pub fn is_for(&self, wished: &AgentId) -> bool {
+        self.agent_id == *wished || self.origin == Origin::Enrolled { wish: Some(wished.clone()) }
+    }
 }
 
 /// Kafka settings from the control plane; empty where it gave none.

@@ -1,6 +1,7 @@
 //! The way out, with threads that behave and threads that do not.
 
 use super::*;
+use crate::domain::Sensitive;
 use crate::threads::{Exit, StopSource, ThreadName, spawn, stop_pair};
 use crossbeam_channel::Sender;
 use std::time::Instant;
@@ -12,7 +13,7 @@ pub(super) struct Street {
     reports: Sender<Event>,
     pub(super) exits: Sender<Exit>,
     _commands: Sender<Event>,
-    _control_plane: Sender<control_plane::Event>,
+    control_plane: Sender<control_plane::Event>,
 }
 
 pub(super) fn street() -> (Street, Inbox) {
@@ -30,7 +31,7 @@ pub(super) fn street() -> (Street, Inbox) {
         commands: command_inbox,
         control_plane: control_plane_inbox,
     };
-    (Street { signals, docker, reports, exits, _commands: commands, _control_plane: control_plane }, inbox)
+    (Street { signals, docker, reports, exits, _commands: commands, control_plane }, inbox)
 }
 
 pub(super) fn nobody() -> Workers {
@@ -109,6 +110,24 @@ fn reports_are_flushed_before_the_producer_is_stopped() {
     let desk = Desk::over(folder);
     assert_eq!(desk.out(), (vec![], None), "nothing is sent again");
     assert!(desk.journal.knows(id(1)).unwrap());
+}
+
+#[test]
+fn a_credential_that_comes_on_the_way_out_is_kept() {
+    let desk = Desk::new();
+    let (street, inbox) = street();
+    let (source, stop) = stop_pair();
+    let events = street.control_plane.clone();
+    let beating = spawn(ThreadName::new("control-plane"), street.exits.clone(), move || {
+        stop.wait_for_stop();
+        events.send(control_plane::Event::Credential(Sensitive::new("new".to_owned())))
+    });
+    let farewell = Group { stops: vec![source], threads: vec![beating.unwrap()] };
+    street.signals.send(Signal::Leave).unwrap();
+    let departure = run(desk.state, inbox, Workers { farewell, ..nobody() }, Pulse::default());
+    assert_eq!(departure.stragglers, [] as [&str; 0]);
+    let kept = desk.journal.identity().unwrap().unwrap();
+    assert_eq!((kept.agent_id.as_str(), kept.credential), ("a", Some(Sensitive::new("new".to_owned()))));
 }
 
 #[test]
