@@ -21,7 +21,7 @@ impl State {
 
     fn on_progress(&mut self, id: CommandId, progress: &Progress) {
         let Some(open) = self.open.get_mut(&id) else { return };
-        let stage = Stage::Progress(open.progress);
+        let stage = Stage::Progress { since: open.since, n: open.progress };
         open.progress += 1;
         let command = std::sync::Arc::clone(&open.command);
         log::info!("{} {id}: {}: {}", command.action.name(), progress.phase, progress.message);

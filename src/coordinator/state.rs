@@ -53,6 +53,8 @@ pub(super) struct Open {
     pub(super) command: Arc<Command>,
     pub(super) position: Option<Position>,
     pub(super) entry: crate::docker::Entry,
+    /// When this process took it up.
+    pub(super) since: Timestamp,
     /// How many progress events it has had.
     pub(super) progress: u32,
 }
@@ -164,7 +166,7 @@ impl State {
     }
 
     pub(super) fn admit(&mut self, command: Arc<Command>, position: Option<Position>, entry: crate::docker::Entry) {
-        let open = Open { command: Arc::clone(&command), position, entry, progress: 0 };
+        let open = Open { command: Arc::clone(&command), position, entry, since: now(), progress: 0 };
         self.open.insert(command.id, open);
         self.admission.admit(command);
     }

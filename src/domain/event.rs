@@ -68,8 +68,14 @@ pub enum Stage {
     Accepted,
     /// DeployStarted.
     Started,
-    /// The n-th progress.
-    Progress(u32),
+    /// The n-th progress since this process took the command up. After a restart it begins anew, with
+    /// other content: the time tells the two apart.
+    Progress {
+        /// When it took it up.
+        since: Timestamp,
+        /// Counts from 0.
+        n: u32,
+    },
     /// The one terminal event.
     Terminal,
 }
@@ -163,7 +169,7 @@ fn event_id(agent: &AgentId, command: CommandId, stage: Stage) -> EventId {
     let stage = match stage {
         Stage::Accepted => "accepted".to_owned(),
         Stage::Started => "started".to_owned(),
-        Stage::Progress(n) => format!("progress/{n}"),
+        Stage::Progress { since, n } => format!("progress/{}/{n}", since.as_millis()),
         Stage::Terminal => "terminal".to_owned(),
     };
     EventId(Uuid::new_v5(&namespace(agent), format!("{command}/{stage}").as_bytes()))
@@ -183,7 +189,10 @@ mod tests {
         let command = CommandId(Uuid::from_u128(7));
         let id = event_id(&agent, command, Stage::Terminal);
         assert_eq!(id, event_id(&agent, command, Stage::Terminal));
-        assert_ne!(id, event_id(&agent, command, Stage::Progress(0)));
+        let progress = |since, n| event_id(&agent, command, Stage::Progress { since: Timestamp::from_millis(since), n });
+        assert_ne!(id, progress(1, 0));
+        assert_ne!(progress(1, 0), progress(1, 1));
+        assert_ne!(progress(1, 0), progress(2, 0), "after a restart");
         assert_ne!(id, event_id(&AgentId::new("b").unwrap(), command, Stage::Terminal));
     }
 }
