@@ -10,6 +10,9 @@ use std::fmt;
 
 /// The label by which everything of a stack is found.
 pub const NAMESPACE: &str = "com.docker.stack.namespace";
+/// The longest error of a task that is passed on, in characters: with five of each of 200 services an
+/// event is still a record that Kafka takes (1 MiB).
+const MAX_ERROR: usize = 400;
 /// Our mark: the agent that manages a service.
 pub const OWNER: &str = "io.axion.owner";
 
@@ -295,17 +298,18 @@ impl Task {
         self.status.state == TaskState::Running && self.desired_state <= TaskState::Running
     }
 
-    /// What went wrong with it, in the engine's words.
+    /// What went wrong with it, in the engine's words, at most [`MAX_ERROR`] of them.
     #[must_use]
     pub fn error(&self) -> Option<String> {
-        if self.status.err.is_empty() {
+        let err: String = self.status.err.chars().take(MAX_ERROR).collect();
+        if err.is_empty() {
             return None;
         }
         let exit = self.status.container_status.as_ref().map(|container| container.exit_code).filter(|&code| code != 0);
         Some(match exit {
             // The engine says "task: non-zero exit (1)", with the health check's words where there is one.
-            Some(code) if !self.status.err.contains(&code.to_string()) => format!("{} (exit code {code})", self.status.err),
-            _ => self.status.err.clone(),
+            Some(code) if !err.contains(&code.to_string()) => format!("{err} (exit code {code})"),
+            _ => err,
         })
     }
 }

@@ -13,6 +13,7 @@ mod load;
 pub mod marks;
 mod merge;
 pub mod rotate;
+pub mod since;
 pub mod spec;
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,11 @@ impl Client {
         self.fetch(Request::get(format!("/networks/{}", encoded(id))))
     }
 
+    /// The swarm's own object for a network that every node has, such as `host`: lists leave it out.
+    pub(crate) fn network_of_every_node(&self, name: &str) -> Result<Network, EngineError> {
+        self.fetch(Request::get(format!("/networks/{}", encoded(name))).query("scope", "swarm"))
+    }
+
     /// Makes a network.
     pub(crate) fn create_network(&self, spec: &impl Serialize) -> Result<Created, EngineError> {
         self.fetch(Request::post("/networks/create").json(spec)?)

@@ -5,18 +5,24 @@
 use super::plan::{Action, ServicePlan};
 use super::prepare::Prepared;
 use super::report::Report;
-use super::watch::{AsWanted, Look, State, Wanted, Watch, Written};
+use super::watch::{AsWanted, Look, State, Wanted, Watch, Written, grace};
 use super::{Broken, Failure};
 use crate::docker::room::{Halt, Room, StepError};
 use crate::docker::types::{Mode, Service, Task};
-use crate::domain::{Progress, StackName};
+use crate::domain::{Code, Progress, StackName};
 use crate::stack::compare;
+use crate::threads::Deadline;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// Between two looks at the tasks.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Between two progress events: each tells of all services, and a crash loop changes the counts all the time.
+const TELL_EVERY: Duration = Duration::from_secs(2);
+/// At most so many services are named in a failure; `details.services` has all of them.
+const NAMED: usize = 5;
 
 /// A service and what is known of it.
 pub(super) struct Watched {
@@ -34,7 +40,7 @@ struct Seen {
 
 /// Waits for the verdict on the services of a plan.
 pub(super) fn converge(room: &Room<'_>, prepared: &Prepared, report: &mut Report, phase: &'static str) -> Result<(), Broken> {
-    let mut watched: Vec<Watched> = prepared.services.iter().filter_map(|plan| Watched::of(plan, &prepared.tasks_before)).collect();
+    let mut watched = Watched::all(&prepared.services, &prepared.removals, &prepared.tasks_before);
     wait(room, &mut watched, &prepared.network_ids, report, phase)
 }
 
@@ -48,6 +54,7 @@ pub(super) fn wait(
 ) -> Result<(), Broken> {
     let (started, stack) = (Instant::now(), report.stack().clone());
     let mut told = Vec::new();
+    let mut next_telling = Deadline::after(Duration::ZERO);
     loop {
         let seen = match see(room, &stack) {
             Err(StepError::Halted(Halt::TimedOut)) => return Err(out_of_time(watched).into()),
@@ -57,16 +64,15 @@ pub(super) fn wait(
             one.look(started.elapsed(), &seen, networks);
             report.take_look(&one.watch, &seen.services, &seen.tasks, one.state == State::Settled);
         }
-        let failures: Vec<&Failure> = watched.iter().filter_map(Watched::failure).collect();
-        if let Some(first) = failures.first() {
-            let messages: Vec<&str> = failures.iter().map(|failure| failure.message.as_str()).collect();
-            return Err(Failure::new(first.code, messages.join("; ")).into());
+        if let Some(failure) = in_one(&watched.iter().filter_map(Watched::failure).collect::<Vec<_>>()) {
+            return Err(failure.into());
         }
         if watched.iter().all(|one| one.state == State::Settled) {
             return Ok(());
         }
         let counts: Vec<_> = watched.iter().map(|one| one.watch.count()).collect();
-        if counts != told {
+        if counts != told && next_telling.has_passed() {
+            next_telling = Deadline::after(TELL_EVERY);
             room.progress(Progress::new(phase, in_short(watched)).with("services", report.services()));
             told = counts;
         }
@@ -78,10 +84,21 @@ pub(super) fn wait(
 }
 
 impl Watched {
+    /// What is to be watched of these plans, while the tasks of `removed` services end.
+    pub(super) fn all<'a>(plans: &[ServicePlan], removed: impl IntoIterator<Item = &'a Service>, before: &BTreeSet<String>) -> Vec<Self> {
+        let replaced = plans.iter().filter(|plan| plan.action == Action::Update || plan.ours_already).flat_map(|plan| {
+            let held = plan.held.as_ref();
+            held.map(|held| &held.spec).into_iter().chain(held.and_then(|held| held.previous_spec.as_ref()))
+        });
+        let longest = replaced.chain(removed.into_iter().map(|service| &service.spec)).map(grace).max().unwrap_or_default();
+        plans.iter().filter_map(|plan| Self::of(plan, before, longest)).collect()
+    }
+
     /// What is to be watched of a plan. An unchanged job has run before; its end was told then.
-    pub(super) fn of(plan: &ServicePlan, before: &BTreeSet<String>) -> Option<Self> {
+    fn of(plan: &ServicePlan, before: &BTreeSet<String>, leaving: Duration) -> Option<Self> {
         let written = if plan.action == Action::Unchanged && !plan.ours_already { Written::Before } else { Written::Now };
-        let wanted = Wanted::of(&plan.spec, Mode::of(&plan.spec), written);
+        let mut wanted = Wanted::of(&plan.spec, Mode::of(&plan.spec), written);
+        wanted.outlast(leaving);
         if written == Written::Before && wanted.is_job() {
             return None;
         }
@@ -118,9 +135,17 @@ fn see(room: &Room<'_>, stack: &StackName) -> Result<Seen, StepError> {
 
 fn out_of_time(watched: &[Watched]) -> Failure {
     let late: Vec<Failure> = watched.iter().filter(|one| one.state != State::Settled).map(|one| one.watch.out_of_time()).collect();
-    let code = late.first().map_or(crate::domain::Code::TIMED_OUT, |failure| failure.code);
-    let messages: Vec<&str> = late.iter().map(|failure| failure.message.as_str()).collect();
-    Failure::new(code, messages.join("; "))
+    in_one(&late.iter().collect::<Vec<_>>()).unwrap_or_else(|| Failure::new(Code::TIMED_OUT, "the command's time was over"))
+}
+
+/// Several failures as one, with the code of the first.
+fn in_one(failures: &[&Failure]) -> Option<Failure> {
+    let named: Vec<&str> = failures.iter().take(NAMED).map(|failure| failure.message.as_str()).collect();
+    let more = match failures.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!("; and {more} services more"),
+    };
+    failures.first().map(|first| Failure::new(first.code, named.join("; ") + &more))
 }
 
 fn in_short(watched: &[Watched]) -> String {

@@ -3,6 +3,7 @@
 //! A registry that cannot be asked is a warning and the image stays as it is. An image that its
 //! registry does not have, and that no node can have either, fails before anything is made.
 
+use super::plan::Who;
 use super::{Broken, Failure, trouble};
 use crate::docker::api::registry_auth;
 use crate::docker::error::EngineError;
@@ -12,12 +13,18 @@ use crate::domain::{Code, Deploy, RegistryCredential, Sensitive};
 use crate::stack::images::{self, Resolution};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// A registry that fails after so long is away: twenty images of it must not wait for it twenty times.
+const SLOW: Duration = Duration::from_secs(5);
 
 /// Answers, each asked for once per deploy.
 pub(super) struct Images<'a> {
     room: &'a Room<'a>,
     request: &'a Deploy,
     answers: BTreeMap<String, Result<Distribution, EngineError>>,
+    /// What those registries said that took their time for it, by host: they are not asked again.
+    slow: BTreeMap<String, EngineError>,
     /// Whether this is the only node: then an image that it has not is nowhere.
     alone: Option<bool>,
 }
@@ -34,7 +41,7 @@ pub(super) fn auth(room: &Room<'_>, request: &Deploy, image: &str) -> Option<Sen
 
 impl<'a> Images<'a> {
     pub(super) fn new(room: &'a Room<'a>, request: &'a Deploy) -> Self {
-        Self { room, request, answers: BTreeMap::new(), alone: None }
+        Self { room, request, answers: BTreeMap::new(), slow: BTreeMap::new(), alone: None }
     }
 
     /// Writes digest and platforms into `spec`, or what the service that runs has. What a registry said
@@ -45,8 +52,15 @@ impl<'a> Images<'a> {
         held: Option<&Service>,
         warnings: &mut Vec<String>,
     ) -> Result<Option<Failure>, Broken> {
+        let who = Who { agent: self.room.agent, command: self.room.command.id };
+        let wrote_it = held.is_some_and(|service| who.has_written(service));
         let held = held.map(|service| &service.spec);
         match images::resolution(self.request.resolve_image, spec, held) {
+            // Before a restart this command asked: a tag that moved since then makes no second update.
+            Resolution::Ask if wrote_it && held.is_some_and(|held| images::same_text(spec, held)) => {
+                held.into_iter().for_each(|held| images::reuse(spec, held));
+                Ok(None)
+            }
             Resolution::AsWritten => Ok(None),
             Resolution::Reuse => {
                 if let Some(held) = held {
@@ -84,16 +98,36 @@ impl<'a> Images<'a> {
 
     fn answer(&mut self, image: &str) -> Result<&Result<Distribution, EngineError>, Broken> {
         if !self.answers.contains_key(image) {
-            let auth = auth(self.room, self.request, image);
-            // A refusal is an answer; and a slow registry must not use up the time of the command.
-            let answer = match self.room.observe(|client| Ok(client.distribution(image, auth.as_ref()))) {
-                Ok(answer) => answer,
-                Err(StepError::Refused(error) | StepError::Unknown(error)) => Err(error),
-                Err(StepError::Halted(halt)) => return Err(halt.into()),
+            let host = images::registry(image);
+            let answer = match self.slow.get(host) {
+                Some(error) => Err(error.clone()),
+                None => {
+                    let asked_at = Instant::now();
+                    let answer = self.fetch(image)?;
+                    if let Some(error) = answer.as_ref().err().filter(|_| asked_at.elapsed() >= SLOW) {
+                        self.slow.insert(host.to_owned(), error.clone());
+                    }
+                    answer
+                }
             };
             self.answers.insert(image.to_owned(), answer);
         }
         Ok(&self.answers[image])
+    }
+
+    fn fetch(&self, image: &str) -> Result<Result<Distribution, EngineError>, Broken> {
+        let auth = auth(self.room, self.request, image);
+        let answer = self.room.observe(|client| match client.distribution(image, auth.as_ref()) {
+            // The engine, not the registry: it is waited for.
+            Err(error @ (EngineError::Away { .. } | EngineError::Lost { .. } | EngineError::TooLate { .. })) => Err(error),
+            // A refusal is an answer; and a slow registry must not use up the time of the command.
+            answer => Ok(answer),
+        });
+        match answer {
+            Ok(answer) => Ok(answer),
+            Err(StepError::Refused(error) | StepError::Unknown(error)) => Ok(Err(error)),
+            Err(StepError::Halted(halt)) => Err(halt.into()),
+        }
     }
 
     /// Whether it is certain that no node can run the image: the registry says that it has not got it or

@@ -11,7 +11,7 @@ use crate::domain::{Code, StackName};
 use crate::stack::External;
 use std::collections::BTreeMap;
 
-/// Networks that every node has: they are not objects of the swarm (docker/cli, stack/swarm, `validateExternalNetworks`).
+/// Networks that every node has: nobody makes them (docker/cli, stack/swarm, `validateExternalNetworks`).
 const OF_EVERY_NODE: &[&str] = &["default", "bridge", "host", "none"];
 
 /// Ids of external secrets and configs, by kind and name.
@@ -44,6 +44,16 @@ pub(super) fn external(room: &Room<'_>, external: &External) -> Result<(BTreeMap
     Ok((networks, ids))
 }
 
+/// Ids of the networks that every node has, by name: a service that runs refers to them by id too.
+pub(super) fn of_every_node(room: &Room<'_>) -> Result<BTreeMap<String, String>, StepError> {
+    let mut ids = BTreeMap::new();
+    for name in OF_EVERY_NODE {
+        let network = found(room, |client| client.network_of_every_node(name))?;
+        ids.extend(network.filter(|network| network.name == *name && network.scope == "swarm").map(|network| (network.name, network.id)));
+    }
+    Ok(ids)
+}
+
 fn missing(kind: &str, name: &str, mend: &str) -> Failure {
     Failure::new(Code::REFERENCE_MISSING, format!("the file declares the {kind} {name} as external, but it cannot be used: {mend}"))
 }
@@ -53,6 +63,12 @@ pub(super) fn check_network(room: &Room<'_>, stack: &StackName, name: &str) -> R
     let there: Option<Network> = found(room, |client| client.network(name))?.filter(|network| network.name == name);
     let label = there.as_ref().map(|network| network.labels.get(NAMESPACE).map(String::as_str));
     label.map_or(Ok(()), |label| plan::check_name("network", name, label, stack)).map_err(Broken::from)
+}
+
+/// Refuses a service's name that somebody else has: stack `a_b` has service `c` where stack `a` has `b_c`.
+pub(super) fn check_service(room: &Room<'_>, stack: &StackName, name: &str) -> Result<(), Broken> {
+    let there = found(room, |client| client.service(name))?.filter(|service| service.name() == name);
+    there.map_or(Ok(()), |service| plan::check_name("service", name, service.label(NAMESPACE), stack)).map_err(Broken::from)
 }
 
 /// A secret or config under exactly this name, if it may be used.

@@ -85,6 +85,13 @@ pub(super) struct Who<'a> {
     pub(super) command: CommandId,
 }
 
+impl Who<'_> {
+    /// Whether the command has written a service that it meets again after a restart.
+    pub(super) fn has_written(self, held: &Service) -> bool {
+        held.label(marks::COMMAND) == Some(self.command.to_string().as_str())
+    }
+}
+
 /// Decides about one service. `networks` are ids by name.
 pub(super) fn service(
     mut spec: Value,
@@ -99,8 +106,8 @@ pub(super) fn service(
     };
     check_mode(&name, &spec, held)?;
     spec["TaskTemplate"]["ForceUpdate"] = json!(held.spec["TaskTemplate"]["ForceUpdate"].as_u64().unwrap_or(0));
-    let reason = reason_to_write(&spec, held, networks, who.agent);
-    let ours_already = reason.is_none() && held.label(marks::COMMAND) == Some(who.command.to_string().as_str());
+    let reason = reason_to_write(&spec, held, networks, who);
+    let ours_already = reason.is_none() && who.has_written(held);
     let (action, reason) = match reason {
         Some(reason) => (Action::Update, reason),
         None => (Action::Unchanged, String::new()),
@@ -130,17 +137,18 @@ fn check_mode(name: &str, spec: &Value, held: &Service) -> Result<(), Failure> {
     Err(Failure::new(Code::ENGINE_REFUSED, message))
 }
 
-fn reason_to_write(spec: &Value, held: &Service, networks: &BTreeMap<String, String>, agent: &AgentId) -> Option<String> {
+fn reason_to_write(spec: &Value, held: &Service, networks: &BTreeMap<String, String>, who: Who<'_>) -> Option<String> {
     let differences = compare::differences(spec, &held.spec, networks);
     if !differences.is_empty() {
         return Some(format!("it differs in {}", differences.join(", ")));
     }
-    if let Some(other) = held.label(marks::OWNER).filter(|owner| *owner != agent.as_str()) {
+    if let Some(other) = held.label(marks::OWNER).filter(|owner| *owner != who.agent.as_str()) {
         return Some(format!("it is taken over from agent {other}"));
     }
     let paused =
         held.update_status.as_ref().is_some_and(|update| matches!(update.state, UpdateState::Paused | UpdateState::RollbackPaused));
-    paused.then(|| "its last update was paused".to_owned())
+    // This command's own update is not sent twice: that it was paused is its verdict.
+    (paused && !who.has_written(held)).then(|| "its last update was paused".to_owned())
 }
 
 /// Which services that are not in the file go, and which are foreign and stay: names.
@@ -192,6 +200,10 @@ pub(super) fn check_name(kind: &str, name: &str, label: Option<&str>, stack: &St
             let message = format!("a network {name} is there already and belongs to no stack: remove it, or declare it as external");
             Err(Failure::new(Code::CONFLICT, message))
         }
+        None if kind == "service" => {
+            let message = format!("a service {name} is there already and belongs to no stack: remove it, or give this one another name");
+            Err(Failure::new(Code::CONFLICT, message))
+        }
         // `docker stack deploy` takes over a secret or config without a stack, if its content is the same.
         None => Ok(()),
     }
@@ -238,6 +250,9 @@ mod tests {
         }
         let done = held(&wanted, &json!({marks::OWNER: "me", marks::COMMAND: command.to_string()}), None);
         assert!(service(wanted.clone(), Some(&done), &BTreeMap::new(), who).unwrap().ours_already);
+        let paused = held(&wanted, &done.spec["Labels"], Some("paused"));
+        let plan = service(wanted.clone(), Some(&paused), &BTreeMap::new(), who).unwrap();
+        assert_eq!((plan.action, plan.ours_already), (Action::Unchanged, true), "its own update is not sent twice");
         let global = held(&spec("a:1", &json!({"Global": {}})), &mine, None);
         let refused = service(wanted, Some(&global), &BTreeMap::new(), who).unwrap_err();
         assert_eq!(refused.code, Code::ENGINE_REFUSED);
@@ -317,6 +332,8 @@ mod tests {
         assert_eq!(code("network", Some("st")), None);
         assert_eq!(code("network", Some("other")), Some(Code::CONFLICT));
         assert_eq!(code("network", None), Some(Code::CONFLICT));
+        assert_eq!(code("service", Some("st_n")), Some(Code::CONFLICT));
+        assert_eq!(code("service", None), Some(Code::CONFLICT));
         assert_eq!(code("secret", None), None, "as docker stack deploy takes it over");
         assert_eq!(code("secret", Some("other")), Some(Code::CONFLICT));
     }

@@ -11,7 +11,7 @@ use crate::docker::ownership::{self, Standing, Takeover};
 use crate::docker::room::Room;
 use crate::docker::types::{Network, Service, Store};
 use crate::domain::{Code, Deploy, OnFailure, Revision, StackName};
-use crate::stack::{self, ApiVersion, Binds, ComposeFile, Loaded, Source, StackError};
+use crate::stack::{self, ApiVersion, Binds, ComposeFile, Loaded, Source, StackError, since};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,7 +61,8 @@ impl Prepared {
 /// Makes the plan. It changes nothing but the labels of secrets whose content nobody remembers.
 pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Broken> {
     let stack = &request.target.stack;
-    let loaded = load(room, request)?;
+    let api = api(room)?;
+    let loaded = load(request, api)?;
     let held = look(room, stack)?;
     let takeover = if request.adopt { Takeover::Allowed } else { Takeover::Refused };
     let standing = ownership::check(room, &request.target, &held.services, takeover)?;
@@ -78,19 +79,22 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
     let mut network_ids: BTreeMap<String, String> =
         held.networks.iter().map(|network| (network.name.clone(), network.id.clone())).collect();
     network_ids.extend(external_networks);
+    network_ids.extend(names::of_every_node(room)?);
 
     let who = Who { agent: room.agent, command: room.command.id };
     let mut images = Images::new(room, request);
     let mut services = Vec::new();
     for spec in &loaded.specs.services {
         let mut spec = json(spec)?;
-        let same = held.services.iter().find(|service| service.name() == spec["Name"]);
+        let name = spec["Name"].as_str().unwrap_or_default().to_owned();
+        since::leave_out(&mut spec, api);
+        let same = held.services.iter().find(|service| service.name() == name);
+        if same.is_none() {
+            names::check_service(room, stack, &name)?;
+        }
         plan::fill(&mut spec, &contents, &external);
         if request.on_failure == OnFailure::Pause && plan::pause_on_failure(&mut spec) {
-            warnings.push(format!(
-                "service {}: its failure_action is pause for this deploy, as on_failure says",
-                spec["Name"].as_str().unwrap_or_default()
-            ));
+            warnings.push(format!("service {name}: its failure_action is pause for this deploy, as on_failure says"));
         }
         let registry = images.resolve(&mut spec, same, &mut warnings)?;
         services.push(ServicePlan { registry, ..plan::service(spec, same, &network_ids, who)? });
@@ -100,10 +104,13 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
     Ok(Prepared { networks, contents, services, removals, warnings, network_ids, external, tasks_before, revisions })
 }
 
-fn load(room: &Room<'_>, request: &Deploy) -> Result<Loaded, Broken> {
+fn api(room: &Room<'_>) -> Result<ApiVersion, Broken> {
     let api = room.observe(|client| client.api())?;
     // Both types hold the same two numbers; the client's is one that it can speak.
-    let api = api.to_string().parse().unwrap_or(ApiVersion::NEWEST);
+    Ok(api.to_string().parse().unwrap_or(ApiVersion::NEWEST))
+}
+
+fn load(request: &Deploy, api: ApiVersion) -> Result<Loaded, Broken> {
     let files = [ComposeFile { name: FILE, text: request.compose.reveal() }];
     let source = Source {
         stack: &request.target.stack,

@@ -8,6 +8,7 @@ use super::prepare::Prepared;
 use super::{Broken, names};
 use crate::docker::api::StoreKind;
 use crate::docker::room::{Room, StepError};
+use crate::docker::types::Store;
 use crate::domain::{Deploy, Revision, Timestamp};
 use crate::stack::rotate;
 use serde_json::{Value, json};
@@ -121,6 +122,6 @@ fn prune(room: &Room<'_>, request: &Deploy, before: &[Revision], kept: &[Revisio
 }
 
 /// A store by the id or the name that a step noted, if it is still there.
-pub(super) fn find_store(room: &Room<'_>, kind: StoreKind, id: &str) -> Result<Option<String>, StepError> {
-    Ok(names::found(room, |client| client.store(kind, id))?.filter(|store| store.id == id || store.name() == id).map(|store| store.id))
+pub(super) fn find_store(room: &Room<'_>, kind: StoreKind, id: &str) -> Result<Option<Store>, StepError> {
+    Ok(names::found(room, |client| client.store(kind, id))?.filter(|store| store.id == id || store.name() == id))
 }

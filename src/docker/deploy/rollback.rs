@@ -5,12 +5,13 @@
 //! command did not touch, and never runs a job again.
 
 use super::plan::{self, Action, NetworkPlan, ServicePlan, Who};
+use super::prepare::Prepared;
 use super::report::Report;
 use super::{Broken, Failure, apply, converge, images, names, revision};
 use crate::docker::Entry;
 use crate::docker::api::StoreKind;
 use crate::docker::room::{Room, StepError};
-use crate::docker::types::{Mode, Network, Service};
+use crate::docker::types::{Mode, NAMESPACE, Network, Service, UpdateState};
 use crate::domain::{Code, Deploy, Revision, Step, StepOutcome};
 use crate::stack::{images::image, marks};
 use crate::threads::Deadline;
@@ -92,6 +93,29 @@ pub(super) fn has_changed_anything(room: &Room<'_>) -> Result<bool, Broken> {
     Ok(steps.iter().any(|(step, outcome)| step.operation != "secret.update" && may_have(outcome)))
 }
 
+/// After a restart: an update of this command that Swarm itself has taken back meanwhile is its verdict,
+/// and is not sent a second time.
+pub(super) fn check_not_taken_back(room: &Room<'_>, prepared: &Prepared) -> Result<(), Broken> {
+    use UpdateState::{RollbackCompleted, RollbackPaused, RollbackStarted};
+    if room.entry == Entry::Fresh {
+        return Ok(());
+    }
+    let steps = room.ledger.steps(room.command.id)?;
+    let has_updated = |name: &str| {
+        let is_update = |step: &Step| step.operation == "service.update" && step.object == name;
+        steps.iter().any(|(step, outcome)| is_update(step) && matches!(outcome, Some(StepOutcome::Done(_))))
+    };
+    for plan in prepared.services.iter().filter(|plan| plan.action == Action::Update && has_updated(&plan.name)) {
+        let update = plan.held.as_ref().and_then(|held| held.update_status.as_ref());
+        let taken_back = |state| matches!(state, RollbackStarted | RollbackPaused | RollbackCompleted);
+        if let Some(update) = update.filter(|update| taken_back(update.state)) {
+            let message = format!("service {}: Swarm rolled the update back ({}) while the agent was away", plan.name, update.message);
+            return Err(Failure::new(Code::UPDATE_ROLLED_BACK, message).into());
+        }
+    }
+    Ok(())
+}
+
 /// Goes back: how far, and what is missing.
 pub(super) fn run(room: &Room<'_>, request: &Deploy) -> Result<(RolledBack, Vec<String>), Broken> {
     let room = room.extended(room.deadline.max(Deadline::after(TIME)));
@@ -154,13 +178,14 @@ impl Back<'_> {
         let tasks: BTreeSet<String> = room.observe(|client| client.tasks(stack))?.into_iter().map(|task| task.id).collect();
 
         let wanted = self.wanted(&held, good.as_ref());
+        self.note_what_is_lost(&wanted, &held);
         let new: Vec<&Service> = held.iter().filter(|service| self.is_new(service, &wanted)).collect();
         for service in &new {
             apply::remove_service(room, service)?;
         }
         self.networks_back(good.as_ref())?;
         let plans = self.write(wanted, &held)?;
-        let mut watched: Vec<_> = plans.iter().filter_map(|plan| converge::Watched::of(plan, &tasks)).collect();
+        let mut watched = converge::Watched::all(&plans, new.iter().copied(), &tasks);
         let networks = self.network_ids()?;
         match converge::wait(room, &mut watched, &networks, &mut Report::new(self.request), "rollback") {
             Err(Broken::Failed(failure)) => self.notes.push(failure.message),
@@ -179,17 +204,41 @@ impl Back<'_> {
         let mut wanted: Vec<Value> = good.map(|good| revision::specs_of_services(good).cloned().collect()).unwrap_or_default();
         let known: BTreeSet<String> = wanted.iter().filter_map(|spec| spec["Name"].as_str()).map(str::to_owned).collect();
         let ours = self.room.command.id.to_string();
+        let is_ours = |spec: &Value| spec["Labels"][marks::COMMAND] == ours.as_str();
         for service in held.iter().filter(|service| self.done.updated.contains(service.name()) && !known.contains(service.name())) {
-            let wrote_it = service.label(marks::COMMAND) == Some(ours.as_str());
-            if let Some(previous) = service.previous_spec.as_ref().filter(|_| wrote_it) {
-                wanted.push(previous.clone());
+            match &service.previous_spec {
+                Some(previous) if is_ours(&service.spec) && !is_ours(previous) => wanted.push(previous.clone()),
+                // Before a restart it went back already: what was before that is what failed.
+                Some(_) if is_ours(&service.spec) => wanted.push(service.spec.clone()),
+                _ => {}
             }
         }
         wanted
     }
 
+    /// Whether this command made a service that was not there before: by its id, or where the answer was lost by its mark.
     fn is_new(&self, service: &Service, wanted: &[Value]) -> bool {
-        self.done.has_created_service(service.name()) && !wanted.iter().any(|spec| spec["Name"] == service.name())
+        let who = Who { agent: self.room.agent, command: self.room.command.id };
+        let made_it = self
+            .done
+            .created("service")
+            .iter()
+            .any(|(name, id)| name == service.name() && id.as_ref().map_or_else(|| who.has_written(service), |id| *id == service.id));
+        made_it && !wanted.iter().any(|spec| spec["Name"] == service.name())
+    }
+
+    /// What the command removed or changed and nobody remembers.
+    fn note_what_is_lost(&mut self, wanted: &[Value], held: &[Service]) {
+        let who = Who { agent: self.room.agent, command: self.room.command.id };
+        let known: BTreeSet<&str> = wanted.iter().filter_map(|spec| spec["Name"].as_str()).collect();
+        let not_new = |name: &&String| !self.done.has_created_service(name);
+        for name in self.done.removed.iter().filter(not_new).filter(|name| !known.contains(name.as_str())) {
+            self.notes.push(format!("service {name} was removed and no revision has it: it cannot come back"));
+        }
+        let changed = held.iter().filter(|service| self.done.updated.contains(service.name()) && who.has_written(service));
+        for service in changed.filter(|service| !known.contains(service.name())) {
+            self.notes.push(format!("service {} was changed and nobody remembers its old spec: it stays", service.name()));
+        }
     }
 
     fn networks_back(&mut self, good: Option<&Revision>) -> Result<(), Broken> {
@@ -206,8 +255,10 @@ impl Back<'_> {
 
     /// Networks by name, those of other makers as far as the stack's services use them by id.
     fn network_ids(&self) -> Result<BTreeMap<String, String>, Broken> {
-        let networks = self.room.observe(|client| client.all_networks())?;
-        Ok(networks.into_iter().filter(|network| network.scope == "swarm").map(|network| (network.name, network.id)).collect())
+        let networks = self.room.observe(|client| client.all_networks())?.into_iter().filter(|network| network.scope == "swarm");
+        let mut ids: BTreeMap<String, String> = networks.map(|network| (network.name, network.id)).collect();
+        ids.extend(names::of_every_node(self.room)?);
+        Ok(ids)
     }
 
     fn write(&mut self, wanted: Vec<Value>, held: &[Service]) -> Result<Vec<ServicePlan>, Broken> {
@@ -274,8 +325,11 @@ impl Back<'_> {
         let needed = revision::needed(good.map_or(&[], std::slice::from_ref));
         for kind in [StoreKind::Secret, StoreKind::Config] {
             for (name, id) in self.done.created(kind.name()) {
-                let Some(id) = revision::find_store(room, kind, id.as_deref().unwrap_or(name))? else { continue };
-                if !needed.contains(&id) {
+                let Some(store) = revision::find_store(room, kind, id.as_deref().unwrap_or(name))? else { continue };
+                // Where the answer was lost, somebody else may have one of this name.
+                let is_ours = id.is_some() || store.label(NAMESPACE) == Some(self.request.target.stack.as_str());
+                let id = store.id;
+                if is_ours && !needed.contains(&id) {
                     let operation = format!("{}.remove", kind.name());
                     busy.extend(refused(name, room.step(&operation, name, |client| client.remove_store(kind, &id)))?);
                 }
@@ -297,8 +351,14 @@ impl Back<'_> {
         let kept: BTreeSet<&str> =
             good.into_iter().flat_map(revision::specs_of_networks).filter_map(|spec| spec["Name"].as_str()).collect();
         let mut networks = Vec::new();
-        for (name, _) in self.done.created("network").iter().filter(|(name, _)| !kept.contains(name.as_str())) {
-            networks.extend(names::found(self.room, |client| client.network(name))?.filter(|network| network.name == *name));
+        let stack = self.request.target.stack.as_str();
+        for (name, id) in self.done.created("network").iter().filter(|(name, _)| !kept.contains(name.as_str())) {
+            let is_ours = |network: &Network| match id {
+                Some(id) => network.id == *id,
+                // The answer was lost: somebody else may have one of this name.
+                None => network.name == *name && network.labels.get(NAMESPACE).is_some_and(|label| label == stack),
+            };
+            networks.extend(names::found(self.room, |client| client.network(id.as_ref().unwrap_or(name)))?.filter(is_ours));
         }
         Ok(networks)
     }

@@ -19,6 +19,9 @@ const SOON: Duration = Duration::from_secs(20);
 /// A deploy of one service that has settled as soon as it runs.
 const FILE: &str = "services: {web: {image: 'box:2', deploy: {update_config: {monitor: 1ms}}}}";
 
+/// The swarm's own object for the network of every node; no list has it.
+const HOST_ID: &str = "host-id";
+
 /// What goes wrong with a call, once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
@@ -34,6 +37,10 @@ enum Fault {
 #[derive(Default)]
 struct Swarm {
     networks: BTreeMap<String, Value>,
+    /// A service of another stack, which no list of this one has.
+    foreign: Option<Value>,
+    /// What the registry says of every image.
+    digest: Option<&'static str>,
     services: BTreeMap<String, Value>,
     /// The next call that begins so goes wrong.
     fault: Option<(&'static str, Fault)>,
@@ -69,8 +76,17 @@ impl Swarm {
         self.counter += 1;
         let made = json!({"ID": format!("id{}", self.counter)});
         match words.as_slice() {
+            ["GET", "distribution", ..] => {
+                self.digest.map(|digest| Reply::Json(200, json!({"Descriptor": {"digest": digest}, "Platforms": null})))
+            }
             ["GET", "networks"] => Some(Reply::Json(200, self.networks.values().cloned().collect())),
-            ["GET", "networks", name] => self.networks.get(*name).map(|network| Reply::Json(200, network.clone())),
+            ["GET", "networks", "host"] if query == "scope=swarm" => {
+                Some(Reply::Json(200, json!({"Id": HOST_ID, "Name": "host", "Scope": "swarm", "Labels": {}})))
+            }
+            ["GET", "networks", name] => {
+                let network = self.networks.values().find(|network| network["Name"] == *name || network["Id"] == *name);
+                network.map(|network| Reply::Json(200, network.clone()))
+            }
             ["POST", "networks", "create"] => {
                 let name = asked.body["Name"].as_str().unwrap().to_owned();
                 let network = json!({"Id": made["ID"], "Name": name, "Scope": "swarm", "Labels": asked.body["Labels"]});
@@ -117,14 +133,15 @@ impl Swarm {
     fn stored(&self, spec: &Value) -> Value {
         let mut spec = spec.clone();
         for attached in spec["TaskTemplate"]["Networks"].as_array_mut().into_iter().flatten() {
-            let id = self.networks.get(attached["Target"].as_str().unwrap()).map(|network| network["Id"].clone());
-            attached["Target"] = id.unwrap_or_else(|| attached["Target"].clone());
+            let name = attached["Target"].as_str().unwrap();
+            let id = self.networks.get(name).map(|network| network["Id"].clone());
+            attached["Target"] = id.unwrap_or_else(|| json!(if name == "host" { HOST_ID } else { name }));
         }
         spec
     }
 
     fn find(&self, name: &str) -> Option<&Value> {
-        self.services.values().find(|service| service["ID"] == name || service["Spec"]["Name"] == name)
+        self.services.values().chain(&self.foreign).find(|service| service["ID"] == name || service["Spec"]["Name"] == name)
     }
 }
 
@@ -207,6 +224,13 @@ impl Bed {
         calls.map(|call| call.split('?').next().unwrap_or_default().to_owned()).collect()
     }
 
+    /// As if an earlier process had begun the command, done this to `object`, and ended.
+    fn begun(&self, number: u128, operation: &str, object: &str, outcome: &StepOutcome) {
+        let (id, step) = (CommandId(Uuid::from_u128(number)), Step { operation: operation.into(), object: object.into() });
+        self.ledger.intend(id, &step).unwrap();
+        self.ledger.settle(id, &step, outcome).unwrap();
+    }
+
     fn env(&self) -> Value {
         self.swarm.lock().unwrap().find("st_web").unwrap()["Spec"]["TaskTemplate"]["ContainerSpec"]["Env"].clone()
     }
@@ -283,9 +307,7 @@ fn a_deploy_that_had_failed_before_the_restart_only_goes_back() {
     bed.completed(2, &with_env("bad"), Entry::Fresh);
     // As if the second one had failed instead, and the agent had ended on the way back.
     bed.ledger.forget_revision(2);
-    let (id, step) = (CommandId(Uuid::from_u128(2)), Step { operation: "stack.deploy".into(), object: "st".into() });
-    bed.ledger.intend(id, &step).unwrap();
-    bed.ledger.settle(id, &step, &StepOutcome::Refused("task.crash_loop: service st_web: 5 tasks in a row failed".into())).unwrap();
+    bed.begun(2, "stack.deploy", "st", &StepOutcome::Refused("task.crash_loop: service st_web: 5 tasks in a row failed".into()));
     let outcome = bed.deploy(2, &with_env("bad"), Entry::Resumed);
     assert_eq!(outcome.verdict, Verdict::Failed(Code::CRASH_LOOP), "{outcome:#?}");
     assert_eq!(outcome.details["rolled_back"], true, "{outcome:#?}");
@@ -306,4 +328,97 @@ fn a_stack_of_another_agent_is_taken_over_only_when_asked() {
     assert_eq!(outcome.verdict, Verdict::Completed, "{outcome:#?}");
     assert_eq!(outcome.details["services"][0]["reason"], "it is taken over from agent you");
     assert_eq!(bed.swarm.lock().unwrap().find("st_web").unwrap()["Spec"]["Labels"]["io.axion.owner"], "me");
+}
+
+#[test]
+fn the_network_of_the_node_is_known_again_by_its_id() {
+    let bed = Bed::new();
+    let file = "services: {web: {image: 'box:2', networks: [outside], deploy: {update_config: {monitor: 1ms}}}}
+networks: {outside: {external: true, name: host}}";
+    bed.completed(1, file, Entry::Fresh);
+    bed.completed(2, file, Entry::Fresh);
+    assert_eq!(bed.changes(), ["POST /services/create"]);
+}
+
+#[test]
+fn a_service_name_of_another_stack_is_refused_before_anything_is_made() {
+    let bed = Bed::new();
+    let labels = json!({"com.docker.stack.namespace": "st_web"});
+    let foreign = json!({"ID": "f", "Version": {"Index": 1}, "Spec": {"Name": "st_web_db", "Labels": labels}});
+    bed.swarm.lock().unwrap().foreign = Some(foreign);
+    let outcome = bed.deploy(1, &FILE.replace("web:", "web_db:"), Entry::Fresh);
+    assert_eq!(outcome.verdict, Verdict::Failed(Code::CONFLICT), "{outcome:#?}");
+    assert!(outcome.message.contains("belongs to the stack st_web"), "{outcome:#?}");
+    assert_eq!(bed.changes(), Vec::<String>::new());
+}
+
+#[test]
+fn an_update_that_swarm_took_back_while_the_agent_was_away_is_not_sent_again() {
+    let bed = Bed::new();
+    bed.completed(1, FILE, Entry::Fresh);
+    bed.begun(2, "service.update", "st_web", &StepOutcome::Done(None));
+    let update = json!({"State": "rollback_completed", "Message": "rollback completed"});
+    bed.swarm.lock().unwrap().services.get_mut("st_web").unwrap()["UpdateStatus"] = update;
+    let outcome = bed.deploy(2, &with_env("bad"), Entry::Resumed);
+    assert_eq!(outcome.verdict, Verdict::Failed(Code::UPDATE_ROLLED_BACK), "{outcome:#?}");
+    assert_eq!(outcome.details["rolled_back"], true, "{outcome:#?}");
+    assert_eq!(bed.changes(), CREATIONS);
+}
+
+#[test]
+fn a_tag_that_moves_while_the_agent_is_away_makes_no_second_update() {
+    let bed = Bed::new();
+    let always = || Deploy { resolve_image: ResolveImage::Always, ..request(FILE) };
+    for (digest, entry) in [("sha256:1", Entry::Fresh), ("sha256:2", Entry::Resumed)] {
+        bed.swarm.lock().unwrap().digest = Some(digest);
+        let outcome = bed.run(1, always(), entry);
+        assert_eq!(outcome.verdict, Verdict::Completed, "{outcome:#?}");
+        assert_eq!(outcome.details["services"][0]["image"], "box:2@sha256:1");
+    }
+    assert_eq!(bed.changes(), CREATIONS);
+    assert_eq!(bed.run(2, always(), Entry::Fresh).details["services"][0]["image"], "box:2@sha256:2", "the next command asks");
+}
+
+#[test]
+fn an_adopted_service_that_went_back_before_a_restart_stays_back() {
+    let bed = Bed::new();
+    bed.completed(1, FILE, Entry::Fresh);
+    bed.completed(2, &with_env("bad"), Entry::Fresh);
+    // As if the stack had been adopted, so that only Swarm remembers what was before.
+    bed.ledger.forget_revision(2);
+    bed.ledger.forget_revision(1);
+    bed.begun(2, "stack.deploy", "st", &StepOutcome::Refused("task.crash_loop: service st_web: it failed".into()));
+    for _ in 0..2 {
+        let outcome = bed.deploy(2, &with_env("bad"), Entry::Resumed);
+        assert_eq!(outcome.details["rolled_back"], true, "{outcome:#?}");
+        assert_eq!(bed.env(), Value::Null);
+    }
+}
+
+#[test]
+fn going_back_removes_only_what_the_command_made() {
+    let bed = Bed::new();
+    bed.completed(1, FILE, Entry::Fresh);
+    bed.ledger.forget_revision(1);
+    // The answers to the command's creations were lost, and somebody else made these.
+    let unknown = StepOutcome::Unknown("no answer".into());
+    bed.begun(2, "service.create", "st_web", &unknown);
+    bed.begun(2, "network.create", "outside", &unknown);
+    let foreign = json!({"Id": "f", "Name": "outside", "Scope": "swarm", "Labels": {}});
+    bed.swarm.lock().unwrap().networks.insert("outside".into(), foreign);
+    bed.begun(2, "service.remove", "st_old", &StepOutcome::Done(None));
+    bed.begun(2, "stack.deploy", "st", &StepOutcome::Refused("swarm.conflict: somebody else".into()));
+    let outcome = bed.deploy(2, FILE, Entry::Resumed);
+    assert_eq!(bed.changes(), CREATIONS, "{outcome:#?}");
+    assert_eq!(outcome.details["rolled_back"], "partial");
+    assert!(outcome.details["rollback"][0].as_str().unwrap().contains("st_old"), "{outcome:#?}");
+}
+
+#[test]
+fn what_the_engine_would_drop_is_left_out_and_said() {
+    let bed = Bed::new();
+    let outcome = bed.completed(1, &FILE.replace("'box:2',", "'box:2', oom_score_adj: 100,"), Entry::Fresh);
+    assert!(outcome.details["warnings"][0].as_str().unwrap().contains("oom_score_adj"), "{outcome:#?}");
+    let swarm = bed.swarm.lock().unwrap();
+    assert_eq!(swarm.find("st_web").unwrap()["Spec"]["TaskTemplate"]["ContainerSpec"]["OomScoreAdj"], Value::Null);
 }

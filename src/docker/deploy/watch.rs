@@ -60,9 +60,11 @@ pub(super) struct Wanted {
 pub(super) enum Restart {
     /// It starts the next one, for ever.
     Always,
+    /// So many times, whichever way it ended: it is to run for good.
+    Counted,
     /// For ever after an error; a success stays.
     OnFailure,
-    /// It gives up: never again, or not after so many.
+    /// It gives up: never again, or not after so many errors; a success stays.
     Limited,
 }
 
@@ -123,6 +125,8 @@ pub(super) struct Watch {
     cause: Option<Code>,
     /// The engine's words, the newest last.
     errors: Vec<String>,
+    /// What a task does that does not run yet.
+    on_its_way: Option<String>,
     /// Since when tasks wait for a node.
     unplaced_since: Option<Duration>,
     /// Since when a seat gets no further try.
@@ -142,24 +146,49 @@ enum Seat {
     Node(String),
 }
 
+/// How long Swarm waits for a container of this spec to end.
+pub(super) fn grace(spec: &Value) -> Duration {
+    span(&spec["TaskTemplate"]["ContainerSpec"]["StopGracePeriod"]).unwrap_or(STOP_GRACE)
+}
+
+/// A span of a spec, in nanoseconds; Swarm takes 0 for none.
+fn span(value: &Value) -> Option<Duration> {
+    value.as_u64().filter(|&nanos| nanos > 0).map(Duration::from_nanos)
+}
+
 impl Wanted {
     /// What a spec wants, as it is sent.
     pub(super) fn of(spec: &Value, mode: Mode, written: Written) -> Self {
         let task = &spec["TaskTemplate"];
-        let span = |value: &Value| value.as_u64().filter(|&nanos| nanos > 0).map(Duration::from_nanos);
-        let grace = span(&task["ContainerSpec"]["StopGracePeriod"]).unwrap_or(STOP_GRACE);
         Self {
             name: spec["Name"].as_str().unwrap_or_default().to_owned(),
             mode,
             restart: Restart::of(&task["RestartPolicy"]),
             monitor: span(&spec["UpdateConfig"]["Monitor"]).unwrap_or(MONITOR),
-            patience: UNPLACED + grace,
+            patience: UNPLACED + grace(spec),
             written,
         }
     }
 
+    /// Lets tasks wait for a node until others, which end with this grace, have left their ports and their share.
+    pub(super) fn outlast(&mut self, grace: Duration) {
+        self.patience = self.patience.max(UNPLACED + grace);
+    }
+
     pub(super) fn is_job(&self) -> bool {
         matches!(self.mode, Mode::ReplicatedJob(_) | Mode::GlobalJob)
+    }
+
+    /// Whether a task that ends without an error has done its work.
+    fn may_end(&self) -> bool {
+        self.is_job() || matches!(self.restart, Restart::OnFailure | Restart::Limited)
+    }
+
+    /// Why a task that is over should not be. One that ended well has failed too where it is to run for good.
+    fn ended_badly(&self, task: &Task) -> Option<Code> {
+        let well = task.status.state == TaskState::Complete;
+        let over = task.status.state.is_over();
+        over.then(|| trouble::of_task(task).or((well && !self.may_end()).then_some(Code::CRASH_LOOP))).flatten()
     }
 
     /// The place of a task.
@@ -174,10 +203,12 @@ impl Wanted {
 
 impl Restart {
     fn of(policy: &Value) -> Self {
-        match (policy["Condition"].as_str(), policy["MaxAttempts"].as_u64()) {
-            (Some("none"), _) => Self::Limited,
-            (_, Some(attempts)) if attempts > 0 => Self::Limited,
-            (Some("on-failure"), _) => Self::OnFailure,
+        let counted = policy["MaxAttempts"].as_u64().is_some_and(|attempts| attempts > 0);
+        match policy["Condition"].as_str() {
+            Some("none") => Self::Limited,
+            Some("on-failure") if counted => Self::Limited,
+            Some("on-failure") => Self::OnFailure,
+            _ if counted => Self::Counted,
             _ => Self::Always,
         }
     }
@@ -194,6 +225,7 @@ impl Watch {
             endings: BTreeMap::new(),
             cause,
             errors: Vec::new(),
+            on_its_way: None,
             unplaced_since,
             given_up_since,
             good,
@@ -230,6 +262,9 @@ impl Watch {
         self.desired = self.desired_count(look.tasks, &current);
         self.note_endings(&current);
         let still_runs = self.still_runs(&current, &good);
+        let on_its_way =
+            current.iter().rev().find(|task| task.status.state < TaskState::Running && task.desired_state <= TaskState::Complete);
+        self.on_its_way = on_its_way.map(|task| format!("a task is {}", task.status.state));
         let failure =
             self.of_update(service, look.as_wanted).or_else(|| self.worn_out(at, &current)).or_else(|| self.unplaced(at, &current));
         match failure {
@@ -241,8 +276,13 @@ impl Watch {
     /// The verdict when the time is over: the trouble that was seen, else only that it was not enough.
     pub(super) fn out_of_time(&self) -> Failure {
         let waited = format!("{} of {} tasks ran when the time was over", self.running, self.desired);
-        match (self.cause, self.errors.last()) {
-            (Some(code), Some(error)) => self.failure(code, &format!("{waited}: {error}")),
+        match (self.cause, self.errors.last(), &self.on_its_way) {
+            (Some(code), Some(error), _) => self.failure(code, &format!("{waited}: {error}")),
+            (_, _, Some(task)) => self.failure(Code::TIMED_OUT, &format!("{waited}; {task}")),
+            _ if self.good.is_some() => {
+                let monitor = self.wanted.monitor.as_secs_f64();
+                self.failure(Code::TIMED_OUT, &format!("{waited}, but not yet for the {monitor} s of its monitor"))
+            }
             _ => self.failure(Code::TIMED_OUT, &waited),
         }
     }
@@ -260,25 +300,17 @@ impl Watch {
         State::Failed(self.failure(code, what))
     }
 
-    /// Why a task that is over should not be. One that ended well has failed too where it is to run for good.
-    fn ended_badly(&self, task: &Task) -> Option<Code> {
-        let for_good = self.wanted.restart == Restart::Always && !self.wanted.is_job();
-        let well = task.status.state == TaskState::Complete;
-        let over = task.status.state.is_over();
-        over.then(|| trouble::of_task(task).or((well && for_good).then_some(Code::CRASH_LOOP))).flatten()
-    }
-
     /// Whether these tasks ran before this command and have run since. Between two ends a crash loop looks
     /// so too: where a task of this spec has ended badly, they must show for how long they run.
     fn still_runs(&mut self, current: &[&Task], good: &BTreeSet<String>) -> StillRuns {
         let at_first = self.at_first.get_or_insert_with(|| good.clone());
         let ran = good.is_subset(&self.before) && good.is_subset(at_first);
-        if ran && !current.iter().any(|task| self.ended_badly(task).is_some()) { StillRuns::Yes } else { StillRuns::Unknown }
+        if ran && !current.iter().any(|task| self.wanted.ended_badly(task).is_some()) { StillRuns::Yes } else { StillRuns::Unknown }
     }
 
     fn note_endings(&mut self, current: &[&Task]) {
         for task in current.iter().filter(|task| !self.before.contains(&task.id)) {
-            let Some(code) = self.ended_badly(task) else { continue };
+            let Some(code) = self.wanted.ended_badly(task) else { continue };
             let seat = self.endings.entry(self.wanted.seat(task)).or_default();
             if !seat.iter().any(|(id, _)| *id == task.id) {
                 seat.push((task.id.clone(), code));
@@ -321,7 +353,7 @@ impl Watch {
 
     /// A seat whose last task failed and that gets no other.
     fn given_up(&self, current: &[&Task]) -> Option<(Code, String)> {
-        if self.wanted.restart != Restart::Limited {
+        if !matches!(self.wanted.restart, Restart::Counted | Restart::Limited) {
             return None;
         }
         let mut seats: BTreeMap<Seat, Vec<&Task>> = BTreeMap::new();
@@ -331,8 +363,8 @@ impl Watch {
         seats.values().find_map(|tasks| {
             // A task that failed a moment ago is wanted until the manager has seen it.
             let goes_on = tasks.iter().any(|task| task.desired_state <= TaskState::Complete);
-            let ended_well = tasks.iter().any(|task| task.status.state == TaskState::Complete);
-            let code = tasks.iter().rev().filter(|task| task.status.state.is_over()).find_map(|task| trouble::of_task(task))?;
+            let ended_well = self.wanted.may_end() && tasks.iter().any(|task| task.status.state == TaskState::Complete);
+            let code = tasks.iter().rev().find_map(|task| self.wanted.ended_badly(task))?;
             (!goes_on && !ended_well).then(|| (code, "its restart policy allows no further try".to_owned()))
         })
     }
@@ -360,10 +392,9 @@ impl Watch {
     /// The tasks that are as wanted, one per seat: running (with a health check Swarm says so only of
     /// healthy ones), or ended well where that is enough.
     fn good_tasks(&self, current: &[&Task]) -> BTreeSet<String> {
-        let may_end = self.wanted.is_job() || self.wanted.restart != Restart::Always;
         let mut seats: BTreeMap<Seat, &str> = BTreeMap::new();
         for task in current {
-            let ended_well = may_end && task.status.state == TaskState::Complete;
+            let ended_well = self.wanted.may_end() && task.status.state == TaskState::Complete;
             if ended_well || (task.is_running() && !self.wanted.is_job()) {
                 seats.insert(self.wanted.seat(task), &task.id);
             }
@@ -375,7 +406,10 @@ impl Watch {
         let nodes: BTreeSet<&str> = match self.wanted.mode {
             Mode::Replicated(count) | Mode::ReplicatedJob(count) => return count,
             Mode::Global => {
-                tasks.iter().filter(|task| task.desired_state <= TaskState::Running).map(|task| task.node_id.as_str()).collect()
+                // The manager no longer wants a task that has done its work; its node had its turn all the same.
+                let done = current.iter().filter(|task| self.wanted.may_end() && task.status.state == TaskState::Complete).copied();
+                let meant_to_run = tasks.iter().filter(|task| task.desired_state <= TaskState::Running);
+                meant_to_run.chain(done).map(|task| task.node_id.as_str()).collect()
             }
             Mode::GlobalJob => current.iter().map(|task| task.node_id.as_str()).collect(),
         };
@@ -390,8 +424,9 @@ impl Watch {
             self.good = None;
             return State::Waiting;
         }
-        // At once for jobs, for tasks that ran before, and where Swarm has watched the new ones itself.
-        let watched = update == Some(UpdateState::Completed) && self.wanted.written == Written::Now;
+        // At once for jobs, for tasks that ran before, and where Swarm has watched the new ones itself. It
+        // completes an update although tasks fail where `failure_action` or `max_failure_ratio` let it.
+        let watched = update == Some(UpdateState::Completed) && self.wanted.written == Written::Now && self.endings.is_empty();
         if self.wanted.is_job() || watched || still_runs == StillRuns::Yes {
             return State::Settled;
         }

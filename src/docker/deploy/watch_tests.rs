@@ -291,3 +291,55 @@ fn when_the_time_is_over_the_trouble_that_was_seen_is_told() {
     assert_eq!(failure.code, Code::CRASH_LOOP);
     assert!(failure.message.contains("non-zero exit (3)"), "{failure:?}");
 }
+
+#[test]
+fn an_update_that_swarm_completes_although_tasks_fail_must_prove_itself() {
+    // failure_action: continue, and a task that runs for 3 s each time.
+    let mut update = replicated(1);
+    let completed = Some(("completed", "update completed"));
+    assert_eq!(look(&mut update, 3, &["a 1 shutdown failed x", "b 1 ready ready"], Some(("updating", ""))), State::Waiting);
+    for n in 1..5 {
+        let (failed, next) = (format!("t{n} 1 shutdown failed x"), format!("u{n} 1 running running"));
+        assert_eq!(look(&mut update, 8 * n, &[&next], completed), State::Waiting);
+        let seen = look(&mut update, 8 * n + 3, &[&failed], completed);
+        assert_eq!(code(&seen), (n == 4).then_some(Code::CRASH_LOOP), "{n}: {seen:?}");
+    }
+}
+
+#[test]
+fn a_success_is_not_enough_where_the_task_is_to_run_for_good() {
+    let mut server = watch(Mode::Replicated(1), &json!({"Condition": "any", "MaxAttempts": 1}), Written::Now, NEW);
+    let ended = ["a 1 shutdown complete", "b 1 shutdown complete"];
+    assert_eq!(look(&mut server, 0, &ended, None), State::Waiting);
+    assert_eq!(code(&look(&mut server, 2, &ended, None)), Some(Code::CRASH_LOOP));
+}
+
+#[test]
+fn a_global_service_may_do_its_work_once_on_each_node() {
+    let mut once = watch(Mode::Global, &json!({"Condition": "none"}), Written::Now, NEW);
+    assert_eq!(look(&mut once, 0, &["a - running running"], None), State::Waiting);
+    assert_eq!(look(&mut once, 1, &["a - shutdown complete"], None), State::Waiting);
+    assert_eq!(once.count(), (1, 1));
+    assert_eq!(look(&mut once, 60, &["a - shutdown complete"], None), State::Settled);
+}
+
+#[test]
+fn a_port_is_waited_for_until_those_that_leave_have_left() {
+    let mut wanted = wanted(Mode::Replicated(1), &json!(null), Written::Now);
+    wanted.outlast(Duration::from_secs(60));
+    let mut port = Watch::new(wanted, BTreeSet::new(), None);
+    let taken = ["a 1 ready pending no suitable node (host-mode port already in use on 1 node)"];
+    assert_eq!(look(&mut port, 0, &taken, None), State::Waiting);
+    assert_eq!(look(&mut port, 60, &taken, None), State::Waiting);
+    assert_eq!(code(&look(&mut port, 70, &taken, None)), Some(Code::PORT_CLASH));
+}
+
+#[test]
+fn when_the_time_is_over_it_is_told_what_was_waited_for() {
+    let mut pulling = replicated(1);
+    look(&mut pulling, 0, &["a 1 running preparing"], None);
+    assert!(pulling.out_of_time().message.ends_with("a task is preparing"), "{:?}", pulling.out_of_time());
+    let mut young = replicated(1);
+    look(&mut young, 0, &["a 1 running running"], None);
+    assert!(young.out_of_time().message.ends_with("5 s of its monitor"), "{:?}", young.out_of_time());
+}
