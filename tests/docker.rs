@@ -12,7 +12,7 @@
 mod support;
 
 use axion_agent::docker::{EngineState, SwarmRole};
-use axion_agent::domain::{Action, Code, GetStatus, Ledger, Remove, Scale, Verdict};
+use axion_agent::domain::{Action, Code, GetStatus, Ledger, Remove, Scale, Selection, Verdict};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use support::{IMAGE, Lanes, Need, Stage, Test, Told, run};
@@ -23,6 +23,7 @@ const TESTS: &[Test] = &[
         needs: &[Need::Engine],
         body: whole_life,
     },
+    Test { name: "a_restart_replaces_every_task_but_those_of_jobs", needs: &[Need::Engine], body: restart },
     Test { name: "what_cannot_run_is_told_with_the_tasks_errors_when_the_time_is_over", needs: &[Need::Engine], body: cannot_run },
     Test { name: "a_stack_that_is_not_there_is_said_not_to_be", needs: &[Need::Engine], body: not_there },
 ];
@@ -100,6 +101,36 @@ fn whole_life(stage: &Stage) {
         assert_eq!(lanes.list(kind), Vec::<Value>::new(), "{kind}");
     }
     assert_eq!(lanes.journal.owner(&lanes.stack), Ok(None));
+}
+
+fn some(lanes: &Lanes, services: &[&str]) -> Selection {
+    let services = services.iter().map(|name| (*name).to_owned()).collect();
+    Selection { target: lanes.target(), services, timeout_seconds: None }
+}
+
+fn restart(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    make_network(&lanes);
+    make_service(&lanes, "web", &json!({"Replicated": {"Replicas": 2}}), &["sleep", "1000"]);
+    make_service(&lanes, "agent", &json!({"Global": {}}), &["sleep", "1000"]);
+    make_service(&lanes, "once", &json!({"ReplicatedJob": {"MaxConcurrent": 1, "TotalCompletions": 1}}), &["true"]);
+    let complete = |tasks: &[Value]| tasks.iter().filter(|task| task["Status"]["State"] == "complete").count();
+    lanes.settle(|tasks| complete(tasks) == 1 && tasks.iter().filter(|task| task["Status"]["State"] == "running").count() == 3);
+    let first = lanes.running();
+
+    let told = lanes.run(Action::Restart(some(&lanes, &[]))).completed();
+    assert_eq!(told.detail("services").as_array().unwrap().len(), 2);
+    assert_eq!(told.service("web")["replicas"], json!({"running": 2, "desired": 2}));
+    let second = lanes.running();
+    assert_eq!(second.len(), 3);
+    assert!(first.iter().all(|task| !second.contains(task)), "every task is new: {first:?} {second:?}");
+    assert_eq!(complete(&lanes.list("tasks")), 1, "the job did not run again");
+    assert!(lanes.service("web")["Spec"]["Labels"]["io.axion.owner"].is_null(), "it belongs to nobody as before");
+
+    lanes.run(Action::Restart(some(&lanes, &["once"]))).completed();
+    assert_eq!(lanes.running(), second, "what is not named goes on");
+    lanes.run(Action::Restart(some(&lanes, &["cache"]))).failed(Code::SERVICE_NOT_FOUND, "cache");
+    remove(&lanes, true).completed();
 }
 
 fn cannot_run(stage: &Stage) {

@@ -68,6 +68,7 @@ fn time_of(command: &Command, settings: &Settings) -> Duration {
     let seconds = match &command.action {
         Action::Deploy(deploy) => deploy.timeout_seconds,
         Action::Scale(scale) => scale.timeout_seconds,
+        Action::Restart(services) => services.timeout_seconds,
         Action::Remove(_) => None,
         Action::GetStatus(_) => return QUERY,
     };
@@ -90,6 +91,7 @@ fn dispatch(work: &Work, room: &Room<'_>) -> End {
         (Action::Deploy(request), SwarmRole::Manager) => deploy::run(room, request),
         (Action::Remove(request), SwarmRole::Manager) => remove::run(room, request),
         (Action::Scale(request), SwarmRole::Manager) => scale::run(room, request),
+        (Action::Restart(request), SwarmRole::Manager) => deploy::restart(room, request),
     }
 }
 

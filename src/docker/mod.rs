@@ -10,6 +10,7 @@
 mod api;
 mod census;
 mod changes;
+mod choose;
 mod client;
 mod deploy;
 mod error;

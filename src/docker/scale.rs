@@ -5,7 +5,8 @@
 
 use super::Entry;
 use super::census::{Census, down, errors};
-use super::ownership::{self, Takeover};
+use super::choose;
+use super::ownership::Takeover;
 use super::room::{End, Halt, Room, StepError};
 use super::types::{Mode, Service, Task};
 use crate::domain::{Code, Outcome, Progress, Scale, StackName};
@@ -64,11 +65,7 @@ pub(super) fn run(room: &Room<'_>, request: &Scale) -> End {
 
 fn work(room: &Room<'_>, request: &Scale) -> Result<Outcome, End> {
     let target = &request.target;
-    let services = room.observe(|client| client.services(&target.stack))?;
-    if services.is_empty() {
-        return Err(failed(Code::STACK_NOT_FOUND, format!("the swarm has no service of a stack {}", target.stack)));
-    }
-    ownership::check(room, target, &services, Takeover::Refused)?;
+    let services = choose::held(room, target, Takeover::Refused)?;
     let wanted = choose(request, &services).map_err(End::Finished)?;
     let mut changes = Vec::new();
     for service in &wanted {
@@ -83,12 +80,7 @@ fn work(room: &Room<'_>, request: &Scale) -> Result<Outcome, End> {
 fn choose(request: &Scale, services: &[Service]) -> Result<Vec<Wanted>, Outcome> {
     let stack = &request.target.stack;
     let find = |(key, &replicas): (&String, &u64)| {
-        let scoped = stack.scoped(key);
-        let Some(service) = services.iter().find(|service| service.name() == scoped || service.name() == key) else {
-            let known: Vec<&str> = services.iter().map(|service| stack.descoped(service.name())).collect();
-            let message = format!("the stack {stack} has no service {key}; it has {}", known.join(", "));
-            return Err(Outcome::failed(Code::SERVICE_NOT_FOUND, message));
-        };
+        let service = choose::one(stack, services, key)?;
         match service.mode() {
             Mode::Replicated(_) => Ok(Wanted { id: service.id.clone(), name: service.name().to_owned(), replicas }),
             mode => Err(not_scalable(service.name(), mode)),

@@ -4,10 +4,11 @@
 
 use super::SwarmRole;
 use super::census::{Census, down, errors};
-use super::ownership::{self, Takeover};
+use super::choose;
+use super::ownership::Takeover;
 use super::room::{End, Room};
 use super::types::{Mode, NAMESPACE, OWNER, Service, Task};
-use crate::domain::{Code, GetStatus, LedgerError, Outcome, StackName};
+use crate::domain::{GetStatus, LedgerError, Outcome, StackName};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,12 +27,7 @@ fn work(room: &Room<'_>, request: &GetStatus, role: SwarmRole) -> Result<Outcome
     }
     let (services, tasks) = match &request.target {
         Some(target) => {
-            let services = room.observe(|client| client.services(&target.stack))?;
-            if services.is_empty() {
-                let message = format!("the swarm has no service of a stack {}", target.stack);
-                return Ok(Outcome::failed(Code::STACK_NOT_FOUND, message));
-            }
-            ownership::check(room, target, &services, Takeover::Allowed)?;
+            let services = choose::held(room, target, Takeover::Allowed)?;
             (services, room.observe(|client| client.tasks(&target.stack))?)
         }
         None => (room.observe(|client| client.services_of_stacks())?, room.observe(|client| client.tasks_of_stacks())?),

@@ -5,7 +5,7 @@ use super::error::EngineError;
 use super::fake_engine::{Asked, FakeEngine, Reply, info};
 use super::fake_ledger::FakeLedger;
 use super::*;
-use crate::domain::{Action, Code, Context, GetStatus, ProjectId, Remove, Scale, StackName, Target, Verdict};
+use crate::domain::{Action, Code, Context, GetStatus, ProjectId, Remove, Scale, Selection, StackName, Target, Verdict};
 use crate::threads::Deadline;
 use crossbeam_channel::Receiver;
 use serde_json::{Value, json};
@@ -95,6 +95,10 @@ fn target() -> Target {
 
 fn scale(replicas: u64) -> Action {
     Action::Scale(Scale { target: target(), services: [("web".to_owned(), replicas)].into(), timeout_seconds: None })
+}
+
+fn all() -> Selection {
+    Selection { target: target(), services: [].into(), timeout_seconds: None }
 }
 
 fn remove() -> Action {
@@ -191,6 +195,41 @@ fn scaling_looks_again_after_a_conflict_and_changes_nothing_else() {
     let mut expected = web(8, 1)["Spec"].clone();
     expected["Mode"]["Replicated"]["Replicas"] = json!(3);
     assert_eq!(posts[1].body, expected);
+}
+
+#[test]
+fn a_restart_that_goes_on_after_a_crash_rolls_nothing_over_a_second_time() {
+    let written = Mutex::new(Value::Null);
+    let engine = FakeEngine::start(move |asked| {
+        let mut written = written.lock().unwrap();
+        let mut now = web(7, 1);
+        if written.is_object() {
+            now["Spec"] = written.clone();
+            now["UpdateStatus"] = json!({"State": "completed"});
+        }
+        match asked.line.as_str() {
+            line if line.starts_with("GET /services?") => Some(Reply::Json(200, json!([now]))),
+            "GET /services/st_web" => Some(Reply::Json(200, now)),
+            line if line.starts_with("POST") => {
+                *written = asked.body.clone();
+                Some(Reply::Hangup)
+            }
+            line if line.starts_with("GET /tasks") => Some(Reply::Json(200, running(1))),
+            _ => None,
+        }
+    });
+    let desk = Desk::new(&engine, SOON);
+    for entry in [Entry::Fresh, Entry::Resumed] {
+        desk.enter(Action::Restart(all()), entry);
+        let outcome = desk.outcome();
+        assert_eq!(outcome.verdict, Verdict::Completed, "{outcome:?}");
+        assert_eq!(outcome.details["services"][0]["action"], "update");
+    }
+    let posts: Vec<Asked> = engine.asked().into_iter().filter(|asked| is(asked, "POST")).collect();
+    assert_eq!(posts.len(), 1);
+    assert_eq!(posts[0].body["TaskTemplate"]["ForceUpdate"], 1);
+    assert_eq!(posts[0].body["NewField"], json!({"kept": true}));
+    assert_eq!(desk.ledger.history(), ["service.update st_web: unknown"]);
 }
 
 #[test]
@@ -323,7 +362,7 @@ fn what_belongs_to_others_is_left_alone() {
     let desk = Desk::new(&engine, SOON);
     use crate::domain::Ledger as _;
     desk.ledger.own(&target().stack, &ProjectId::new("q").unwrap()).unwrap();
-    for action in [remove(), scale(2), Action::GetStatus(GetStatus { target: Some(target()) })] {
+    for action in [remove(), scale(2), Action::Restart(all()), Action::GetStatus(GetStatus { target: Some(target()) })] {
         desk.send(action);
         assert_eq!(desk.outcome().verdict, Verdict::Failed(Code::FOREIGN_PROJECT));
     }

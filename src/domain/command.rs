@@ -2,7 +2,7 @@
 
 use super::{CommandId, ProjectId, Sensitive, StackName, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// What is asked, by whom and until when. Serialised only into the journal.
@@ -44,6 +44,8 @@ pub enum Action {
     Remove(Remove),
     /// Set the replicas of services.
     Scale(Scale),
+    /// Replace every task of services, at the pace of their update rules.
+    Restart(Selection),
     /// Report what runs.
     GetStatus(GetStatus),
 }
@@ -139,6 +141,17 @@ pub struct Scale {
     pub timeout_seconds: Option<u64>,
 }
 
+/// Services of one stack, for commands that say nothing more about them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Selection {
+    /// The stack.
+    pub target: Target,
+    /// Services by their Compose key; all of them where none is named.
+    pub services: BTreeSet<String>,
+    /// Its own time, in seconds.
+    pub timeout_seconds: Option<u64>,
+}
+
 /// Report stacks, services and tasks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GetStatus {
@@ -154,6 +167,7 @@ impl Action {
             Self::Deploy(_) => "Deploy",
             Self::Remove(_) => "Remove",
             Self::Scale(_) => "Scale",
+            Self::Restart(_) => "Restart",
             Self::GetStatus(_) => "GetStatus",
         }
     }
@@ -165,6 +179,7 @@ impl Action {
             Self::Deploy(deploy) => Some(&deploy.target),
             Self::Remove(remove) => Some(&remove.target),
             Self::Scale(scale) => Some(&scale.target),
+            Self::Restart(services) => Some(&services.target),
             Self::GetStatus(status) => status.target.as_ref(),
         }
     }
@@ -175,7 +190,7 @@ impl Action {
         match self {
             Self::Deploy(deploy) if deploy.dry_run => None,
             Self::GetStatus(_) => None,
-            Self::Deploy(_) | Self::Remove(_) | Self::Scale(_) => self.target().map(|target| &target.stack),
+            Self::Deploy(_) | Self::Remove(_) | Self::Scale(_) | Self::Restart(_) => self.target().map(|target| &target.stack),
         }
     }
 }

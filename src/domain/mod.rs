@@ -17,7 +17,9 @@ mod time;
 
 pub use admission::{Admission, Admitted, WINDOW};
 pub use code::Code;
-pub use command::{Action, Command, Context, Deploy, GetStatus, OnFailure, RegistryCredential, Remove, ResolveImage, Scale, Target};
+pub use command::{
+    Action, Command, Context, Deploy, GetStatus, OnFailure, RegistryCredential, Remove, ResolveImage, Scale, Selection, Target,
+};
 pub use event::{Event, EventKind, Stage};
 pub use health::{Dependency, DependencyState, Health, LastCommand, LinkState, Phase};
 pub use ids::{AgentId, CommandId, EventId, InvalidId, ProjectId, StackName};

@@ -30,6 +30,22 @@ pub fn stamp(spec: &mut Value, command: CommandId, owner: &AgentId) {
     spec["Labels"][OWNER] = json!(owner.as_str());
 }
 
+/// Notes that this command changed a service, and leaves it to whom it belongs.
+pub fn touch(spec: &mut Value, command: CommandId) {
+    let hashed = spec["Labels"][SPEC].is_string().then(|| {
+        let mut bare = spec.clone();
+        strip(&mut bare);
+        hash(&bare)
+    });
+    if spec["Labels"].is_null() {
+        spec["Labels"] = json!({});
+    }
+    if let Some(hash) = hashed {
+        spec["Labels"][SPEC] = json!(hash);
+    }
+    spec["Labels"][COMMAND] = json!(command.to_string());
+}
+
 /// Takes the labels off.
 pub fn strip(spec: &mut Value) {
     if let Some(labels) = spec.get_mut("Labels").and_then(Value::as_object_mut) {
@@ -71,5 +87,20 @@ mod tests {
         assert_ne!(spec["Labels"][SPEC], first);
         strip(&mut spec);
         assert_eq!(spec["Labels"], json!({}));
+    }
+
+    #[test]
+    fn a_service_that_is_touched_stays_whose_it_was() {
+        let (owner, command) = (AgentId::new("edge-1").unwrap(), CommandId(Uuid::from_u128(2)));
+        let mut foreign = json!({"Name": "st_web", "Labels": null});
+        touch(&mut foreign, command);
+        assert_eq!(foreign["Labels"], json!({COMMAND: command.to_string()}));
+        let mut ours = json!({"Name": "st_web", "TaskTemplate": {"ForceUpdate": 0}});
+        stamp(&mut ours, CommandId(Uuid::from_u128(1)), &owner);
+        ours["TaskTemplate"]["ForceUpdate"] = json!(1);
+        let mut expected = ours.clone();
+        stamp(&mut expected, command, &owner);
+        touch(&mut ours, command);
+        assert_eq!(ours, expected);
     }
 }

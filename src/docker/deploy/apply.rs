@@ -97,11 +97,22 @@ pub(super) fn write_service(
 ) -> Result<(), Broken> {
     let mut marked = plan.spec.clone();
     marks::stamp(&mut marked, room.command.id, room.agent);
+    write_marked(room, plan, &marked, networks, auth)
+}
+
+/// The same, with marks that are on the spec already; among them must be the command's.
+pub(super) fn write_marked(
+    room: &Room<'_>,
+    plan: &mut ServicePlan,
+    marked: &Value,
+    networks: &BTreeMap<String, String>,
+    auth: Option<&Sensitive<String>>,
+) -> Result<(), Broken> {
     for _ in 0..ATTEMPTS {
         let result = match &plan.held {
-            None => room.step("service.create", &plan.name, |client| client.create_service(&marked, auth)).map(|made| made.warnings),
+            None => room.step("service.create", &plan.name, |client| client.create_service(marked, auth)).map(|made| made.warnings),
             Some(held) => {
-                let update = |client: &Client| client.update_service(&held.id, held.version, &marked, auth);
+                let update = |client: &Client| client.update_service(&held.id, held.version, marked, auth);
                 room.step("service.update", &plan.name, update).map(|done| done.warnings)
             }
         };

@@ -4,6 +4,8 @@
 //! observe, plan, apply, converge, and back if it failed. It begins by looking whatever happened before,
 //! so a restart in the middle goes the same way: what this command wrote already carries its mark and
 //! is not written again. The decisions are pure: [`plan`], [`watch`], [`trouble`], and `crate::stack`.
+//!
+//! Verbs that write whole specs too, and wait for the same verdict, live here with it: [`restart()`].
 
 mod apply;
 mod contents;
@@ -13,6 +15,7 @@ mod names;
 mod plan;
 mod prepare;
 mod report;
+mod restart;
 mod revision;
 mod rollback;
 mod trouble;
@@ -23,6 +26,7 @@ use super::room::{End, Halt, Room, StepError};
 use crate::domain::{Code, Deploy, LedgerError, OnFailure, Outcome, Progress};
 use prepare::Prepared;
 use report::Report;
+pub(super) use restart::run as restart;
 use rollback::RolledBack;
 
 /// Why a deploy cannot go on.

@@ -27,17 +27,15 @@ pub(super) struct Report {
 }
 
 impl Report {
+    /// Of a deploy.
     pub(super) fn new(request: &Deploy) -> Self {
+        Self { dry_run: request.dry_run, ..Self::of(&request.target.stack) }
+    }
+
+    /// Of another verb on a stack.
+    pub(super) fn of(stack: &StackName) -> Self {
         let (networks, secrets, configs) = (Vec::new(), Vec::new(), Vec::new());
-        Self {
-            stack: request.target.stack.clone(),
-            services: Vec::new(),
-            networks,
-            secrets,
-            configs,
-            warnings: Vec::new(),
-            dry_run: request.dry_run,
-        }
+        Self { stack: stack.clone(), services: Vec::new(), networks, secrets, configs, warnings: Vec::new(), dry_run: false }
     }
 
     pub(super) fn stack(&self) -> &StackName {
@@ -46,14 +44,18 @@ impl Report {
 
     /// Takes over what a plan says of each object.
     pub(super) fn take_plan(&mut self, prepared: &Prepared) {
-        let removed =
-            prepared.removals.iter().map(|service| self.service(service.name(), Action::Remove, "it left the file", &service.spec));
-        let services = prepared.services.iter().map(|plan| self.service(&plan.name, told_action(plan), &plan.reason, &plan.spec));
-        self.services = services.chain(removed).collect();
+        self.take_services(&prepared.services, &prepared.removals, "it left the file");
         self.networks = prepared.networks.iter().map(|plan| json!({"name": plan.name, "action": plan.action.name()})).collect();
         let of = |kind: StoreKind| prepared.contents.iter().filter(move |plan| plan.kind.name() == kind.name()).map(content).collect();
         (self.secrets, self.configs) = (of(StoreKind::Secret), of(StoreKind::Config));
         self.warnings.clone_from(&prepared.warnings);
+    }
+
+    /// Takes over what happens to the services, with the reason why some are removed.
+    pub(super) fn take_services(&mut self, plans: &[ServicePlan], removals: &[Service], gone: &str) {
+        let removed = removals.iter().map(|service| self.service(service.name(), Action::Remove, gone, &service.spec));
+        let services = plans.iter().map(|plan| self.service(&plan.name, told_action(plan), &plan.reason, &plan.spec));
+        self.services = services.chain(removed).collect();
     }
 
     fn service(&self, name: &str, action: Action, reason: &str, spec: &Value) -> Map<String, Value> {

@@ -51,6 +51,24 @@ impl Fields {
         self.text(key, expected)?.ok_or_else(|| WireError::Missing { path: self.path(key), expected })
     }
 
+    /// An array of at most `limit` texts; empty where it is absent.
+    pub(super) fn texts(&mut self, key: &str, expected: &'static str, limit: usize) -> Result<Vec<String>, WireError> {
+        let path = self.path(key);
+        let items = match self.take(key) {
+            None => return Ok(Vec::new()),
+            Some(Value::Array(items)) => items,
+            Some(other) => return Err(WireError::Shape { path, expected, found: kind(&other) }),
+        };
+        if items.len() > limit {
+            return Err(WireError::TooMany { path, count: items.len(), limit });
+        }
+        let text = |(index, item)| match item {
+            Value::String(text) => Ok(text),
+            other => Err(WireError::Shape { path: format!("{path}[{index}]"), expected: "a string", found: kind(&other) }),
+        };
+        items.into_iter().enumerate().map(text).collect()
+    }
+
     /// A text that `parse` understands.
     pub(super) fn parsed<T, E: ToString>(
         &mut self,

@@ -13,10 +13,10 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 /// The command types that this version carries out.
-pub(super) const SUPPORTED: &[&str] = &["Deploy", "Remove", "Scale", "GetStatus"];
+pub(super) const SUPPORTED: &[&str] = &["Deploy", "Remove", "Scale", "Restart", "GetStatus"];
 /// Those of the contract that it does not.
 const NOT_YET: &[&str] =
-    &["Rollback", "Stop", "Start", "Restart", "Cancel", "HealthCheck", "Logs", "SwarmInit", "SwarmJoin", "SwarmLeave", "Prune", "Update"];
+    &["Rollback", "Stop", "Start", "Cancel", "HealthCheck", "Logs", "SwarmInit", "SwarmJoin", "SwarmLeave", "Prune", "Update"];
 /// The longest unknown command_type that an answer repeats, in characters.
 const SHOWN_TYPE_CHARS: usize = 64;
 
@@ -87,6 +87,7 @@ fn action(command_type: &str, payload: Fields, context: &mut Context) -> Result<
         "Deploy" => payload::deploy(payload, context).map(Action::Deploy),
         "Remove" => payload::remove(payload, context).map(Action::Remove),
         "Scale" => payload::scale(payload, context).map(Action::Scale),
+        "Restart" => payload::selection(payload, context).map(Action::Restart),
         "GetStatus" => payload::get_status(payload, context).map(Action::GetStatus),
         other => Err(match NOT_YET.iter().find(|known| **known == other) {
             Some(known) => WireError::NotYet(known),

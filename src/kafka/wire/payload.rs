@@ -4,7 +4,8 @@ use super::error::{WireError, kind};
 use super::fields::Fields;
 use super::limits::{MAX_FILES, MAX_REGISTRIES, MAX_REPLICAS, MAX_SERVICES, MAX_TIMEOUT_SECONDS, MAX_VARIABLES};
 use crate::domain::{
-    Context, Deploy, GetStatus, OnFailure, ProjectId, RegistryCredential, Remove, ResolveImage, Scale, Sensitive, StackName, Target,
+    Context, Deploy, GetStatus, OnFailure, ProjectId, RegistryCredential, Remove, ResolveImage, Scale, Selection, Sensitive, StackName,
+    Target,
 };
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -60,6 +61,13 @@ pub(super) fn scale(mut payload: Fields, context: &mut Context) -> Result<Scale,
         return Err(WireError::Missing { path: payload.path("services"), expected: EXPECTED });
     }
     Ok(Scale { target, services, timeout_seconds: timeout(&mut payload)? })
+}
+
+/// Services by their names; all where there are none.
+pub(super) fn selection(mut payload: Fields, context: &mut Context) -> Result<Selection, WireError> {
+    let target = required_target(&mut payload, context)?;
+    let services = payload.texts("services", "an array of services, such as [\"web\"]", MAX_SERVICES)?;
+    Ok(Selection { target, services: services.into_iter().collect(), timeout_seconds: timeout(&mut payload)? })
 }
 
 /// All stacks where the payload names no project and no stack.

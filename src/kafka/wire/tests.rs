@@ -87,6 +87,10 @@ fn the_other_commands_are_read_too() {
         panic!("no scale")
     };
     assert_eq!(scale.services.into_iter().collect::<Vec<_>>(), [("db".to_owned(), 0), ("web".to_owned(), 3)]);
+    let Action::Restart(chosen) = command(&envelope("Restart", json!({"project_id": "p", "services": ["web", "db", "web"]}))).action else {
+        panic!("no restart")
+    };
+    assert_eq!(chosen.services.into_iter().collect::<Vec<_>>(), ["db", "web"]);
     for (payload, target) in [(json!({}), None), (Value::Null, None), (json!({"project_id": "p"}), Some("axion-p"))] {
         let Action::GetStatus(status) = command(&envelope("GetStatus", payload)).action else { panic!("no status") };
         assert_eq!(status.target.as_ref().map(|target| target.stack.as_str()), target);
@@ -180,6 +184,11 @@ fn a_refusal_names_the_path_and_what_belongs_there_but_never_what_stood_there() 
         (envelope("Scale", json!({"project_id": "p"})), "$.payload.services is missing"),
         (envelope("Scale", json!({"project_id": "p", "services": {"web": null}})), "$.payload.services.web is missing"),
         (envelope("Scale", json!({"project_id": "p", "services": {"web": "3"}})), "$.payload.services.web holds a string"),
+        (envelope("Restart", json!({"project_id": "p", "services": {"web": 1}})), "$.payload.services holds an object: expected an array"),
+        (
+            envelope("Restart", json!({"project_id": "p", "services": ["web", 1]})),
+            "$.payload.services[1] holds a number: expected a string",
+        ),
         (envelope("GetStatus", json!({"stack_name": "s"})), "$.payload.project_id is missing"),
         (with("correlation_id", json!("x")), "$.correlation_id: expected a UUID"),
         (with("expires_at", json!(5)), "$.expires_at holds a number: expected an RFC 3339 time"),
@@ -208,7 +217,7 @@ fn what_this_version_does_not_carry_out_is_said_with_what_it_does() {
     ] {
         let refused = refusal(read_json(&envelope(name, json!({}))));
         assert_eq!((refused.code, refused.command_type.as_deref()), (Code::UNSUPPORTED, Some(name)));
-        assert!(refused.message.contains(expected) && refused.message.contains("Deploy, Remove, Scale, GetStatus"), "{}", refused.message);
+        assert!(refused.message.contains(expected) && refused.message.contains("Deploy, Remove, Scale, Restart"), "{}", refused.message);
     }
 }
 

@@ -1,0 +1,109 @@
+//! Restart: every task of some services is replaced, at the pace of their own update rules.
+//!
+//! Runs on a lane, in the command's room. It raises `ForceUpdate` and changes nothing else, so Swarm
+//! rolls the service over as after a deploy; the verdict is a deploy's. What this command wrote carries
+//! its mark: a restart in the middle rolls nothing over a second time.
+
+use super::plan::{Action, ServicePlan};
+use super::report::Report;
+use super::{Broken, apply, converge};
+use crate::docker::choose;
+use crate::docker::ownership::Takeover;
+use crate::docker::room::{End, Room};
+use crate::docker::types::{Mode, Service};
+use crate::domain::{Outcome, Progress, Selection};
+use crate::stack::marks;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Carries the command out.
+pub(in crate::docker) fn run(room: &Room<'_>, request: &Selection) -> End {
+    let mut report = Report::of(&request.target.stack);
+    match work(room, request, &mut report) {
+        Ok(message) => End::Finished(Outcome::completed(message).with("services", report.services())),
+        Err(Broken::Failed(failure)) => End::Finished(Outcome::failed(failure.code, failure.message).with("services", report.services())),
+        Err(Broken::Ended(end)) => end,
+    }
+}
+
+fn work(room: &Room<'_>, request: &Selection, report: &mut Report) -> Result<String, Broken> {
+    let stack = &request.target.stack;
+    let held = choose::held(room, &request.target, Takeover::Refused)?;
+    let chosen = choose::named(stack, &held, &request.services).map_err(End::Finished)?;
+    let before: BTreeSet<String> = room.observe(|client| client.tasks(stack))?.into_iter().map(|task| task.id).collect();
+    let mut plans = Vec::new();
+    for service in chosen.into_iter().filter(|service| is_meant(service, request)) {
+        plans.push(plan(service, &room.command.id.to_string()));
+    }
+    report.take_services(&plans, &[], "");
+    // Specs as the engine has them name networks by id: nothing is to be translated.
+    let networks = BTreeMap::new();
+    for plan in plans.iter_mut().filter(|plan| plan.action == Action::Update) {
+        write(room, plan, &networks)?;
+    }
+    room.progress(Progress::new("converge", format!("the tasks of {} services are replaced", plans.len())));
+    let mut watched: Vec<_> = plans.iter().filter_map(|plan| converge::Watched::of(plan, &before)).collect();
+    converge::wait(room, &mut watched, &networks, report, "converge")?;
+    Ok(format!("{} services of {stack} were restarted and run", plans.len()))
+}
+
+/// Jobs run again only when they are named.
+fn is_meant(service: &Service, request: &Selection) -> bool {
+    !request.services.is_empty() || !matches!(service.mode(), Mode::ReplicatedJob(_) | Mode::GlobalJob)
+}
+
+fn plan(service: &Service, command: &str) -> ServicePlan {
+    let ours_already = service.label(marks::COMMAND) == Some(command);
+    let mut spec = service.spec.clone();
+    if !ours_already {
+        spec["TaskTemplate"]["ForceUpdate"] = json!(force_update(&spec) + 1);
+    }
+    let action = if ours_already { Action::Unchanged } else { Action::Update };
+    let (name, reason) = (service.name().to_owned(), "its tasks are replaced".to_owned());
+    ServicePlan { name, action, reason, spec, held: Some(service.clone()), ours_already, registry: None }
+}
+
+fn force_update(spec: &Value) -> u64 {
+    spec["TaskTemplate"]["ForceUpdate"].as_u64().unwrap_or(0)
+}
+
+/// A restart makes nobody the owner of a service: of the marks only the command's is set.
+fn write(room: &Room<'_>, plan: &mut ServicePlan, networks: &BTreeMap<String, String>) -> Result<(), Broken> {
+    let mut marked = plan.spec.clone();
+    marks::touch(&mut marked, room.command.id);
+    apply::write_marked(room, plan, &marked, networks, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{ProjectId, StackName, Target};
+
+    fn service(mode: &Value, labels: &Value) -> Service {
+        let spec = json!({"Name": "st_web", "Labels": labels, "TaskTemplate": {"ForceUpdate": 3}, "Mode": mode});
+        serde_json::from_value(json!({"ID": "s", "Version": {"Index": 1}, "Spec": spec})).unwrap()
+    }
+
+    #[test]
+    fn only_the_counter_changes_and_only_once_for_a_command() {
+        let held = service(&json!({"Global": {}}), &json!({marks::COMMAND: "another"}));
+        let mut first = plan(&held, "this");
+        assert_eq!((first.action, first.spec["TaskTemplate"]["ForceUpdate"].as_u64()), (Action::Update, Some(4)));
+        first.spec["TaskTemplate"]["ForceUpdate"] = json!(3);
+        assert_eq!(first.spec, held.spec);
+        let again = plan(&service(&json!({"Global": {}}), &json!({marks::COMMAND: "this"})), "this");
+        assert!(again.action == Action::Unchanged && again.ours_already);
+    }
+
+    #[test]
+    fn a_job_runs_again_only_when_it_is_named() {
+        let target = Target { project: ProjectId::new("p").unwrap(), stack: StackName::new("st").unwrap() };
+        let asked = |names: &[&str]| Selection {
+            target: target.clone(),
+            services: names.iter().map(|name| (*name).to_owned()).collect(),
+            timeout_seconds: None,
+        };
+        let (job, web) = (service(&json!({"GlobalJob": {}}), &json!({})), service(&json!({"Replicated": {}}), &json!({})));
+        assert_eq!([is_meant(&job, &asked(&[])), is_meant(&job, &asked(&["web"])), is_meant(&web, &asked(&[]))], [false, true, true]);
+    }
+}
