@@ -26,10 +26,12 @@ fn main() -> std::process::ExitCode {
     run("unit", TESTS)
 }
 
-/// A bed whose agent runs under the unit, with these lines over it.
+/// A bed whose agent runs under the unit, with these lines over it. Its token is a credential: without it
+/// the agent would not be enrolled.
 fn bed<'a>(stage: &'a Stage, drop_in: &str) -> Bed<'a> {
     let mut bed = Bed::prepare(stage, Plan::Enrolled);
     bed.under_the_unit(drop_in);
+    bed.hide_token();
     bed.start_agent();
     bed.agent().wait_ready(READY);
     bed

@@ -7,7 +7,8 @@
 # laid over them (overlay file systems in memory, gone with it) and shares the machine's network and engine
 # alone. FILE becomes /etc/axion/agent.toml, except for what the unit decides: the state directory, and the
 # engine's socket, which is /run/docker.sock. agent.state_dir of FILE is where /var/lib/axion-agent really is, so
-# the next run finds what this one left. FILE's folder may hold unit.conf, a drop-in for the unit.
+# the next run finds what this one left. FILE's folder may hold unit.conf, a drop-in for the unit, and credstore,
+# which becomes /etc/credstore.
 #
 # SIGTERM stops the unit, and this script ends with the agent's exit code; SIGKILL is a power cut. The log
 # goes to agent.log beside FILE. Needs root, systemd and overlay file systems.
@@ -95,6 +96,7 @@ inside() {
   mkdir -p /etc/axion /var/lib/axion-agent "$state"
   mount --bind "$state" /var/lib/axion-agent
   sed '/^state_dir *=/d; /^host *=/d' "$config" >/etc/axion/agent.toml
+  [ ! -d "$folder/credstore" ] || cp -r "$folder/credstore" /etc/
   systemd-sysusers "$packaging/systemd/axion-agent.sysusers.conf"
   systemd-tmpfiles --create "$packaging/systemd/axion-agent.tmpfiles.conf"
   may_write || fail "the engine's socket belongs to $(stat -c '%U and the group %G' /run/docker.sock), not to the group docker"

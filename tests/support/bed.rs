@@ -146,6 +146,16 @@ impl<'a> Bed<'a> {
         std::fs::write(self.directory.join("unit.conf"), drop_in).expect("the drop-in");
     }
 
+    /// The token is no longer in the configuration, but among systemd's credentials.
+    pub fn hide_token(&self) {
+        let file = self.directory.join("agent.toml");
+        let text = std::fs::read_to_string(&file).expect("the configuration");
+        std::fs::write(file, text.replace(&format!("token = \"{TOKEN}\"\n"), "")).expect("the configuration");
+        let store = self.directory.join("credstore");
+        std::fs::create_dir(&store).expect("a store of credentials");
+        std::fs::write(store.join("agent.token"), TOKEN).expect("the token");
+    }
+
     pub fn start_agent(&mut self) {
         self.agent = Some(Agent::start(self.launch, &self.directory.join("agent.toml"), self.health_port, &self.log()));
     }
