@@ -101,6 +101,8 @@ inside() {
   systemd-tmpfiles --create "$packaging/systemd/axion-agent.tmpfiles.conf"
   may_write || fail "the engine's socket belongs to $(stat -c '%U and the group %G' /run/docker.sock), not to the group docker"
   units
+  # As a machine that boots has it: systemd mounts credentials in a namespace beside its own.
+  mount --make-rshared /
   export container=axion-agent-test
   exec /lib/systemd/systemd --system --unit=axion-agent.service --log-target=console --log-level=warning --show-status=no
 }
