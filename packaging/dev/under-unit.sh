@@ -64,7 +64,8 @@ sweep() {
   done
 }
 
-remove() { find "$1" -depth -type d -exec rmdir {} +; }
+# Two of these scripts may find the same leavings.
+remove() { find "$1" -depth -type d -exec rmdir {} + 2>/dev/null || true; }
 
 fail() { echo "under-unit.sh: $*" >&2; exit 1; }
 
@@ -88,9 +89,11 @@ inside() {
   lay_over /usr
   lay_over /var/lib
   control_groups
-  mount --bind "$socket" "$(place /mnt/docker.sock)"
+  # The socket's folder: an engine that starts again makes its socket anew.
+  mkdir /mnt/engine
+  mount --bind "$(dirname "$socket")" /mnt/engine
   mount -t tmpfs -o mode=755 tmpfs /run
-  mount --bind /mnt/docker.sock "$(place /run/docker.sock)"
+  ln -s "/mnt/engine/$(basename "$socket")" /run/docker.sock
 
   mount --bind "$agent" "$(place /usr/bin/axion-agent)"
   mkdir -p /etc/axion /var/lib/axion-agent "$state"
@@ -99,7 +102,7 @@ inside() {
   [ ! -d "$folder/credstore" ] || cp -r "$folder/credstore" /etc/
   systemd-sysusers "$packaging/systemd/axion-agent.sysusers.conf"
   systemd-tmpfiles --create "$packaging/systemd/axion-agent.tmpfiles.conf"
-  may_write || fail "the engine's socket belongs to $(stat -c '%U and the group %G' /run/docker.sock), not to the group docker"
+  may_write || fail "the engine's socket belongs to $(stat -L -c '%U and the group %G' /run/docker.sock), not to the group docker"
   units
   # As a machine that boots has it: systemd mounts credentials in a namespace beside its own.
   mount --make-rshared /

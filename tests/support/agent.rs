@@ -93,7 +93,7 @@ impl Agent {
 
     /// The names of its child processes; it shall have none.
     pub fn children(&self) -> Vec<String> {
-        child::children(self.pid()).into_iter().map(|(_, name)| name).collect()
+        child::children(self.under_systemd().unwrap_or(self.pid())).into_iter().map(|(_, name)| name).collect()
     }
 
     /// One of its health pages.
