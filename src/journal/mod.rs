@@ -50,13 +50,16 @@ pub enum JournalError {
         source: Box<redb::Error>,
     },
     /// A record that this version cannot read.
-    #[error("a journal record in {table} cannot be read: {source}")]
+    #[error(
+        "a journal record in {table} cannot be read ({fault} at byte {column}): a newer version may have written it; start that one, or move journal.redb away, with which open commands and known ids are lost"
+    )]
     Record {
         /// Which table.
         table: &'static str,
-        /// Why.
-        #[source]
-        source: serde_json::Error,
+        /// What is wrong; never the words of the parser, which would repeat a value, and that may be a secret.
+        fault: &'static str,
+        /// Where in the record.
+        column: usize,
     },
     /// The writer thread could not be started.
     #[error("cannot start the journal's thread: {0}")]

@@ -301,7 +301,10 @@ fn failed<E: Into<redb::Error>>(operation: &'static str) -> impl Fn(E) -> Journa
 }
 
 fn decode<T: DeserializeOwned>(table: &'static str, bytes: &[u8]) -> Result<T, JournalError> {
-    serde_json::from_slice(bytes).map_err(|source| JournalError::Record { table, source })
+    serde_json::from_slice(bytes).map_err(|error| {
+        let fault = if error.is_data() { "an unknown form" } else { "damaged" };
+        JournalError::Record { table, fault, column: error.column() }
+    })
 }
 
 #[allow(clippy::expect_used, reason = "the records are plain structs with string keys: serde_json cannot refuse them")]

@@ -119,6 +119,24 @@ fn a_stack_keeps_its_owner_and_its_newest_revisions() {
 }
 
 #[test]
+fn a_record_of_a_newer_version_is_refused_without_its_values() {
+    let folder = Folder::new();
+    let (journal, _, thread) = folder.open();
+    journal.accept(entry(1)).unwrap();
+    drop(journal);
+    thread.join();
+    let table: redb::TableDefinition<'_, u64, &[u8]> = redb::TableDefinition::new("commands");
+    let database = redb::Database::open(folder.0.join(FILE)).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(table).unwrap().insert(0, br#"{"command":"hunter2"}"#.as_slice()).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    let (exits, _) = bounded(1);
+    let error = open(&folder.0, exits).err().unwrap().to_string();
+    assert!(error.contains("commands") && error.contains("newer version") && !error.contains("hunter2"), "{error}");
+}
+
+#[test]
 fn a_second_agent_is_refused_by_name() {
     let folder = Folder::new();
     let (_journal, _, _) = folder.open();
