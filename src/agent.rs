@@ -216,9 +216,8 @@ fn kafka_starter(
     let limits = config.limits;
     Box::new(move |identity| {
         let Some(settings) = kafka_settings(&section, limits, identity) else { return Ok(None) };
-        let unusable = |error: kafka::StartError| error.to_string();
-        let producer = kafka::Producer::start(&settings, reports.clone(), exits.clone()).map_err(unusable)?;
-        let consumer = kafka::Consumer::start(&settings, positions.clone(), commands.clone(), exits.clone()).map_err(unusable)?;
+        let (producer, consumer) = kafka::start(&settings, positions.clone(), reports.clone(), commands.clone(), exits.clone())
+            .map_err(|error| error.to_string())?;
         Ok(Some(KafkaClients {
             intake: Group { stops: vec![consumer.stop], threads: vec![consumer.thread] },
             reports: Group { stops: vec![producer.stop], threads: vec![producer.thread] },

@@ -43,7 +43,16 @@ impl Consumer {
     /// # Errors
     /// When a setting is wrong or there is no further thread; never because a broker is away.
     pub fn start(settings: &Settings, positions: StartPositions, events: Sender<Event>, exits: Sender<Exit>) -> Result<Self, StartError> {
-        let client = Client::new(Kind::Consumer, config(Kind::Consumer, settings)?).map_err(unusable)?;
+        Self::over(connect(settings)?, settings, positions, events, exits)
+    }
+
+    pub(super) fn over(
+        client: Client,
+        settings: &Settings,
+        positions: StartPositions,
+        events: Sender<Event>,
+        exits: Sender<Exit>,
+    ) -> Result<Self, StartError> {
         let (stop, stopped) = stop_pair();
         let (marks, inbox) = bounded(MARKS);
         let own = positions.into_iter().filter(|position| position.topic == settings.command_topic);
@@ -66,6 +75,10 @@ impl Consumer {
         .map_err(|error| StartError::Thread(error.to_string()))?;
         Ok(Self { stop, thread, marks })
     }
+}
+
+pub(super) fn connect(settings: &Settings) -> Result<Client, StartError> {
+    Client::new(Kind::Consumer, config(Kind::Consumer, settings)?).map_err(unusable)
 }
 
 struct Intake {

@@ -21,6 +21,8 @@ pub use settings::StartError;
 pub use wire::limits;
 
 use crate::domain::{Code, Command, CommandId, Context, LinkState, Position};
+use crate::threads::Exit;
+use crossbeam_channel::Sender;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -166,3 +168,40 @@ pub type StartPositions = Vec<Position>;
 /// The longest time between two looks at the topics' metadata while nothing arrives: a topic without
 /// Read permission is silent otherwise (delivery.md).
 pub const METADATA_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Starts both clients, or neither. One that was started alone would end with the other's error, and its end
+/// would look like a failure of its own.
+///
+/// # Errors
+/// When a setting is wrong or there is no further thread; never because a broker is away.
+pub fn start(
+    settings: &Settings,
+    positions: StartPositions,
+    reports: Sender<Event>,
+    commands: Sender<Event>,
+    exits: Sender<Exit>,
+) -> Result<(Producer, Consumer), StartError> {
+    let (producing, consuming) = (producer::connect(settings)?, consumer::connect(settings)?);
+    let producer = Producer::over(producing, settings, reports, exits.clone())?;
+    let consumer = Consumer::over(consuming, settings, positions, commands, exits)?;
+    Ok((producer, consumer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossbeam_channel::bounded;
+
+    #[test]
+    fn a_setting_that_one_client_does_not_take_starts_neither() {
+        let table = [("session.timeout.ms", "600000"), ("max.in.flight", "100")];
+        for (key, value) in table {
+            let settings = Settings { librdkafka: vec![(key.to_owned(), value.to_owned())], ..settings::tests::settings() };
+            let ((events, _inbox), (exits, reports)) = (bounded(1), bounded(2));
+            let error = start(&settings, Vec::new(), events.clone(), events, exits).err().unwrap();
+            assert!(error.to_string().contains(key), "{error}");
+            // Every thread that was started holds a sender of its exit report.
+            assert!(reports.recv().is_err(), "{key}: a client was started");
+        }
+    }
+}

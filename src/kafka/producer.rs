@@ -45,7 +45,10 @@ impl Producer {
     /// # Errors
     /// When a setting is wrong or there is no further thread; never because a broker is away.
     pub fn start(settings: &Settings, events: Sender<Event>, exits: Sender<Exit>) -> Result<Self, StartError> {
-        let client = connect(settings)?;
+        Self::over(connect(settings)?, settings, events, exits)
+    }
+
+    pub(super) fn over(client: Client, settings: &Settings, events: Sender<Event>, exits: Sender<Exit>) -> Result<Self, StartError> {
         let (stop, stopped) = stop_pair();
         let (requests, inbox) = bounded(REQUESTS);
         let output = Output {
@@ -69,7 +72,7 @@ impl Producer {
     }
 }
 
-fn connect(settings: &Settings) -> Result<Client, StartError> {
+pub(super) fn connect(settings: &Settings) -> Result<Client, StartError> {
     Client::new(Kind::Producer, config(Kind::Producer, settings)?).map_err(unusable)
 }
 
