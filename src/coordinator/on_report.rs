@@ -29,13 +29,22 @@ enum Pending {
     DeadLetter { position: Position },
 }
 
+/// One of them, with about how much memory its record takes.
+#[derive(Debug)]
+struct Kept {
+    pending: Pending,
+    bytes: usize,
+}
+
 /// The events that were not confirmed yet.
 #[derive(Debug, Default)]
 pub(super) struct Reports {
     next: u64,
     /// Terminal events and dead letters for which the producer's queue had no room.
     waiting: VecDeque<Request>,
-    pending: BTreeMap<Receipt, Pending>,
+    pending: BTreeMap<Receipt, Kept>,
+    /// The size of them all.
+    bytes: usize,
     /// The commands among them, with the place of their records.
     answered: BTreeMap<CommandId, Option<Position>>,
     /// Confirmed since the last journal write.
@@ -50,6 +59,11 @@ impl Reports {
         self.pending.len()
     }
 
+    /// How many bytes wait for it.
+    pub(super) fn unconfirmed_bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// The place of the command whose terminal event is on its way, if one is.
     pub(super) fn answer_to(&self, command: CommandId) -> Option<&Option<Position>> {
         self.answered.get(&command)
@@ -59,6 +73,17 @@ impl Reports {
         self.next += 1;
         Receipt(self.next)
     }
+
+    fn keep(&mut self, receipt: Receipt, pending: Pending, bytes: usize) {
+        self.bytes += bytes;
+        self.pending.insert(receipt, Kept { pending, bytes });
+    }
+
+    fn take(&mut self, receipt: Receipt) -> Option<Kept> {
+        let kept = self.pending.remove(&receipt)?;
+        self.bytes -= kept.bytes;
+        Some(kept)
+    }
 }
 
 impl State {
@@ -67,13 +92,13 @@ impl State {
         let receipt = self.reports.receipt();
         let kept = Some(Box::new(event.clone()));
         self.reports.answered.insert(ended.command, ended.position.clone());
-        self.reports.pending.insert(receipt, Pending::Terminal { ended, event: kept });
+        self.reports.keep(receipt, Pending::Terminal { ended, event: kept }, size(&event));
         self.reports.waiting.push_back(Request::Publish(receipt, Box::new(event)));
     }
 
     pub(super) fn report_dead_letter(&mut self, position: Position, letter: DeadLetter) {
         let receipt = self.reports.receipt();
-        self.reports.pending.insert(receipt, Pending::DeadLetter { position });
+        self.reports.keep(receipt, Pending::DeadLetter { position }, letter.value.len());
         self.reports.waiting.push_back(Request::Bury(receipt, Box::new(letter)));
     }
 
@@ -130,7 +155,7 @@ impl State {
     fn on_delivered(&mut self, receipt: Receipt) {
         self.metrics.event_published();
         // Events that may be shed are not waited for.
-        match self.reports.pending.remove(&receipt) {
+        match self.reports.take(receipt).map(|kept| kept.pending) {
             Some(Pending::Terminal { ended, .. }) => {
                 self.reports.answered.remove(&ended.command);
                 // INVARIANT: an id is known for as long as its record would still be carried out.
@@ -148,17 +173,19 @@ impl State {
 
     /// The broker will never take it. A terminal event is sent once more in short; a command must not stay without an end.
     fn on_undeliverable(&mut self, receipt: Receipt, reason: &str) {
-        match self.reports.pending.remove(&receipt) {
-            Some(Pending::Terminal { ended, event: Some(event) }) => {
+        match self.reports.take(receipt) {
+            Some(Kept { pending: Pending::Terminal { ended, event: Some(event) }, .. }) => {
                 let command = ended.command;
                 log::error!("the terminal event of {command} cannot be written ({reason}): it is sent again without its details");
                 let receipt = self.reports.receipt();
-                self.reports.pending.insert(receipt, Pending::Terminal { ended, event: None });
-                self.reports.waiting.push_back(Request::Publish(receipt, Box::new(shortened(*event, reason))));
+                let short = shortened(*event, reason);
+                self.reports.keep(receipt, Pending::Terminal { ended, event: None }, size(&short));
+                self.reports.waiting.push_back(Request::Publish(receipt, Box::new(short)));
             }
-            Some(pending) => {
+            Some(Kept { pending, .. }) => {
                 log::error!("the broker refuses an event for good: {reason}; it stays in the journal and is tried at the next start");
-                self.reports.pending.insert(receipt, pending);
+                // Only the place is kept: its record is gone.
+                self.reports.keep(receipt, pending, 0);
             }
             None => self.metrics.event_shed(),
         }
@@ -205,6 +232,11 @@ impl State {
             }
         }
     }
+}
+
+/// About the length of its record: the rest is some hundred bytes.
+fn size(event: &Event) -> usize {
+    event.payload.to_string().len()
 }
 
 /// The same event with the same id, but only the essentials of its payload.

@@ -24,6 +24,8 @@ const QUERIES: usize = 1;
 /// Events that the broker has not confirmed; beyond it no further command is read. They are in the
 /// journal, so this bounds memory, not safety.
 const MAX_UNCONFIRMED: usize = 1024;
+/// The same in bytes: a dead letter, or the state of many stacks, may take a megabyte. One more may come on top.
+const MAX_UNCONFIRMED_BYTES: usize = 16 << 20;
 
 /// Where the coordinator hands work to.
 #[derive(Debug)]
@@ -141,7 +143,9 @@ impl State {
     /// Whether a further record may be taken in.
     #[must_use]
     pub fn wants_commands(&self) -> bool {
-        !self.admission.is_full() && self.reports.unconfirmed() < MAX_UNCONFIRMED
+        !self.admission.is_full()
+            && self.reports.unconfirmed() < MAX_UNCONFIRMED
+            && self.reports.unconfirmed_bytes() < MAX_UNCONFIRMED_BYTES
     }
 
     /// Why the agent has to leave, if it has to.

@@ -261,19 +261,22 @@ fn a_command_that_expired_before_its_turn_does_not_start() {
     assert_eq!(codes.collect::<Vec<_>>(), expected);
 }
 
-#[test]
-fn a_dead_letter_moves_the_mark_once_it_is_buried() {
-    let mut desk = Desk::new();
-    let letter = DeadLetter {
-        position: position(0),
+fn letter(offset: i64, length: usize) -> Inbound {
+    Inbound::Unreadable(DeadLetter {
+        position: position(offset),
         key: None,
-        value: b"{".to_vec(),
-        length: 1,
+        value: vec![b'{'; length],
+        length,
         sha256: String::new(),
         code: Code::MALFORMED,
         message: "no JSON".into(),
-    };
-    desk.read(0, Inbound::Unreadable(letter));
+    })
+}
+
+#[test]
+fn a_dead_letter_moves_the_mark_once_it_is_buried() {
+    let mut desk = Desk::new();
+    desk.read(0, letter(0, 1));
     desk.read(1, Inbound::Command(status(1)));
     assert_eq!(desk.running(), [1], "the next command runs");
     let (kinds, receipt) = desk.out();
@@ -281,6 +284,24 @@ fn a_dead_letter_moves_the_mark_once_it_is_buried() {
     assert_eq!(desk.mark(), Some(0));
     desk.deliver(receipt.unwrap());
     assert_eq!(desk.mark(), Some(1));
+}
+
+#[test]
+fn large_dead_letters_that_nobody_confirms_do_not_pile_up() {
+    let mut desk = Desk::new();
+    let mut offset = 0;
+    while desk.state.wants_commands() {
+        assert!(offset < 17, "further ones are read");
+        desk.read(offset, letter(offset, 1 << 20));
+        offset += 1;
+    }
+    let buried: Vec<_> = desk.published.try_iter().collect();
+    let receipts = buried.iter().filter_map(|request| if let Request::Bury(receipt, _) = request { Some(*receipt) } else { None });
+    for receipt in receipts {
+        desk.deliver(receipt);
+    }
+    assert!(desk.state.wants_commands());
+    assert_eq!(desk.mark(), Some(offset));
 }
 
 #[test]
