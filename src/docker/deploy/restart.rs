@@ -42,7 +42,7 @@ fn work(room: &Room<'_>, request: &Selection, report: &mut Report) -> Result<Str
         write(room, plan, &networks)?;
     }
     room.progress(Progress::new("converge", format!("the tasks of {} services are replaced", plans.len())));
-    let mut watched: Vec<_> = plans.iter().filter_map(|plan| converge::Watched::of(plan, &before)).collect();
+    let mut watched = converge::Watched::all(&plans, [], &before);
     converge::wait(room, &mut watched, &networks, report, "converge")?;
     Ok(format!("{} services of {stack} were restarted and run", plans.len()))
 }
