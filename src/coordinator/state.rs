@@ -57,7 +57,7 @@ pub(super) struct Open {
     pub(super) entry: crate::docker::Entry,
     /// When this process took it up.
     pub(super) since: Timestamp,
-    /// How many progress events it has had.
+    /// The number of its next progress event.
     pub(super) progress: u32,
 }
 
@@ -134,7 +134,16 @@ impl State {
                     let ended = Ended { command: entry.command.id, position: entry.position, timely_until };
                     self.report_terminal(ended, terminal);
                 }
-                None => self.admit(Arc::new(entry.command), entry.position, crate::docker::Entry::Resumed),
+                None => {
+                    let id = entry.command.id;
+                    self.admit(Arc::new(entry.command), entry.position, crate::docker::Entry::Resumed);
+                    // A reader drops an event whose id it knows: what is told from here on must not have the number of
+                    // something else that the process before has told. It told no more than one a millisecond.
+                    let told = now().since(entry.accepted_at).as_millis();
+                    if let Some(open) = self.open.get_mut(&id) {
+                        open.progress = u32::try_from(told).unwrap_or(u32::MAX).min(u32::MAX / 2);
+                    }
+                }
             }
         }
         self.settle();

@@ -1,7 +1,6 @@
 //! The way out, with threads that behave and threads that do not.
 
 use super::*;
-use crate::domain::Sensitive;
 use crate::threads::{Exit, StopSource, ThreadName, spawn, stop_pair};
 use crossbeam_channel::Sender;
 use std::time::Instant;

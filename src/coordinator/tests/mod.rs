@@ -7,14 +7,15 @@ use super::state::{Ports, Rules, State};
 use super::*;
 use crate::docker::{Entry as LaneEntry, Job};
 use crate::domain::{
-    Action, AgentId, Code, Command, CommandId, Context, DependencyState, EventKind, GetStatus, Health, Ledger as _, LinkState, Outcome,
-    Position, ProjectId, Remove, StackName, Step, Target, Timestamp,
+    Action, AgentId, Code, Command, CommandId, Context, DependencyState, Deploy, EventKind, GetStatus, Health, Ledger as _, LinkState,
+    OnFailure, Outcome, Position, Progress, ProjectId, Remove, ResolveImage, Sensitive, StackName, Step, Target, Timestamp,
 };
 use crate::journal::{self, Journal};
 use crate::kafka::{DeadLetter, Event, Inbound, Receipt, Refusal, Request, Side};
 use crate::telemetry::Metrics;
 use crate::threads::{Published, Thread, Waited, stop_pair};
 use crossbeam_channel::bounded;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -182,6 +183,38 @@ fn after_a_crash_what_was_accepted_goes_on_and_what_was_finished_is_sent_again()
     let Request::Publish(receipt, _) = again else { panic!("an event was expected") };
     desk.deliver(receipt);
     assert_eq!(desk.mark(), Some(1));
+}
+
+#[test]
+fn progress_after_a_restart_is_no_repeat_of_progress_before_it() {
+    let mut desk = Desk::new();
+    let target = Target { project: ProjectId::new("p").unwrap(), stack: StackName::new("s").unwrap() };
+    let deploy = Deploy {
+        target,
+        compose: Sensitive::new(String::new()),
+        env: Sensitive::default(),
+        files: Sensitive::default(),
+        prune: true,
+        resolve_image: ResolveImage::Never,
+        registry_auth: BTreeMap::new(),
+        on_failure: OnFailure::Leave,
+        timeout_seconds: None,
+        dry_run: false,
+        adopt: false,
+    };
+    desk.read(0, Inbound::Command(command(1, Action::Deploy(deploy))));
+    let told = |desk: &mut Desk, phase| {
+        desk.out();
+        desk.state.on_docker(docker::Event::Progress(id(1), Progress::new(phase, "it goes on")));
+        let Request::Publish(_, event) = desk.published.try_recv().unwrap() else { panic!("an event was expected") };
+        event.id
+    };
+    let before = ["plan", "apply"].map(|phase| told(&mut desk, phase));
+    let (_source, never) = stop_pair();
+    assert_eq!(never.wait(Duration::from_millis(20)), Waited::Elapsed);
+    let mut desk = desk.crash();
+    let after = ["plan", "rollback"].map(|phase| told(&mut desk, phase));
+    assert!(after.iter().all(|id| !before.contains(id)), "{before:?} {after:?}");
 }
 
 #[test]
