@@ -7,7 +7,7 @@ export CARGO_TERM_COLOR ?= auto
 ARCH ?= x86_64
 dev := packaging/dev
 
-.PHONY: help demo test lint soak footprint build static size clean
+.PHONY: help demo test lint soak footprint build static image size clean
 help:                ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
 
@@ -45,6 +45,9 @@ static:              ## one static binary for Linux: x86_64, or ARCH=aarch64
 	@$(dev)/setup.sh build static $(if $(filter $(ARCH),$(shell uname -m)),,emulation)
 	@packaging/static/build.sh "$(ARCH)"
 	@packaging/static/check.sh "$(ARCH)"
+
+image: static        ## a container image that holds the static binary alone, by the Docker Engine of this machine
+	docker build -f packaging/Dockerfile -t axion-agent:latest "$${XDG_CACHE_HOME:-$$HOME/.cache}/axion-agent/static/$(ARCH)"
 
 size: static         ## the static binary's size beside its budget
 	@packaging/static/size.sh "$(ARCH)"
