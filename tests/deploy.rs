@@ -39,6 +39,10 @@ const TESTS: &[Test] = &[
     Test { name: "changed_contents_rotate_and_old_ones_go_with_their_revision", needs: &[Need::Engine], body: contents },
     Test { name: "a_stack_of_the_command_line_is_adopted_without_a_restart", needs: &[Need::Engine], body: adoption },
     Test { name: "a_command_that_comes_again_writes_nothing_twice", needs: &[Need::Engine], body: repeated },
+    Test { name: "a_stack_on_the_network_of_the_node_is_left_alone", needs: &[Need::Engine], body: on_the_node },
+    Test { name: "an_update_that_swarm_completes_although_it_fails", needs: &[Need::Engine], body: continued_update },
+    Test { name: "a_server_that_ends_well_until_its_last_try", needs: &[Need::Engine], body: last_try },
+    Test { name: "a_global_service_that_does_its_work_once", needs: &[Need::Engine], body: once_on_each_node },
     Test { name: "the_time_of_the_command_is_kept", needs: &[Need::Engine], body: time_is_over },
     Test { name: "a_registry_gives_digests_and_says_what_it_has_not", needs: &[Need::Engine, Need::Registry], body: registry },
     Test { name: "a_registry_that_cannot_be_asked", needs: &[Need::Engine], body: no_registry },
@@ -229,6 +233,42 @@ fn failed_update(stage: &Stage) {
     // The good file again mends it.
     deploy(&lanes, &[("web", &web), ("side", &side)]).completed();
     assert_eq!(spec(&lanes), before);
+}
+
+fn on_the_node(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    // The swarm refers to this network by an id that no list has; an older engine drops the other field.
+    let web = sleeper("")
+        .replacen("init: true", "init: true, networks: [node], oom_score_adj: 100", 1)
+        .replace("endpoint_mode: dnsrr", "replicas: 1");
+    let run = || {
+        let request = request(&lanes, &[("web", &web)], "networks: {node: {external: true, name: host}}\n");
+        lanes.run(Action::Deploy(request)).completed()
+    };
+    run();
+    let told = run();
+    assert_eq!((told.service("web")["action"].as_str(), told.detail("changed")), (Some("unchanged"), &json!(false)));
+}
+
+fn continued_update(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    deploy(&lanes, &[("web", &sleeper(""))]).completed();
+    // It runs for 1 s each time, and Swarm says after 2 s that the update is completed.
+    let rules = ", deploy: {endpoint_mode: dnsrr, restart_policy: {delay: 1s}, update_config: {failure_action: continue, monitor: 2s}}";
+    let told = deploy(&lanes, &[("web", &quick("sh, -c, sleep 1; exit 7", rules))]).failed(Code::CRASH_LOOP, "non-zero exit (7)");
+    assert_eq!(told.detail("rolled_back"), true, "{:#?}", told.outcome);
+}
+
+fn last_try(stage: &Stage) {
+    let rules = ", deploy: {endpoint_mode: dnsrr, restart_policy: {condition: any, max_attempts: 2, delay: 1s}}";
+    fails_at_first(stage, &quick("'true'", rules), Code::CRASH_LOOP, "is to run for good");
+}
+
+fn once_on_each_node(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let once = quick("'true'", ", deploy: {mode: global, endpoint_mode: dnsrr, restart_policy: {condition: on-failure}}");
+    let told = deploy(&lanes, &[("once", &once)]).completed();
+    assert_eq!(told.service("once")["replicas"], json!({"running": 1, "desired": 1}));
 }
 
 fn contents(stage: &Stage) {

@@ -61,10 +61,16 @@ pub(super) fn create_network(room: &Room<'_>, stack: &StackName, plan: &NetworkP
 
 fn create_content(room: &Room<'_>, stack: &StackName, plan: &ContentPlan) -> Result<String, Broken> {
     let operation = format!("{}.create", plan.kind.name());
+    let mut in_doubt = false;
     for _ in 0..ATTEMPTS {
         match room.step(&operation, &plan.name, |client| client.create_store(plan.kind, &plan.spec)) {
             Ok(created) => return Ok(created.id),
-            Err(StepError::Unknown(error)) => log::warn!("looking at {} {}: {error}", plan.kind.name(), plan.name),
+            Err(StepError::Unknown(error)) => {
+                in_doubt = true;
+                log::warn!("looking at {} {}: {error}", plan.kind.name(), plan.name);
+            }
+            // It was not there at the look, and came of the call whose answer was lost.
+            Err(StepError::Refused(error)) if in_doubt && error.is_conflict() => log::debug!("looking at {}: {error}", plan.name),
             Err(error) => return Err(error.into()),
         }
         // The answer was lost: whoever made one of this name in this instant was this call.

@@ -22,6 +22,7 @@ mod trouble;
 mod watch;
 
 use super::error::EngineError;
+use super::ownership::Standing;
 use super::room::{End, Halt, Room, StepError};
 use crate::domain::{Code, Deploy, LedgerError, OnFailure, Outcome, Progress};
 use prepare::Prepared;
@@ -125,7 +126,7 @@ fn work(room: &Room<'_>, request: &Deploy) -> Result<Outcome, Broken> {
     room.ledger.own(&request.target.stack, &request.target.project)?;
     match carry_out(room, request, &mut prepared, &mut report) {
         Ok(number) => Ok(report.completed(&prepared, Some(number))),
-        Err(Broken::Failed(failure)) => fail(room, request, &mut report, failure),
+        Err(Broken::Failed(failure)) => fail(room, request, &prepared, &mut report, failure),
         Err(ended) => Err(ended),
     }
 }
@@ -142,8 +143,12 @@ fn carry_out(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, report:
     revision::keep(room, request, prepared)
 }
 
-fn fail(room: &Room<'_>, request: &Deploy, report: &mut Report, failure: Failure) -> Result<Outcome, Broken> {
+fn fail(room: &Room<'_>, request: &Deploy, prepared: &Prepared, report: &mut Report, failure: Failure) -> Result<Outcome, Broken> {
     let changed = rollback::has_changed_anything(room)?;
+    if !changed && prepared.standing == Standing::Nobodys {
+        // Nothing became of it: the stack's name stays as free as it was.
+        room.ledger.forget(&request.target.stack)?;
+    }
     if !changed || request.on_failure != OnFailure::Rollback {
         return Ok(report.failed(&failure, RolledBack::No, &[]).with("changed", changed));
     }

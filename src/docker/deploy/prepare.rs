@@ -5,7 +5,8 @@ use super::contents::{self, Contents};
 use super::images::Images;
 use super::names::{self, ExternalIds};
 use super::plan::{self, Action, ContentPlan, NetworkPlan, ServicePlan, Who};
-use super::{Broken, Failure, revision};
+use super::{Broken, Failure, revision, rollback};
+use crate::docker::Entry;
 use crate::docker::api::StoreKind;
 use crate::docker::ownership::{self, Standing, Takeover};
 use crate::docker::room::Room;
@@ -33,6 +34,10 @@ pub(super) struct Prepared {
     /// The tasks that there were before, whose failures are not this command's.
     pub(super) tasks_before: BTreeSet<String>,
     pub(super) revisions: Vec<Revision>,
+    /// Whose the stack was.
+    pub(super) standing: Standing,
+    /// Whether an earlier process changed something for this same command.
+    pub(super) changed_before: bool,
 }
 
 /// What the swarm holds of a stack.
@@ -54,7 +59,8 @@ impl Prepared {
     pub(super) fn changes_something(&self) -> bool {
         let actions = self.networks.iter().map(|plan| plan.action).chain(self.contents.iter().map(|plan| plan.action));
         let mut actions = actions.chain(self.services.iter().map(|plan| plan.action));
-        !self.removals.is_empty() || actions.any(|action| action != Action::Unchanged) || self.services.iter().any(|plan| plan.ours_already)
+        let before = self.changed_before || self.services.iter().any(|plan| plan.ours_already);
+        before || !self.removals.is_empty() || actions.any(|action| action != Action::Unchanged)
     }
 }
 
@@ -101,7 +107,20 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
     }
     let removals = removals(room, request, &held.services, &services, &revisions, &mut warnings);
     let tasks_before = tasks.into_iter().map(|task| task.id).collect();
-    Ok(Prepared { networks, contents, services, removals, warnings, network_ids, external, tasks_before, revisions })
+    let changed_before = room.entry == Entry::Resumed && rollback::has_changed_anything(room)?;
+    Ok(Prepared {
+        networks,
+        contents,
+        services,
+        removals,
+        warnings,
+        network_ids,
+        external,
+        tasks_before,
+        revisions,
+        standing,
+        changed_before,
+    })
 }
 
 fn api(room: &Room<'_>) -> Result<ApiVersion, Broken> {

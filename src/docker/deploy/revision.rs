@@ -9,7 +9,7 @@ use super::{Broken, names};
 use crate::docker::api::StoreKind;
 use crate::docker::room::{Room, StepError};
 use crate::docker::types::Store;
-use crate::domain::{Deploy, Revision, Timestamp};
+use crate::domain::{Deploy, Revision, StepOutcome, Timestamp};
 use crate::stack::rotate;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,9 @@ const KINDS: [(StoreKind, &str); 2] = [(StoreKind::Secret, "secrets"), (StoreKin
 /// Keeps what runs now as a revision, unless it is the newest one already; its number.
 pub(super) fn keep(room: &Room<'_>, request: &Deploy, prepared: &Prepared) -> Result<u64, Broken> {
     let stack = &request.target.stack;
-    let specs = specs(prepared);
+    let mut made = made(&prepared.revisions);
+    made.extend(made_by(room)?);
+    let specs = specs(prepared, &made);
     if let Some(newest) = prepared.revisions.last().filter(|newest| newest.specs == specs) {
         return Ok(newest.number);
     }
@@ -35,10 +37,9 @@ pub(super) fn keep(room: &Room<'_>, request: &Deploy, prepared: &Prepared) -> Re
     Ok(number)
 }
 
-fn specs(prepared: &Prepared) -> Value {
-    let made = made(&prepared.revisions);
+fn specs(prepared: &Prepared, made: &BTreeSet<String>) -> Value {
     let of = |kind: StoreKind| -> Vec<Value> {
-        prepared.contents.iter().filter(|content| content.kind == kind).map(|content| kept_content(content, &made)).collect()
+        prepared.contents.iter().filter(|content| content.kind == kind).map(|content| kept_content(content, made)).collect()
     };
     json!({
         "networks": prepared.networks.iter().map(|network| &network.spec).collect::<Vec<_>>(),
@@ -65,6 +66,16 @@ fn list<'a>(revision: &'a Revision, key: &str) -> impl Iterator<Item = &'a Value
 /// The ids of the secrets and configs that were made here.
 fn made(revisions: &[Revision]) -> BTreeSet<String> {
     contents(revisions).filter(|(_, content)| content["made"] == true).filter_map(|(_, content)| id(content)).collect()
+}
+
+/// The ids of those that this command made, in an earlier process too.
+fn made_by(room: &Room<'_>) -> Result<BTreeSet<String>, Broken> {
+    let steps = room.ledger.steps(room.command.id)?;
+    let made = steps.into_iter().filter_map(|(step, outcome)| match (step.operation.as_str(), outcome) {
+        ("secret.create" | "config.create", Some(StepOutcome::Done(id))) => id,
+        _ => None,
+    });
+    Ok(made.collect())
 }
 
 fn id(content: &Value) -> Option<String> {

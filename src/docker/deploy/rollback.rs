@@ -96,7 +96,6 @@ pub(super) fn has_changed_anything(room: &Room<'_>) -> Result<bool, Broken> {
 /// After a restart: an update of this command that Swarm itself has taken back meanwhile is its verdict,
 /// and is not sent a second time.
 pub(super) fn check_not_taken_back(room: &Room<'_>, prepared: &Prepared) -> Result<(), Broken> {
-    use UpdateState::{RollbackCompleted, RollbackPaused, RollbackStarted};
     if room.entry == Entry::Fresh {
         return Ok(());
     }
@@ -106,14 +105,19 @@ pub(super) fn check_not_taken_back(room: &Room<'_>, prepared: &Prepared) -> Resu
         steps.iter().any(|(step, outcome)| is_update(step) && matches!(outcome, Some(StepOutcome::Done(_))))
     };
     for plan in prepared.services.iter().filter(|plan| plan.action == Action::Update && has_updated(&plan.name)) {
-        let update = plan.held.as_ref().and_then(|held| held.update_status.as_ref());
-        let taken_back = |state| matches!(state, RollbackStarted | RollbackPaused | RollbackCompleted);
-        if let Some(update) = update.filter(|update| taken_back(update.state)) {
-            let message = format!("service {}: Swarm rolled the update back ({}) while the agent was away", plan.name, update.message);
+        if plan.held.as_ref().is_some_and(is_taken_back) {
+            let message = format!("service {}: Swarm rolled the update back while the agent was away", plan.name);
             return Err(Failure::new(Code::UPDATE_ROLLED_BACK, message).into());
         }
     }
     Ok(())
+}
+
+/// Whether Swarm itself goes back from the last update of a service, or has.
+fn is_taken_back(service: &Service) -> bool {
+    use UpdateState::{RollbackCompleted, RollbackPaused, RollbackStarted};
+    let state = service.update_status.as_ref().map(|update| update.state);
+    matches!(state, Some(RollbackStarted | RollbackPaused | RollbackCompleted))
 }
 
 /// Goes back: how far, and what is missing.
@@ -210,6 +214,8 @@ impl Back<'_> {
                 Some(previous) if is_ours(&service.spec) && !is_ours(previous) => wanted.push(previous.clone()),
                 // Before a restart it went back already: what was before that is what failed.
                 Some(_) if is_ours(&service.spec) => wanted.push(service.spec.clone()),
+                // Swarm is about to go back, or has: that is to be seen too.
+                _ if is_taken_back(service) => wanted.push(service.spec.clone()),
                 _ => {}
             }
         }

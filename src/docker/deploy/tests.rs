@@ -31,6 +31,8 @@ enum Fault {
     VersionMoved,
     /// Somebody else changed the spec just before.
     ForeignEdit,
+    /// The engine will not do it.
+    Refusal,
 }
 
 /// A manager that holds networks and services, and one task per service that always runs.
@@ -57,6 +59,9 @@ impl Swarm {
             Some(Fault::VersionMoved) => self.write(|_| {}),
             Some(Fault::ForeignEdit) => self.write(|spec| spec["TaskTemplate"]["ContainerSpec"]["Env"] = json!(["A=b"])),
             _ => {}
+        }
+        if fault == Some(Fault::Refusal) {
+            return Some(Reply::Json(400, json!({"message": "could not find an available, non-overlapping address pool"})));
         }
         let reply = self.carry_out(asked);
         if fault == Some(Fault::LostAnswer) { Some(Reply::Hangup) } else { reply }
@@ -363,6 +368,15 @@ fn an_update_that_swarm_took_back_while_the_agent_was_away_is_not_sent_again() {
     assert_eq!(outcome.verdict, Verdict::Failed(Code::UPDATE_ROLLED_BACK), "{outcome:#?}");
     assert_eq!(outcome.details["rolled_back"], true, "{outcome:#?}");
     assert_eq!(bed.changes(), CREATIONS);
+}
+
+#[test]
+fn a_deploy_that_changed_nothing_leaves_the_name_free() {
+    let bed = Bed::new();
+    bed.fault("POST /networks/create", Fault::Refusal);
+    let outcome = bed.deploy(1, FILE, Entry::Fresh);
+    assert_eq!(outcome.verdict, Verdict::Failed(Code::ENGINE_REFUSED), "{outcome:#?}");
+    assert_eq!(bed.ledger.owner(&StackName::new("st").unwrap()).unwrap(), None);
 }
 
 #[test]
