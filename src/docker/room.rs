@@ -6,7 +6,7 @@
 //! the command's time. It decides nothing about a stack.
 
 use super::changes::Watch;
-use super::client::Client;
+use super::client::{Client, PING};
 use super::error::EngineError;
 use super::types::{Created, Updated};
 use super::{Entry, Event, Settings};
@@ -224,6 +224,10 @@ impl<'a> Room<'a> {
         loop {
             self.checkpoint()?;
             match call(&self.client) {
+                // The command's time cut the call short: that says nothing of an engine which answered until then.
+                Err(EngineError::Timeout { after, .. }) if after < PING && !self.told_away.get() && self.deadline.has_passed() => {
+                    return Err(Halt::TimedOut.into());
+                }
                 Err(error) if error.is_absence() => self.wait_for_engine(error, &mut backoff)?,
                 Err(EngineError::TooLate { .. }) => return Err(Halt::TimedOut.into()),
                 result => return self.answered(result.map_err(StepError::Refused)),

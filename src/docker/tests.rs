@@ -298,6 +298,19 @@ fn an_engine_that_stays_away_fails_the_command_when_its_time_is_over() {
 }
 
 #[test]
+fn a_call_that_the_commands_time_cuts_short_says_nothing_of_the_engine() {
+    let engine = FakeEngine::start(|asked| match asked.line.as_str() {
+        line if line.starts_with("GET /services?") => Some(Reply::Json(200, json!([web(7, 2)]))),
+        "GET /services/web-id" => Some(Reply::Json(200, web(7, 2))),
+        line if line.starts_with("GET /tasks") => Some(Reply::Silence),
+        _ => None,
+    });
+    let desk = Desk::new(&engine, Duration::from_millis(300));
+    desk.send(scale(2));
+    assert_eq!(desk.outcome().verdict, Verdict::Failed(Code::TIMED_OUT));
+}
+
+#[test]
 fn a_stop_suspends_the_command_and_ends_every_thread() {
     // The swarm never gets there, and the event stream says nothing.
     let engine = FakeEngine::start(|asked| match asked.line.as_str() {
