@@ -25,6 +25,7 @@ use super::error::EngineError;
 use super::ownership::Standing;
 use super::room::{End, Halt, Room, StepError};
 use crate::domain::{Code, Deploy, LedgerError, OnFailure, Outcome, Progress};
+use plan::ServicePlan;
 use prepare::Prepared;
 use report::Report;
 pub(super) use restart::run as restart;
@@ -114,7 +115,7 @@ pub(super) fn run(room: &Room<'_>, request: &Deploy) -> End {
 
 fn work(room: &Room<'_>, request: &Deploy) -> Result<Outcome, Broken> {
     if let Some(failure) = rollback::begun(room)? {
-        return go_back(room, request, &mut Report::new(request), failure);
+        return go_back(room, request, &[], &mut Report::new(request), failure);
     }
     let mut prepared = prepare::prepare(room, request)?;
     let mut report = Report::new(request);
@@ -153,12 +154,13 @@ fn fail(room: &Room<'_>, request: &Deploy, prepared: &Prepared, report: &mut Rep
         return Ok(report.failed(&failure, RolledBack::No, &[]).with("changed", changed));
     }
     rollback::begin(room, request, &failure)?;
-    go_back(room, request, report, failure)
+    go_back(room, request, &prepared.services, report, failure)
 }
 
-fn go_back(room: &Room<'_>, request: &Deploy, report: &mut Report, failure: Failure) -> Result<Outcome, Broken> {
+/// `sent` are the services as this process sent them, as far as it did.
+fn go_back(room: &Room<'_>, request: &Deploy, sent: &[ServicePlan], report: &mut Report, failure: Failure) -> Result<Outcome, Broken> {
     room.progress(Progress::new("rollback", format!("going back: {}", failure.message)).with("code", failure.code.as_str()));
-    let (rolled_back, notes) = rollback::run(room, request)?;
+    let (rolled_back, notes) = rollback::run(room, request, sent)?;
     Ok(report.failed(&failure, rolled_back, &notes).with("changed", true))
 }
 

@@ -13,7 +13,7 @@ use crate::docker::api::StoreKind;
 use crate::docker::room::{Room, StepError};
 use crate::docker::types::{Mode, NAMESPACE, Network, Service, UpdateState};
 use crate::domain::{Code, Deploy, Revision, Step, StepOutcome};
-use crate::stack::{images::image, marks};
+use crate::stack::{compare, images::image, marks};
 use crate::threads::Deadline;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -120,10 +120,10 @@ fn is_taken_back(service: &Service) -> bool {
     matches!(state, Some(RollbackStarted | RollbackPaused | RollbackCompleted))
 }
 
-/// Goes back: how far, and what is missing.
-pub(super) fn run(room: &Room<'_>, request: &Deploy) -> Result<(RolledBack, Vec<String>), Broken> {
+/// Goes back from `sent`: how far, and what is missing.
+pub(super) fn run(room: &Room<'_>, request: &Deploy, sent: &[ServicePlan]) -> Result<(RolledBack, Vec<String>), Broken> {
     let room = room.extended(room.deadline.max(Deadline::after(TIME)));
-    let mut back = Back { room: &room, request, done: Done::of(&room)?, notes: Vec::new() };
+    let mut back = Back { room: &room, request, sent, done: Done::of(&room)?, notes: Vec::new() };
     match back.all() {
         Ok(()) if back.notes.is_empty() => Ok((RolledBack::Yes, back.notes)),
         Ok(()) => Ok((RolledBack::Partial, back.notes)),
@@ -170,6 +170,7 @@ impl Done {
 struct Back<'a> {
     room: &'a Room<'a>,
     request: &'a Deploy,
+    sent: &'a [ServicePlan],
     done: Done,
     notes: Vec<String>,
 }
@@ -282,7 +283,7 @@ impl Back<'_> {
                 }
             };
             if plan.action != Action::Unchanged {
-                if let Some(note) = self.stays(&plan) {
+                if let Some(note) = self.stays(&plan, &networks) {
                     self.notes.push(note);
                     continue;
                 }
@@ -301,12 +302,23 @@ impl Back<'_> {
     }
 
     /// Why a service that is not as in the revision stays as it is, if it does.
-    fn stays(&self, plan: &ServicePlan) -> Option<String> {
+    fn stays(&self, plan: &ServicePlan, networks: &BTreeMap<String, String>) -> Option<String> {
         if matches!(Mode::of(&plan.spec), Mode::ReplicatedJob(_) | Mode::GlobalJob) {
             return Some(format!("job {} stays as it is: going back would run it again", plan.name));
         }
+        if self.is_edited(plan, networks) {
+            return Some(format!("service {} was changed by somebody else after this command, and stays so", plan.name));
+        }
         let untouched = !self.done.has_touched_service(&plan.name);
         untouched.then(|| format!("service {} was no longer as in the last good revision before this command, and stays so", plan.name))
+    }
+
+    /// Whether somebody else has changed what this command wrote. Going back by Swarm takes the mark off.
+    fn is_edited(&self, plan: &ServicePlan, networks: &BTreeMap<String, String>) -> bool {
+        let who = Who { agent: self.room.agent, command: self.room.command.id };
+        let sent = self.sent.iter().find(|sent| sent.name == plan.name && sent.action == Action::Update);
+        let (Some(sent), Some(now)) = (sent, plan.held.as_ref().filter(|now| who.has_written(now))) else { return false };
+        !compare::differences(&sent.spec, &now.spec, networks).is_empty()
     }
 
     /// Removes the networks, secrets and configs that this command made and the revision does not need.

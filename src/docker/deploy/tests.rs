@@ -380,6 +380,17 @@ fn a_deploy_that_changed_nothing_leaves_the_name_free() {
 }
 
 #[test]
+fn an_edit_of_somebody_else_after_the_update_stays_on_the_way_back() {
+    let bed = Bed::new();
+    bed.completed(1, FILE, Entry::Fresh);
+    bed.fault("GET /tasks?filters=%7B%22_up-to-date", Fault::ForeignEdit);
+    let outcome = bed.deploy(2, &with_env("1"), Entry::Fresh);
+    assert_eq!(outcome.verdict, Verdict::Failed(Code::CONFLICT), "{outcome:#?}");
+    assert_eq!(outcome.details["rolled_back"], "partial");
+    assert_eq!(bed.env(), json!(["A=b"]));
+}
+
+#[test]
 fn a_tag_that_moves_while_the_agent_is_away_makes_no_second_update() {
     let bed = Bed::new();
     let always = || Deploy { resolve_image: ResolveImage::Always, ..request(FILE) };
