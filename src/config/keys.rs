@@ -82,7 +82,7 @@ keys! {
     AGENT_TOKEN = "agent"."token", Kind::Secret, None, "\"one-time token\"",
         "The one-time token for the first start with a control plane. Better in a file of its own: token_file.";
     AGENT_ID = "agent"."id", Kind::Text, None, "\"edge-7\"",
-        "Who this agent is; part of its topic names. Normally the control plane issues it, and the journal keeps it.";
+        "Who this agent is; part of its topic names. Normally the control plane issues it, and the journal keeps it.\nAnother id than that makes it another agent: with a token it enrols anew.";
     AGENT_NAME = "agent"."name", Kind::Text, None, "\"Shop floor 7\"",
         "A name for people.";
     AGENT_LABELS = "agent"."labels", Kind::Pairs, None, "{ site = \"berlin\", tier = \"edge\" }",
