@@ -12,7 +12,8 @@ mod support;
 
 use axion_agent::docker::Entry;
 use axion_agent::domain::{
-    Action, Code, CommandId, Deploy, Ledger, OnFailure, ProjectId, RegistryCredential, Remove, ResolveImage, Sensitive, Target,
+    Action, Code, CommandId, Deploy, Ledger, OnFailure, ProjectId, RegistryCredential, Remove, ResolveImage, Rollback, Scale, Selection,
+    Sensitive, Target,
 };
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -43,6 +44,8 @@ const TESTS: &[Test] = &[
     Test { name: "an_update_that_swarm_completes_although_it_fails", needs: &[Need::Engine], body: continued_update },
     Test { name: "a_server_that_ends_well_until_its_last_try", needs: &[Need::Engine], body: last_try },
     Test { name: "a_global_service_that_does_its_work_once", needs: &[Need::Engine], body: once_on_each_node },
+    Test { name: "a_stopped_stack_starts_as_it_was_kept", needs: &[Need::Engine], body: stop_and_start },
+    Test { name: "a_rollback_goes_to_the_revision_before_and_to_any_other", needs: &[Need::Engine], body: roll_back },
     Test { name: "the_time_of_the_command_is_kept", needs: &[Need::Engine], body: time_is_over },
     Test { name: "a_registry_gives_digests_and_says_what_it_has_not", needs: &[Need::Engine, Need::Registry], body: registry },
     Test { name: "a_registry_that_cannot_be_asked", needs: &[Need::Engine], body: no_registry },
@@ -426,4 +429,62 @@ fn after_the_cli(stage: &Stage) {
     let told = lanes.run(Action::Deploy(deploy("two"))).completed();
     assert!(told.service("web")["reason"].as_str().unwrap().contains("Secrets"), "{:#?}", told.outcome);
     assert!(told.detail("secrets")[0]["object"].as_str().unwrap().contains("word-"));
+}
+
+fn all(lanes: &Lanes) -> Selection {
+    Selection { target: lanes.target(), services: [].into(), timeout_seconds: None }
+}
+
+fn stop_and_start(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let job =
+        format!("{QUICK}, command: ['true'], deploy: {{mode: replicated-job, endpoint_mode: dnsrr, restart_policy: {{condition: none}}}}");
+    deploy(&lanes, &[("web", &sleeper(", replicas: 2")), ("agent", &sleeper(", mode: global")), ("once", &job)]).completed();
+    lanes.run(Action::Scale(Scale { target: lanes.target(), services: [("web".to_owned(), 3)].into(), timeout_seconds: None })).completed();
+
+    let told = lanes.run(Action::Stop(all(&lanes))).completed();
+    assert_eq!(told.service("agent")["action"], "remove");
+    assert!(lanes.running().is_empty());
+    assert_eq!(lanes.counts()[..2], [1, 1], "the replicated service and the network stay");
+    let again = lanes.run(Action::Stop(all(&lanes))).completed();
+    assert_eq!(again.service("web")["action"], "unchanged");
+
+    let web = Selection { services: ["web".to_owned()].into(), ..all(&lanes) };
+    lanes.run(Action::Start(web)).completed();
+    assert_eq!(lanes.running().len(), 2, "its count is the revision's");
+    let told = lanes.run(Action::Start(all(&lanes))).completed();
+    assert_eq!([told.service("web"), told.service("agent")].map(|service| &service["action"]), ["unchanged", "create"]);
+    assert_eq!((lanes.running().len(), lanes.revisions()), (3, vec![1]));
+    let running = lanes.running();
+    lanes.run(Action::Start(all(&lanes))).completed();
+    assert_eq!(lanes.running(), running, "what runs is left alone");
+    let unknown = Selection { services: ["cache".to_owned()].into(), ..all(&lanes) };
+    lanes.run(Action::Stop(unknown)).failed(Code::SERVICE_NOT_FOUND, "it has agent, once, web");
+}
+
+fn roll_back(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let go = |to_revision| lanes.run(Action::Rollback(Rollback { target: lanes.target(), to_revision, timeout_seconds: None }));
+    let env = |value: &str| quick("sleep, '1000'", &format!(", environment: {{V: {value}}}, deploy: {{endpoint_mode: dnsrr}}"));
+    let seen = |name: &str| lanes.service(name)["Spec"]["TaskTemplate"]["ContainerSpec"]["Env"][0].clone();
+    deploy(&lanes, &[("web", &env("one")), ("old", &sleeper(""))]).completed();
+    go(None).failed(Code::NO_REVISION, "no other is kept");
+    deploy(&lanes, &[("web", &env("two")), ("new", &sleeper(""))]).completed();
+    assert_eq!(lanes.revisions(), [1, 2]);
+
+    let told = go(None).completed();
+    assert_eq!((told.detail("to_revision"), told.detail("revision")), (&json!(1), &json!(3)));
+    assert_eq!(seen("web"), "V=one");
+    let names: Vec<String> = lanes.list("services").iter().map(|service| service["Spec"]["Name"].as_str().unwrap().to_owned()).collect();
+    assert!(names.contains(&lanes.stack.scoped("old")) && !names.contains(&lanes.stack.scoped("new")), "{names:?}");
+
+    go(Some(1)).failed(Code::NO_REVISION, "no revision 1; kept are 2, 3");
+    let id = CommandId(Uuid::new_v4());
+    let request = Rollback { target: lanes.target(), to_revision: Some(2), timeout_seconds: None };
+    lanes.run_as(id, Action::Rollback(request.clone()), Entry::Fresh).completed();
+    let running = lanes.running();
+    assert_eq!((seen("web"), lanes.revisions()), (json!("V=two"), vec![3, 4]));
+    // The same command after a restart, though its revision is not kept any more.
+    lanes.run_as(id, Action::Rollback(request), Entry::Resumed).completed();
+    assert_eq!((lanes.running(), lanes.revisions()), (running, vec![3, 4]));
 }

@@ -204,8 +204,8 @@ impl State {
                 return;
             }
             let command = Arc::clone(command);
-            if matches!(command.action, crate::domain::Action::Deploy(_)) {
-                self.tell(&command, EventKind::DeployStarted, Stage::Started, started_payload(&command));
+            if let Some(begins) = EventKind::of_begin(&command.action) {
+                self.tell(&command, begins, Stage::Started, started_payload(&command));
             }
         }
     }
@@ -273,7 +273,7 @@ fn started_payload(command: &Command) -> serde_json::Value {
         "project_id": target.map(|target| target.project.as_str()),
         "stack_name": target.map(|target| target.stack.as_str()),
         "status": "Started",
-        "message": "the deploy begins",
+        "message": format!("the {} begins", command.action.name().to_lowercase()),
         "details": {},
     })
 }

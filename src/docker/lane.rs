@@ -68,7 +68,8 @@ fn time_of(command: &Command, settings: &Settings) -> Duration {
     let seconds = match &command.action {
         Action::Deploy(deploy) => deploy.timeout_seconds,
         Action::Scale(scale) => scale.timeout_seconds,
-        Action::Restart(services) => services.timeout_seconds,
+        Action::Restart(services) | Action::Stop(services) | Action::Start(services) => services.timeout_seconds,
+        Action::Rollback(rollback) => rollback.timeout_seconds,
         Action::Remove(_) => None,
         Action::GetStatus(_) => return QUERY,
     };
@@ -92,6 +93,9 @@ fn dispatch(work: &Work, room: &Room<'_>) -> End {
         (Action::Remove(request), SwarmRole::Manager) => remove::run(room, request),
         (Action::Scale(request), SwarmRole::Manager) => scale::run(room, request),
         (Action::Restart(request), SwarmRole::Manager) => deploy::restart(room, request),
+        (Action::Stop(request), SwarmRole::Manager) => deploy::stop(room, request),
+        (Action::Start(request), SwarmRole::Manager) => deploy::start(room, request),
+        (Action::Rollback(request), SwarmRole::Manager) => deploy::roll_back(room, request),
     }
 }
 

@@ -26,10 +26,17 @@ const STEADY: Duration = Duration::from_secs(5);
 
 /// One service that the command names.
 #[derive(Debug, PartialEq, Eq)]
-struct Wanted {
+pub(super) struct Wanted {
     id: String,
     name: String,
     replicas: u64,
+}
+
+impl Wanted {
+    /// So many replicas of a service.
+    pub(super) fn of(service: &Service, replicas: u64) -> Self {
+        Self { id: service.id.clone(), name: service.name().to_owned(), replicas }
+    }
 }
 
 /// Tasks that run, and until when the same ones must go on to count as steady.
@@ -40,7 +47,7 @@ struct Steady {
 
 /// What was done to a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Change {
+pub(super) enum Change {
     /// It gets new tasks.
     Grown,
     /// It loses some.
@@ -50,7 +57,8 @@ enum Change {
 }
 
 impl Change {
-    const fn name(self) -> &'static str {
+    /// As events spell it.
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Grown | Self::Shrunk => "update",
             Self::Unchanged => "unchanged",
@@ -82,7 +90,7 @@ fn choose(request: &Scale, services: &[Service]) -> Result<Vec<Wanted>, Outcome>
     let find = |(key, &replicas): (&String, &u64)| {
         let service = choose::one(stack, services, key)?;
         match service.mode() {
-            Mode::Replicated(_) => Ok(Wanted { id: service.id.clone(), name: service.name().to_owned(), replicas }),
+            Mode::Replicated(_) => Ok(Wanted::of(service, replicas)),
             mode => Err(not_scalable(service.name(), mode)),
         }
     };
@@ -95,7 +103,7 @@ fn not_scalable(name: &str, mode: Mode) -> Outcome {
 }
 
 /// Sets the count of one service. Whoever was faster, or a lost answer, makes it look again.
-fn set(room: &Room<'_>, wanted: &Wanted) -> Result<Change, End> {
+pub(super) fn set(room: &Room<'_>, wanted: &Wanted) -> Result<Change, End> {
     let mut change = Change::Unchanged;
     for _ in 0..ATTEMPTS {
         let service = room.observe(|client| client.service(&wanted.id)).map_err(|error| match error {

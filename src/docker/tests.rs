@@ -5,7 +5,7 @@ use super::error::EngineError;
 use super::fake_engine::{Asked, FakeEngine, Reply, info};
 use super::fake_ledger::FakeLedger;
 use super::*;
-use crate::domain::{Action, Code, Context, GetStatus, ProjectId, Remove, Scale, Selection, StackName, Target, Verdict};
+use crate::domain::{Action, Code, Context, GetStatus, ProjectId, Remove, Rollback, Scale, Selection, StackName, Target, Verdict};
 use crate::threads::Deadline;
 use crossbeam_channel::Receiver;
 use serde_json::{Value, json};
@@ -99,6 +99,10 @@ fn scale(replicas: u64) -> Action {
 
 fn all() -> Selection {
     Selection { target: target(), services: [].into(), timeout_seconds: None }
+}
+
+fn rollback(to_revision: Option<u64>) -> Action {
+    Action::Rollback(Rollback { target: target(), to_revision, timeout_seconds: None })
 }
 
 fn remove() -> Action {
@@ -230,6 +234,19 @@ fn a_restart_that_goes_on_after_a_crash_rolls_nothing_over_a_second_time() {
     assert_eq!(posts[0].body["TaskTemplate"]["ForceUpdate"], 1);
     assert_eq!(posts[0].body["NewField"], json!({"kept": true}));
     assert_eq!(desk.ledger.history(), ["service.update st_web: unknown"]);
+}
+
+#[test]
+fn what_no_revision_holds_is_neither_stopped_nor_brought_back() {
+    for (services, code) in [(json!([web(7, 1)]), Code::NO_REVISION), (json!([]), Code::STACK_NOT_FOUND)] {
+        let engine = FakeEngine::start(move |asked| is(asked, "GET /services?").then(|| Reply::Json(200, services.clone())));
+        let desk = Desk::new(&engine, SOON);
+        for action in [Action::Stop(all()), Action::Start(all()), rollback(None), rollback(Some(3))] {
+            desk.send(action);
+            assert_eq!(desk.outcome().verdict, Verdict::Failed(code));
+        }
+        assert!(engine.asked().iter().all(|asked| is(asked, "GET")), "{:?}", engine.calls());
+    }
 }
 
 #[test]
@@ -375,7 +392,15 @@ fn what_belongs_to_others_is_left_alone() {
     let desk = Desk::new(&engine, SOON);
     use crate::domain::Ledger as _;
     desk.ledger.own(&target().stack, &ProjectId::new("q").unwrap()).unwrap();
-    for action in [remove(), scale(2), Action::Restart(all()), Action::GetStatus(GetStatus { target: Some(target()) })] {
+    for action in [
+        remove(),
+        scale(2),
+        Action::Restart(all()),
+        Action::Stop(all()),
+        Action::Start(all()),
+        rollback(None),
+        Action::GetStatus(GetStatus { target: Some(target()) }),
+    ] {
         desk.send(action);
         assert_eq!(desk.outcome().verdict, Verdict::Failed(Code::FOREIGN_PROJECT));
     }

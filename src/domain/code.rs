@@ -40,6 +40,8 @@ codes! {
     STACK_NOT_FOUND = "stack.not_found";
     /// The stack has no such service.
     SERVICE_NOT_FOUND = "service.not_found";
+    /// No such revision of the stack is kept.
+    NO_REVISION = "revision.not_found";
     /// The service's mode has no replica count (global, or a job).
     NOT_SCALABLE = "service.not_scalable";
     /// This node is a worker: the command belongs on a manager.

@@ -46,6 +46,12 @@ pub enum Action {
     Scale(Scale),
     /// Replace every task of services, at the pace of their update rules.
     Restart(Selection),
+    /// End every task of services, so that a Start can bring them back.
+    Stop(Selection),
+    /// Bring stopped services back.
+    Start(Selection),
+    /// Return a stack to an older revision.
+    Rollback(Rollback),
     /// Report what runs.
     GetStatus(GetStatus),
 }
@@ -152,6 +158,17 @@ pub struct Selection {
     pub timeout_seconds: Option<u64>,
 }
 
+/// Back to a state of a stack that was seen to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollback {
+    /// The stack.
+    pub target: Target,
+    /// The revision's number; the newest one that does not run now otherwise.
+    pub to_revision: Option<u64>,
+    /// Its own time, in seconds.
+    pub timeout_seconds: Option<u64>,
+}
+
 /// Report stacks, services and tasks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GetStatus {
@@ -168,6 +185,9 @@ impl Action {
             Self::Remove(_) => "Remove",
             Self::Scale(_) => "Scale",
             Self::Restart(_) => "Restart",
+            Self::Stop(_) => "Stop",
+            Self::Start(_) => "Start",
+            Self::Rollback(_) => "Rollback",
             Self::GetStatus(_) => "GetStatus",
         }
     }
@@ -179,7 +199,8 @@ impl Action {
             Self::Deploy(deploy) => Some(&deploy.target),
             Self::Remove(remove) => Some(&remove.target),
             Self::Scale(scale) => Some(&scale.target),
-            Self::Restart(services) => Some(&services.target),
+            Self::Restart(services) | Self::Stop(services) | Self::Start(services) => Some(&services.target),
+            Self::Rollback(rollback) => Some(&rollback.target),
             Self::GetStatus(status) => status.target.as_ref(),
         }
     }
@@ -190,7 +211,9 @@ impl Action {
         match self {
             Self::Deploy(deploy) if deploy.dry_run => None,
             Self::GetStatus(_) => None,
-            Self::Deploy(_) | Self::Remove(_) | Self::Scale(_) | Self::Restart(_) => self.target().map(|target| &target.stack),
+            Self::Deploy(_) | Self::Remove(_) | Self::Scale(_) | Self::Restart(_) | Self::Stop(_) | Self::Start(_) | Self::Rollback(_) => {
+                self.target().map(|target| &target.stack)
+            }
         }
     }
 }

@@ -24,6 +24,12 @@ pub enum EventKind {
     DeployCompleted,
     /// The deploy failed. Terminal.
     DeployFailed,
+    /// A rollback begins.
+    RollbackStarted,
+    /// Every service runs as in the revision. Terminal.
+    RollbackCompleted,
+    /// The rollback failed. Terminal.
+    RollbackFailed,
     /// What runs. Terminal when it answers GetStatus.
     StatusReport,
     /// Something went wrong that belongs to no command.
@@ -43,8 +49,21 @@ impl EventKind {
             Self::DeployProgress => "DeployProgress",
             Self::DeployCompleted => "DeployCompleted",
             Self::DeployFailed => "DeployFailed",
+            Self::RollbackStarted => "RollbackStarted",
+            Self::RollbackCompleted => "RollbackCompleted",
+            Self::RollbackFailed => "RollbackFailed",
             Self::StatusReport => "StatusReport",
             Self::ErrorReport => "ErrorReport",
+        }
+    }
+
+    /// The event that says that a command begins, for those which have one.
+    #[must_use]
+    pub fn of_begin(action: &Action) -> Option<Self> {
+        match action {
+            Action::Deploy(_) => Some(Self::DeployStarted),
+            Action::Rollback(_) => Some(Self::RollbackStarted),
+            _ => None,
         }
     }
 
@@ -54,6 +73,8 @@ impl EventKind {
         match (action, verdict) {
             (Action::Deploy(_), Verdict::Completed) => Self::DeployCompleted,
             (Action::Deploy(_), Verdict::Failed(_)) => Self::DeployFailed,
+            (Action::Rollback(_), Verdict::Completed) => Self::RollbackCompleted,
+            (Action::Rollback(_), Verdict::Failed(_)) => Self::RollbackFailed,
             (Action::GetStatus(_), Verdict::Completed) => Self::StatusReport,
             (_, Verdict::Completed) => Self::CommandCompleted,
             (_, Verdict::Failed(_)) => Self::CommandFailed,
@@ -66,7 +87,7 @@ impl EventKind {
 pub enum Stage {
     /// CommandAccepted.
     Accepted,
-    /// DeployStarted.
+    /// DeployStarted, RollbackStarted.
     Started,
     /// The n-th progress since this process took the command up. After a restart it begins anew, with
     /// other content: the time tells the two apart.

@@ -5,11 +5,11 @@
 
 use super::plan::{self, Action, ContentPlan, NetworkPlan, ServicePlan};
 use super::prepare::Prepared;
-use super::{Broken, Failure, images, names};
+use super::{Broken, Failure, images, names, revision};
 use crate::docker::client::Client;
 use crate::docker::room::{Room, StepError};
 use crate::docker::types::{NAMESPACE, Service};
-use crate::domain::{Code, Deploy, Sensitive, StackName};
+use crate::domain::{Code, Deploy, Revision, Sensitive, StackName};
 use crate::stack::{compare, images::image, marks};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -35,8 +35,20 @@ pub(super) fn apply(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared) 
         // Now the ids of what was just made are known.
         plan::fill(&mut service.spec, &prepared.contents, &prepared.external);
         if matches!(service.action, Action::Create | Action::Update) {
-            let auth = images::auth(room, request, image(&service.spec));
+            let auth = images::auth(room, &request.registry_auth, image(&service.spec));
             write_service(room, service, &prepared.network_ids, auth.as_ref())?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the networks of a revision that are gone.
+pub(super) fn make_networks(room: &Room<'_>, stack: &StackName, revision: &Revision) -> Result<(), Broken> {
+    let held = room.observe(|client| client.networks(stack))?;
+    for spec in revision::specs_of_networks(revision) {
+        let name = spec["Name"].as_str().unwrap_or_default().to_owned();
+        if !held.iter().any(|network| network.name == name) {
+            create_network(room, stack, &NetworkPlan { name, action: Action::Create, spec: spec.clone() })?;
         }
     }
     Ok(())

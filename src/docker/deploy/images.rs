@@ -29,13 +29,13 @@ pub(super) struct Images<'a> {
     alone: Option<bool>,
 }
 
-/// The login for an image's registry: the command's own first.
-pub(super) fn auth(room: &Room<'_>, request: &Deploy, image: &str) -> Option<Sensitive<String>> {
+/// The login for an image's registry: those given with the command first.
+pub(super) fn auth(room: &Room<'_>, given: &BTreeMap<String, RegistryCredential>, image: &str) -> Option<Sensitive<String>> {
     let host = images::registry(image);
     let of = |logins: &BTreeMap<String, RegistryCredential>| {
         logins.iter().find(|(key, _)| images::login_host(key) == host).map(|(_, login)| login.clone())
     };
-    let login = of(&request.registry_auth).or_else(|| of(&room.settings.registries))?;
+    let login = of(given).or_else(|| of(&room.settings.registries))?;
     Some(registry_auth(host, &login))
 }
 
@@ -116,7 +116,7 @@ impl<'a> Images<'a> {
     }
 
     fn fetch(&self, image: &str) -> Result<Result<Distribution, EngineError>, Broken> {
-        let auth = auth(self.room, self.request, image);
+        let auth = auth(self.room, &self.request.registry_auth, image);
         let answer = self.room.observe(|client| match client.distribution(image, auth.as_ref()) {
             // The engine, not the registry: it is waited for.
             Err(error @ (EngineError::Away { .. } | EngineError::Lost { .. } | EngineError::TooLate { .. })) => Err(error),

@@ -5,7 +5,8 @@
 //! so a restart in the middle goes the same way: what this command wrote already carries its mark and
 //! is not written again. The decisions are pure: [`plan`], [`watch`], [`trouble`], and `crate::stack`.
 //!
-//! Verbs that write whole specs too, and wait for the same verdict, live here with it: [`restart()`].
+//! Verbs that write whole specs too, and wait for the same verdict, live here with it: `restart.rs`, `stop.rs`,
+//! and `restore.rs` for Start and Rollback.
 
 mod apply;
 mod contents;
@@ -16,8 +17,10 @@ mod plan;
 mod prepare;
 mod report;
 mod restart;
+mod restore;
 mod revision;
 mod rollback;
+mod stop;
 mod trouble;
 mod watch;
 
@@ -29,7 +32,9 @@ use plan::ServicePlan;
 use prepare::Prepared;
 use report::Report;
 pub(super) use restart::run as restart;
+pub(super) use restore::{roll_back, start};
 use rollback::RolledBack;
+pub(super) use stop::run as stop;
 
 /// Why a deploy cannot go on.
 #[derive(Debug)]
@@ -134,7 +139,7 @@ fn work(room: &Room<'_>, request: &Deploy) -> Result<Outcome, Broken> {
 
 /// Applies the plan, waits for the verdict, keeps the revision; its number.
 fn carry_out(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, report: &mut Report) -> Result<u64, Broken> {
-    rollback::check_not_taken_back(room, prepared)?;
+    rollback::check_not_taken_back(room, &prepared.services)?;
     apply::apply(room, request, prepared)?;
     report.take_plan(prepared);
     if prepared.changes_something() {

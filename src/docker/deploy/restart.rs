@@ -6,7 +6,7 @@
 
 use super::plan::{Action, ServicePlan};
 use super::report::Report;
-use super::{Broken, apply, converge};
+use super::{Broken, apply, converge, rollback};
 use crate::docker::choose;
 use crate::docker::ownership::Takeover;
 use crate::docker::room::{End, Room};
@@ -38,6 +38,7 @@ fn work(room: &Room<'_>, request: &Selection, report: &mut Report) -> Result<Str
     report.take_services(&plans, &[], "");
     // Specs as the engine has them name networks by id: nothing is to be translated.
     let networks = BTreeMap::new();
+    rollback::check_not_taken_back(room, &plans)?;
     for plan in plans.iter_mut().filter(|plan| plan.action == Action::Update) {
         write(room, plan, &networks)?;
     }

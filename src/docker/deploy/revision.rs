@@ -5,11 +5,11 @@
 
 use super::plan::{Action, ContentPlan};
 use super::prepare::Prepared;
-use super::{Broken, names};
+use super::{Broken, Failure, names};
 use crate::docker::api::StoreKind;
-use crate::docker::room::{Room, StepError};
-use crate::docker::types::Store;
-use crate::domain::{Deploy, Revision, StepOutcome, Timestamp};
+use crate::docker::room::{End, Room, StepError};
+use crate::docker::types::{Service, Store};
+use crate::domain::{Code, Deploy, Outcome, Revision, StackName, StepOutcome, Timestamp};
 use crate::stack::rotate;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,16 +20,19 @@ const KINDS: [(StoreKind, &str); 2] = [(StoreKind::Secret, "secrets"), (StoreKin
 
 /// Keeps what runs now as a revision, unless it is the newest one already; its number.
 pub(super) fn keep(room: &Room<'_>, request: &Deploy, prepared: &Prepared) -> Result<u64, Broken> {
-    let stack = &request.target.stack;
     let mut made = made(&prepared.revisions);
     made.extend(made_by(room)?);
-    let specs = specs(prepared, &made);
-    if let Some(newest) = prepared.revisions.last().filter(|newest| newest.specs == specs) {
+    keep_specs(room, &request.target.stack, &prepared.revisions, specs(prepared, &made))
+}
+
+/// The same with the specs themselves, beside the revisions that were kept before.
+pub(super) fn keep_specs(room: &Room<'_>, stack: &StackName, before: &[Revision], specs: Value) -> Result<u64, Broken> {
+    if let Some(newest) = before.last().filter(|newest| newest.specs == specs) {
         return Ok(newest.number);
     }
     let revision = Revision { number: 0, command: room.command.id, at: Timestamp::from(SystemTime::now()), specs };
     let number = room.ledger.keep(stack, revision, room.settings.revisions)?;
-    match prune(room, request, &prepared.revisions, &room.ledger.revisions(stack)?) {
+    match prune(room, stack, before, &room.ledger.revisions(stack)?) {
         // The deploy has succeeded: what could not be tidied up goes after the next one.
         Err(Broken::Failed(failure)) => log::warn!("not all old secrets and configs of {stack} are removed: {}", failure.message),
         other => other?,
@@ -102,6 +105,35 @@ pub(super) fn specs_of_networks(revision: &Revision) -> impl Iterator<Item = &Va
     list(revision, "networks")
 }
 
+/// The newest one, or why there is none.
+pub(super) fn newest<'a>(revisions: &'a [Revision], stack: &StackName, held: &[Service]) -> Result<&'a Revision, Failure> {
+    revisions.last().ok_or_else(|| match held {
+        [] => Failure::new(Code::STACK_NOT_FOUND, format!("the swarm has no service of a stack {stack}, and no revision of it is kept")),
+        _ => Failure::new(Code::NO_REVISION, format!("no revision of the stack {stack} is kept: deploy it with this agent first")),
+    })
+}
+
+/// The services' specs of one that are named by Compose key or whole name; all where none is.
+pub(super) fn named<'a>(revision: &'a Revision, stack: &StackName, keys: &BTreeSet<String>) -> Result<Vec<&'a Value>, End> {
+    fn name(spec: &Value) -> &str {
+        spec["Name"].as_str().unwrap_or_default()
+    }
+    let specs: Vec<&Value> = specs_of_services(revision).collect();
+    let is = |spec: &Value, key: &str| name(spec) == key || stack.descoped(name(spec)) == key;
+    if let Some(unknown) = keys.iter().find(|key| !specs.iter().any(|spec| is(spec, key))) {
+        let known: Vec<&str> = specs.iter().map(|spec| stack.descoped(name(spec))).collect();
+        let message = format!("revision {} of {stack} has no service {unknown}; it has {}", revision.number, known.join(", "));
+        return Err(End::Finished(Outcome::failed(Code::SERVICE_NOT_FOUND, message)));
+    }
+    Ok(specs.into_iter().filter(|spec| keys.is_empty() || keys.iter().any(|key| is(spec, key))).collect())
+}
+
+/// The secrets and configs of one: kind, name and id of each.
+pub(super) fn objects(revision: &Revision) -> impl Iterator<Item = (StoreKind, &str, &str)> {
+    contents(std::slice::from_ref(revision))
+        .filter_map(|(kind, content)| Some((kind, content["object"].as_str().unwrap_or_default(), content["id"].as_str()?)))
+}
+
 /// The ids of the secrets and configs that they need.
 pub(super) fn needed(revisions: &[Revision]) -> BTreeSet<String> {
     contents(revisions).filter_map(|(_, content)| id(content)).collect()
@@ -109,14 +141,14 @@ pub(super) fn needed(revisions: &[Revision]) -> BTreeSet<String> {
 
 /// Removes the secrets and configs that only forgotten revisions needed: those made here, and later
 /// objects of a name that is known.
-fn prune(room: &Room<'_>, request: &Deploy, before: &[Revision], kept: &[Revision]) -> Result<(), Broken> {
+fn prune(room: &Room<'_>, stack: &StackName, before: &[Revision], kept: &[Revision]) -> Result<(), Broken> {
     let (needed, made) = (needed(kept), made(before));
     let plain: BTreeSet<&str> = contents(before).chain(contents(kept)).filter_map(|(_, content)| content["name"].as_str()).collect();
     for (kind, _) in KINDS {
         if plain.is_empty() {
             continue;
         }
-        for store in room.observe(|client| client.stores(kind, &request.target.stack))? {
+        for store in room.observe(|client| client.stores(kind, stack))? {
             let ours = made.contains(&store.id) || plain.iter().any(|plain| rotate::is_rotation(store.name(), plain));
             if needed.contains(&store.id) || !ours {
                 continue;

@@ -4,8 +4,7 @@
 //! nothing. It has [`TIME`] of its own when the command's time is over. It never touches what the
 //! command did not touch, and never runs a job again.
 
-use super::plan::{self, Action, NetworkPlan, ServicePlan, Who};
-use super::prepare::Prepared;
+use super::plan::{self, Action, ServicePlan, Who};
 use super::report::Report;
 use super::{Broken, Failure, apply, converge, images, names, revision};
 use crate::docker::Entry;
@@ -95,7 +94,7 @@ pub(super) fn has_changed_anything(room: &Room<'_>) -> Result<bool, Broken> {
 
 /// After a restart: an update of this command that Swarm itself has taken back meanwhile is its verdict,
 /// and is not sent a second time.
-pub(super) fn check_not_taken_back(room: &Room<'_>, prepared: &Prepared) -> Result<(), Broken> {
+pub(super) fn check_not_taken_back(room: &Room<'_>, plans: &[ServicePlan]) -> Result<(), Broken> {
     if room.entry == Entry::Fresh {
         return Ok(());
     }
@@ -104,7 +103,7 @@ pub(super) fn check_not_taken_back(room: &Room<'_>, prepared: &Prepared) -> Resu
         let is_update = |step: &Step| step.operation == "service.update" && step.object == name;
         steps.iter().any(|(step, outcome)| is_update(step) && matches!(outcome, Some(StepOutcome::Done(_))))
     };
-    for plan in prepared.services.iter().filter(|plan| plan.action == Action::Update && has_updated(&plan.name)) {
+    for plan in plans.iter().filter(|plan| plan.action == Action::Update && has_updated(&plan.name)) {
         if plan.held.as_ref().is_some_and(is_taken_back) {
             let message = format!("service {}: Swarm rolled the update back while the agent was away", plan.name);
             return Err(Failure::new(Code::UPDATE_ROLLED_BACK, message).into());
@@ -188,10 +187,12 @@ impl Back<'_> {
         for service in &new {
             apply::remove_service(room, service)?;
         }
-        self.networks_back(good.as_ref())?;
+        if let Some(good) = &good {
+            apply::make_networks(room, stack, good)?;
+        }
         let plans = self.write(wanted, &held)?;
         let mut watched = converge::Watched::all(&plans, new.iter().copied(), &tasks);
-        let networks = self.network_ids()?;
+        let networks = names::network_ids(room)?;
         match converge::wait(room, &mut watched, &networks, &mut Report::new(self.request), "rollback") {
             Err(Broken::Failed(failure)) => self.notes.push(failure.message),
             other => other?,
@@ -248,28 +249,8 @@ impl Back<'_> {
         }
     }
 
-    fn networks_back(&mut self, good: Option<&Revision>) -> Result<(), Broken> {
-        let stack = &self.request.target.stack;
-        let held = self.room.observe(|client| client.networks(stack))?;
-        for spec in good.into_iter().flat_map(revision::specs_of_networks) {
-            let name = spec["Name"].as_str().unwrap_or_default().to_owned();
-            if !held.iter().any(|network| network.name == name) {
-                apply::create_network(self.room, stack, &NetworkPlan { name, action: Action::Create, spec: spec.clone() })?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Networks by name, those of other makers as far as the stack's services use them by id.
-    fn network_ids(&self) -> Result<BTreeMap<String, String>, Broken> {
-        let networks = self.room.observe(|client| client.all_networks())?.into_iter().filter(|network| network.scope == "swarm");
-        let mut ids: BTreeMap<String, String> = networks.map(|network| (network.name, network.id)).collect();
-        ids.extend(names::of_every_node(self.room)?);
-        Ok(ids)
-    }
-
     fn write(&mut self, wanted: Vec<Value>, held: &[Service]) -> Result<Vec<ServicePlan>, Broken> {
-        let networks = self.network_ids()?;
+        let networks = names::network_ids(self.room)?;
         let who = Who { agent: self.room.agent, command: self.room.command.id };
         let mut plans = Vec::new();
         for mut spec in wanted {
@@ -287,7 +268,7 @@ impl Back<'_> {
                     self.notes.push(note);
                     continue;
                 }
-                let auth = images::auth(self.room, self.request, image(&plan.spec));
+                let auth = images::auth(self.room, &self.request.registry_auth, image(&plan.spec));
                 match apply::write_service(self.room, &mut plan, &networks, auth.as_ref()) {
                     Err(Broken::Failed(failure)) => {
                         self.notes.push(failure.message);

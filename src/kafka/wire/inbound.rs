@@ -13,10 +13,9 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 /// The command types that this version carries out.
-pub(super) const SUPPORTED: &[&str] = &["Deploy", "Remove", "Scale", "Restart", "GetStatus"];
+pub(super) const SUPPORTED: &[&str] = &["Deploy", "Remove", "Scale", "Restart", "Stop", "Start", "Rollback", "GetStatus"];
 /// Those of the contract that it does not.
-const NOT_YET: &[&str] =
-    &["Rollback", "Stop", "Start", "Cancel", "HealthCheck", "Logs", "SwarmInit", "SwarmJoin", "SwarmLeave", "Prune", "Update"];
+const NOT_YET: &[&str] = &["Cancel", "HealthCheck", "Logs", "SwarmInit", "SwarmJoin", "SwarmLeave", "Prune", "Update"];
 /// The longest unknown command_type that an answer repeats, in characters.
 const SHOWN_TYPE_CHARS: usize = 64;
 
@@ -88,6 +87,9 @@ fn action(command_type: &str, payload: Fields, context: &mut Context) -> Result<
         "Remove" => payload::remove(payload, context).map(Action::Remove),
         "Scale" => payload::scale(payload, context).map(Action::Scale),
         "Restart" => payload::selection(payload, context).map(Action::Restart),
+        "Stop" => payload::selection(payload, context).map(Action::Stop),
+        "Start" => payload::selection(payload, context).map(Action::Start),
+        "Rollback" => payload::rollback(payload, context).map(Action::Rollback),
         "GetStatus" => payload::get_status(payload, context).map(Action::GetStatus),
         other => Err(match NOT_YET.iter().find(|known| **known == other) {
             Some(known) => WireError::NotYet(known),

@@ -4,8 +4,8 @@ use super::error::{WireError, kind};
 use super::fields::Fields;
 use super::limits::{MAX_FILES, MAX_REGISTRIES, MAX_REPLICAS, MAX_SERVICES, MAX_TIMEOUT_SECONDS, MAX_VARIABLES};
 use crate::domain::{
-    Context, Deploy, GetStatus, OnFailure, ProjectId, RegistryCredential, Remove, ResolveImage, Scale, Selection, Sensitive, StackName,
-    Target,
+    Context, Deploy, GetStatus, OnFailure, ProjectId, RegistryCredential, Remove, ResolveImage, Rollback, Scale, Selection, Sensitive,
+    StackName, Target,
 };
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -68,6 +68,11 @@ pub(super) fn selection(mut payload: Fields, context: &mut Context) -> Result<Se
     let target = required_target(&mut payload, context)?;
     let services = payload.texts("services", "an array of services, such as [\"web\"]", MAX_SERVICES)?;
     Ok(Selection { target, services: services.into_iter().collect(), timeout_seconds: timeout(&mut payload)? })
+}
+
+pub(super) fn rollback(mut payload: Fields, context: &mut Context) -> Result<Rollback, WireError> {
+    let target = required_target(&mut payload, context)?;
+    Ok(Rollback { target, to_revision: payload.whole("to_revision", 1..=u64::MAX)?, timeout_seconds: timeout(&mut payload)? })
 }
 
 /// All stacks where the payload names no project and no stack.

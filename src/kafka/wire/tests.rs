@@ -91,6 +91,13 @@ fn the_other_commands_are_read_too() {
         panic!("no restart")
     };
     assert_eq!(chosen.services.into_iter().collect::<Vec<_>>(), ["db", "web"]);
+    let Action::Rollback(rollback) = command(&envelope("Rollback", json!({"project_id": "p", "to_revision": 3}))).action else {
+        panic!("no rollback")
+    };
+    assert_eq!((rollback.to_revision, rollback.timeout_seconds), (Some(3), None));
+    for name in ["Stop", "Start"] {
+        assert_eq!(command(&envelope(name, json!({"project_id": "p"}))).action.name(), name);
+    }
     for (payload, target) in [(json!({}), None), (Value::Null, None), (json!({"project_id": "p"}), Some("axion-p"))] {
         let Action::GetStatus(status) = command(&envelope("GetStatus", payload)).action else { panic!("no status") };
         assert_eq!(status.target.as_ref().map(|target| target.stack.as_str()), target);
@@ -189,6 +196,7 @@ fn a_refusal_names_the_path_and_what_belongs_there_but_never_what_stood_there() 
             envelope("Restart", json!({"project_id": "p", "services": ["web", 1]})),
             "$.payload.services[1] holds a number: expected a string",
         ),
+        (envelope("Rollback", json!({"project_id": "p", "to_revision": 0})), "$.payload.to_revision: expected a whole number from 1"),
         (envelope("GetStatus", json!({"stack_name": "s"})), "$.payload.project_id is missing"),
         (with("correlation_id", json!("x")), "$.correlation_id: expected a UUID"),
         (with("expires_at", json!(5)), "$.expires_at holds a number: expected an RFC 3339 time"),
@@ -210,11 +218,9 @@ fn a_refusal_names_the_path_and_what_belongs_there_but_never_what_stood_there() 
 
 #[test]
 fn what_this_version_does_not_carry_out_is_said_with_what_it_does() {
-    for (name, expected) in [
-        ("Rollback", "not carried out in this version"),
-        ("SwarmJoin", "not carried out in this version"),
-        ("Dance", "\"Dance\" is unknown"),
-    ] {
+    for (name, expected) in
+        [("Cancel", "not carried out in this version"), ("SwarmJoin", "not carried out in this version"), ("Dance", "\"Dance\" is unknown")]
+    {
         let refused = refusal(read_json(&envelope(name, json!({}))));
         assert_eq!((refused.code, refused.command_type.as_deref()), (Code::UNSUPPORTED, Some(name)));
         assert!(refused.message.contains(expected) && refused.message.contains("Deploy, Remove, Scale, Restart"), "{}", refused.message);

@@ -1,0 +1,200 @@
+//! Brings a kept revision back: Start the newest one, Rollback an older one.
+//!
+//! Runs on a lane, in the command's room, from top to bottom: choose, check, write, converge. Services
+//! get the specs that were seen to run; what is as in the revision is not written. It takes no secret or
+//! config from a command: the revision names the objects, and they must still be there.
+
+use super::plan::{self, Action, ServicePlan, Who};
+use super::report::Report;
+use super::{Broken, Failure, apply, converge, images, names, revision, rollback};
+use crate::docker::ownership::{self, Takeover};
+use crate::docker::room::{End, Room};
+use crate::docker::types::Service;
+use crate::domain::{Code, Outcome, Progress, Revision, Rollback, Selection, Step, StepOutcome, Target};
+use crate::stack::{compare, images::image, marks};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The step that notes to which revision a Rollback goes: the choice must not change with what it does.
+const CHOSEN: &str = "stack.rollback";
+
+/// Carries a Start out.
+pub(in crate::docker) fn start(room: &Room<'_>, request: &Selection) -> End {
+    finish(&request.target, |report| {
+        let held = held(room, &request.target)?;
+        let revisions = room.ledger.revisions(&request.target.stack)?;
+        let newest = revision::newest(&revisions, &request.target.stack, &held)?;
+        let specs = revision::named(newest, &request.target.stack, &request.services)?;
+        bring_back(room, newest, specs, &held, Vec::new(), report)?;
+        let message = format!("the services of {} run as in revision {}", request.target.stack, newest.number);
+        Ok(Outcome::completed(message).with("revision", newest.number))
+    })
+}
+
+/// Carries a Rollback out.
+pub(in crate::docker) fn roll_back(room: &Room<'_>, request: &Rollback) -> End {
+    finish(&request.target, |report| {
+        let stack = &request.target.stack;
+        let held = held(room, &request.target)?;
+        let revisions = room.ledger.revisions(stack)?;
+        let chosen = choose(room, request, &revisions, &held)?;
+        let wanted = revision::specs_of_services(chosen).filter_map(|spec| spec["Name"].as_str()).collect();
+        let (ours, foreign) = plan::leftovers(&held, &wanted, &revision::services(&revisions), room.agent);
+        let stay: Vec<&str> = foreign.iter().map(|service| service.name()).collect();
+        let ours = ours.into_iter().cloned().collect();
+        bring_back(room, chosen, revision::specs_of_services(chosen).collect(), &held, ours, report)?;
+        let kept = revision::keep_specs(room, stack, &revisions, chosen.specs.clone())?;
+        let message = format!("the stack {stack} runs as in revision {} (kept as revision {kept})", chosen.number);
+        Ok(Outcome::completed(message).with("to_revision", chosen.number).with("revision", kept).with("foreign", json!(stay)))
+    })
+}
+
+/// Runs a verb and ends its command with what was seen of the services, however it went.
+fn finish(target: &Target, work: impl FnOnce(&mut Report) -> Result<Outcome, Broken>) -> End {
+    let mut report = Report::of(&target.stack);
+    match work(&mut report) {
+        Ok(outcome) => End::Finished(outcome.with("services", report.services())),
+        Err(Broken::Failed(failure)) => End::Finished(Outcome::failed(failure.code, failure.message).with("services", report.services())),
+        Err(Broken::Ended(end)) => end,
+    }
+}
+
+fn held(room: &Room<'_>, target: &Target) -> Result<Vec<Service>, Broken> {
+    let held = room.observe(|client| client.services(&target.stack))?;
+    ownership::check(room, target, &held, Takeover::Refused)?;
+    Ok(held)
+}
+
+/// The revision to go back to. Once it is chosen it stays so for this command.
+fn choose<'a>(room: &Room<'_>, request: &Rollback, revisions: &'a [Revision], held: &[Service]) -> Result<&'a Revision, Broken> {
+    let id = room.command.id;
+    // An earlier process of this command had all but said so.
+    if let Some(done) = revisions.last().filter(|newest| newest.command == id) {
+        return Ok(done);
+    }
+    let chosen_before = room.ledger.steps(id)?.into_iter().find_map(|(step, outcome)| match outcome {
+        Some(StepOutcome::Done(Some(number))) if step.operation == CHOSEN => number.parse().ok(),
+        _ => None,
+    });
+    let stack = &request.target.stack;
+    let newest = revision::newest(revisions, stack, held)?;
+    let found = match chosen_before.or(request.to_revision) {
+        Some(number) => revisions.iter().find(|revision| revision.number == number),
+        None => {
+            let networks = names::network_ids(room)?;
+            revisions.iter().rev().find(|revision| !runs(revision, held, &networks))
+        }
+    };
+    let Some(chosen) = found else {
+        let kept: Vec<String> = revisions.iter().map(|revision| revision.number.to_string()).collect();
+        let message = match request.to_revision {
+            Some(number) => format!("the stack {stack} has no revision {number}; kept are {}", kept.join(", ")),
+            None => format!("the stack {stack} runs as in revision {}, and no other is kept", newest.number),
+        };
+        return Err(Failure::new(Code::NO_REVISION, message).into());
+    };
+    let step = Step { operation: CHOSEN.to_owned(), object: stack.to_string() };
+    room.ledger.intend(id, &step)?;
+    room.ledger.settle(id, &step, &StepOutcome::Done(Some(chosen.number.to_string())))?;
+    Ok(chosen)
+}
+
+/// Whether the swarm holds a revision's services, counts of replicas aside: who scaled did not deploy.
+fn runs(revision: &Revision, held: &[Service], networks: &BTreeMap<String, String>) -> bool {
+    let uncounted = |spec: &Value| {
+        let mut spec = spec.clone();
+        if let Some(mode) = spec.pointer_mut("/Mode/Replicated").and_then(Value::as_object_mut) {
+            mode.remove("Replicas");
+        }
+        spec
+    };
+    let same = |spec: &Value| {
+        let now = held.iter().find(|service| service.name() == spec["Name"]);
+        now.is_some_and(|now| compare::differences(&uncounted(spec), &uncounted(&now.spec), networks).is_empty())
+    };
+    revision::specs_of_services(revision).all(same)
+}
+
+/// Writes these services of a revision, removes those that are not in it, and waits for the verdict.
+fn bring_back(
+    room: &Room<'_>,
+    revision: &Revision,
+    specs: Vec<&Value>,
+    held: &[Service],
+    removals: Vec<Service>,
+    report: &mut Report,
+) -> Result<(), Broken> {
+    let stack = report.stack().clone();
+    let before: BTreeSet<String> = room.observe(|client| client.tasks(&stack))?.into_iter().map(|task| task.id).collect();
+    check_contents(room, revision)?;
+    let networks = names::network_ids(room)?;
+    let mut plans = plan_services(room, specs, held, &networks)?;
+    report.take_services(&plans, &removals, "it is not in the revision");
+    room.progress(Progress::new("plan", format!("back to revision {} of {stack}", revision.number)));
+
+    rollback::check_not_taken_back(room, &plans)?;
+    apply::make_networks(room, &stack, revision)?;
+    let networks = names::network_ids(room)?;
+    for service in &removals {
+        apply::remove_service(room, service)?;
+    }
+    for plan in plans.iter_mut().filter(|plan| plan.action != Action::Unchanged) {
+        let auth = images::auth(room, &BTreeMap::new(), image(&plan.spec));
+        apply::write_service(room, plan, &networks, auth.as_ref())?;
+    }
+    let mut watched = converge::Watched::all(&plans, &removals, &before);
+    converge::wait(room, &mut watched, &networks, report, "converge")
+}
+
+fn plan_services(
+    room: &Room<'_>,
+    specs: Vec<&Value>,
+    held: &[Service],
+    networks: &BTreeMap<String, String>,
+) -> Result<Vec<ServicePlan>, Failure> {
+    let who = Who { agent: room.agent, command: room.command.id };
+    let plan = |spec: &Value| {
+        let mut bare = spec.clone();
+        marks::strip(&mut bare);
+        plan::service(bare, held.iter().find(|service| service.name() == spec["Name"]), networks, who)
+    };
+    specs.into_iter().map(plan).collect()
+}
+
+/// The secrets and configs of the revision must be there before anything is written.
+fn check_contents(room: &Room<'_>, revision: &Revision) -> Result<(), Broken> {
+    for (kind, name, id) in revision::objects(revision) {
+        if revision::find_store(room, kind, id)?.is_none() {
+            let message = format!("the {} {name} of revision {} is gone: deploy the stack again", kind.name(), revision.number);
+            return Err(Failure::new(Code::REFERENCE_MISSING, message).into());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_that_was_only_scaled_runs_as_in_its_revision() {
+        let spec = |image: &str, mode: Value| json!({"Name": "st_web", "TaskTemplate": {"ContainerSpec": {"Image": image}}, "Mode": mode});
+        let revision = Revision {
+            number: 1,
+            command: crate::domain::CommandId(uuid::Uuid::from_u128(1)),
+            at: crate::domain::Timestamp::from_millis(0),
+            specs: json!({"services": [spec("a:1", json!({"Replicated": {"Replicas": 2}}))]}),
+        };
+        let service =
+            |spec: Value| -> Service { serde_json::from_value(json!({"ID": "s", "Version": {"Index": 1}, "Spec": spec})).unwrap() };
+        for (held, expected) in [
+            (vec![service(spec("a:1", json!({"Replicated": {"Replicas": 2}})))], true),
+            (vec![service(spec("a:1", json!({"Replicated": {"Replicas": 0}})))], true),
+            (vec![service(spec("a:2", json!({"Replicated": {"Replicas": 2}})))], false),
+            (vec![service(spec("a:1", json!({"Global": {}})))], false),
+            (vec![], false),
+        ] {
+            assert_eq!(runs(&revision, &held, &BTreeMap::new()), expected, "{held:?}");
+        }
+    }
+}
