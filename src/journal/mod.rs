@@ -244,12 +244,12 @@ impl Journal {
         self.write(Write::Identify(Box::new(identity))).map(drop)
     }
 
-    /// Forgets the ids that need not be known after `now`.
+    /// Forgets the ids that need not be known after `now`. An idle agent has none, and writes nothing.
     ///
     /// # Errors
     /// When it is not on disk.
     pub fn forget_known(&self, now: Timestamp) -> Result<(), Arc<JournalError>> {
-        self.write(Write::ForgetKnown(now)).map(drop)
+        if self.store.knows_too_much(now)? { self.write(Write::ForgetKnown(now)).map(drop) } else { Ok(()) }
     }
 
     /// Whether a command id is known: accepted, finished or reported before.

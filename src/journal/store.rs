@@ -4,7 +4,7 @@
 //! Records are JSON: they are few and small, and a support engineer can read them.
 
 use super::{Entry, Identity, JournalError, Recovered, Reported, Write};
-use crate::domain::{CommandId, Event, Position, ProjectId, Revision, Sensitive, StackName, Step, StepOutcome};
+use crate::domain::{CommandId, Event, Position, ProjectId, Revision, Sensitive, StackName, Step, StepOutcome, Timestamp};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -104,6 +104,18 @@ impl Store {
         let read = self.database.begin_read().map_err(failed("read"))?;
         let known = read.open_table(KNOWN).map_err(failed("read"))?;
         Ok(known.get(command.0.as_u128()).map_err(failed("read"))?.is_some())
+    }
+
+    /// Whether an id need not be known any more after `now`.
+    pub(super) fn knows_too_much(&self, now: Timestamp) -> Result<bool, JournalError> {
+        let read = self.database.begin_read().map_err(failed("read"))?;
+        let known = read.open_table(KNOWN).map_err(failed("read"))?;
+        for row in known.iter().map_err(failed("read"))? {
+            if row.map_err(failed("read"))?.1.value().0 <= now.as_millis() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The steps of a command, in order.
