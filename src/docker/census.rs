@@ -101,6 +101,16 @@ mod tests {
     }
 
     #[test]
+    fn the_errors_of_200_services_fit_into_a_record() {
+        let long = |n: usize| {
+            task("failed", "shutdown", "qbv2d0fxkq1c8gmr8b0vy9n5t", &format!("{n}{}", "x".repeat(5000)), "2026-01-01T00:00:01.123456789Z")
+        };
+        let tasks: Vec<Task> = (0..20).map(long).collect();
+        let told = json!(errors(&tasks)).to_string();
+        assert!(told.len() * 200 < 700 * 1024, "{} bytes; the rest of the event needs its place too", told.len());
+    }
+
+    #[test]
     fn an_error_that_repeats_is_told_once_and_the_newest_comes_first() {
         let tasks = [
             task("failed", "shutdown", "n", "exit 1", "2026-01-01T00:00:01Z"),

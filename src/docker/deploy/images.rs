@@ -104,7 +104,7 @@ impl<'a> Images<'a> {
                 None => {
                     let asked_at = Instant::now();
                     let answer = self.fetch(image)?;
-                    if let Some(error) = answer.as_ref().err().filter(|_| asked_at.elapsed() >= SLOW) {
+                    if let Some(error) = answer.as_ref().err().filter(|error| is_away(error, asked_at.elapsed())) {
                         self.slow.insert(host.to_owned(), error.clone());
                     }
                     answer
@@ -150,5 +150,31 @@ impl<'a> Images<'a> {
             self.alone = Some(self.room.observe(|client| client.nodes())?.len() == 1);
         }
         Ok(self.alone.unwrap_or(false))
+    }
+}
+
+/// Whether an answer that took so long says that its registry is away, and so would go for every image of it.
+fn is_away(error: &EngineError, took: Duration) -> bool {
+    let of_this_image = matches!(trouble::of_words(&error.to_string()), Some(Code::IMAGE_NOT_FOUND | Code::IMAGE_AUTH));
+    took >= SLOW && !of_this_image
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_registry_that_gives_no_answer_is_not_asked_again() {
+        let refused =
+            |message: &str| EngineError::Refused { call: "GET /distribution/a/json".into(), status: 500, message: message.into() };
+        for (error, seconds, away) in [
+            (refused("Get \"https://r/v2/\": dial tcp 10.0.0.1:443: i/o timeout"), 30, true),
+            (EngineError::Timeout { call: "GET /distribution/a/json".into(), after: Duration::from_secs(60) }, 60, true),
+            (refused("Get \"https://r/v2/\": dial tcp 10.0.0.1:443: connection refused"), 0, false),
+            (refused("manifest unknown: manifest unknown"), 30, false),
+            (refused("unauthorized: authentication required"), 30, false),
+        ] {
+            assert_eq!(is_away(&error, Duration::from_secs(seconds)), away, "{error}");
+        }
     }
 }
