@@ -4,10 +4,11 @@
 //! write of well under a millisecond in the usual case): nothing may be decided past a record that is
 //! not on disk. Everything else it gives away with `try_send`; full is a decision.
 //!
-//! One file per subject: [`on_command`], [`on_docker`], [`on_report`], [`on_link`]; what the service
+//! One file per subject: [`on_command`], [`on_cancel`], [`on_docker`], [`on_report`], [`on_link`]; what the service
 //! manager hears is [`pulse`], the end is [`shutdown`].
 
 mod exit;
+mod on_cancel;
 mod on_command;
 mod on_docker;
 mod on_link;

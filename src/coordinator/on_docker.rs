@@ -52,5 +52,6 @@ impl State {
         }
         let ended = Ended { command: id, position: open.position, timely_until: self.timely_until(&open.command) };
         self.report_terminal(ended, terminal);
+        self.answer_cancels(id, outcome.verdict);
     }
 }

@@ -5,13 +5,13 @@ use super::on_link::Links;
 use super::on_report::{Ended, Reports};
 use crate::docker::Job;
 use crate::domain::{
-    Admission, Admitted, AgentId, Code, Command, CommandId, Event, EventKind, Health, LastCommand, Ledger as _, Outcome, Phase, Position,
-    Stage, Timestamp, Watermark,
+    Action, Admission, Admitted, AgentId, Code, Command, CommandId, Event, EventKind, Health, LastCommand, Ledger as _, Outcome, Phase,
+    Position, Stage, Timestamp, WINDOW, Watermark,
 };
 use crate::journal::{Entry, Journal, Recovered};
 use crate::kafka;
 use crate::telemetry::Metrics;
-use crate::threads::Published;
+use crate::threads::{Published, Stop, StopSource, stop_pair};
 use crossbeam_channel::Sender;
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
@@ -59,6 +59,10 @@ pub(super) struct Open {
     pub(super) since: Timestamp,
     /// The number of its next progress event.
     pub(super) progress: u32,
+    /// Dropped, it cancels the command.
+    pub(super) cancel: Option<StopSource>,
+    /// What the command hears of it.
+    pub(super) cancelled: Stop,
 }
 
 /// The state. Built by the wiring, changed by the loop alone.
@@ -74,6 +78,8 @@ pub struct State {
     pub(super) reports: Reports,
     pub(super) links: Links,
     pub(super) last_command: Option<LastCommand>,
+    /// The Cancel commands that wait for the end of another, by that one.
+    pub(super) cancels: BTreeMap<CommandId, Vec<CommandId>>,
     health: Published<Health>,
     failure: Option<ExitReason>,
     recovered: Vec<Entry>,
@@ -107,6 +113,7 @@ impl State {
             reports: Reports::default(),
             links: Links::new(&health.newest()),
             last_command: None,
+            cancels: BTreeMap::new(),
             health,
             failure: None,
             recovered: recovered.entries,
@@ -153,6 +160,7 @@ impl State {
     #[must_use]
     pub fn wants_commands(&self) -> bool {
         !self.admission.is_full()
+            && self.open.len() < WINDOW
             && self.reports.unconfirmed() < MAX_UNCONFIRMED
             && self.reports.unconfirmed_bytes() < MAX_UNCONFIRMED_BYTES
     }
@@ -179,9 +187,14 @@ impl State {
     }
 
     pub(super) fn admit(&mut self, command: Arc<Command>, position: Option<Position>, entry: crate::docker::Entry) {
-        let open = Open { command: Arc::clone(&command), position, entry, since: now(), progress: 0 };
+        let (cancel, cancelled) = stop_pair();
+        let open = Open { command: Arc::clone(&command), position, entry, since: now(), progress: 0, cancel: Some(cancel), cancelled };
         self.open.insert(command.id, open);
-        self.admission.admit(command);
+        match &command.action {
+            Action::Cancel(cancel) => self.on_cancel(&command, cancel.command),
+            Action::HealthCheck => self.on_health_check(command.id),
+            _ => self.admission.admit(command),
+        }
     }
 
     fn hand_out(&mut self) {
@@ -197,7 +210,8 @@ impl State {
                 Admitted::Reading(command) => (command, &self.ports.queries),
             };
             let entry = self.open.get(&command.id).map_or(crate::docker::Entry::Fresh, |open| open.entry);
-            let job = Job { command: Arc::clone(command), agent: agent.clone(), entry };
+            let cancelled = self.open.get(&command.id).map_or_else(Stop::never, |open| open.cancelled.clone());
+            let job = Job { command: Arc::clone(command), agent: agent.clone(), entry, cancelled };
             // Admission gives out no more than there are takers, and each port has room for all of them.
             if let Err(error) = port.try_send(job) {
                 self.fail(ExitReason::Vital(format!("a command could not be handed to its thread: {error}")));

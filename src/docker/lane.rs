@@ -7,7 +7,7 @@ use super::client::Client;
 use super::events::{Engine, is_pending, role};
 use super::room::{End, Halt, Lane, Room};
 use super::types::{Info, SwarmInfo};
-use super::{Event, Job, Settings, SwarmRole, deploy, remove, scale, status};
+use super::{Entry, Event, Job, Settings, SwarmRole, deploy, remove, scale, status};
 use crate::domain::{Action, Code, Command, Ledger, Outcome};
 use crate::threads::{Deadline, Stop, at_rest};
 use crossbeam_channel::{Receiver, Sender, select_biased};
@@ -53,7 +53,7 @@ fn carry_out(work: &Work, job: &Job) {
     let watch = work.engine.changes.watch(command.id, command.action.target().map(|target| &target.stack));
     let lane = Lane { client: &work.client, ledger: &*work.ledger, settings: &work.settings, events: &work.events, stop: &work.stop };
     let deadline = Deadline::after(time_of(command, &work.settings));
-    let room = Room::new(&lane, &job.agent, command, job.entry, deadline, &watch);
+    let room = Room::new(&lane, job, deadline, &watch);
     let event = match dispatch(work, &room) {
         End::Finished(outcome) => Event::Finished(command.id, outcome),
         End::Suspended => Event::Suspended(command.id),
@@ -71,19 +71,22 @@ fn time_of(command: &Command, settings: &Settings) -> Duration {
         Action::Restart(services) | Action::Stop(services) | Action::Start(services) => services.timeout_seconds,
         Action::Rollback(rollback) => rollback.timeout_seconds,
         Action::Remove(_) => None,
-        Action::GetStatus(_) => return QUERY,
+        Action::GetStatus(_) | Action::Cancel(_) | Action::HealthCheck => return QUERY,
     };
     seconds.map_or(settings.deploy_timeout, Duration::from_secs).min(LONGEST)
 }
 
 fn dispatch(work: &Work, room: &Room<'_>) -> End {
-    let info = match settled_info(work, room) {
+    // What was begun before may have changed something: its verb decides what a cancellation means.
+    let uncancelled = (room.entry == Entry::Resumed).then(|| room.extended(room.deadline));
+    let info = match settled_info(work, uncancelled.as_ref().unwrap_or(room)) {
         Ok(info) => info,
         Err(end) => return end,
     };
     let role = role(&info);
     match (&room.command.action, role) {
         (Action::GetStatus(query), _) => status::run(room, query, role),
+        (Action::Cancel(_) | Action::HealthCheck, _) => refused(Code::UNSUPPORTED, "no lane has a part in this command"),
         (_, SwarmRole::Inactive) => refused(Code::SWARM_INACTIVE, &inactive(&info.swarm)),
         (_, SwarmRole::Worker) => refused(
             Code::NOT_MANAGER,

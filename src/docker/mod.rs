@@ -31,7 +31,7 @@ mod transport;
 mod types;
 
 use crate::domain::{AgentId, Command, CommandId, Ledger, Outcome, Progress, RegistryCredential};
-use crate::threads::{Exit, StopSource, Thread, ThreadName, spawn, stop_pair};
+use crate::threads::{Exit, Stop, StopSource, Thread, ThreadName, spawn, stop_pair};
 use client::Client;
 use crossbeam_channel::{Sender, bounded};
 use lane::Work;
@@ -79,6 +79,8 @@ pub struct Job {
     pub agent: AgentId,
     /// Whether it was begun before, by a process that ended in the middle.
     pub entry: Entry,
+    /// Comes when somebody cancels it.
+    pub cancelled: Stop,
 }
 
 /// How a command comes to its lane.

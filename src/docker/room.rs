@@ -9,9 +9,9 @@ use super::changes::Watch;
 use super::client::{Client, PING};
 use super::error::EngineError;
 use super::types::{Created, Updated};
-use super::{Entry, Event, Settings};
+use super::{Entry, Event, Job, Settings};
 use crate::domain::{AgentId, Code, Command, Ledger, LedgerError, Outcome, Progress, Step, StepOutcome};
-use crate::threads::{Backoff, Deadline, Stop, Waited, alive_by};
+use crate::threads::{Backoff, Deadline, Stop, alive_by};
 use crossbeam_channel::{Sender, select_biased};
 use std::cell::Cell;
 use std::time::Duration;
@@ -45,6 +45,7 @@ pub(super) struct Room<'a> {
     pub(super) deadline: Deadline,
     events: &'a Sender<Event>,
     stop: &'a Stop,
+    cancelled: Stop,
     watch: &'a Watch<'a>,
     /// Whether somebody was told that the engine is away, so that it is said once per absence.
     told_away: Cell<bool>,
@@ -55,6 +56,8 @@ pub(super) struct Room<'a> {
 pub(super) enum Halt {
     /// The agent leaves: the command stays open and goes on at the next start.
     Suspended,
+    /// Somebody cancelled it.
+    Cancelled,
     /// Its time is over.
     TimedOut,
     /// Its time is over, and the engine was away until then.
@@ -105,6 +108,7 @@ impl From<Halt> for End {
     fn from(halt: Halt) -> Self {
         match halt {
             Halt::Suspended => Self::Suspended,
+            Halt::Cancelled => Self::Finished(Outcome::failed(Code::CANCELLED, "the command was cancelled; what it has done so far stays")),
             Halt::TimedOut => Self::Finished(Outcome::failed(Code::TIMED_OUT, "the command's time is over")),
             Halt::Away(error) => {
                 Self::Finished(Outcome::failed(error.code(), format!("the engine stayed away until the command's time was over: {error}")))
@@ -157,32 +161,27 @@ pub(super) struct Lane<'a> {
 }
 
 impl<'a> Room<'a> {
-    /// A room for `command`, whose time is over at `deadline`.
-    pub(super) fn new(
-        lane: &Lane<'a>,
-        agent: &'a AgentId,
-        command: &'a Command,
-        entry: Entry,
-        deadline: Deadline,
-        watch: &'a Watch<'a>,
-    ) -> Self {
+    /// A room for a command, whose time is over at `deadline`.
+    pub(super) fn new(lane: &Lane<'a>, job: &'a Job, deadline: Deadline, watch: &'a Watch<'a>) -> Self {
         alive_by(deadline.plus(LAST_WORDS));
         Self {
             client: lane.client.until(deadline),
             ledger: lane.ledger,
             settings: lane.settings,
-            agent,
-            command,
-            entry,
+            agent: &job.agent,
+            command: &job.command,
+            entry: job.entry,
             deadline,
             events: lane.events,
             stop: lane.stop,
+            cancelled: job.cancelled.clone(),
             watch,
             told_away: Cell::new(false),
         }
     }
 
-    /// The same room with more time: for what must still be done when the command's own time is over.
+    /// The same room with other time, which no cancellation reaches: for what must still be done when the
+    /// command's own time is over, or it was cancelled.
     pub(super) fn extended(&self, deadline: Deadline) -> Room<'a> {
         alive_by(deadline.plus(LAST_WORDS));
         Room {
@@ -195,6 +194,7 @@ impl<'a> Room<'a> {
             deadline,
             events: self.events,
             stop: self.stop,
+            cancelled: Stop::never(),
             watch: self.watch,
             told_away: Cell::new(self.told_away.get()),
         }
@@ -210,6 +210,8 @@ impl<'a> Room<'a> {
     pub(super) fn checkpoint(&self) -> Result<(), Halt> {
         if self.stop.is_stopped() {
             Err(Halt::Suspended)
+        } else if self.cancelled.is_stopped() {
+            Err(Halt::Cancelled)
         } else if self.deadline.has_passed() {
             Err(Halt::TimedOut)
         } else {
@@ -270,11 +272,10 @@ impl<'a> Room<'a> {
     pub(super) fn wait_for_change(&self, span: Duration) -> Result<(), Halt> {
         let span = span.min(self.deadline.left());
         let shortest = SHORTEST_WAIT.min(span);
-        if self.stop.wait(shortest) == Waited::Stopped {
-            return Err(Halt::Suspended);
-        }
+        self.rest(shortest)?;
         select_biased! {
             recv(self.stop.receiver()) -> _ => {}
+            recv(self.cancelled.receiver()) -> _ => {}
             recv(self.watch.receiver()) -> _ => {}
             default(span.saturating_sub(shortest)) => {}
         }
@@ -290,10 +291,16 @@ impl<'a> Room<'a> {
             self.progress(Progress::new("wait", format!("waiting for the engine: {error}")));
         }
         let wait = backoff.next().min(self.deadline.left());
-        match self.stop.wait(wait) {
-            Waited::Stopped => Err(Halt::Suspended),
-            Waited::Elapsed if self.deadline.has_passed() => Err(Halt::Away(error)),
-            Waited::Elapsed => Ok(()),
+        self.rest(wait)?;
+        if self.deadline.has_passed() { Err(Halt::Away(error)) } else { Ok(()) }
+    }
+
+    /// Waits for `span`, unless the agent leaves or the command is cancelled.
+    fn rest(&self, span: Duration) -> Result<(), Halt> {
+        select_biased! {
+            recv(self.stop.receiver()) -> _ => Err(Halt::Suspended),
+            recv(self.cancelled.receiver()) -> _ => Err(Halt::Cancelled),
+            default(span) => Ok(()),
         }
     }
 

@@ -6,7 +6,7 @@ use super::fake_engine::{Asked, FakeEngine, Reply, info};
 use super::fake_ledger::FakeLedger;
 use super::*;
 use crate::domain::{Action, Code, Context, GetStatus, ProjectId, Remove, Rollback, Scale, Selection, StackName, Target, Verdict};
-use crate::threads::Deadline;
+use crate::threads::{Deadline, Stop, StopSource, stop_pair};
 use crossbeam_channel::Receiver;
 use serde_json::{Value, json};
 use std::sync::Mutex;
@@ -22,6 +22,9 @@ struct Desk {
     docker: Option<Docker>,
     ledger: Arc<FakeLedger>,
     events: Receiver<Event>,
+    /// Dropped, it cancels every command.
+    cancel: Option<StopSource>,
+    cancelled: Stop,
 }
 
 impl Desk {
@@ -31,7 +34,8 @@ impl Desk {
         let (exits, _) = bounded(8);
         let ledger = Arc::new(FakeLedger::default());
         let docker = start(settings, Arc::<FakeLedger>::clone(&ledger), events, exits).unwrap();
-        Self { docker: Some(docker), ledger, events: inbox }
+        let (cancel, cancelled) = stop_pair();
+        Self { docker: Some(docker), ledger, events: inbox, cancel: Some(cancel), cancelled }
     }
 
     fn send(&self, action: Action) {
@@ -41,7 +45,7 @@ impl Desk {
     fn enter(&self, action: Action, entry: Entry) {
         let reads = action.changes().is_none();
         let command = Command { id: id(), action, issued_at: None, expires_at: None, context: Context::default() };
-        let job = Job { command: Arc::new(command), agent: AgentId::new("me").unwrap(), entry };
+        let job = Job { command: Arc::new(command), agent: AgentId::new("me").unwrap(), entry, cancelled: self.cancelled.clone() };
         let docker = self.docker.as_ref().unwrap();
         if reads { &docker.queries } else { &docker.jobs }.try_send(job).unwrap();
     }
@@ -342,6 +346,23 @@ fn a_stop_suspends_the_command_and_ends_every_thread() {
     let took = desk.stop();
     desk.wait(|event| matches!(event, Event::Suspended(command) if *command == id()).then_some(()));
     assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[test]
+fn a_cancelled_command_ends_at_its_next_checkpoint_and_says_so() {
+    let engine = FakeEngine::start(|asked| match asked.line.as_str() {
+        line if line.starts_with("GET /services?") => Some(Reply::Json(200, json!([web(7, 2)]))),
+        "GET /services/web-id" => Some(Reply::Json(200, web(7, 2))),
+        line if line.starts_with("GET /tasks") => Some(Reply::Json(200, running(1))),
+        _ => None,
+    });
+    let mut desk = Desk::new(&engine, SOON);
+    desk.send(scale(2));
+    desk.wait(|event| matches!(event, Event::Progress(_, progress) if progress.phase == "converge").then_some(()));
+    let began = Instant::now();
+    desk.cancel = None;
+    assert_eq!(desk.outcome().verdict, Verdict::Failed(Code::CANCELLED));
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
 }
 
 #[test]

@@ -57,6 +57,12 @@ impl Admission {
         self.running.is_empty()
     }
 
+    /// Takes back a command that has not started. Whether it was waiting.
+    pub fn withdraw(&mut self, command: CommandId) -> bool {
+        let index = self.waiting.iter().position(|waiting| waiting.id == command);
+        index.and_then(|index| self.waiting.remove(index)).is_some()
+    }
+
     /// The next command that may start now; it counts as running until [`Self::finish`].
     #[allow(clippy::should_implement_trait, reason = "what comes next depends on what was finished between the calls")]
     pub fn next(&mut self) -> Option<Admitted> {
@@ -137,6 +143,19 @@ mod tests {
         assert_eq!(next(&mut admission), Some(1));
         assert_eq!(next(&mut admission), Some(9));
         assert_eq!(next(&mut admission), None);
+    }
+
+    #[test]
+    fn what_waits_can_be_taken_back_and_no_longer_closes_its_stack() {
+        let mut admission = Admission::new(1, 1);
+        for (n, stack) in [(1, "a"), (2, "b"), (3, "b")] {
+            admission.admit(remove(n, stack));
+        }
+        assert_eq!(next(&mut admission), Some(1));
+        let mut withdraw = |n| admission.withdraw(CommandId(Uuid::from_u128(n)));
+        assert_eq!([withdraw(1), withdraw(2), withdraw(2)], [false, true, false], "what runs is not taken back");
+        admission.finish(CommandId(Uuid::from_u128(1)));
+        assert_eq!(next(&mut admission), Some(3));
     }
 
     #[test]

@@ -86,6 +86,8 @@ codes! {
     UPDATE_ROLLED_BACK = "update.rolled_back";
     /// The command's own time is over.
     TIMED_OUT = "command.timed_out";
+    /// The command that is to be cancelled is over, or never came.
+    NOT_OPEN = "command.not_open";
     /// Somebody cancelled the command.
     CANCELLED = "cancelled";
     /// Somebody else changed the same Swarm object at the same time.

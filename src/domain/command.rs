@@ -52,6 +52,10 @@ pub enum Action {
     Start(Selection),
     /// Return a stack to an older revision.
     Rollback(Rollback),
+    /// End another command before its time.
+    Cancel(Cancel),
+    /// Report how the agent itself is.
+    HealthCheck,
     /// Report what runs.
     GetStatus(GetStatus),
 }
@@ -169,6 +173,13 @@ pub struct Rollback {
     pub timeout_seconds: Option<u64>,
 }
 
+/// The end of another command, before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancel {
+    /// Which: one that waits or runs.
+    pub command: CommandId,
+}
+
 /// Report stacks, services and tasks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GetStatus {
@@ -188,6 +199,8 @@ impl Action {
             Self::Stop(_) => "Stop",
             Self::Start(_) => "Start",
             Self::Rollback(_) => "Rollback",
+            Self::Cancel(_) => "Cancel",
+            Self::HealthCheck => "HealthCheck",
             Self::GetStatus(_) => "GetStatus",
         }
     }
@@ -201,6 +214,7 @@ impl Action {
             Self::Scale(scale) => Some(&scale.target),
             Self::Restart(services) | Self::Stop(services) | Self::Start(services) => Some(&services.target),
             Self::Rollback(rollback) => Some(&rollback.target),
+            Self::Cancel(_) | Self::HealthCheck => None,
             Self::GetStatus(status) => status.target.as_ref(),
         }
     }
@@ -210,7 +224,7 @@ impl Action {
     pub fn changes(&self) -> Option<&StackName> {
         match self {
             Self::Deploy(deploy) if deploy.dry_run => None,
-            Self::GetStatus(_) => None,
+            Self::Cancel(_) | Self::HealthCheck | Self::GetStatus(_) => None,
             Self::Deploy(_) | Self::Remove(_) | Self::Scale(_) | Self::Restart(_) | Self::Stop(_) | Self::Start(_) | Self::Rollback(_) => {
                 self.target().map(|target| &target.stack)
             }

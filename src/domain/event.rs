@@ -30,7 +30,7 @@ pub enum EventKind {
     RollbackCompleted,
     /// The rollback failed. Terminal.
     RollbackFailed,
-    /// What runs. Terminal when it answers GetStatus.
+    /// What runs, or how the agent is. Terminal when it answers GetStatus or HealthCheck.
     StatusReport,
     /// Something went wrong that belongs to no command.
     ErrorReport,
@@ -75,7 +75,7 @@ impl EventKind {
             (Action::Deploy(_), Verdict::Failed(_)) => Self::DeployFailed,
             (Action::Rollback(_), Verdict::Completed) => Self::RollbackCompleted,
             (Action::Rollback(_), Verdict::Failed(_)) => Self::RollbackFailed,
-            (Action::GetStatus(_), Verdict::Completed) => Self::StatusReport,
+            (Action::GetStatus(_) | Action::HealthCheck, Verdict::Completed) => Self::StatusReport,
             (_, Verdict::Completed) => Self::CommandCompleted,
             (_, Verdict::Failed(_)) => Self::CommandFailed,
         }

@@ -4,7 +4,7 @@
 //! [`Stop::receiver`] first in its `select_biased!`, or waits with [`Stop::wait`] where it has
 //! nothing else to wait for. There is no flag to poll.
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded, never};
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -33,6 +33,12 @@ pub fn stop_pair() -> (StopSource, Stop) {
 }
 
 impl Stop {
+    /// One that never comes.
+    #[must_use]
+    pub fn never() -> Self {
+        Self(never())
+    }
+
     /// For `select_biased!`: ready once the source is gone.
     #[must_use]
     pub fn receiver(&self) -> &Receiver<Infallible> {

@@ -9,6 +9,7 @@ use axion_agent::domain::{
     Action, AgentId, Code, Command, CommandId, Context, Ledger, Outcome, Progress, ProjectId, Remove, StackName, Target, Verdict,
 };
 use axion_agent::journal::{self, Journal};
+use axion_agent::threads::Stop;
 use crossbeam_channel::{Receiver, bounded};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -83,7 +84,7 @@ impl<'a> Lanes<'a> {
     fn hand_over(&self, id: CommandId, action: Action, entry: Entry) -> bool {
         let queue = if action.changes().is_none() { &self.docker.queries } else { &self.docker.jobs };
         let command = Command { id, action, issued_at: None, expires_at: None, context: Context::default() };
-        queue.send(Job { command: Arc::new(command), agent: AgentId::new("me").unwrap(), entry }).is_ok()
+        queue.send(Job { command: Arc::new(command), agent: AgentId::new("me").unwrap(), entry, cancelled: Stop::never() }).is_ok()
     }
 
     /// What the room says first of the engine.

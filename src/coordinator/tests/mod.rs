@@ -1,5 +1,6 @@
 //! The coordinator by transcript: events in, requests and journal lines out, no worker threads.
 
+mod cancelling;
 mod leaving;
 mod watched;
 

@@ -86,6 +86,7 @@ impl From<StepError> for Broken {
 impl From<Halt> for Broken {
     fn from(halt: Halt) -> Self {
         match halt {
+            Halt::Cancelled => Self::Failed(Failure::new(Code::CANCELLED, "the command was cancelled before all was done")),
             Halt::TimedOut => Self::Failed(Failure::new(Code::TIMED_OUT, "the command's time was over before all was done")),
             Halt::Away(error) => Self::Failed(Failure::new(error.code(), format!("the engine stayed away: {error}"))),
             halt @ (Halt::Suspended | Halt::Journal(_)) => Self::Ended(halt.into()),
@@ -122,7 +123,13 @@ fn work(room: &Room<'_>, request: &Deploy) -> Result<Outcome, Broken> {
     if let Some(failure) = rollback::begun(room)? {
         return go_back(room, request, &[], &mut Report::new(request), failure);
     }
-    let mut prepared = prepare::prepare(room, request)?;
+    let mut prepared = match prepare::prepare(room, request) {
+        // It goes on after a restart: what an earlier process has changed must go back too.
+        Err(Broken::Failed(failure)) if rollback::has_changed_anything(room)? => {
+            return undo(room, request, &[], &mut Report::new(request), failure);
+        }
+        other => other?,
+    };
     let mut report = Report::new(request);
     report.take_plan(&prepared);
     room.progress(report.of_plan(&prepared));
@@ -150,16 +157,23 @@ fn carry_out(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, report:
 }
 
 fn fail(room: &Room<'_>, request: &Deploy, prepared: &Prepared, report: &mut Report, failure: Failure) -> Result<Outcome, Broken> {
-    let changed = rollback::has_changed_anything(room)?;
-    if !changed && prepared.standing == Standing::Nobodys {
+    if rollback::has_changed_anything(room)? {
+        return undo(room, request, &prepared.services, report, failure);
+    }
+    if prepared.standing == Standing::Nobodys {
         // Nothing became of it: the stack's name stays as free as it was.
         room.ledger.forget(&request.target.stack)?;
     }
-    if !changed || request.on_failure != OnFailure::Rollback {
-        return Ok(report.failed(&failure, RolledBack::No, &[]).with("changed", changed));
+    Ok(report.failed(&failure, RolledBack::No, &[]).with("changed", false))
+}
+
+/// Something was changed: what becomes of it is what `on_failure` says.
+fn undo(room: &Room<'_>, request: &Deploy, sent: &[ServicePlan], report: &mut Report, failure: Failure) -> Result<Outcome, Broken> {
+    if request.on_failure != OnFailure::Rollback {
+        return Ok(report.failed(&failure, RolledBack::No, &[]).with("changed", true));
     }
     rollback::begin(room, request, &failure)?;
-    go_back(room, request, &prepared.services, report, failure)
+    go_back(room, request, sent, report, failure)
 }
 
 /// `sent` are the services as this process sent them, as far as it did.

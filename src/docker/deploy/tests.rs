@@ -7,6 +7,7 @@ use crate::domain::{
     Action, AgentId, Code, Command, CommandId, Context, Deploy, Ledger, OnFailure, Outcome, ProjectId, ResolveImage, Sensitive, StackName,
     Step, StepOutcome, Target, Verdict,
 };
+use crate::threads::{Stop, stop_pair};
 use crossbeam_channel::{Receiver, bounded};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -178,6 +179,8 @@ struct Bed {
     ledger: Arc<FakeLedger>,
     docker: Docker,
     events: Receiver<Event>,
+    /// Comes to every command that is run.
+    cancelled: Stop,
 }
 
 impl Bed {
@@ -191,7 +194,7 @@ impl Bed {
         let settings =
             Settings { socket: engine.socket().to_owned(), lanes: 1, deploy_timeout: SOON, revisions: 5, registries: BTreeMap::new() };
         let docker = start(settings, Arc::<FakeLedger>::clone(&ledger), events, exits).unwrap();
-        Self { swarm, engine, ledger, docker, events: inbox }
+        Self { swarm, engine, ledger, docker, events: inbox, cancelled: Stop::never() }
     }
 
     /// What goes wrong next with a call that begins with `line`.
@@ -206,7 +209,10 @@ impl Bed {
     fn run(&self, number: u128, deploy: Deploy, entry: Entry) -> Outcome {
         let (id, action) = (CommandId(Uuid::from_u128(number)), Action::Deploy(deploy));
         let command = Command { id, action, issued_at: None, expires_at: None, context: Context::default() };
-        self.docker.jobs.send(Job { command: Arc::new(command), agent: AgentId::new("me").unwrap(), entry }).unwrap();
+        self.docker
+            .jobs
+            .send(Job { command: Arc::new(command), agent: AgentId::new("me").unwrap(), entry, cancelled: self.cancelled.clone() })
+            .unwrap();
         let deadline = Instant::now() + SOON + SOON;
         loop {
             match self.events.recv_deadline(deadline) {
@@ -318,6 +324,22 @@ fn a_deploy_that_had_failed_before_the_restart_only_goes_back() {
     assert_eq!(outcome.details["rolled_back"], true, "{outcome:#?}");
     assert!(outcome.message.contains("5 tasks in a row"));
     assert_eq!(bed.env(), Value::Null);
+}
+
+#[test]
+fn a_deploy_that_is_cancelled_goes_back_as_its_on_failure_says() {
+    for (on_failure, env, rolled_back) in [(OnFailure::Rollback, Value::Null, true), (OnFailure::Leave, json!(["A=1"]), false)] {
+        let mut bed = Bed::new();
+        bed.completed(1, FILE, Entry::Fresh);
+        bed.completed(2, &with_env("1"), Entry::Fresh);
+        // As if the agent had ended in the middle, with the cancellation read.
+        bed.ledger.forget_revision(2);
+        bed.cancelled = stop_pair().1;
+        let outcome = bed.run(2, Deploy { on_failure, ..request(&with_env("1")) }, Entry::Resumed);
+        assert_eq!(outcome.verdict, Verdict::Failed(Code::CANCELLED), "{outcome:#?}");
+        assert_eq!((&outcome.details["changed"], &outcome.details["rolled_back"]), (&json!(true), &json!(rolled_back)));
+        assert_eq!(bed.env(), env);
+    }
 }
 
 #[test]

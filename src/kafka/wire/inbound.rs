@@ -13,9 +13,10 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 /// The command types that this version carries out.
-pub(super) const SUPPORTED: &[&str] = &["Deploy", "Remove", "Scale", "Restart", "Stop", "Start", "Rollback", "GetStatus"];
+pub(super) const SUPPORTED: &[&str] =
+    &["Deploy", "Remove", "Scale", "Restart", "Stop", "Start", "Rollback", "Cancel", "HealthCheck", "GetStatus"];
 /// Those of the contract that it does not.
-const NOT_YET: &[&str] = &["Cancel", "HealthCheck", "Logs", "SwarmInit", "SwarmJoin", "SwarmLeave", "Prune", "Update"];
+const NOT_YET: &[&str] = &["Logs", "SwarmInit", "SwarmJoin", "SwarmLeave", "Prune", "Update"];
 /// The longest unknown command_type that an answer repeats, in characters.
 const SHOWN_TYPE_CHARS: usize = 64;
 
@@ -90,6 +91,8 @@ fn action(command_type: &str, payload: Fields, context: &mut Context) -> Result<
         "Stop" => payload::selection(payload, context).map(Action::Stop),
         "Start" => payload::selection(payload, context).map(Action::Start),
         "Rollback" => payload::rollback(payload, context).map(Action::Rollback),
+        "Cancel" => payload::cancel(payload, context).map(Action::Cancel),
+        "HealthCheck" => Ok(Action::HealthCheck),
         "GetStatus" => payload::get_status(payload, context).map(Action::GetStatus),
         other => Err(match NOT_YET.iter().find(|known| **known == other) {
             Some(known) => WireError::NotYet(known),

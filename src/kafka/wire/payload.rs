@@ -4,8 +4,8 @@ use super::error::{WireError, kind};
 use super::fields::Fields;
 use super::limits::{MAX_FILES, MAX_REGISTRIES, MAX_REPLICAS, MAX_SERVICES, MAX_TIMEOUT_SECONDS, MAX_VARIABLES};
 use crate::domain::{
-    Context, Deploy, GetStatus, OnFailure, ProjectId, RegistryCredential, Remove, ResolveImage, Rollback, Scale, Selection, Sensitive,
-    StackName, Target,
+    Cancel, CommandId, Context, Deploy, GetStatus, OnFailure, ProjectId, RegistryCredential, Remove, ResolveImage, Rollback, Scale,
+    Selection, Sensitive, StackName, Target,
 };
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -73,6 +73,14 @@ pub(super) fn selection(mut payload: Fields, context: &mut Context) -> Result<Se
 pub(super) fn rollback(mut payload: Fields, context: &mut Context) -> Result<Rollback, WireError> {
     let target = required_target(&mut payload, context)?;
     Ok(Rollback { target, to_revision: payload.whole("to_revision", 1..=u64::MAX)?, timeout_seconds: timeout(&mut payload)? })
+}
+
+pub(super) fn cancel(mut payload: Fields, context: &mut Context) -> Result<Cancel, WireError> {
+    const EXPECTED: &str = "the UUID of the command to cancel";
+    context.project_id = project(&mut payload)?.or(context.project_id.take());
+    let command = payload.parsed("command_id", EXPECTED, |text| CommandId::parse(text).map_err(|_| "expected a UUID"))?;
+    let command = command.ok_or_else(|| WireError::Missing { path: payload.path("command_id"), expected: EXPECTED })?;
+    Ok(Cancel { command })
 }
 
 /// All stacks where the payload names no project and no stack.

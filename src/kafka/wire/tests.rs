@@ -98,6 +98,9 @@ fn the_other_commands_are_read_too() {
     for name in ["Stop", "Start"] {
         assert_eq!(command(&envelope(name, json!({"project_id": "p"}))).action.name(), name);
     }
+    let Action::Cancel(cancel) = command(&envelope("Cancel", json!({"command_id": CORRELATION}))).action else { panic!("no cancel") };
+    assert_eq!(cancel.command, CommandId::parse(CORRELATION).unwrap());
+    assert_eq!(command(&envelope("HealthCheck", Value::Null)).action, Action::HealthCheck);
     for (payload, target) in [(json!({}), None), (Value::Null, None), (json!({"project_id": "p"}), Some("axion-p"))] {
         let Action::GetStatus(status) = command(&envelope("GetStatus", payload)).action else { panic!("no status") };
         assert_eq!(status.target.as_ref().map(|target| target.stack.as_str()), target);
@@ -197,6 +200,8 @@ fn a_refusal_names_the_path_and_what_belongs_there_but_never_what_stood_there() 
             "$.payload.services[1] holds a number: expected a string",
         ),
         (envelope("Rollback", json!({"project_id": "p", "to_revision": 0})), "$.payload.to_revision: expected a whole number from 1"),
+        (envelope("Cancel", json!({})), "$.payload.command_id is missing: expected the UUID of the command to cancel"),
+        (envelope("Cancel", json!({"command_id": secret})), "$.payload.command_id: expected a UUID"),
         (envelope("GetStatus", json!({"stack_name": "s"})), "$.payload.project_id is missing"),
         (with("correlation_id", json!("x")), "$.correlation_id: expected a UUID"),
         (with("expires_at", json!(5)), "$.expires_at holds a number: expected an RFC 3339 time"),
@@ -219,7 +224,7 @@ fn a_refusal_names_the_path_and_what_belongs_there_but_never_what_stood_there() 
 #[test]
 fn what_this_version_does_not_carry_out_is_said_with_what_it_does() {
     for (name, expected) in
-        [("Cancel", "not carried out in this version"), ("SwarmJoin", "not carried out in this version"), ("Dance", "\"Dance\" is unknown")]
+        [("Logs", "not carried out in this version"), ("SwarmJoin", "not carried out in this version"), ("Dance", "\"Dance\" is unknown")]
     {
         let refused = refusal(read_json(&envelope(name, json!({}))));
         assert_eq!((refused.code, refused.command_type.as_deref()), (Code::UNSUPPORTED, Some(name)));
