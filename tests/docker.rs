@@ -12,10 +12,11 @@
 mod support;
 
 use axion_agent::docker::{EngineState, SwarmRole};
-use axion_agent::domain::{Action, Code, GetStatus, Ledger, Remove, Scale, Selection, Verdict};
+use axion_agent::domain::{Action, Code, GetStatus, Ledger, Logs, Remove, Scale, Selection, Verdict};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use support::{IMAGE, Lanes, Need, Stage, Test, Told, run};
+use std::time::Duration;
+use support::{IMAGE, Lanes, Need, Stage, Test, Told, run, until};
 
 const TESTS: &[Test] = &[
     Test {
@@ -24,6 +25,7 @@ const TESTS: &[Test] = &[
         body: whole_life,
     },
     Test { name: "a_restart_replaces_every_task_but_those_of_jobs", needs: &[Need::Engine], body: restart },
+    Test { name: "the_newest_lines_of_a_service_are_told_with_their_tasks", needs: &[Need::Engine], body: logs },
     Test { name: "what_cannot_run_is_told_with_the_tasks_errors_when_the_time_is_over", needs: &[Need::Engine], body: cannot_run },
     Test { name: "a_stack_that_is_not_there_is_said_not_to_be", needs: &[Need::Engine], body: not_there },
 ];
@@ -130,6 +132,30 @@ fn restart(stage: &Stage) {
     lanes.run(Action::Restart(some(&lanes, &["once"]))).completed();
     assert_eq!(lanes.running(), second, "what is not named goes on");
     lanes.run(Action::Restart(some(&lanes, &["cache"]))).failed(Code::SERVICE_NOT_FOUND, "cache");
+    remove(&lanes, true).completed();
+}
+
+fn logs(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    make_network(&lanes);
+    let script = "for n in 1 2 3; do echo out $n; echo err $n >&2; sleep 0.2; done; exec sleep 1000";
+    make_service(&lanes, "web", &json!({"Replicated": {"Replicas": 2}}), &["sh", "-c", script]);
+    let read =
+        |service: &str, tail| lanes.run(Action::Logs(Logs { target: lanes.target(), service: service.to_owned(), tail, since: None }));
+    until("both tasks have written all", Duration::from_secs(60), || {
+        let told = read("web", 100);
+        let count = told.outcome.details.get("lines").and_then(Value::as_array).map_or(0, Vec::len);
+        if count == 12 { Ok(()) } else { Err(format!("{:#?}", told.outcome)) }
+    });
+    let told = read("web", 100).completed();
+    assert_eq!((told.detail("complete"), told.detail("truncated")), (&json!(true), &json!(false)));
+    let lines = told.detail("lines").as_array().unwrap();
+    let of = |slot: u64, stream: &str| -> Vec<&str> {
+        lines.iter().filter(|line| line["slot"] == slot && line["stream"] == stream).map(|line| line["text"].as_str().unwrap()).collect()
+    };
+    assert_eq!((of(1, "stdout"), of(2, "stderr")), (vec!["out 1", "out 2", "out 3"], vec!["err 1", "err 2", "err 3"]));
+    assert_eq!(read("web", 2).completed().detail("lines").as_array().unwrap().len(), 2);
+    read("db", 2).failed(Code::SERVICE_NOT_FOUND, "db");
     remove(&lanes, true).completed();
 }
 

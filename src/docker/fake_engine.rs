@@ -34,6 +34,8 @@ pub(super) enum Reply {
     Hangup,
     /// Nothing, for as long as the connection lives.
     Silence,
+    /// Bytes as they are.
+    Bytes(Vec<u8>),
     /// Event lines, then the connection stays open.
     Events(Vec<Value>),
 }
@@ -170,6 +172,10 @@ impl Shared {
             Reply::Json(status, body) => {
                 let body = body.to_string();
                 write!(stream, "HTTP/1.1 {status} X\r\nApi-Version: {api}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+            }
+            Reply::Bytes(body) => {
+                write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len())?;
+                stream.write_all(&body)
             }
             Reply::Half => {
                 write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{{\"half\":")?;

@@ -7,7 +7,7 @@ use super::client::Client;
 use super::events::{Engine, is_pending, role};
 use super::room::{End, Halt, Lane, Room};
 use super::types::{Info, SwarmInfo};
-use super::{Entry, Event, Job, Settings, SwarmRole, deploy, remove, scale, status};
+use super::{Entry, Event, Job, Settings, SwarmRole, deploy, logs, remove, scale, status};
 use crate::domain::{Action, Code, Command, Ledger, Outcome};
 use crate::threads::{Deadline, Stop, at_rest};
 use crossbeam_channel::{Receiver, Sender, select_biased};
@@ -71,7 +71,7 @@ fn time_of(command: &Command, settings: &Settings) -> Duration {
         Action::Restart(services) | Action::Stop(services) | Action::Start(services) => services.timeout_seconds,
         Action::Rollback(rollback) => rollback.timeout_seconds,
         Action::Remove(_) => None,
-        Action::GetStatus(_) | Action::Cancel(_) | Action::HealthCheck => return QUERY,
+        Action::GetStatus(_) | Action::Logs(_) | Action::Cancel(_) | Action::HealthCheck => return QUERY,
     };
     seconds.map_or(settings.deploy_timeout, Duration::from_secs).min(LONGEST)
 }
@@ -86,6 +86,7 @@ fn dispatch(work: &Work, room: &Room<'_>) -> End {
     let role = role(&info);
     match (&room.command.action, role) {
         (Action::GetStatus(query), _) => status::run(room, query, role),
+        (Action::Logs(request), SwarmRole::Manager) => logs::run(room, request),
         (Action::Cancel(_) | Action::HealthCheck, _) => refused(Code::UNSUPPORTED, "no lane has a part in this command"),
         (_, SwarmRole::Inactive) => refused(Code::SWARM_INACTIVE, &inactive(&info.swarm)),
         (_, SwarmRole::Worker) => refused(

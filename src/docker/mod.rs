@@ -20,6 +20,7 @@ mod fake_engine;
 #[cfg(test)]
 mod fake_ledger;
 mod lane;
+mod logs;
 mod ownership;
 mod remove;
 mod room;

@@ -5,7 +5,9 @@ use super::error::EngineError;
 use super::fake_engine::{Asked, FakeEngine, Reply, info};
 use super::fake_ledger::FakeLedger;
 use super::*;
-use crate::domain::{Action, Code, Context, GetStatus, ProjectId, Remove, Rollback, Scale, Selection, StackName, Target, Verdict};
+use crate::domain::{
+    Action, Code, Context, GetStatus, Logs, ProjectId, Remove, Rollback, Scale, Selection, StackName, Target, Timestamp, Verdict,
+};
 use crate::threads::{Deadline, Stop, StopSource, stop_pair};
 use crossbeam_channel::Receiver;
 use serde_json::{Value, json};
@@ -363,6 +365,34 @@ fn a_cancelled_command_ends_at_its_next_checkpoint_and_says_so() {
     desk.cancel = None;
     assert_eq!(desk.outcome().verdict, Verdict::Failed(Code::CANCELLED));
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+}
+
+fn logs(service: &str) -> Action {
+    Action::Logs(Logs { target: target(), service: service.to_owned(), tail: 5, since: Some(Timestamp::from_millis(1250)) })
+}
+
+#[test]
+fn a_log_is_told_line_by_line_and_what_breaks_off_is_said_to() {
+    let text = "2026-01-01T00:00:00.000000000Z com.docker.swarm.task.id=t1 hello\n";
+    let frame = [&[2, 0, 0, 0][..], &u32::try_from(text.len()).unwrap().to_be_bytes(), text.as_bytes()].concat();
+    for (output, complete) in [(frame.clone(), true), ([&frame[..], &[1, 0]].concat(), false)] {
+        let engine = FakeEngine::start(move |asked| match asked.line.as_str() {
+            line if line.starts_with("GET /services?") => Some(Reply::Json(200, json!([web(7, 1)]))),
+            line if line.starts_with("GET /services/web-id/logs?") => Some(Reply::Bytes(output.clone())),
+            line if line.starts_with("GET /tasks") => Some(Reply::Json(200, running(1))),
+            _ => None,
+        });
+        let desk = Desk::new(&engine, SOON);
+        desk.send(logs("web"));
+        let outcome = desk.outcome();
+        assert_eq!((outcome.verdict, &outcome.details["complete"]), (Verdict::Completed, &json!(complete)), "{outcome:?}");
+        let line = json!({"at": "2026-01-01T00:00:00.000000000Z", "stream": "stderr", "task_id": "t1", "slot": 1, "node_id": "n", "text": "hello"});
+        assert_eq!(outcome.details["lines"], json!([line]));
+        let asked = engine.calls().into_iter().find(|call| call.contains("/logs?")).unwrap();
+        assert_eq!(asked, "GET /services/web-id/logs?stdout=true&stderr=true&timestamps=true&details=true&tail=5&since=1.250");
+        desk.send(logs("db"));
+        assert_eq!(desk.outcome().verdict, Verdict::Failed(Code::SERVICE_NOT_FOUND));
+    }
 }
 
 #[test]

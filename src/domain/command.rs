@@ -56,6 +56,8 @@ pub enum Action {
     Cancel(Cancel),
     /// Report how the agent itself is.
     HealthCheck,
+    /// Report what a service wrote last.
+    Logs(Logs),
     /// Report what runs.
     GetStatus(GetStatus),
 }
@@ -180,6 +182,19 @@ pub struct Cancel {
     pub command: CommandId,
 }
 
+/// The newest lines of one service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logs {
+    /// The stack.
+    pub target: Target,
+    /// The service's Compose key.
+    pub service: String,
+    /// At most so many lines.
+    pub tail: u64,
+    /// None from before.
+    pub since: Option<Timestamp>,
+}
+
 /// Report stacks, services and tasks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GetStatus {
@@ -201,6 +216,7 @@ impl Action {
             Self::Rollback(_) => "Rollback",
             Self::Cancel(_) => "Cancel",
             Self::HealthCheck => "HealthCheck",
+            Self::Logs(_) => "Logs",
             Self::GetStatus(_) => "GetStatus",
         }
     }
@@ -215,6 +231,7 @@ impl Action {
             Self::Restart(services) | Self::Stop(services) | Self::Start(services) => Some(&services.target),
             Self::Rollback(rollback) => Some(&rollback.target),
             Self::Cancel(_) | Self::HealthCheck => None,
+            Self::Logs(logs) => Some(&logs.target),
             Self::GetStatus(status) => status.target.as_ref(),
         }
     }
@@ -224,7 +241,7 @@ impl Action {
     pub fn changes(&self) -> Option<&StackName> {
         match self {
             Self::Deploy(deploy) if deploy.dry_run => None,
-            Self::Cancel(_) | Self::HealthCheck | Self::GetStatus(_) => None,
+            Self::Cancel(_) | Self::HealthCheck | Self::Logs(_) | Self::GetStatus(_) => None,
             Self::Deploy(_) | Self::Remove(_) | Self::Scale(_) | Self::Restart(_) | Self::Stop(_) | Self::Start(_) | Self::Rollback(_) => {
                 self.target().map(|target| &target.stack)
             }

@@ -4,8 +4,14 @@ use super::{of_any_stack, of_stack};
 use crate::docker::client::{Client, Request, encoded};
 use crate::docker::error::EngineError;
 use crate::docker::types::{Created, Service, Updated, Version};
-use crate::domain::{Sensitive, StackName};
+use crate::domain::{Sensitive, StackName, Timestamp};
 use serde::Serialize;
+use std::io::Read;
+use std::time::Duration;
+
+/// A log that says nothing for so long is not waited for: the node of a task does not answer. The lane must
+/// come to its checkpoint while the agent leaves.
+const QUIET: Duration = Duration::from_secs(3);
 
 impl Client {
     /// The services of a stack.
@@ -40,6 +46,20 @@ impl Client {
         let request = Request::post(format!("/services/{}/update", encoded(id))).query("version", &version.index.to_string());
         let request = if auth.is_none() { request.query("registryAuthFrom", "spec") } else { request };
         self.fetch(request.registry_auth(auth).json(spec)?)
+    }
+
+    /// What the tasks of a service wrote last, as a stream that ends: at most `tail` lines of each task,
+    /// with time and details in front.
+    pub(crate) fn service_logs(&self, id: &str, tail: u64, since: Option<Timestamp>) -> Result<impl Read + use<>, EngineError> {
+        let request = ["stdout", "stderr", "timestamps", "details"]
+            .into_iter()
+            .fold(Request::get(format!("/services/{}/logs", encoded(id))), |request, flag| request.query(flag, "true"))
+            .query("tail", &tail.to_string());
+        let request = match since.map(Timestamp::as_millis) {
+            Some(millis) => request.query("since", &format!("{}.{:03}", millis.div_euclid(1000), millis.rem_euclid(1000))),
+            None => request,
+        };
+        self.stream(&request, QUIET)
     }
 
     /// Removes a service; its tasks end afterwards.

@@ -14,9 +14,9 @@ use uuid::Uuid;
 
 /// The command types that this version carries out.
 pub(super) const SUPPORTED: &[&str] =
-    &["Deploy", "Remove", "Scale", "Restart", "Stop", "Start", "Rollback", "Cancel", "HealthCheck", "GetStatus"];
+    &["Deploy", "Remove", "Scale", "Restart", "Stop", "Start", "Rollback", "Cancel", "HealthCheck", "Logs", "GetStatus"];
 /// Those of the contract that it does not.
-const NOT_YET: &[&str] = &["Logs", "SwarmInit", "SwarmJoin", "SwarmLeave", "Prune", "Update"];
+const NOT_YET: &[&str] = &["SwarmInit", "SwarmJoin", "SwarmLeave", "Prune", "Update"];
 /// The longest unknown command_type that an answer repeats, in characters.
 const SHOWN_TYPE_CHARS: usize = 64;
 
@@ -93,6 +93,7 @@ fn action(command_type: &str, payload: Fields, context: &mut Context) -> Result<
         "Rollback" => payload::rollback(payload, context).map(Action::Rollback),
         "Cancel" => payload::cancel(payload, context).map(Action::Cancel),
         "HealthCheck" => Ok(Action::HealthCheck),
+        "Logs" => payload::logs(payload, context).map(Action::Logs),
         "GetStatus" => payload::get_status(payload, context).map(Action::GetStatus),
         other => Err(match NOT_YET.iter().find(|known| **known == other) {
             Some(known) => WireError::NotYet(known),

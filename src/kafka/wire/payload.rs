@@ -2,10 +2,10 @@
 
 use super::error::{WireError, kind};
 use super::fields::Fields;
-use super::limits::{MAX_FILES, MAX_REGISTRIES, MAX_REPLICAS, MAX_SERVICES, MAX_TIMEOUT_SECONDS, MAX_VARIABLES};
+use super::limits::{MAX_FILES, MAX_REGISTRIES, MAX_REPLICAS, MAX_SERVICES, MAX_TAIL, MAX_TIMEOUT_SECONDS, MAX_VARIABLES};
 use crate::domain::{
-    Cancel, CommandId, Context, Deploy, GetStatus, OnFailure, ProjectId, RegistryCredential, Remove, ResolveImage, Rollback, Scale,
-    Selection, Sensitive, StackName, Target,
+    Cancel, CommandId, Context, Deploy, GetStatus, Logs, OnFailure, ProjectId, RegistryCredential, Remove, ResolveImage, Rollback, Scale,
+    Selection, Sensitive, StackName, Target, Timestamp,
 };
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 /// The standard alphabet (RFC 4648, section 4), with or without its padding.
 const BASE64: GeneralPurpose =
     GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
+
+/// So many lines of a log where the command does not say.
+const TAIL: u64 = 100;
 
 pub(super) fn deploy(mut payload: Fields, context: &mut Context) -> Result<Deploy, WireError> {
     let target = required_target(&mut payload, context)?;
@@ -81,6 +84,15 @@ pub(super) fn cancel(mut payload: Fields, context: &mut Context) -> Result<Cance
     let command = payload.parsed("command_id", EXPECTED, |text| CommandId::parse(text).map_err(|_| "expected a UUID"))?;
     let command = command.ok_or_else(|| WireError::Missing { path: payload.path("command_id"), expected: EXPECTED })?;
     Ok(Cancel { command })
+}
+
+pub(super) fn logs(mut payload: Fields, context: &mut Context) -> Result<Logs, WireError> {
+    Ok(Logs {
+        target: required_target(&mut payload, context)?,
+        service: payload.required_text("service", "the name of a service, as in the Compose file")?,
+        tail: payload.whole("tail", 1..=MAX_TAIL)?.unwrap_or(TAIL),
+        since: payload.parsed("since", "an RFC 3339 time", Timestamp::parse)?,
+    })
 }
 
 /// All stacks where the payload names no project and no stack.

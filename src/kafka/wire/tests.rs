@@ -101,6 +101,9 @@ fn the_other_commands_are_read_too() {
     let Action::Cancel(cancel) = command(&envelope("Cancel", json!({"command_id": CORRELATION}))).action else { panic!("no cancel") };
     assert_eq!(cancel.command, CommandId::parse(CORRELATION).unwrap());
     assert_eq!(command(&envelope("HealthCheck", Value::Null)).action, Action::HealthCheck);
+    let payload = json!({"project_id": "p", "service": "web", "since": "2026-01-31T10:00:00Z"});
+    let Action::Logs(logs) = command(&envelope("Logs", payload)).action else { panic!("no logs") };
+    assert_eq!((logs.service.as_str(), logs.tail, logs.since), ("web", 100, Some(Timestamp::parse("2026-01-31T10:00:00Z").unwrap())));
     for (payload, target) in [(json!({}), None), (Value::Null, None), (json!({"project_id": "p"}), Some("axion-p"))] {
         let Action::GetStatus(status) = command(&envelope("GetStatus", payload)).action else { panic!("no status") };
         assert_eq!(status.target.as_ref().map(|target| target.stack.as_str()), target);
@@ -202,6 +205,11 @@ fn a_refusal_names_the_path_and_what_belongs_there_but_never_what_stood_there() 
         (envelope("Rollback", json!({"project_id": "p", "to_revision": 0})), "$.payload.to_revision: expected a whole number from 1"),
         (envelope("Cancel", json!({})), "$.payload.command_id is missing: expected the UUID of the command to cancel"),
         (envelope("Cancel", json!({"command_id": secret})), "$.payload.command_id: expected a UUID"),
+        (envelope("Logs", json!({"project_id": "p"})), "$.payload.service is missing: expected the name of a service"),
+        (
+            envelope("Logs", json!({"project_id": "p", "service": "web", "tail": 1001})),
+            "$.payload.tail: expected a whole number from 1 to 1000",
+        ),
         (envelope("GetStatus", json!({"stack_name": "s"})), "$.payload.project_id is missing"),
         (with("correlation_id", json!("x")), "$.correlation_id: expected a UUID"),
         (with("expires_at", json!(5)), "$.expires_at holds a number: expected an RFC 3339 time"),
@@ -223,9 +231,11 @@ fn a_refusal_names_the_path_and_what_belongs_there_but_never_what_stood_there() 
 
 #[test]
 fn what_this_version_does_not_carry_out_is_said_with_what_it_does() {
-    for (name, expected) in
-        [("Logs", "not carried out in this version"), ("SwarmJoin", "not carried out in this version"), ("Dance", "\"Dance\" is unknown")]
-    {
+    for (name, expected) in [
+        ("SwarmInit", "not carried out in this version"),
+        ("SwarmJoin", "not carried out in this version"),
+        ("Dance", "\"Dance\" is unknown"),
+    ] {
         let refused = refusal(read_json(&envelope(name, json!({}))));
         assert_eq!((refused.code, refused.command_type.as_deref()), (Code::UNSUPPORTED, Some(name)));
         assert!(refused.message.contains(expected) && refused.message.contains("Deploy, Remove, Scale, Restart"), "{}", refused.message);
