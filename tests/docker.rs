@@ -163,8 +163,9 @@ fn cannot_run(stage: &Stage) {
     let lanes = Lanes::start(stage);
     make_network(&lanes);
     make_service(&lanes, "web", &json!({"Replicated": {"Replicas": 0}}), &["sh", "-c", "exit 3"]);
+    // Long enough for a slow machine to start a container and see it end.
     let services = [("web".to_owned(), 1)].into();
-    let told = lanes.run(Action::Scale(Scale { target: lanes.target(), services, timeout_seconds: Some(4) }));
+    let told = lanes.run(Action::Scale(Scale { target: lanes.target(), services, timeout_seconds: Some(15) }));
     assert_eq!(told.outcome.verdict, Verdict::Failed(Code::TIMED_OUT), "{:?}", told.outcome);
     let errors = told.detail("services")[0]["errors"].to_string();
     assert!(errors.contains("non-zero exit (3)"), "{errors}");
