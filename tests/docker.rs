@@ -12,7 +12,9 @@
 mod support;
 
 use axion_agent::docker::{EngineState, SwarmRole};
-use axion_agent::domain::{Action, Code, GetStatus, Ledger, Logs, Remove, Scale, Selection, Verdict};
+use axion_agent::domain::{
+    Action, Code, GetStatus, Ledger, Logs, Remove, Scale, Selection, Sensitive, SwarmAddresses, SwarmJoin, SwarmLeave, Verdict,
+};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -26,6 +28,7 @@ const TESTS: &[Test] = &[
     },
     Test { name: "a_restart_replaces_every_task_but_those_of_jobs", needs: &[Need::Engine], body: restart },
     Test { name: "the_newest_lines_of_a_service_are_told_with_their_tasks", needs: &[Need::Engine], body: logs },
+    Test { name: "the_engine_leaves_its_swarm_and_makes_another", needs: &[Need::EngineToStop], body: swarm },
     Test { name: "what_cannot_run_is_told_with_the_tasks_errors_when_the_time_is_over", needs: &[Need::Engine], body: cannot_run },
     Test { name: "a_stack_that_is_not_there_is_said_not_to_be", needs: &[Need::Engine], body: not_there },
 ];
@@ -157,6 +160,27 @@ fn logs(stage: &Stage) {
     assert_eq!(read("web", 2).completed().detail("lines").as_array().unwrap().len(), 2);
     read("db", 2).failed(Code::SERVICE_NOT_FOUND, "db");
     remove(&lanes, true).completed();
+}
+
+fn swarm(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let leave = |force| lanes.run(Action::SwarmLeave(SwarmLeave { force }));
+    let join = |token: &str| {
+        let (remotes, token) = (vec!["127.0.0.1:9".to_owned()], Sensitive::new(token.to_owned()));
+        lanes.run(Action::SwarmJoin(SwarmJoin { addresses: SwarmAddresses::default(), remotes, token }))
+    };
+    join("SWMTKN-1-x").failed(Code::SWARM_ACTIVE, "take it out first");
+    leave(false).failed(Code::ENGINE_REFUSED, "manager");
+    leave(true).completed();
+    leave(true).failed(Code::SWARM_INACTIVE, "no swarm");
+    let told = join("SWMTKN-1-canary");
+    assert!(matches!(told.outcome.verdict, Verdict::Failed(_)), "{:?}", told.outcome);
+    assert!(!format!("{:?}", told.outcome).contains("canary"), "{:?}", told.outcome);
+    let addresses = SwarmAddresses { advertise: Some("127.0.0.1".into()), listen: Some("127.0.0.1:2377".into()), data_path: None };
+    let told = lanes.run(Action::SwarmInit(addresses.clone())).completed();
+    assert_eq!(told.detail("swarm"), "manager");
+    assert_ne!(told.detail("node_id"), "");
+    lanes.run(Action::SwarmInit(addresses)).failed(Code::SWARM_ACTIVE, "already");
 }
 
 fn cannot_run(stage: &Stage) {

@@ -7,7 +7,7 @@ use super::client::Client;
 use super::events::{Engine, is_pending, role};
 use super::room::{End, Halt, Lane, Room};
 use super::types::{Info, SwarmInfo};
-use super::{Entry, Event, Job, Settings, SwarmRole, deploy, logs, remove, scale, status};
+use super::{Entry, Event, Job, Settings, SwarmRole, deploy, logs, remove, scale, status, swarm};
 use crate::domain::{Action, Code, Command, Ledger, Outcome};
 use crate::threads::{Deadline, Stop, at_rest};
 use crossbeam_channel::{Receiver, Sender, select_biased};
@@ -19,6 +19,8 @@ use std::time::Duration;
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// A query that has not ended by then finds an engine that does not answer.
 const QUERY: Duration = Duration::from_secs(60);
+/// An engine gives up joining after 20 s, and leaves when its containers have ended.
+const SWARM: Duration = Duration::from_secs(180);
 /// How long to wait before an engine that is joining its swarm is asked again.
 const PENDING_WAIT: Duration = Duration::from_millis(500);
 
@@ -71,6 +73,7 @@ fn time_of(command: &Command, settings: &Settings) -> Duration {
         Action::Restart(services) | Action::Stop(services) | Action::Start(services) => services.timeout_seconds,
         Action::Rollback(rollback) => rollback.timeout_seconds,
         Action::Remove(_) => None,
+        Action::SwarmInit(_) | Action::SwarmJoin(_) | Action::SwarmLeave(_) => return SWARM,
         Action::GetStatus(_) | Action::Logs(_) | Action::Cancel(_) | Action::HealthCheck => return QUERY,
     };
     seconds.map_or(settings.deploy_timeout, Duration::from_secs).min(LONGEST)
@@ -85,6 +88,9 @@ fn dispatch(work: &Work, room: &Room<'_>) -> End {
     };
     let role = role(&info);
     match (&room.command.action, role) {
+        (Action::SwarmInit(request), _) => swarm::init(room, request, &info),
+        (Action::SwarmJoin(request), _) => swarm::join(room, request, &info),
+        (Action::SwarmLeave(request), _) => swarm::leave(room, *request, &info),
         (Action::GetStatus(query), _) => status::run(room, query, role),
         (Action::Logs(request), SwarmRole::Manager) => logs::run(room, request),
         (Action::Cancel(_) | Action::HealthCheck, _) => refused(Code::UNSUPPORTED, "no lane has a part in this command"),
@@ -146,7 +152,7 @@ mod tests {
             ("error", "certificate has expired", "certificate has expired"),
             ("pending", "", "managers can be reached"),
         ] {
-            let swarm = SwarmInfo { local_node_state: state.into(), control_available: false, error: error.into() };
+            let swarm = SwarmInfo { local_node_state: state.into(), control_available: false, error: error.into(), node_id: String::new() };
             assert!(inactive(&swarm).contains(words), "{}", inactive(&swarm));
         }
     }

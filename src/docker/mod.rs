@@ -26,6 +26,7 @@ mod remove;
 mod room;
 mod scale;
 mod status;
+mod swarm;
 #[cfg(test)]
 mod tests;
 mod transport;

@@ -6,7 +6,8 @@ use super::fake_engine::{Asked, FakeEngine, Reply, info};
 use super::fake_ledger::FakeLedger;
 use super::*;
 use crate::domain::{
-    Action, Code, Context, GetStatus, Logs, ProjectId, Remove, Rollback, Scale, Selection, StackName, Target, Timestamp, Verdict,
+    Action, Code, Context, GetStatus, Logs, ProjectId, Remove, Rollback, Scale, Scope, Selection, StackName, SwarmAddresses, SwarmLeave,
+    Target, Timestamp, Verdict,
 };
 use crate::threads::{Deadline, Stop, StopSource, stop_pair};
 use crossbeam_channel::Receiver;
@@ -45,7 +46,7 @@ impl Desk {
     }
 
     fn enter(&self, action: Action, entry: Entry) {
-        let reads = action.changes().is_none();
+        let reads = action.changes() == Scope::Nothing;
         let command = Command { id: id(), action, issued_at: None, expires_at: None, context: Context::default() };
         let job = Job { command: Arc::new(command), agent: AgentId::new("me").unwrap(), entry, cancelled: self.cancelled.clone() };
         let docker = self.docker.as_ref().unwrap();
@@ -420,6 +421,41 @@ fn changing_commands_are_refused_where_this_node_manages_nothing() {
         let outcome = desk.outcome();
         assert_eq!((outcome.verdict, &outcome.details["stacks"]), (Verdict::Completed, &json!([])));
     }
+}
+
+#[test]
+fn a_swarm_is_made_and_left_once_though_answers_are_lost() {
+    let manager = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let state = Arc::clone(&manager);
+    let engine = FakeEngine::start(move |asked| match asked.line.as_str() {
+        "GET /info" if state.load(Ordering::SeqCst) => Some(Reply::Json(200, info("active", true))),
+        "GET /info" => Some(Reply::Json(200, info("inactive", false))),
+        line if line.starts_with("POST /swarm/") => {
+            state.fetch_xor(true, Ordering::SeqCst);
+            Some(Reply::Hangup)
+        }
+        _ => None,
+    });
+    let desk = Desk::new(&engine, SOON);
+    let init = || Action::SwarmInit(SwarmAddresses { advertise: Some("10.0.0.1".into()), ..SwarmAddresses::default() });
+    let leave = |force| Action::SwarmLeave(SwarmLeave { force });
+    let completed = Verdict::Completed;
+    for (action, entry, verdict) in [
+        (leave(true), Entry::Fresh, Verdict::Failed(Code::SWARM_INACTIVE)),
+        (init(), Entry::Fresh, completed),
+        (init(), Entry::Resumed, completed),
+        (init(), Entry::Fresh, Verdict::Failed(Code::SWARM_ACTIVE)),
+        (leave(false), Entry::Fresh, Verdict::Failed(Code::ENGINE_REFUSED)),
+        (leave(true), Entry::Fresh, completed),
+        (leave(true), Entry::Resumed, completed),
+    ] {
+        desk.enter(action.clone(), entry);
+        let outcome = desk.outcome();
+        assert_eq!(outcome.verdict, verdict, "{action:?} {entry:?}: {outcome:?}");
+    }
+    let posts: Vec<Asked> = engine.asked().into_iter().filter(|asked| is(asked, "POST")).collect();
+    assert_eq!(posts[0].body, json!({"ListenAddr": "0.0.0.0:2377", "AdvertiseAddr": "10.0.0.1"}));
+    assert_eq!((posts.len(), posts[1].line.as_str()), (2, "POST /swarm/leave?force=true"));
 }
 
 #[test]

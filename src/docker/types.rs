@@ -461,6 +461,9 @@ pub struct Info {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct SwarmInfo {
+    /// This node's id in it.
+    #[serde(rename = "NodeID", default)]
+    pub node_id: String,
     /// `inactive`, `pending`, `active`, `error`, `locked`.
     #[serde(default)]
     pub local_node_state: String,

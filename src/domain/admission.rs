@@ -1,7 +1,7 @@
 //! What may run when: one changing command per stack, in the order of arrival; different stacks side
-//! by side; commands that only read overtake.
+//! by side; commands that only read overtake; one that changes the engine as a whole runs alone.
 
-use super::{Command, CommandId, StackName};
+use super::{Command, CommandId, Scope, StackName};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -12,10 +12,24 @@ pub const WINDOW: usize = 256;
 /// A command that was admitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admitted {
-    /// It changes a stack and goes to a lane.
+    /// It changes something and goes to a lane.
     Changing(Arc<Command>),
     /// It only reads and goes to the query thread.
     Reading(Arc<Command>),
+}
+
+/// What a running command holds.
+#[derive(Debug)]
+enum Held {
+    Query,
+    Stack(StackName),
+    Engine,
+}
+
+impl Held {
+    fn stack(&self) -> Option<&StackName> {
+        if let Self::Stack(stack) = self { Some(stack) } else { None }
+    }
 }
 
 /// The waiting and running commands.
@@ -24,7 +38,7 @@ pub struct Admission {
     lanes: usize,
     queries: usize,
     waiting: VecDeque<Arc<Command>>,
-    running: BTreeMap<CommandId, Option<StackName>>,
+    running: BTreeMap<CommandId, Held>,
 }
 
 impl Admission {
@@ -66,19 +80,29 @@ impl Admission {
     /// The next command that may start now; it counts as running until [`Self::finish`].
     #[allow(clippy::should_implement_trait, reason = "what comes next depends on what was finished between the calls")]
     pub fn next(&mut self) -> Option<Admitted> {
-        let changing = self.running.values().filter(|stack| stack.is_some()).count();
-        let reading = self.running.len() - changing;
+        let reading = self.running.values().filter(|held| matches!(held, Held::Query)).count();
+        let changing = self.running.len() - reading;
         let (lane_free, query_free) = (changing < self.lanes, reading < self.queries);
         // A stack is closed to later commands by one that runs and by one that waits before them.
-        let mut closed: BTreeSet<&StackName> = self.running.values().flatten().collect();
+        let mut closed: BTreeSet<&StackName> = self.running.values().filter_map(Held::stack).collect();
+        let mut all_closed = self.running.values().any(|held| matches!(held, Held::Engine));
         let index = self.waiting.iter().position(|command| match command.action.changes() {
-            None => query_free,
-            Some(stack) => closed.insert(stack) && lane_free,
+            Scope::Nothing => query_free,
+            Scope::Stack(stack) => closed.insert(stack) && lane_free && !all_closed,
+            Scope::Engine => {
+                let alone = changing == 0 && closed.is_empty() && !all_closed;
+                all_closed = true;
+                alone
+            }
         })?;
         let command = self.waiting.remove(index)?;
-        let stack = command.action.changes().cloned();
-        let reads = stack.is_none();
-        self.running.insert(command.id, stack);
+        let held = match command.action.changes() {
+            Scope::Nothing => Held::Query,
+            Scope::Stack(stack) => Held::Stack(stack.clone()),
+            Scope::Engine => Held::Engine,
+        };
+        let reads = matches!(held, Held::Query);
+        self.running.insert(command.id, held);
         Some(if reads { Admitted::Reading(command) } else { Admitted::Changing(command) })
     }
 
@@ -96,7 +120,7 @@ impl Admission {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Action, Context, GetStatus, ProjectId, Remove, Target};
+    use crate::domain::{Action, Context, GetStatus, ProjectId, Remove, SwarmLeave, Target};
     use uuid::Uuid;
 
     fn target(stack: &str) -> Target {
@@ -143,6 +167,23 @@ mod tests {
         assert_eq!(next(&mut admission), Some(1));
         assert_eq!(next(&mut admission), Some(9));
         assert_eq!(next(&mut admission), None);
+    }
+
+    #[test]
+    fn what_changes_the_engine_runs_alone_and_in_its_turn() {
+        let mut admission = Admission::new(3, 1);
+        let leave = |n| command(n, Action::SwarmLeave(SwarmLeave { force: true }));
+        let finish = |admission: &mut Admission, n| assert!(admission.finish(CommandId(Uuid::from_u128(n))));
+        for command in [remove(1, "a"), leave(2), remove(3, "b"), leave(4), command(5, Action::GetStatus(GetStatus { target: None }))] {
+            admission.admit(command);
+        }
+        assert_eq!([next(&mut admission), next(&mut admission), next(&mut admission)], [Some(1), Some(5), None]);
+        finish(&mut admission, 1);
+        assert_eq!([next(&mut admission), next(&mut admission)], [Some(2), None]);
+        finish(&mut admission, 2);
+        assert_eq!([next(&mut admission), next(&mut admission)], [Some(3), None]);
+        finish(&mut admission, 3);
+        assert_eq!(next(&mut admission), Some(4));
     }
 
     #[test]

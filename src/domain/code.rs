@@ -46,6 +46,8 @@ codes! {
     NOT_SCALABLE = "service.not_scalable";
     /// This node is a worker: the command belongs on a manager.
     NOT_MANAGER = "swarm.not_manager";
+    /// The engine is in a swarm already.
+    SWARM_ACTIVE = "swarm.active";
     /// The engine is in no swarm.
     SWARM_INACTIVE = "swarm.inactive";
     /// The Compose file is not valid.

@@ -52,6 +52,12 @@ pub enum Action {
     Start(Selection),
     /// Return a stack to an older revision.
     Rollback(Rollback),
+    /// Make a swarm of this engine.
+    SwarmInit(SwarmAddresses),
+    /// Join this engine to a swarm.
+    SwarmJoin(SwarmJoin),
+    /// Take this engine out of its swarm.
+    SwarmLeave(SwarmLeave),
     /// End another command before its time.
     Cancel(Cancel),
     /// Report how the agent itself is.
@@ -175,6 +181,46 @@ pub struct Rollback {
     pub timeout_seconds: Option<u64>,
 }
 
+/// Where this node can be reached by the others; the engine chooses what is absent.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SwarmAddresses {
+    /// What the others are told.
+    pub advertise: Option<String>,
+    /// Where managers listen.
+    pub listen: Option<String>,
+    /// The address or interface for the traffic of containers.
+    pub data_path: Option<String>,
+}
+
+/// `docker swarm join`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwarmJoin {
+    /// This node's own.
+    pub addresses: SwarmAddresses,
+    /// Managers of the swarm.
+    pub remotes: Vec<String>,
+    /// The swarm's token; it decides whether this node becomes a worker or a manager.
+    pub token: Sensitive<String>,
+}
+
+/// `docker swarm leave`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwarmLeave {
+    /// Also as a manager: the last one takes the swarm with it.
+    pub force: bool,
+}
+
+/// What a command changes: it decides what may run beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope<'a> {
+    /// Nothing: it only reads.
+    Nothing,
+    /// One stack: commands for it run one after another.
+    Stack(&'a StackName),
+    /// The engine as a whole: no other command may change anything meanwhile.
+    Engine,
+}
+
 /// The end of another command, before its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cancel {
@@ -214,6 +260,9 @@ impl Action {
             Self::Stop(_) => "Stop",
             Self::Start(_) => "Start",
             Self::Rollback(_) => "Rollback",
+            Self::SwarmInit(_) => "SwarmInit",
+            Self::SwarmJoin(_) => "SwarmJoin",
+            Self::SwarmLeave(_) => "SwarmLeave",
             Self::Cancel(_) => "Cancel",
             Self::HealthCheck => "HealthCheck",
             Self::Logs(_) => "Logs",
@@ -230,21 +279,26 @@ impl Action {
             Self::Scale(scale) => Some(&scale.target),
             Self::Restart(services) | Self::Stop(services) | Self::Start(services) => Some(&services.target),
             Self::Rollback(rollback) => Some(&rollback.target),
-            Self::Cancel(_) | Self::HealthCheck => None,
+            Self::SwarmInit(_) | Self::SwarmJoin(_) | Self::SwarmLeave(_) | Self::Cancel(_) | Self::HealthCheck => None,
             Self::Logs(logs) => Some(&logs.target),
             Self::GetStatus(status) => status.target.as_ref(),
         }
     }
 
-    /// The stack that it changes: such commands run one after another per stack. None only reads.
+    /// What it changes.
     #[must_use]
-    pub fn changes(&self) -> Option<&StackName> {
+    pub fn changes(&self) -> Scope<'_> {
         match self {
-            Self::Deploy(deploy) if deploy.dry_run => None,
-            Self::Cancel(_) | Self::HealthCheck | Self::Logs(_) | Self::GetStatus(_) => None,
-            Self::Deploy(_) | Self::Remove(_) | Self::Scale(_) | Self::Restart(_) | Self::Stop(_) | Self::Start(_) | Self::Rollback(_) => {
-                self.target().map(|target| &target.stack)
-            }
+            Self::Deploy(deploy) if deploy.dry_run => Scope::Nothing,
+            Self::Cancel(_) | Self::HealthCheck | Self::Logs(_) | Self::GetStatus(_) => Scope::Nothing,
+            Self::SwarmInit(_) | Self::SwarmJoin(_) | Self::SwarmLeave(_) => Scope::Engine,
+            Self::Deploy(Deploy { target, .. })
+            | Self::Remove(Remove { target, .. })
+            | Self::Scale(Scale { target, .. })
+            | Self::Restart(Selection { target, .. })
+            | Self::Stop(Selection { target, .. })
+            | Self::Start(Selection { target, .. })
+            | Self::Rollback(Rollback { target, .. }) => Scope::Stack(&target.stack),
         }
     }
 }

@@ -18,8 +18,8 @@ mod time;
 pub use admission::{Admission, Admitted, WINDOW};
 pub use code::Code;
 pub use command::{
-    Action, Cancel, Command, Context, Deploy, GetStatus, Logs, OnFailure, RegistryCredential, Remove, ResolveImage, Rollback, Scale,
-    Selection, Target,
+    Action, Cancel, Command, Context, Deploy, GetStatus, Logs, OnFailure, RegistryCredential, Remove, ResolveImage, Rollback, Scale, Scope,
+    Selection, SwarmAddresses, SwarmJoin, SwarmLeave, Target,
 };
 pub use event::{Event, EventKind, Stage};
 pub use health::{Dependency, DependencyState, Health, LastCommand, LinkState, Phase};

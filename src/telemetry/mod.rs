@@ -13,8 +13,23 @@ use page::Page;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The command_types with a line of their own; the last one stands for all others.
-const COMMAND_TYPES: [&str; 12] =
-    ["Deploy", "Remove", "Scale", "Restart", "Stop", "Start", "Rollback", "Cancel", "HealthCheck", "Logs", "GetStatus", "other"];
+const COMMAND_TYPES: [&str; 15] = [
+    "Deploy",
+    "Remove",
+    "Scale",
+    "Restart",
+    "Stop",
+    "Start",
+    "Rollback",
+    "SwarmInit",
+    "SwarmJoin",
+    "SwarmLeave",
+    "Cancel",
+    "HealthCheck",
+    "Logs",
+    "GetStatus",
+    "other",
+];
 const PHASES: [(Phase, &str); 4] =
     [(Phase::Starting, "starting"), (Phase::Ready, "ready"), (Phase::Degraded, "degraded"), (Phase::Stopping, "stopping")];
 

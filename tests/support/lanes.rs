@@ -6,7 +6,7 @@ use super::runner::Stage;
 use super::until;
 use axion_agent::docker::{Docker, EngineState, Entry, Event, Job, Settings, start};
 use axion_agent::domain::{
-    Action, AgentId, Code, Command, CommandId, Context, Ledger, Outcome, Progress, ProjectId, Remove, StackName, Target, Verdict,
+    Action, AgentId, Code, Command, CommandId, Context, Ledger, Outcome, Progress, ProjectId, Remove, Scope, StackName, Target, Verdict,
 };
 use axion_agent::journal::{self, Journal};
 use axion_agent::threads::Stop;
@@ -82,7 +82,7 @@ impl<'a> Lanes<'a> {
 
     /// Whether anybody was there to take it.
     fn hand_over(&self, id: CommandId, action: Action, entry: Entry) -> bool {
-        let queue = if action.changes().is_none() { &self.docker.queries } else { &self.docker.jobs };
+        let queue = if action.changes() == Scope::Nothing { &self.docker.queries } else { &self.docker.jobs };
         let command = Command { id, action, issued_at: None, expires_at: None, context: Context::default() };
         queue.send(Job { command: Arc::new(command), agent: AgentId::new("me").unwrap(), entry, cancelled: Stop::never() }).is_ok()
     }

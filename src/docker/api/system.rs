@@ -3,7 +3,8 @@
 use crate::docker::client::{Client, PING, REGISTRY_CALL, Request};
 use crate::docker::error::EngineError;
 use crate::docker::types::{Distribution, Info, Node};
-use crate::domain::Sensitive;
+use crate::domain::{Sensitive, SwarmLeave};
+use serde_json::Value;
 
 impl Client {
     /// The engine and its place in a swarm: 8 ms.
@@ -14,6 +15,21 @@ impl Client {
     /// Whether a swarm can be managed here: refused elsewhere. Far cheaper than [`Self::info`].
     pub(crate) fn check_swarm(&self) -> Result<(), EngineError> {
         self.order(Request::get("/swarm").within(PING))
+    }
+
+    /// Makes a swarm of this engine.
+    pub(crate) fn init_swarm(&self, body: &Value) -> Result<(), EngineError> {
+        self.order(Request::post("/swarm/init").json(body)?)
+    }
+
+    /// Joins this engine to a swarm.
+    pub(crate) fn join_swarm(&self, body: &Value) -> Result<(), EngineError> {
+        self.order(Request::post("/swarm/join").json(body)?)
+    }
+
+    /// Takes this engine out of its swarm.
+    pub(crate) fn leave_swarm(&self, leave: SwarmLeave) -> Result<(), EngineError> {
+        self.order(Request::post("/swarm/leave").query("force", if leave.force { "true" } else { "false" }))
     }
 
     /// The nodes of the swarm.

@@ -13,10 +13,24 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 /// The command types that this version carries out.
-pub(super) const SUPPORTED: &[&str] =
-    &["Deploy", "Remove", "Scale", "Restart", "Stop", "Start", "Rollback", "Cancel", "HealthCheck", "Logs", "GetStatus"];
+pub(super) const SUPPORTED: &[&str] = &[
+    "Deploy",
+    "Remove",
+    "Scale",
+    "Restart",
+    "Stop",
+    "Start",
+    "Rollback",
+    "SwarmInit",
+    "SwarmJoin",
+    "SwarmLeave",
+    "Cancel",
+    "HealthCheck",
+    "Logs",
+    "GetStatus",
+];
 /// Those of the contract that it does not.
-const NOT_YET: &[&str] = &["SwarmInit", "SwarmJoin", "SwarmLeave", "Prune", "Update"];
+const NOT_YET: &[&str] = &["Prune", "Update"];
 /// The longest unknown command_type that an answer repeats, in characters.
 const SHOWN_TYPE_CHARS: usize = 64;
 
@@ -91,6 +105,9 @@ fn action(command_type: &str, payload: Fields, context: &mut Context) -> Result<
         "Stop" => payload::selection(payload, context).map(Action::Stop),
         "Start" => payload::selection(payload, context).map(Action::Start),
         "Rollback" => payload::rollback(payload, context).map(Action::Rollback),
+        "SwarmInit" => payload::swarm_init(payload, context).map(Action::SwarmInit),
+        "SwarmJoin" => payload::swarm_join(payload, context).map(Action::SwarmJoin),
+        "SwarmLeave" => payload::swarm_leave(payload, context).map(Action::SwarmLeave),
         "Cancel" => payload::cancel(payload, context).map(Action::Cancel),
         "HealthCheck" => Ok(Action::HealthCheck),
         "Logs" => payload::logs(payload, context).map(Action::Logs),

@@ -38,6 +38,8 @@ pub mod limits {
     pub const MAX_TIMEOUT_SECONDS: u64 = 86_400;
     /// The most replicas that one service may be scaled to: beyond it a slip of the keyboard is likelier than a wish.
     pub const MAX_REPLICAS: u64 = 10_000;
+    /// Managers named in one command: a swarm has seven at the most in practice.
+    pub const MAX_MANAGERS: usize = 100;
     /// The most lines that one answer has; they must fit into a record.
     pub const MAX_TAIL: u64 = 1_000;
     /// The longest user id or trace context that is passed on, in bytes: it goes into a header of every event.

@@ -2,10 +2,10 @@
 
 use super::error::{WireError, kind};
 use super::fields::Fields;
-use super::limits::{MAX_FILES, MAX_REGISTRIES, MAX_REPLICAS, MAX_SERVICES, MAX_TAIL, MAX_TIMEOUT_SECONDS, MAX_VARIABLES};
+use super::limits::{MAX_FILES, MAX_MANAGERS, MAX_REGISTRIES, MAX_REPLICAS, MAX_SERVICES, MAX_TAIL, MAX_TIMEOUT_SECONDS, MAX_VARIABLES};
 use crate::domain::{
     Cancel, CommandId, Context, Deploy, GetStatus, Logs, OnFailure, ProjectId, RegistryCredential, Remove, ResolveImage, Rollback, Scale,
-    Selection, Sensitive, StackName, Target, Timestamp,
+    Selection, Sensitive, StackName, SwarmAddresses, SwarmJoin, SwarmLeave, Target, Timestamp,
 };
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -78,9 +78,45 @@ pub(super) fn rollback(mut payload: Fields, context: &mut Context) -> Result<Rol
     Ok(Rollback { target, to_revision: payload.whole("to_revision", 1..=u64::MAX)?, timeout_seconds: timeout(&mut payload)? })
 }
 
+pub(super) fn swarm_init(mut payload: Fields, context: &mut Context) -> Result<SwarmAddresses, WireError> {
+    speak_for_a_project(&mut payload, context)?;
+    addresses(&mut payload)
+}
+
+pub(super) fn swarm_join(mut payload: Fields, context: &mut Context) -> Result<SwarmJoin, WireError> {
+    const EXPECTED: &str = "an array of managers, such as [\"10.0.0.5:2377\"]";
+    speak_for_a_project(&mut payload, context)?;
+    let remotes = payload.texts("remote_addrs", EXPECTED, MAX_MANAGERS)?;
+    if remotes.is_empty() {
+        return Err(WireError::Missing { path: payload.path("remote_addrs"), expected: EXPECTED });
+    }
+    let token = Sensitive::new(payload.required_text("join_token", "the token that `docker swarm join-token` shows on a manager")?);
+    Ok(SwarmJoin { addresses: addresses(&mut payload)?, remotes, token })
+}
+
+pub(super) fn swarm_leave(mut payload: Fields, context: &mut Context) -> Result<SwarmLeave, WireError> {
+    speak_for_a_project(&mut payload, context)?;
+    Ok(SwarmLeave { force: payload.flag("force")?.unwrap_or(false) })
+}
+
+fn addresses(payload: &mut Fields) -> Result<SwarmAddresses, WireError> {
+    const EXPECTED: &str = "an address or the name of an interface";
+    Ok(SwarmAddresses {
+        advertise: payload.text("advertise_addr", EXPECTED)?,
+        listen: payload.text("listen_addr", EXPECTED)?,
+        data_path: payload.text("data_path_addr", EXPECTED)?,
+    })
+}
+
+/// The project is not needed; where there is one, its events have it as their key.
+fn speak_for_a_project(payload: &mut Fields, context: &mut Context) -> Result<(), WireError> {
+    context.project_id = project(payload)?.or(context.project_id.take());
+    Ok(())
+}
+
 pub(super) fn cancel(mut payload: Fields, context: &mut Context) -> Result<Cancel, WireError> {
     const EXPECTED: &str = "the UUID of the command to cancel";
-    context.project_id = project(&mut payload)?.or(context.project_id.take());
+    speak_for_a_project(&mut payload, context)?;
     let command = payload.parsed("command_id", EXPECTED, |text| CommandId::parse(text).map_err(|_| "expected a UUID"))?;
     let command = command.ok_or_else(|| WireError::Missing { path: payload.path("command_id"), expected: EXPECTED })?;
     Ok(Cancel { command })

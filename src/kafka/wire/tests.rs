@@ -2,7 +2,10 @@
 
 use super::headers::Headers;
 use super::*;
-use crate::domain::{Action, AgentId, Code, Command, CommandId, Context, Event, EventKind, OnFailure, ResolveImage, Stage, Timestamp};
+use crate::domain::{
+    Action, AgentId, Code, Command, CommandId, Context, Event, EventKind, OnFailure, ResolveImage, Stage, SwarmAddresses, SwarmLeave,
+    Timestamp,
+};
 use crate::kafka::{DeadLetter, Inbound, Refusal};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -101,6 +104,14 @@ fn the_other_commands_are_read_too() {
     let Action::Cancel(cancel) = command(&envelope("Cancel", json!({"command_id": CORRELATION}))).action else { panic!("no cancel") };
     assert_eq!(cancel.command, CommandId::parse(CORRELATION).unwrap());
     assert_eq!(command(&envelope("HealthCheck", Value::Null)).action, Action::HealthCheck);
+    let payload = json!({"remote_addrs": ["10.0.0.5:2377"], "join_token": "SWMTKN-1", "advertise_addr": "eth1"});
+    let Action::SwarmJoin(join) = command(&envelope("SwarmJoin", payload)).action else { panic!("no join") };
+    assert_eq!(
+        (join.token.reveal().as_str(), join.addresses.advertise.as_deref(), join.addresses.listen),
+        ("SWMTKN-1", Some("eth1"), None)
+    );
+    assert_eq!(command(&envelope("SwarmInit", json!({}))).action, Action::SwarmInit(SwarmAddresses::default()));
+    assert_eq!(command(&envelope("SwarmLeave", json!({"force": true}))).action, Action::SwarmLeave(SwarmLeave { force: true }));
     let payload = json!({"project_id": "p", "service": "web", "since": "2026-01-31T10:00:00Z"});
     let Action::Logs(logs) = command(&envelope("Logs", payload)).action else { panic!("no logs") };
     assert_eq!((logs.service.as_str(), logs.tail, logs.since), ("web", 100, Some(Timestamp::parse("2026-01-31T10:00:00Z").unwrap())));
@@ -210,6 +221,8 @@ fn a_refusal_names_the_path_and_what_belongs_there_but_never_what_stood_there() 
             envelope("Logs", json!({"project_id": "p", "service": "web", "tail": 1001})),
             "$.payload.tail: expected a whole number from 1 to 1000",
         ),
+        (envelope("SwarmJoin", json!({"join_token": secret})), "$.payload.remote_addrs is missing: expected an array of managers"),
+        (envelope("SwarmJoin", json!({"remote_addrs": ["a"], "join_token": [secret]})), "$.payload.join_token holds an array"),
         (envelope("GetStatus", json!({"stack_name": "s"})), "$.payload.project_id is missing"),
         (with("correlation_id", json!("x")), "$.correlation_id: expected a UUID"),
         (with("expires_at", json!(5)), "$.expires_at holds a number: expected an RFC 3339 time"),
@@ -231,11 +244,9 @@ fn a_refusal_names_the_path_and_what_belongs_there_but_never_what_stood_there() 
 
 #[test]
 fn what_this_version_does_not_carry_out_is_said_with_what_it_does() {
-    for (name, expected) in [
-        ("SwarmInit", "not carried out in this version"),
-        ("SwarmJoin", "not carried out in this version"),
-        ("Dance", "\"Dance\" is unknown"),
-    ] {
+    for (name, expected) in
+        [("Prune", "not carried out in this version"), ("Update", "not carried out in this version"), ("Dance", "\"Dance\" is unknown")]
+    {
         let refused = refusal(read_json(&envelope(name, json!({}))));
         assert_eq!((refused.code, refused.command_type.as_deref()), (Code::UNSUPPORTED, Some(name)));
         assert!(refused.message.contains(expected) && refused.message.contains("Deploy, Remove, Scale, Restart"), "{}", refused.message);
