@@ -51,9 +51,11 @@
 //!   its field in the section's struct in `config/mod.rs`, its reading in `config/sections.rs`; [`agent`]
 //!   puts it into the `Settings` of the room that wants it. The example file and `config check` follow from
 //!   the table and a test holds them together.
-//! - **a command**: its variant in `domain/command.rs`; its name in `kafka/wire/inbound.rs`, its payload in
-//!   `kafka/wire/payload.rs`; its file in `docker/`, called by `docker/lane.rs`; a code for each way it can
-//!   fail in `domain/code.rs`; its label in `telemetry/mod.rs`.
+//! - **a command**: its variant, and what it changes, in `domain/command.rs`; its name in
+//!   `kafka/wire/inbound.rs`, its payload in `kafka/wire/payload.rs`; its file in `docker/`, called by
+//!   `docker/lane.rs` (in `docker/deploy/` where it writes whole specs and waits for a deploy's verdict); a
+//!   code for each way it can fail in `domain/code.rs`; its label in `telemetry/mod.rs`; README's table and
+//!   `docs/commands.md`. One that no lane has a part in is answered in `coordinator/on_cancel.rs`.
 //! - **a Compose option**: its reading in `stack/load/` (out of `ignored.rs`, if it was there), its mapping
 //!   in `stack/convert/`, the Engine's field in `stack/spec/`. Options of a container are the same in
 //!   Compose and Engine: `stack/load/container.rs` fills the spec itself.

@@ -27,14 +27,15 @@ control_plane send --brokers LIST --agent ID [--wait [--timeout SECONDS]] [--jso
         FILE             ids and times that are absent are filled in
         --raw            send the bytes as they are, even if they are no command
     or is made of:
-        --type TYPE      Deploy, Scale, Remove, GetStatus, or any other
+        --type TYPE      Deploy, Rollback, Stop, Logs, Cancel … any command_type
         --project ID     the project; the stack is axion-ID unless --stack names it
         --stack NAME
         --compose FILE   the Compose file of a Deploy
         --env KEY=VALUE  a variable of the Compose file; repeat it
         --file PATH=FILE ship FILE under the PATH by which the Compose file names it; repeat it
         --replicas SERVICE=N   for Scale; repeat it
-        --set KEY=JSON   any other field of the payload, such as dry_run=true; repeat it
+        --set KEY=JSON   any other field of the payload; what is no JSON is text; repeat it:
+                         dry_run=true, tail=20, service=web, command_id=UUID
         --id UUID        the command id [a new one]
         --expires SECONDS      from now
     --wait               show the command's events and end with its terminal one:
@@ -204,7 +205,7 @@ fn send(mut words: lexopt::Parser) -> Result<Invocation, lexopt::Error> {
             Long("env") => drop(insert(&mut env, words.value()?.string()?, |value| Ok(json!(value)))?),
             Long("file") => drop(insert(&mut files, words.value()?.string()?, |path| Ok(PathBuf::from(path)))?),
             Long("replicas") => drop(insert(&mut replicas, words.value()?.string()?, parse_json)?),
-            Long("set") => drop(insert(&mut draft.payload, words.value()?.string()?, parse_json)?),
+            Long("set") => insert(&mut draft.payload, words.value()?.string()?, |text| Ok(json_or_text(text)))?,
             Long("id") => draft.command_id = Some(words.value()?.parse()?),
             Long("expires") => draft.expires_in = Some(Duration::from_secs(words.value()?.parse()?)),
             Long("raw") => raw = true,
@@ -247,6 +248,11 @@ fn insert<K: Ord + std::convert::From<String>, V, M: Extend<(K, V)>>(
 
 fn parse_json(text: &str) -> Result<serde_json::Value, lexopt::Error> {
     serde_json::from_str(text).map_err(|error| format!("'{text}' is not JSON: {error}").into())
+}
+
+/// Most fields are plain words, which need no quotes here.
+fn json_or_text(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_else(|_| json!(text))
 }
 
 /// The options that `send` and `watch` share.
