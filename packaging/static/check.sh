@@ -87,7 +87,9 @@ grpc_url = "https://localhost:$grpc"
 ca_file = "/ca.pem"
 END
 bare config check --config /agent.toml >"$work/config.log" 2>&1 || fail "config check"
-bare run --config /agent.toml >"$work/agent.log" 2>&1 &
+# Not through `bare`: the process to signal is the agent, not a shell around it.
+# shellcheck disable=SC2086 # a command and its words
+$enter "$work/root" $emulator /axion-agent run --config /agent.toml >"$work/agent.log" 2>&1 &
 agent=$!
 running+=("$agent")
 within $patience "/livez answers" curl -fs "http://127.0.0.1:$health/livez"
