@@ -28,8 +28,8 @@
 //! | --- | --- | --- |
 //! | configuration | [`config`] | the table of keys is `config/keys.rs`, `config/sections.rs` reads them; the typed result is [`config::Config`] |
 //! | gRPC client | [`control_plane`] | `worker.rs` enrols and beats, `call.rs` is one cancellable call, `wire.rs` maps protobuf; the contract is `proto/` |
-//! | Kafka consumer | [`kafka`] | `consumer.rs` is the thread, `wire/inbound.rs` turns bytes into a [`domain::Command`] |
-//! | Kafka producer | [`kafka`] | `producer.rs` is the thread, `wire/outbound.rs` turns a [`domain::Event`] into a record |
+//! | Kafka consumer | [`kafka`] | `consumer.rs` is the thread, `wire/` reads the record around a command |
+//! | Kafka producer | [`kafka`] | `producer.rs` is the thread, `wire/` makes the record around an event |
 //! | Docker manager | [`docker`] | `client.rs` and `api/` speak to the Engine, `events.rs` listens to it, `lane.rs` runs commands, one file or folder per command; `room.rs` is what a running command works with |
 //! | stack deploy | [`stack`] and `docker/deploy/` | `stack` is pure: Compose text → model (`load/`) → specs (`convert/`, `spec/`), what differs (`compare.rs`). `docker/deploy/` acts on it: what to change (`plan.rs`), what went wrong (`trouble.rs`), whether it runs (`watch.rs`) |
 //! | health server | [`health`] | `gate.rs` caps connections, `pages.rs` answers |
@@ -39,11 +39,12 @@
 //! | retry and shutdown | [`threads`], [`coordinator`] | [`threads::Backoff`], [`threads::supervise`]; the phases of leaving are `coordinator/shutdown.rs` |
 //!
 //! Around them: [`domain`] (pure: what a command, an event, a verdict is, and what may run when),
-//! [`journal`] (the durable record), [`coordinator`] (the loop), [`agent`] (the only wiring), [`cli`]
+//! [`journal`] (the durable record), [`record`] (the JSON of commands and events), [`coordinator`] (the loop), [`agent`] (the only wiring), [`cli`]
 //! (the command line), [`service`] (the words to the service manager), [`proto`] (generated messages).
 //!
 //! Imports run one way: `main → cli → agent → coordinator → faces of the rooms → domain, threads`. Rooms
-//! never import each other; `docker` uses `stack`, which is its library. `tests/layering.rs` enforces it.
+//! never import each other; `docker` uses `stack`, which is its library, and `record` is that of the rooms
+//! that carry commands. `tests/layering.rs` enforces it.
 //!
 //! ## Where would you add …
 //!
@@ -52,7 +53,7 @@
 //!   puts it into the `Settings` of the room that wants it. The example file and `config check` follow from
 //!   the table and a test holds them together.
 //! - **a command**: its variant, and what it changes, in `domain/command.rs`; its name in
-//!   `kafka/wire/inbound.rs`, its payload in `kafka/wire/payload.rs`; its file in `docker/`, called by
+//!   `record/command.rs`, its payload in `record/payload.rs`; its file in `docker/`, called by
 //!   `docker/lane.rs` (in `docker/deploy/` where it writes whole specs and waits for a deploy's verdict); a
 //!   code for each way it can fail in `domain/code.rs`; its label in `telemetry/mod.rs`; README's table and
 //!   `docs/commands.md`. One that no lane has a part in is answered in `coordinator/on_cancel.rs`.
@@ -61,8 +62,8 @@
 //!   Compose and Engine: `stack/load/container.rs` fills the spec itself.
 //! - **a reason why a deploy fails**: what the engine says of a task → a code in `docker/deploy/trouble.rs`,
 //!   how often is too often in `docker/deploy/watch.rs`, the code in `domain/code.rs` and in README's table.
-//! - **an answer to a record that is no command**, dead letters too: `kafka/wire/error.rs`.
-//! - **a field of an event**: `domain/event.rs` and `domain/outcome.rs`; its spelling in `kafka/wire/outbound.rs`.
+//! - **an answer to a record that is no command**, dead letters too: `record/error.rs`.
+//! - **a field of an event**: `domain/event.rs` and `domain/outcome.rs`; its spelling in `record/event.rs`.
 //! - **something to hear of the engine**: the filter in `docker/events.rs`, whom it wakes in `docker/changes.rs`.
 //! - **a metric**: `telemetry/mod.rs`; the coordinator counts when it hears of something, so what a lane alone
 //!   knows must be in its event. **A health page**, or a limit on its clients: `health/pages.rs`, `health/gate.rs`.
@@ -101,7 +102,7 @@
 //!
 //! ## One deploy, read forward
 //!
-//! `kafka/consumer.rs` (bytes and their position) → `kafka/wire` (bytes → [`domain::Command`], a refusal or
+//! `kafka/consumer.rs` (bytes and their position) → [`record`] (bytes → [`domain::Command`], a refusal or
 //! a dead letter) → `coordinator/on_command.rs` (a duplicate? timely? journal, admit) →
 //! [`domain::Admission`] (one changing command per stack, lanes side by side) → `docker/lane.rs` →
 //! `docker/deploy/` (load, observe, plan, apply, converge; each change is a step that is written down
@@ -139,6 +140,7 @@ pub mod health;
 pub mod journal;
 pub mod kafka;
 pub mod proto;
+pub mod record;
 pub mod service;
 pub mod stack;
 pub mod telemetry;

@@ -16,12 +16,15 @@ fn rules() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     rules.insert("domain", BTreeSet::new());
     rules.insert("threads", BTreeSet::new());
     rules.insert("proto", BTreeSet::new());
-    rules.insert("stack", BTreeSet::from(["domain"]));
+    for library in ["stack", "record"] {
+        rules.insert(library, BTreeSet::from(["domain"]));
+    }
     for subject in subjects {
         rules.insert(subject, BTreeSet::from(base));
     }
     rules.entry("docker").or_default().insert("stack");
-    rules.entry("control_plane").or_default().insert("proto");
+    rules.entry("control_plane").or_default().extend(["proto", "record"]);
+    rules.entry("kafka").or_default().insert("record");
     let faces = ["control_plane", "docker", "journal", "kafka", "service", "telemetry"];
     rules.insert("coordinator", base.into_iter().chain(faces).collect());
     rules.insert("agent", base.into_iter().chain(subjects).chain(["coordinator"]).collect());

@@ -4,9 +4,9 @@ use super::ExitReason;
 use super::on_report::Ended;
 use super::state::{State, now};
 use crate::docker::Entry as LaneEntry;
-use crate::domain::{Code, Command, CommandId, Event, EventKind, Position, Stage, Timestamp};
+use crate::domain::{Code, Command, CommandId, Event, EventKind, Position, Refusal, Stage, Timestamp};
 use crate::journal::{Entry, JournalError};
-use crate::kafka::{DeadLetter, Inbound, Refusal};
+use crate::kafka::{DeadLetter, Inbound};
 use serde_json::json;
 use std::sync::Arc;
 

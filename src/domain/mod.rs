@@ -12,6 +12,7 @@ mod ids;
 mod ledger;
 mod outcome;
 mod position;
+mod refusal;
 mod sensitive;
 mod time;
 
@@ -27,5 +28,6 @@ pub use ids::{AgentId, CommandId, EventId, InvalidId, ProjectId, StackName};
 pub use ledger::{Ledger, LedgerError, Revision, Step, StepOutcome};
 pub use outcome::{Outcome, Progress, Verdict};
 pub use position::{Position, Watermark};
+pub use refusal::Refusal;
 pub use sensitive::Sensitive;
 pub use time::{InvalidTimestamp, Timestamp};

@@ -18,9 +18,8 @@ mod wire;
 pub use consumer::Consumer;
 pub use producer::Producer;
 pub use settings::StartError;
-pub use wire::limits;
 
-use crate::domain::{Code, Command, CommandId, Context, LinkState, Position};
+use crate::domain::{Code, Command, LinkState, Position, Refusal};
 use crate::threads::Exit;
 use crossbeam_channel::Sender;
 use std::path::PathBuf;
@@ -78,21 +77,6 @@ pub enum Inbound {
     Refused(Refusal),
     /// A record without one: it goes to the dead-letter topic.
     Unreadable(DeadLetter),
-}
-
-/// Why a record with a readable command_id is refused.
-#[derive(Debug, Clone)]
-pub struct Refusal {
-    /// The id.
-    pub command_id: CommandId,
-    /// Its command_type, as far as it could be read.
-    pub command_type: Option<String>,
-    /// What could be read of the context.
-    pub context: Context,
-    /// The stable code.
-    pub code: Code,
-    /// What is wrong, where, and what to do.
-    pub message: String,
 }
 
 /// A record that nobody can answer.

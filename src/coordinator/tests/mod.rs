@@ -12,7 +12,7 @@ use crate::domain::{
     OnFailure, Outcome, Position, Progress, ProjectId, Remove, ResolveImage, Sensitive, StackName, Step, Target, Timestamp,
 };
 use crate::journal::{self, Journal};
-use crate::kafka::{DeadLetter, Event, Inbound, Receipt, Refusal, Request, Side};
+use crate::kafka::{DeadLetter, Event, Inbound, Receipt, Request, Side};
 use crate::telemetry::Metrics;
 use crate::threads::{Published, Thread, Waited, stop_pair};
 use crossbeam_channel::bounded;

@@ -1,7 +1,7 @@
 //! The headers of the contract: honoured on commands where the body says nothing, written on events.
 
-use super::limits::MAX_CONTEXT_BYTES;
 use crate::domain::{Context, ProjectId, Timestamp};
+use crate::record::limits::MAX_CONTEXT_BYTES;
 use uuid::Uuid;
 
 pub(super) const CORRELATION_ID: &str = "x-correlation-id";

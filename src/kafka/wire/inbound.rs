@@ -1,38 +1,10 @@
 //! A record on the command topic → what it is: a command, a refusal, a dead letter.
 
-use super::error::{WireError, kind};
-use super::fields::Fields;
-use super::head::Head;
 use super::headers::{self, Headers};
 use super::letter::dead_letter;
-use super::limits::{MAX_CONTEXT_BYTES, MAX_DEPTH};
-use super::payload;
-use crate::domain::{Action, Command, CommandId, Context, ProjectId, Timestamp};
-use crate::kafka::{Inbound, Refusal};
-use serde_json::{Map, Value};
-use uuid::Uuid;
-
-/// The command types that this version carries out.
-pub(super) const SUPPORTED: &[&str] = &[
-    "Deploy",
-    "Remove",
-    "Scale",
-    "Restart",
-    "Stop",
-    "Start",
-    "Rollback",
-    "SwarmInit",
-    "SwarmJoin",
-    "SwarmLeave",
-    "Cancel",
-    "HealthCheck",
-    "Logs",
-    "GetStatus",
-];
-/// Those of the contract that it does not.
-const NOT_YET: &[&str] = &["Prune", "Update"];
-/// The longest unknown command_type that an answer repeats, in characters.
-const SHOWN_TYPE_CHARS: usize = 64;
+use crate::domain::Timestamp;
+use crate::kafka::Inbound;
+use crate::record::{self, Envelope, Read};
 
 /// A record as the broker gave it.
 #[derive(Debug, Clone, Copy)]
@@ -56,145 +28,11 @@ pub struct RawRecord<'a> {
 /// Reads a record; what is wrong with it is part of the answer.
 #[must_use]
 pub fn read(record: &RawRecord<'_>, max_message_bytes: usize) -> Inbound {
-    let value = record.value.unwrap_or_default();
-    let (head, whole) = Head::read(value);
-    let Some(id) = head.command_id.as_deref().and_then(|text| CommandId::parse(text).ok()) else {
-        let error = match whole {
-            _ if value.is_empty() => WireError::Empty,
-            _ if value.len() > max_message_bytes => WireError::TooLarge { length: value.len(), limit: max_message_bytes },
-            Err(error) => error,
-            Ok(()) => WireError::NoCommandId,
-        };
-        return Inbound::Unreadable(dead_letter(record, &error));
-    };
-    let mut context = headers::context(record.headers);
-    if let Some(correlation_id) = head.correlation_id.as_deref().and_then(|text| Uuid::try_parse(text).ok()) {
-        context.correlation_id = Some(correlation_id);
+    let made_at = headers::timestamp(record.headers).or(record.timestamp);
+    let envelope = Envelope { context: headers::context(record.headers), made_at };
+    match record::read(record.value.unwrap_or_default(), envelope, max_message_bytes) {
+        Read::Command(command) => Inbound::Command(command),
+        Read::Refused(refusal) => Inbound::Refused(refusal),
+        Read::Unreadable { code, message } => Inbound::Unreadable(dead_letter(record, code, message)),
     }
-    let command_type = head.command_type.map(|text| text.chars().take(SHOWN_TYPE_CHARS).collect());
-    let parsed = if value.len() > max_message_bytes {
-        Err(WireError::TooLarge { length: value.len(), limit: max_message_bytes })
-    } else {
-        whole.and_then(|()| command(record, id, &mut context))
-    };
-    match parsed {
-        Ok(command) => Inbound::Command(command),
-        Err(error) => Inbound::Refused(Refusal { command_id: id, command_type, context, code: error.code(), message: error.to_string() }),
-    }
-}
-
-/// The whole command. What could be read of the context stays in `context` when the rest is refused.
-fn command(record: &RawRecord<'_>, id: CommandId, context: &mut Context) -> Result<Command, WireError> {
-    let mut envelope = Fields::root(parse(record.value.unwrap_or_default(), "$")?);
-    read_context(&mut envelope, context)?;
-    let issued_at = envelope.parsed("timestamp", "an RFC 3339 time", Timestamp::parse)?;
-    let expires_at = envelope.parsed("expires_at", "an RFC 3339 time", Timestamp::parse)?;
-    let command_type = envelope.required_text("command_type", "the name of a command, such as Deploy")?;
-    let payload = payload_object(&mut envelope)?;
-    let action = action(&command_type, payload, context)?;
-    let issued_at = issued_at.or_else(|| headers::timestamp(record.headers)).or(record.timestamp);
-    Ok(Command { id, action, issued_at, expires_at, context: context.clone() })
-}
-
-fn action(command_type: &str, payload: Fields, context: &mut Context) -> Result<Action, WireError> {
-    match command_type {
-        "Deploy" => payload::deploy(payload, context).map(Action::Deploy),
-        "Remove" => payload::remove(payload, context).map(Action::Remove),
-        "Scale" => payload::scale(payload, context).map(Action::Scale),
-        "Restart" => payload::selection(payload, context).map(Action::Restart),
-        "Stop" => payload::selection(payload, context).map(Action::Stop),
-        "Start" => payload::selection(payload, context).map(Action::Start),
-        "Rollback" => payload::rollback(payload, context).map(Action::Rollback),
-        "SwarmInit" => payload::swarm_init(payload, context).map(Action::SwarmInit),
-        "SwarmJoin" => payload::swarm_join(payload, context).map(Action::SwarmJoin),
-        "SwarmLeave" => payload::swarm_leave(payload, context).map(Action::SwarmLeave),
-        "Cancel" => payload::cancel(payload, context).map(Action::Cancel),
-        "HealthCheck" => Ok(Action::HealthCheck),
-        "Logs" => payload::logs(payload, context).map(Action::Logs),
-        "GetStatus" => payload::get_status(payload, context).map(Action::GetStatus),
-        other => Err(match NOT_YET.iter().find(|known| **known == other) {
-            Some(known) => WireError::NotYet(known),
-            None => WireError::Unknown(other.chars().take(SHOWN_TYPE_CHARS).collect()),
-        }),
-    }
-}
-
-/// The body wins over the headers, which are in `context` already.
-fn read_context(envelope: &mut Fields, context: &mut Context) -> Result<(), WireError> {
-    let correlation_id = envelope.parsed("correlation_id", "a UUID", |text| Uuid::try_parse(text).map_err(|_| "expected a UUID"))?;
-    let mut metadata = envelope.object("metadata", "an object", usize::MAX)?;
-    let user_id = metadata.parsed("user_id", "a string", short)?;
-    let project_id = metadata.parsed("project_id", "a string", |text| ProjectId::new(text))?;
-    let retry_attempt = metadata.whole("retry_attempt", 0..=u64::from(u32::MAX))?;
-    context.correlation_id = correlation_id.or(context.correlation_id);
-    context.user_id = user_id.or(context.user_id.take());
-    context.project_id = project_id.or(context.project_id.take());
-    context.retry_attempt = retry_attempt.and_then(|attempt| u32::try_from(attempt).ok()).unwrap_or(0);
-    Ok(())
-}
-
-fn short(text: &str) -> Result<String, String> {
-    if text.len() > MAX_CONTEXT_BYTES {
-        return Err(format!("is longer than {MAX_CONTEXT_BYTES} bytes"));
-    }
-    Ok(text.to_owned())
-}
-
-/// The payload: an object, or the same JSON as an array of bytes (the older encoding). Absent is empty:
-/// what a command needs of it is then missing by its own name.
-fn payload_object(envelope: &mut Fields) -> Result<Fields, WireError> {
-    const EXPECTED: &str = "an object, or an array of bytes holding one";
-    let path = envelope.path("payload");
-    match envelope.take("payload") {
-        None => Fields::of(path, Value::Object(Map::new()), EXPECTED),
-        Some(Value::Array(bytes)) => {
-            let bytes = bytes
-                .iter()
-                .enumerate()
-                .map(|(index, value)| {
-                    let byte = value.as_u64().and_then(|number| u8::try_from(number).ok());
-                    byte.ok_or_else(|| WireError::Shape {
-                        path: format!("{path}[{index}]"),
-                        expected: "a byte (0–255)",
-                        found: kind(value),
-                    })
-                })
-                .collect::<Result<Vec<u8>, _>>()?;
-            Fields::of(path.clone(), Value::Object(parse(&bytes, &path)?), EXPECTED)
-        }
-        Some(value) => Fields::of(path, value, EXPECTED),
-    }
-}
-
-/// The JSON object in `bytes`, which stands at `path`, within the allowed depth.
-fn parse(bytes: &[u8], path: &str) -> Result<Map<String, Value>, WireError> {
-    let too_deep = || WireError::TooDeep { path: path.to_owned(), limit: MAX_DEPTH };
-    if depth(bytes) > MAX_DEPTH {
-        return Err(too_deep());
-    }
-    match serde_json::from_slice(bytes) {
-        Ok(Value::Object(map)) => Ok(map),
-        Ok(other) => Err(WireError::Shape { path: path.to_owned(), expected: "a JSON object", found: kind(&other) }),
-        Err(error) => Err(WireError::Value { path: path.to_owned(), problem: format!("is not JSON: {error}") }),
-    }
-}
-
-/// How deep objects and arrays are nested; the text need not be well-formed.
-fn depth(bytes: &[u8]) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let (mut in_string, mut escaped) = (false, false);
-    for byte in bytes {
-        match (in_string, byte) {
-            (true, _) if escaped => escaped = false,
-            (true, b'\\') => escaped = true,
-            (_, b'"') => in_string = !in_string,
-            (false, b'{' | b'[') => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            (false, b'}' | b']') => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
 }

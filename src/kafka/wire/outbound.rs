@@ -1,11 +1,9 @@
 //! Events and dead letters → records.
 
 use super::headers::{self, Headers};
-use crate::domain::{CommandId, Event, EventId, Timestamp};
+use crate::domain::Event;
 use crate::kafka::DeadLetter;
-use serde::Serialize;
-use serde_json::Value;
-use uuid::Uuid;
+use crate::record;
 
 /// A record to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,36 +16,12 @@ pub struct Outgoing {
     pub headers: Headers,
 }
 
-/// The event on the wire, in the order of the contract.
-#[derive(Serialize)]
-struct EventBody<'a> {
-    event_id: EventId,
-    event_type: &'static str,
-    terminal: bool,
-    payload: &'a Value,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    correlation_id: Option<Uuid>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    causation_id: Option<CommandId>,
-    timestamp: Timestamp,
-    agent_id: &'a str,
-}
-
 /// The record of an event.
 ///
 /// # Errors
 /// When a timestamp is outside what RFC 3339 can say.
 pub fn write_event(event: &Event) -> Result<Outgoing, serde_json::Error> {
-    let value = serde_json::to_vec(&EventBody {
-        event_id: event.id,
-        event_type: event.kind.name(),
-        terminal: event.terminal,
-        payload: &event.payload,
-        correlation_id: event.context.correlation_id,
-        causation_id: event.causation_id,
-        timestamp: event.timestamp,
-        agent_id: event.agent_id.as_str(),
-    })?;
+    let value = record::write_event(event)?;
     let context = &event.context;
     let project = event.project.as_ref().or(context.project_id.as_ref());
     let headers = [

@@ -3,10 +3,11 @@
 use super::headers::Headers;
 use super::*;
 use crate::domain::{
-    Action, AgentId, Code, Command, CommandId, Context, Event, EventKind, OnFailure, ResolveImage, Stage, SwarmAddresses, SwarmLeave,
+    Action, AgentId, Code, Command, CommandId, Context, Event, EventKind, OnFailure, Refusal, ResolveImage, Stage, SwarmAddresses, SwarmLeave,
     Timestamp,
 };
-use crate::kafka::{DeadLetter, Inbound, Refusal};
+use crate::kafka::{DeadLetter, Inbound};
+use crate::record::limits;
 use serde_json::{Value, json};
 use uuid::Uuid;
 

@@ -24,9 +24,9 @@ pub(super) enum WireError {
     TooMany { path: String, count: usize, limit: usize },
     #[error("{path} is nested deeper than {limit} levels")]
     TooDeep { path: String, limit: usize },
-    #[error("command_type {0} is not carried out in this version; it knows {known}", known = super::inbound::SUPPORTED.join(", "))]
+    #[error("command_type {0} is not carried out in this version; it knows {known}", known = super::command::SUPPORTED.join(", "))]
     NotYet(&'static str),
-    #[error("$.command_type {0:?} is unknown; there are {known}", known = super::inbound::SUPPORTED.join(", "))]
+    #[error("$.command_type {0:?} is unknown; there are {known}", known = super::command::SUPPORTED.join(", "))]
     Unknown(String),
 }
 

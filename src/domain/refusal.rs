@@ -1,0 +1,18 @@
+//! Why a command is not carried out at all.
+
+use super::{Code, CommandId, Context};
+
+/// The answer to what has a command_id and is no command, or none for here and now.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// The id.
+    pub command_id: CommandId,
+    /// Its command_type, as far as it could be read.
+    pub command_type: Option<String>,
+    /// What could be read of the context.
+    pub context: Context,
+    /// The stable code.
+    pub code: Code,
+    /// What is wrong, where, and what to do.
+    pub message: String,
+}
