@@ -233,8 +233,9 @@ fn one_mistake_is_told_from_another() {
         ("[kafka]\nevent_topic = \"\"\n", vec![], "remove it for the default"),
         ("[kafka]\nbrokers = [\":9092\"]\n", vec![], "names no host"),
         ("[control_plane]\ngrpc_url = \"cp:443\"\n", vec![], "must begin with https://"),
+        ("[docker]\nhost = \"\"\n", vec![("DOCKER_HOST", "unix:///run/docker.sock")], "is empty: remove it for the default"),
         ("[docker]\nhost = \"tcp://10.0.0.1:2375\"\n", vec![], "tcp:// is not supported"),
-        ("", vec![("DOCKER_HOST", "tcp://10.0.0.1:2375")], "$DOCKER_HOST: tcp:// is not supported"),
+        ("", vec![("DOCKER_HOST", "tcp://10.0.0.1:2375")], "$DOCKER_HOST: docker.host: tcp:// is not supported"),
         ("[docker.registries.r]\nusername = \"u\"\n", vec![], "needs a username and a password"),
         ("[docker]\nlanes = 1.5\n", vec![], "is a number with a fraction"),
         ("[health]\nbind = \"localhost\"\n", vec![], "is not an IP address"),
@@ -261,6 +262,28 @@ fn docker_host_of_the_environment_is_only_a_default() {
     let host = [("DOCKER_HOST", "unix:///run/user/docker.sock")];
     assert_eq!(load_with("", &host).unwrap().docker.socket, Path::new("/run/user/docker.sock"));
     assert_eq!(load_with("[docker]\nhost = \"unix:///run/own.sock\"\n", &host).unwrap().docker.socket, Path::new("/run/own.sock"));
+}
+
+#[test]
+fn the_proxy_of_the_environment_is_only_a_default() {
+    let environment =
+        [("https_proxy", "http://u:hidden@lower:1"), ("HTTPS_PROXY", "http://upper:2"), ("NO_PROXY", "localhost, .example.com,10.0.0.0/8")];
+    let address = |text: &str, environment: &[(&str, &str)]| {
+        load_with(text, environment).unwrap_or_else(|error| panic!("{error}")).network.https_proxy.map(|proxy| proxy.address)
+    };
+    assert_eq!(address("", &environment).as_deref(), Some("lower:1"), "as curl chooses");
+    assert_eq!(address("", &environment[1..]).as_deref(), Some("upper:2"));
+    assert_eq!(address("[network]\nhttps_proxy = \"http://own\"\n", &environment).as_deref(), Some("own:80"));
+    assert_eq!(address("[network]\nhttps_proxy = \"\"\n", &environment), None, "an empty text means none");
+    assert_eq!(load_with("", &environment).unwrap().network.no_proxy.len(), 3);
+
+    let shown = config::show(&sources(Path::new("/dev/null"), &environment)).unwrap();
+    assert!(shown.contains("https_proxy = \"[redacted]\" # $https_proxy\n") && !shown.contains("hidden"), "{shown}");
+    let wrong = problems("[network]\nno_proxy = [\"a b\"]\n", &[("https_proxy", "socks5://u:hidden@p:1")]).join("\n");
+    assert!(wrong.contains("$https_proxy: network.https_proxy: must begin with http://") && !wrong.contains("hidden"), "{wrong}");
+    assert!(wrong.contains("2:12: network.no_proxy: \"a b\" is no host"), "{wrong}");
+    let warnings = load_with("", &[("no_proxy", "/run/docker.sock")]).unwrap().warnings;
+    assert!(warnings.len() == 1 && warnings[0].to_string().starts_with("$no_proxy: network.no_proxy:"), "{warnings:?}");
 }
 
 #[test]

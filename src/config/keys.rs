@@ -157,6 +157,13 @@ keys! {
     LOGGING_FORMAT = "logging"."format", Kind::Choice(&["auto", "text", "json"]), Some("auto"), "",
         "text for people, json with one object a line for machines; auto is text on a terminal, else json.";
 
+    NETWORK_PROXY = "network"."https_proxy", Kind::Secret, None, "\"http://proxy.example.com:3128\"",
+        "The HTTP proxy for what is spoken with TLS: the control plane. Kafka cannot use one. http://user:password@host:port\n\
+         logs in. Where this is not set, $https_proxy and $HTTPS_PROXY count; an empty text means none.";
+    NETWORK_NO_PROXY = "network"."no_proxy", Kind::List, None, "[\"localhost\", \".example.com\", \"10.0.0.0/8\"]",
+        "Hosts, domains, addresses and networks that are reached without it; * is all of them. Where this is not set,\n\
+         $no_proxy and $NO_PROXY count.";
+
     LIMITS_MESSAGE = "limits"."max_message_bytes", Kind::Number(Unit::Bytes, 64 * KIB, 16 * MIB), Some("1MiB"), "",
         "The largest command that is read, and the largest record that is written.";
     LIMITS_AGE = "limits"."max_command_age", Kind::Number(Unit::Seconds, MINUTE, 30 * DAY), Some("24h"), "",
@@ -171,7 +178,17 @@ pub(super) static SECTIONS: &[(&str, &str)] = &[
     ("docker", "The Docker Engine."),
     ("health", "The health pages over HTTP: /health, /livez, /readyz, /metrics and / for people."),
     ("logging", "The log, on standard error."),
+    ("network", "The way out."),
     ("limits", "What is too much."),
+];
+
+/// Variables that other programs read too. They count where nothing else sets their key; the first of a key wins.
+pub(super) static SHARED_VARIABLES: &[(&str, &Key)] = &[
+    ("DOCKER_HOST", &DOCKER_HOST),
+    ("https_proxy", &NETWORK_PROXY),
+    ("HTTPS_PROXY", &NETWORK_PROXY),
+    ("no_proxy", &NETWORK_NO_PROXY),
+    ("NO_PROXY", &NETWORK_NO_PROXY),
 ];
 
 /// Keys that the documentation of axion-agent names and that this version does not have. They are refused with
@@ -182,7 +199,6 @@ pub(super) static LATER: &[(&str, &[&str])] = &[
     ("kafka", &["events"]),
     ("limits", &["min_free_disk", "journal_size"]),
     ("local", &["*"]),
-    ("network", &["*"]),
     ("security", &["*"]),
     ("telemetry", &["*"]),
     ("update", &["*"]),

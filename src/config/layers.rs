@@ -1,7 +1,8 @@
-//! Where values come from: the file, over it the environment, under both `$CREDENTIALS_DIRECTORY`.
+//! Where values come from: the file, over it the environment, under both `$CREDENTIALS_DIRECTORY`, and under all
+//! of them the few variables that other programs read too.
 //! Here a value is only found and placed; what it means is [`super::reader`]'s business.
 
-use super::keys::{KEYS, Key, Kind, Lookup, SECTIONS, is_section, look_up};
+use super::keys::{KEYS, Key, Kind, Lookup, SECTIONS, SHARED_VARIABLES, is_section, look_up};
 use super::problem::{Error, Place, Problem, Problems};
 use super::suggest::nearest;
 use std::collections::BTreeMap;
@@ -48,6 +49,16 @@ pub(super) struct Layers {
 }
 
 impl Layers {
+    /// `$DOCKER_HOST` and its like.
+    pub(super) fn add_shared_variables(&mut self, environment: &BTreeMap<String, String>) {
+        for (variable, key) in SHARED_VARIABLES {
+            if let Some(value) = environment.get(*variable).filter(|value| !value.is_empty()) {
+                let place = Place::Variable((*variable).to_owned());
+                self.found.entry(key.dotted()).or_insert(Found { value: Raw::Text(value.clone()), place });
+            }
+        }
+    }
+
     /// Every file of the directory that is named like a secret key (`kafka.sasl_password`).
     pub(super) fn add_credentials(&mut self, directory: &Path) {
         for key in KEYS.iter().filter(|key| key.kind == Kind::Secret) {

@@ -4,11 +4,13 @@
 //! It is read once, on the main thread, before any other thread starts. Every mistake is found in one
 //! run and said with its file, line, column and key. The daemon looks at `--config`, then
 //! `$AXION_AGENT_CONFIG`, then `/etc/axion/agent.toml`, and never at its working directory or a home.
-//! Values go, from the weakest to the strongest: default, `$CREDENTIALS_DIRECTORY`, file, environment.
+//! Values go, from the weakest to the strongest: default, a variable such as `$DOCKER_HOST` that other programs
+//! read too, `$CREDENTIALS_DIRECTORY`, file, `$AXION_AGENT__SECTION__KEY`.
 
 mod keys;
 mod layers;
 mod problem;
+mod proxy;
 mod reader;
 mod sections;
 mod show;
@@ -25,6 +27,7 @@ use std::time::Duration;
 
 pub use keys::{KEYS, Key, Kind, Unit};
 pub use problem::{Error, Place, Problem, Problems};
+pub use proxy::{Direct, Network, Proxy};
 pub use show::{example, show};
 pub use suggest::nearest;
 pub use values::{GrpcUrl, Topic, TopicTemplate, Transport};
@@ -36,7 +39,6 @@ pub const DEFAULT_FILE: &str = "/etc/axion/agent.toml";
 const FILE_VARIABLE: &str = "AXION_AGENT_CONFIG";
 /// systemd's folder of decrypted secrets (`LoadCredential=`).
 const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
-const DOCKER_HOST_VARIABLE: &str = "DOCKER_HOST";
 /// That a journal is there means that this agent has run before.
 const JOURNAL: &str = "journal.redb";
 
@@ -55,6 +57,8 @@ pub struct Config {
     pub health: SocketAddr,
     /// The log.
     pub logging: Logging,
+    /// The way out.
+    pub network: Network,
     /// What is too much.
     pub limits: Limits,
     /// What is doubtful, but no reason not to start.
@@ -226,6 +230,7 @@ impl Sources {
 
     fn layers(&self) -> Result<Layers, Error> {
         let mut layers = Layers::default();
+        layers.add_shared_variables(&self.environment);
         if let Some(directory) = self.credentials() {
             layers.add_credentials(&directory);
         }
@@ -245,7 +250,7 @@ pub fn load(sources: &Sources, unknown_keys: UnknownKeys) -> Result<Config, Erro
     let mut layers = sources.layers()?;
     let unknown = std::mem::take(&mut layers.unknown);
     let mut reader = Reader::new(layers, sources.credentials());
-    let mut config = sections::config(&mut reader, sources.variable(DOCKER_HOST_VARIABLE));
+    let mut config = sections::config(&mut reader);
     let Reader { mut problems, mut warnings, .. } = reader;
     if unknown_keys == UnknownKeys::WarnedWithJournal && has_journal(&config.agent.state_dir) {
         config.ignored = unknown;

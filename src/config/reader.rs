@@ -2,7 +2,7 @@
 //! something harmless, so that one run shows every mistake.
 
 use super::keys::{Key, Kind, Unit};
-use super::layers::{Found, Layers, Raw};
+use super::layers::{Found, Layers, PREFIX, Raw};
 use super::problem::{Place, Problem};
 use super::values;
 use crate::domain::{RegistryCredential, Sensitive};
@@ -35,6 +35,11 @@ impl Reader {
     /// Whether somebody gave it a value.
     pub(super) fn is_set(&self, key: &Key) -> bool {
         self.found.get(&key.dotted()).is_some_and(|found| !matches!(&found.value, Raw::Text(text) if text.is_empty()))
+    }
+
+    /// Whether its value is from a variable that other programs read too.
+    pub(super) fn is_shared(&self, key: &Key) -> bool {
+        matches!(self.place(key), Place::Variable(name) if !name.starts_with(PREFIX))
     }
 
     /// Notes a mistake at the key's value.

@@ -4,7 +4,7 @@
 use super::keys::*;
 use super::reader::Reader;
 use super::values::{GrpcUrl, Topic, TopicTemplate, docker_socket, host_and_port};
-use super::{Agent, ClientIdentity, Config, ControlPlane, Docker, Format, Kafka, Limits, Logging, Sasl};
+use super::{Agent, ClientIdentity, Config, ControlPlane, Direct, Docker, Format, Kafka, Limits, Logging, Network, Proxy, Sasl};
 use crate::domain::AgentId;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -23,14 +23,15 @@ const OWN_LIBRDKAFKA: &[&str] = &[
 ];
 
 /// The whole. Where something is wrong, the reader has noted it.
-pub(super) fn config(reader: &mut Reader, docker_host: Option<&str>) -> Config {
+pub(super) fn config(reader: &mut Reader) -> Config {
     Config {
         agent: agent(reader),
         control_plane: control_plane(reader),
         kafka: kafka(reader),
-        docker: docker(reader, docker_host),
+        docker: docker(reader),
         health: health(reader),
         logging: logging(reader),
+        network: network(reader),
         limits: Limits {
             max_message_bytes: usize::try_from(reader.number(&LIMITS_MESSAGE)).unwrap_or(usize::MAX),
             max_command_age: seconds(reader, &LIMITS_AGE),
@@ -58,8 +59,8 @@ fn agent(reader: &mut Reader) -> Agent {
     }
 }
 
-/// Where the journal is: asked for before everything else is known.
-pub(super) fn state_dir(reader: &mut Reader) -> PathBuf {
+fn state_dir(reader: &mut Reader) -> PathBuf {
+    not_empty(reader, &AGENT_STATE_DIR);
     reader.path(&AGENT_STATE_DIR).unwrap_or_default()
 }
 
@@ -135,10 +136,15 @@ fn topic(reader: &mut Reader, key: &Key) -> Topic {
 }
 
 fn template(reader: &mut Reader, key: &Key, parse: fn(&str) -> Result<TopicTemplate, String>) -> TopicTemplate {
+    not_empty(reader, key);
+    reader.parsed(key, parse).unwrap_or_default()
+}
+
+/// A key without which there is nothing: an empty text would not mean its default.
+fn not_empty(reader: &mut Reader, key: &Key) {
     if reader.place(key) != super::Place::Default && !reader.is_set(key) {
         reader.refuse(key, "is empty: remove it for the default");
     }
-    reader.parsed(key, parse).unwrap_or_default()
 }
 
 fn brokers(reader: &mut Reader) -> Vec<String> {
@@ -213,19 +219,10 @@ fn librdkafka(reader: &mut Reader) -> Vec<(String, String)> {
     pairs
 }
 
-fn docker(reader: &mut Reader, docker_host: Option<&str>) -> Docker {
-    let socket = match docker_host {
-        Some(host) if !reader.is_set(&DOCKER_HOST) => match docker_socket(host) {
-            Ok(socket) => Some(socket),
-            Err(message) => {
-                reader.refuse(&DOCKER_HOST, format!("$DOCKER_HOST: {message}; set docker.host to override it"));
-                None
-            }
-        },
-        _ => reader.parsed(&DOCKER_HOST, docker_socket),
-    };
+fn docker(reader: &mut Reader) -> Docker {
+    not_empty(reader, &DOCKER_HOST);
     Docker {
-        socket: socket.unwrap_or_default(),
+        socket: reader.parsed(&DOCKER_HOST, docker_socket).unwrap_or_default(),
         lanes: count(reader, &DOCKER_LANES),
         deploy_timeout: seconds(reader, &DOCKER_DEPLOY_TIMEOUT),
         revisions: count(reader, &DOCKER_REVISIONS),
@@ -249,4 +246,24 @@ fn logging(reader: &mut Reader) -> Logging {
         _ => Format::Auto,
     };
     Logging { level, format }
+}
+
+fn network(reader: &mut Reader) -> Network {
+    let https_proxy = reader.secret(&NETWORK_PROXY).and_then(|url| match Proxy::parse(url.reveal()) {
+        Ok(proxy) => Some(proxy),
+        Err(message) => {
+            reader.refuse(&NETWORK_PROXY, message);
+            None
+        }
+    });
+    let mut no_proxy = Vec::new();
+    for text in reader.list(&NETWORK_NO_PROXY) {
+        match Direct::parse(&text) {
+            Ok(direct) => no_proxy.push(direct),
+            // Others put paths of sockets there, for instance: their variable is no mistake of this configuration.
+            Err(message) if reader.is_shared(&NETWORK_NO_PROXY) => reader.warn(&NETWORK_NO_PROXY, format!("{message}: skipped")),
+            Err(message) => reader.refuse(&NETWORK_NO_PROXY, message),
+        }
+    }
+    Network { https_proxy, no_proxy }
 }
