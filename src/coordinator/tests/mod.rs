@@ -9,7 +9,7 @@ use super::*;
 use crate::docker::{Entry as LaneEntry, Job};
 use crate::domain::{
     Action, AgentId, Code, Command, CommandId, Context, DependencyState, Deploy, EventKind, GetStatus, Health, Ledger as _, LinkState,
-    OnFailure, Outcome, Position, Progress, ProjectId, Remove, ResolveImage, Sensitive, StackName, Step, Target, Timestamp,
+    OnFailure, Outcome, Position, Progress, ProjectId, Refusal, Remove, ResolveImage, Sensitive, StackName, Step, Target, Timestamp,
 };
 use crate::journal::{self, Journal};
 use crate::kafka::{DeadLetter, Event, Inbound, Receipt, Request, Side};

@@ -3,8 +3,8 @@
 use super::headers::Headers;
 use super::*;
 use crate::domain::{
-    Action, AgentId, Code, Command, CommandId, Context, Event, EventKind, OnFailure, Refusal, ResolveImage, Stage, SwarmAddresses, SwarmLeave,
-    Timestamp,
+    Action, AgentId, Code, Command, CommandId, Context, Event, EventKind, OnFailure, Refusal, ResolveImage, Stage, SwarmAddresses,
+    SwarmLeave, Timestamp,
 };
 use crate::kafka::{DeadLetter, Inbound};
 use crate::record::limits;
