@@ -5,11 +5,12 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/target
 export CARGO_TERM_COLOR ?= auto
 ARCH ?= x86_64
+static_agent = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/static/$(ARCH)/axion-agent
 dev := packaging/dev
 
-.PHONY: help demo test lint soak footprint build static image size clean
+.PHONY: help demo test lint soak footprint growth build static test-static image size clean
 help:                ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 demo:                ## install what is missing, build, deploy a stack and watch it, clean up
 	@$(dev)/setup.sh build bed
@@ -27,6 +28,7 @@ lint:                ## formatting, clippy, scripts, dependencies, the systemd u
 	shellcheck $(dev)/*.sh packaging/static/*.sh .ci/run
 	@$(dev)/check-dependencies.sh
 	@$(dev)/check-unit.sh
+	! command -v actionlint >/dev/null || actionlint
 
 soak:                ## the long runs: 200 commands while the agent is away
 	@$(dev)/setup.sh build bed
@@ -35,6 +37,10 @@ soak:                ## the long runs: 200 commands while the agent is away
 footprint:           ## what an idle agent costs, beside its budget (15 minutes; AXION_TEST_AGENT names another binary)
 	@$(dev)/setup.sh build bed
 	cargo bench --locked --bench footprint
+
+growth:              ## whether an agent grows in 30 minutes (MINUTES) while everything is away (AXION_TEST_AGENT as above)
+	@$(dev)/setup.sh build
+	FOOTPRINT_GROWTH_MINUTES=$(or $(MINUTES),30) cargo bench --locked --bench footprint
 
 build:               ## the release binary
 	@$(dev)/setup.sh build
@@ -46,8 +52,12 @@ static:              ## one static binary for Linux: x86_64, or ARCH=aarch64
 	@packaging/static/build.sh "$(ARCH)"
 	@packaging/static/check.sh "$(ARCH)"
 
+test-static: static  ## the tests of the whole agent with the static binary, beside a real broker if there is one
+	@$(dev)/setup.sh build bed
+	@AXION_TEST_AGENT="$(static_agent)" $(dev)/test.sh --test end_to_end --test failures --test network --test unit
+
 image: static        ## a container image that holds the static binary alone, by the Docker Engine of this machine
-	docker build -f packaging/Dockerfile -t axion-agent:latest "$${XDG_CACHE_HOME:-$$HOME/.cache}/axion-agent/static/$(ARCH)"
+	docker build -f packaging/Dockerfile -t axion-agent:latest "$(dir $(static_agent))"
 
 size: static         ## the static binary's size beside its budget
 	@packaging/static/size.sh "$(ARCH)"

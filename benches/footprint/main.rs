@@ -4,9 +4,13 @@
 //! `make footprint` runs it. It measures the binary at `AXION_TEST_AGENT`, else this build's. Each
 //! situation is measured `FOOTPRINT_ROUNDS` times [3] for `FOOTPRINT_SECONDS` [60], and the medians are
 //! shown. It fails when one is above its budget.
+//!
+//! With `FOOTPRINT_GROWTH_MINUTES` it does something else: it looks for so long, once a minute, how much
+//! memory an agent has from which everything is away (`make growth`).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a measuring program: it fails by panicking and prints")]
 
+mod growth;
 mod sample;
 mod situation;
 
@@ -29,7 +33,7 @@ struct Row {
 }
 
 /// The budgets are those of the static release build.
-const ROWS: [Row; 8] = [
+const ROWS: [Row; 9] = [
     Row { name: "memory, resident (MB)", read: |f| f.resident_mb, budget: resident_budget },
     Row { name: "memory, anonymous (MB)", read: |f| f.anonymous_mb, budget: |_| None },
     Row { name: "threads", read: |f| f.threads, budget: |_| None },
@@ -37,6 +41,7 @@ const ROWS: [Row; 8] = [
     Row { name: "processor (% of a core)", read: |f| f.processor_percent, budget: |_| Some(0.1) },
     Row { name: "disk writes (bytes)", read: |f| f.written, budget: |_| Some(0.0) },
     Row { name: "start to /livez (ms)", read: |f| f.alive_ms, budget: |_| Some(15.0) },
+    Row { name: "start to /readyz (ms)", read: |f| f.ready_ms, budget: ready_budget },
     Row { name: "stop (ms)", read: |f| f.stop_ms, budget: stop_budget },
 ];
 
@@ -45,13 +50,19 @@ fn resident_budget(situation: Situation) -> Option<f64> {
         Situation::Local => Some(6.0),
         Situation::Plain => Some(10.0),
         Situation::Tls => Some(12.0),
+        Situation::Bundle => Some(15.0),
         Situation::Away => None,
     }
 }
 
+/// Elsewhere it is the broker and the control plane that decide.
+fn ready_budget(situation: Situation) -> Option<f64> {
+    (situation == Situation::Local).then_some(40.0)
+}
+
 fn switches_budget(situation: Situation) -> Option<f64> {
     match situation {
-        Situation::Local | Situation::Plain | Situation::Tls => Some(16.0),
+        Situation::Local | Situation::Plain | Situation::Tls | Situation::Bundle => Some(16.0),
         Situation::Away => Some(25.0),
     }
 }
@@ -59,7 +70,7 @@ fn switches_budget(situation: Situation) -> Option<f64> {
 fn stop_budget(situation: Situation) -> Option<f64> {
     match situation {
         Situation::Away => Some(10_000.0),
-        Situation::Local | Situation::Plain | Situation::Tls => Some(300.0),
+        Situation::Local | Situation::Plain | Situation::Tls | Situation::Bundle => Some(300.0),
     }
 }
 
@@ -67,8 +78,11 @@ fn main() -> ExitCode {
     // `cargo bench` and `cargo test --benches` hand over flags of their own; this program has none.
     let seconds = variable("FOOTPRINT_SECONDS").unwrap_or(DEFAULT_SECONDS);
     let rounds = variable("FOOTPRINT_ROUNDS").map_or(DEFAULT_ROUNDS, |rounds| usize::try_from(rounds).unwrap());
-    println!("{rounds} rounds of {seconds} s each; medians\n");
     let surroundings = Surroundings::find();
+    if let Some(minutes) = variable("FOOTPRINT_GROWTH_MINUTES") {
+        return growth::watch(&surroundings, minutes);
+    }
+    println!("{rounds} rounds of {seconds} s each; medians\n");
     let mut over = Vec::new();
     for situation in Situation::ALL {
         if let Some(reason) = surroundings.lacks(situation) {

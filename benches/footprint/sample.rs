@@ -27,70 +27,103 @@ pub struct Figures {
     pub processor_percent: f64,
     pub written: f64,
     pub alive_ms: f64,
+    /// Not a number where the agent does not become ready.
+    pub ready_ms: f64,
     pub stop_ms: f64,
 }
 
-/// A running agent; dropped, it is killed.
-struct Running(Child);
+/// A running agent with a folder of its own; dropped, it is killed and the folder is gone.
+pub struct Running {
+    process: Child,
+    folder: PathBuf,
+    port: u16,
+    began: Instant,
+}
+
+impl Running {
+    /// Starts an agent and waits until it answers.
+    #[allow(clippy::disallowed_methods, reason = "what is measured is a process")]
+    pub fn start(surroundings: &Surroundings, situation: Situation) -> Self {
+        let folder = std::env::temp_dir().join(format!("axion-footprint-{}", Uuid::new_v4().simple()));
+        fs::create_dir_all(&folder).expect("a directory for the agent");
+        let port = free_port();
+        let config = folder.join("agent.toml");
+        fs::write(&config, surroundings.configuration(situation, &folder, port)).expect("its configuration");
+        let log = File::create(folder.join("agent.log")).expect("its log");
+        let binary = std::env::var_os("AXION_TEST_AGENT").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_axion-agent")), PathBuf::from);
+        let mut command = Command::new(binary);
+        command.args(["run".as_ref(), "--config".as_ref(), config.as_os_str()]).env_remove("DOCKER_HOST");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let began = Instant::now();
+        let process = command.spawn().expect("the agent starts");
+        let running = Self { process, folder, port, began };
+        wait(PATIENCE, "alive", || page(port, "/livez").is_some());
+        running
+    }
+
+    fn milliseconds(&self) -> f64 {
+        self.began.elapsed().as_secs_f64() * 1e3
+    }
+
+    fn wait_ready(&self) {
+        wait(READY, "ready", || page(self.port, "/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")));
+    }
+
+    /// What the kernel says of it now.
+    pub fn reading(&self) -> Reading {
+        Reading::of(self.process.id())
+    }
+
+    fn stop(&mut self) -> f64 {
+        let began = Instant::now();
+        // SAFETY: the process is a child of ours that was not waited for: the number is its own.
+        let told = unsafe { libc::kill(i32::try_from(self.process.id()).expect("a process number"), libc::SIGTERM) };
+        assert_eq!(told, 0, "the agent can be told to stop");
+        wait(PATIENCE, "gone", || self.process.try_wait().expect("a child of ours").is_some());
+        began.elapsed().as_secs_f64() * 1e3
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended already.
-        let _gone = self.0.kill();
-        let _status = self.0.wait();
+        // It may have ended already, and what it leaves is in a folder for such things.
+        let _gone = self.process.kill();
+        let _status = self.process.wait();
+        let _removed = fs::remove_dir_all(&self.folder);
     }
 }
 
 /// Starts an agent, lets it be idle for `span`, and stops it.
 pub fn measure(surroundings: &Surroundings, situation: Situation, span: Duration) -> Figures {
-    let folder = std::env::temp_dir().join(format!("axion-footprint-{}", Uuid::new_v4().simple()));
-    fs::create_dir_all(&folder).expect("a directory for the agent");
-    let port = free_port();
-    let config = folder.join("agent.toml");
-    fs::write(&config, surroundings.configuration(situation, &folder, port)).expect("its configuration");
-    let (mut process, alive) = start(&config, &folder, port);
+    let mut agent = Running::start(surroundings, situation);
+    let alive_ms = agent.milliseconds();
+    let mut ready_ms = f64::NAN;
     if Surroundings::is_reached(situation) {
-        wait(READY, "ready", || page(port, "/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")));
+        agent.wait_ready();
+        ready_ms = agent.milliseconds();
     }
     std::thread::park_timeout(SETTLE);
-    let before = Reading::of(process.0.id());
+    let before = agent.reading();
     let began = Instant::now();
     std::thread::park_timeout(span);
-    let after = Reading::of(process.0.id());
+    let after = agent.reading();
     let seconds = began.elapsed().as_secs_f64();
-    let stop = stop(&mut process.0);
-    fs::remove_dir_all(&folder).expect("the agent's directory goes");
     Figures {
-        resident_mb: after.resident_kb / 1000.0 * 1.024,
-        anonymous_mb: after.anonymous_kb / 1000.0 * 1.024,
+        resident_mb: megabytes(after.resident_kb),
+        anonymous_mb: megabytes(after.anonymous_kb),
         threads: after.threads,
         switches: (after.switches - before.switches) / seconds,
         processor_percent: (after.running_ns - before.running_ns) / seconds / 1e7,
         written: after.written - before.written,
-        alive_ms: alive.as_secs_f64() * 1e3,
-        stop_ms: stop.as_secs_f64() * 1e3,
+        alive_ms,
+        ready_ms,
+        stop_ms: agent.stop(),
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "what is measured is a process")]
-fn start(config: &Path, folder: &Path, port: u16) -> (Running, Duration) {
-    let log = File::create(folder.join("agent.log")).expect("its log");
-    let binary = std::env::var_os("AXION_TEST_AGENT").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_axion-agent")), PathBuf::from);
-    let began = Instant::now();
-    let mut command = Command::new(binary);
-    command.args(["run".as_ref(), "--config".as_ref(), config.as_os_str()]).env_remove("DOCKER_HOST");
-    let process = Running(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("the agent starts"));
-    wait(PATIENCE, "alive", || page(port, "/livez").is_some());
-    (process, began.elapsed())
-}
-
-fn stop(process: &mut Child) -> Duration {
-    let began = Instant::now();
-    // SAFETY: the process is a child of ours that was not waited for: the number is its own.
-    let told = unsafe { libc::kill(i32::try_from(process.id()).expect("a process number"), libc::SIGTERM) };
-    assert_eq!(told, 0, "the agent can be told to stop");
-    wait(PATIENCE, "gone", || process.try_wait().expect("a child of ours").is_some());
-    began.elapsed()
+/// The kernel counts in 1024 bytes, the budget in millions.
+pub fn megabytes(kilobytes: f64) -> f64 {
+    kilobytes * 1.024 / 1000.0
 }
 
 fn wait(within: Duration, what: &str, mut done: impl FnMut() -> bool) {
@@ -110,10 +143,10 @@ fn page(port: u16, path: &str) -> Option<String> {
 }
 
 /// What the kernel counts.
-struct Reading {
-    resident_kb: f64,
+pub struct Reading {
+    pub resident_kb: f64,
     anonymous_kb: f64,
-    threads: f64,
+    pub threads: f64,
     switches: f64,
     running_ns: f64,
     written: f64,

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 const TOKEN: &str = "footprint";
 /// Those of the agent `footprint`.
 const TOPICS: [&str; 3] = ["runner.commands.footprint", "runner.events.footprint", "runner.commands.footprint.dlq"];
+/// Where Debian keeps the CAs that it trusts.
+const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// Nobody reads them: what finds no room is lost.
 const SIGHTINGS: usize = 1;
 
@@ -21,18 +23,21 @@ pub enum Situation {
     Plain,
     /// The same over TLS with a private CA.
     Tls,
+    /// The same, trusting all CAs of the machine's bundle too.
+    Bundle,
     /// To nothing: all three are configured, and none answers.
     Away,
 }
 
 impl Situation {
-    pub const ALL: [Self; 4] = [Self::Local, Self::Plain, Self::Tls, Self::Away];
+    pub const ALL: [Self; 5] = [Self::Local, Self::Plain, Self::Tls, Self::Bundle, Self::Away];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Local => "local mode",
             Self::Plain => "connected, plain",
             Self::Tls => "connected, TLS with a private CA",
+            Self::Bundle => "connected, TLS with the system's CA bundle",
             Self::Away => "everything away",
         }
     }
@@ -53,6 +58,20 @@ struct SecureServers {
     brokers: String,
     certificates: PathBuf,
     control_plane: AgentServer,
+}
+
+impl SecureServers {
+    fn ca(&self) -> PathBuf {
+        self.certificates.join("ca.pem")
+    }
+
+    /// The machine's bundle with the servers' own CA behind it, which nobody else has signed.
+    fn bundle(&self, folder: &Path) -> PathBuf {
+        let parts = [PathBuf::from(BUNDLE), self.ca()].map(|file| std::fs::read(file).expect("a CA can be read"));
+        let file = folder.join("bundle.pem");
+        std::fs::write(&file, parts.concat()).expect("the bundle is written");
+        file
+    }
 }
 
 impl Surroundings {
@@ -91,8 +110,9 @@ impl Surroundings {
         match situation {
             Situation::Away => None,
             _ if no_engine => Some("no engine answers at $DOCKER_HOST"),
-            Situation::Tls if self.tls.is_none() => Some("AXION_TEST_KAFKA, _SSL and _CERTS name no broker with TLS"),
-            Situation::Local | Situation::Plain | Situation::Tls => None,
+            Situation::Tls | Situation::Bundle if self.tls.is_none() => Some("AXION_TEST_KAFKA, _SSL and _CERTS name no broker with TLS"),
+            Situation::Bundle if !Path::new(BUNDLE).exists() => Some("this machine has no CA bundle where Debian keeps it"),
+            Situation::Local | Situation::Plain | Situation::Tls | Situation::Bundle => None,
         }
     }
 
@@ -100,10 +120,10 @@ impl Surroundings {
     pub fn configuration(&self, situation: Situation, folder: &Path, port: u16) -> String {
         let engine = if situation == Situation::Away { "unix:///nonexistent/docker.sock" } else { &self.engine };
         let links = match (situation, &self.tls) {
-            (Situation::Local, _) | (Situation::Tls, None) => String::new(),
+            (Situation::Local, _) | (Situation::Tls | Situation::Bundle, None) => String::new(),
             (Situation::Plain, _) => links(&format!("http://{}", self.plain.address()), &self.mock.brokers(), "", ""),
-            (Situation::Tls, Some(servers)) => {
-                let ca = servers.certificates.join("ca.pem").display().to_string();
+            (Situation::Tls | Situation::Bundle, Some(servers)) => {
+                let ca = if situation == Situation::Tls { servers.ca() } else { servers.bundle(folder) }.display().to_string();
                 let kafka = format!("security_protocol = \"ssl\"\nssl_ca_location = \"{ca}\"\n");
                 links(&format!("https://{}", servers.control_plane.address()), &servers.brokers, &format!("ca_file = \"{ca}\"\n"), &kafka)
             }

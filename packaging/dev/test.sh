@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# test.sh: every test, and one summary of all test programs with its true exit code.
+# test.sh [WORD ...]: every test, or those that these words choose for cargo test; and one summary of all test programs
+# with its true exit code.
 #
 # One broker serves all programs: ../shared/kafka if that is there and Java is, unless AXION_TEST_KAFKA names
 # another. The tests learn of it from variables: with _SSL, _MTLS, _SASL, _CERTS its other listeners, with
@@ -61,7 +62,7 @@ free_ports() { # the first of five ports in a row on which nothing listens
 
 [ -n "${AXION_TEST_KAFKA:-}" ] || start_kafka
 
-cargo test --locked --no-fail-fast 2>&1 | tee "$log"
+cargo test --locked --no-fail-fast "$@" 2>&1 | tee "$log"
 code=${PIPESTATUS[0]}
 
 # libtest's lines are "test result: ok. 3 passed; 0 failed; …", those of tests/support "failures: 3 passed, 0 failed, 1 skipped".

@@ -19,11 +19,16 @@ pub enum Launch {
     Direct,
     /// A systemd of its own, by the package's unit: its account, its sandbox, its watchdog.
     Unit,
+    /// The test, in a mount namespace: the folder `etc` beside the configuration is laid over `/etc`.
+    OtherEtc,
 }
 
 impl Launch {
     /// The script that starts a systemd.
     const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/dev/under-unit.sh");
+
+    /// What the shell in the new namespace does: `$0` is the folder, the rest is the agent's command line.
+    const LAY_OVER: &str = "mount -t overlay overlay -o lowerdir=\"$0\":/etc /etc && exec \"$@\"";
 
     /// With `AXION_TEST_UNIT` set, every agent of the bed runs under the unit.
     pub fn chosen() -> Self {
@@ -36,12 +41,23 @@ impl Launch {
             .map_or_else(Some, |reason| Some(reason.trim().to_owned()).filter(|reason| !reason.is_empty()))
     }
 
-    fn command(self) -> Command {
+    /// Why this machine cannot lay files over its own.
+    pub fn other_etc_lacks() -> Option<String> {
+        let probe = "mount -t overlay overlay -o lowerdir=/usr:/etc /etc";
+        child::output("unshare", &["--mount", "sh", "-c", probe]).err().map(|_| "needs root and overlay file systems".to_owned())
+    }
+
+    fn command(self, config: &Path) -> Command {
         match self {
             Self::Direct => child::bound("KILL", binary()),
             Self::Unit => {
                 let mut command = child::bound("KILL", Self::SCRIPT);
                 command.arg(binary());
+                command
+            }
+            Self::OtherEtc => {
+                let mut command = child::bound("KILL", "unshare");
+                command.args(["--mount", "sh", "-c", Self::LAY_OVER]).arg(config.with_file_name("etc")).arg(binary());
                 command
             }
         }
@@ -61,7 +77,7 @@ impl Agent {
     pub fn start(launch: Launch, config: &Path, port: u16, log: &Path) -> Self {
         let output = File::options().create(true).append(true).open(log).expect("the log file");
         let errors = output.try_clone().expect("the log file again");
-        let mut command = launch.command();
+        let mut command = launch.command(config);
         command.args(["run".as_ref(), "--config".as_ref(), config.as_os_str()]);
         command.env_remove("DOCKER_HOST").stdout(Stdio::from(output)).stderr(Stdio::from(errors));
         let process = command.spawn().expect("setpriv and the agent start");

@@ -2,7 +2,7 @@
 //! and the eyes and hands of a test.
 
 use super::agent::{Agent, Launch, tail};
-use super::agents::{AgentServer, Settings, Sighting};
+use super::agents::{AgentServer, Settings, Sighting, Tls};
 use super::broker::Broker;
 use super::commands::{CommandSender, Draft, Record};
 use super::engine::Engine;
@@ -21,7 +21,8 @@ pub const READY: Duration = Duration::from_secs(30);
 pub const COMMAND: Duration = Duration::from_secs(90);
 /// Heartbeats and enrolments that nobody looks at.
 const SIGHTINGS: usize = 1024;
-const TOKEN: &str = "test-token";
+/// What the bed's control planes want to be shown.
+pub const TOKEN: &str = "test-token";
 
 /// How the agent comes to its identity and its topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,13 +100,20 @@ impl<'a> Bed<'a> {
     }
 
     fn configure(&self) {
-        let (id, directory) = (&self.id, self.directory.display());
+        let id = &self.id;
         let identity = match self.plan {
             Plan::Enrolled => {
                 format!("token = \"{TOKEN}\"\nname = \"{id}\"\n[control_plane]\ngrpc_url = \"http://127.0.0.1:{}\"\n", self.grpc_port)
             }
             Plan::Configured => format!("id = \"{id}\"\n[kafka]\nbrokers = [\"{}\"]\n", self.broker.brokers().replace(',', "\", \"")),
         };
+        self.configure_as(&identity);
+    }
+
+    /// Writes the configuration anew: `identity` is what follows in `[agent]`, and the sections of what the
+    /// agent connects to beside its engine.
+    pub fn configure_as(&self, identity: &str) {
+        let directory = self.directory.display();
         let text = format!(
             "[agent]\nstate_dir = \"{directory}/state\"\n{identity}\
              [docker]\nhost = \"{}\"\n[health]\nport = {}\n[logging]\nlevel = \"debug\"\n",
@@ -117,16 +125,21 @@ impl<'a> Bed<'a> {
 
     /// Starts the control plane, at the address that the agent knows.
     pub fn start_control_plane(&mut self) {
+        let brokers = self.broker.brokers().split(',').map(str::to_owned).collect();
+        self.serve(format!("127.0.0.1:{}", self.grpc_port), brokers, None);
+    }
+
+    /// Starts one at a free port of `host`, which leaves the agent the brokers that it knows; gives the port.
+    pub fn start_control_plane_at(&mut self, host: &str, tls: Option<Tls>) -> u16 {
+        self.serve(format!("{host}:0"), Vec::new(), tls);
+        let address = self.control_plane.as_ref().expect("it was started just now").address();
+        address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("an address ends with its port")
+    }
+
+    fn serve(&mut self, listen: String, brokers: Vec<String>, tls: Option<Tls>) {
         let (sender, sightings) = bounded(SIGHTINGS);
         self.sightings = sightings;
-        let settings = Settings {
-            listen: format!("127.0.0.1:{}", self.grpc_port),
-            token: TOKEN.to_owned(),
-            brokers: self.broker.brokers().split(',').map(str::to_owned).collect(),
-            interval_seconds: 5,
-            tls: None,
-            topics: None,
-        };
+        let settings = Settings { listen, token: TOKEN.to_owned(), brokers, interval_seconds: 5, tls, topics: None };
         self.control_plane = Some(AgentServer::start(settings, sender).expect("the control plane listens"));
     }
 
@@ -144,6 +157,16 @@ impl<'a> Bed<'a> {
     pub fn under_the_unit(&mut self, drop_in: &str) {
         self.launch = Launch::Unit;
         std::fs::write(self.directory.join("unit.conf"), drop_in).expect("the drop-in");
+    }
+
+    /// From here the agent sees these files in `/etc`, over the machine's.
+    pub fn lay_over_etc(&mut self, files: &[(&str, &[u8])]) {
+        self.launch = Launch::OtherEtc;
+        for (path, content) in files {
+            let file = self.directory.join("etc").join(path);
+            std::fs::create_dir_all(file.parent().expect("a file is in a folder")).expect("a folder");
+            std::fs::write(file, content).expect("a file of the agent's /etc");
+        }
     }
 
     /// The token is no longer in the configuration, but among systemd's credentials.

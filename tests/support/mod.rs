@@ -29,7 +29,7 @@ pub mod events;
 pub mod mock;
 
 pub use agent::Agent;
-pub use bed::{Bed, COMMAND, Plan, READY, free_port};
+pub use bed::{Bed, COMMAND, Plan, READY, TOKEN, free_port};
 pub use broker::{Broker, Listeners};
 pub use commands::{Draft, Record};
 pub use engine::IMAGE;

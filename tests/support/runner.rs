@@ -9,6 +9,7 @@ use super::child;
 use super::engine::{Engine, Kind};
 use super::registry::Registry;
 use std::collections::VecDeque;
+use std::net::{Ipv6Addr, TcpListener};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -39,6 +40,10 @@ pub enum Need {
     DeniedTopic,
     /// A systemd of its own, for the package's unit.
     Systemd,
+    /// The right to lay files over the machine's, for one agent.
+    OtherEtc,
+    /// IPv6, on the loopback at least.
+    Ipv6,
     /// A minute without other work, alone: it measures.
     QuietMachine,
 }
@@ -107,6 +112,8 @@ impl Stage {
             Need::SecureBroker => self.supply().secure().err(),
             Need::DeniedTopic => self.supply().denied_topic().err(),
             Need::Systemd => Launch::unit_lacks(),
+            Need::OtherEtc => Launch::other_etc_lacks(),
+            Need::Ipv6 => TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).err().map(|error| format!("needs IPv6: {error}")),
             Need::QuietMachine => std::env::var_os("AXION_TEST_MEASURE")
                 .is_none()
                 .then(|| "measures for a minute on a quiet machine, when AXION_TEST_MEASURE is set".to_owned()),
