@@ -75,22 +75,31 @@ pub fn run(config: Config) -> Result<Ended, StartError> {
     let ledger: Arc<dyn Ledger> = Arc::new(journal.clone());
     let engine = docker::start(docker_settings(&config.docker), ledger, docker_events, exit_reports.clone())?;
 
-    let (control_plane, farewell) = start_control_plane(&config, identity.as_ref(), &published, &exit_reports)?;
+    let link = start_control_plane(&config, identity.as_ref(), &published, &exit_reports)?;
     let (report_events, reports) = bounded(REPORTS);
     let (command_events, commands) = bounded(COMMANDS);
     let start_kafka = kafka_starter(&config, recovered.positions.clone(), report_events, command_events, exit_reports);
 
-    let ports = Ports { jobs: engine.jobs, queries: engine.queries, producer: None, commits: None };
+    let (jobs, queries, follows) = (engine.jobs, engine.queries, engine.follows);
+    let ports = Ports { jobs, queries, producer: None, commits: None, session: link.requests, follows };
     let rules = Rules { lanes: config.docker.lanes, max_command_age: config.limits.max_command_age };
     let agent = identity.as_ref().map(|identity| identity.agent_id.clone());
     let mut state = State::new(agent, rules, ports, journal, metrics, published, recovered);
     let work = Group { stops: vec![engine.stop], threads: engine.threads };
-    let mut workers =
-        Workers { intake: Group::default(), work, reports: Group::default(), farewell, rest, journal: Some(writer), start_kafka };
+    let mut workers = Workers {
+        intake: Group::default(),
+        work,
+        reports: Group::default(),
+        farewell: link.farewell,
+        rest,
+        journal: Some(writer),
+        start_kafka,
+    };
     if let Some(identity) = &identity {
         workers.start_kafka(&mut state, identity);
     }
-    let inbox = Inbox { signals, exits, docker: docker_inbox, reports, commands, control_plane };
+    let (control_plane, session) = (link.events, link.session);
+    let inbox = Inbox { signals, exits, docker: docker_inbox, reports, commands, control_plane, session };
     let pulse = Pulse::new(Notifier::new(&Environment::of_process()));
     let departure = coordinator::run(state, inbox, workers, pulse);
     let failure = departure.reason.is_failure().then(|| departure.reason.to_string());
@@ -174,13 +183,23 @@ fn docker_settings(docker: &config::Docker) -> docker::Settings {
     }
 }
 
+/// What the rest of the agent holds of the control plane.
+struct Link {
+    events: Receiver<control_plane::Event>,
+    session: Receiver<control_plane::SessionEvent>,
+    requests: Option<Sender<control_plane::SessionRequest>>,
+    farewell: Group,
+}
+
 fn start_control_plane(
     config: &Config,
     identity: Option<&Identity>,
     published: &Published<crate::domain::Health>,
     exits: &Sender<Exit>,
-) -> std::io::Result<(Receiver<control_plane::Event>, Group)> {
-    let Some(section) = &config.control_plane else { return Ok((never(), Group::default())) };
+) -> std::io::Result<Link> {
+    let Some(section) = &config.control_plane else {
+        return Ok(Link { events: never(), session: never(), requests: None, farewell: Group::default() });
+    };
     let scheme = match section.url.transport {
         config::Transport::Tls => control_plane::Scheme::Tls,
         config::Transport::Plain => control_plane::Scheme::Plain,
@@ -191,6 +210,7 @@ fn start_control_plane(
         client_certificate: section.client_identity.as_ref().map(|pair| (pair.certificate.clone(), pair.key.clone())),
         timeout: section.timeout,
         heartbeat_interval: section.heartbeat_interval,
+        max_message_bytes: config.limits.max_message_bytes,
         token: config.agent.token.clone(),
         name: config.agent.name.clone(),
         labels: config.agent.labels.clone(),
@@ -199,9 +219,11 @@ fn start_control_plane(
         Some(identity) => control_plane::Identity::Known(identity.agent_id.clone(), identity.credential.clone()),
         None => control_plane::Identity::ToEnrol(config.agent.id.clone()),
     };
-    let (events, inbox) = bounded(CONTROL_PLANE_EVENTS);
-    let running = control_plane::start(settings, who, published.clone(), events, exits.clone())?;
-    Ok((inbox, Group { stops: vec![running.stop], threads: vec![running.thread] }))
+    let ((beat_events, events), (session_events, session)) = (bounded(CONTROL_PLANE_EVENTS), bounded(control_plane::SESSION_EVENTS));
+    let senders = control_plane::Events { control_plane: beat_events, session: session_events };
+    let running = control_plane::start(settings, who, published.clone(), senders, exits.clone())?;
+    let (stops, threads) = [running.beats, running.session].into_iter().map(|one| (one.stop, one.thread)).unzip();
+    Ok(Link { events, session, requests: Some(running.requests), farewell: Group { stops, threads } })
 }
 
 /// Kafka starts once the agent knows its id, which its topics carry.

@@ -27,7 +27,7 @@
 //! | part of the product | room | what to look for |
 //! | --- | --- | --- |
 //! | configuration | [`config`] | the table of keys is `config/keys.rs`, `config/sections.rs` reads them; the typed result is [`config::Config`] |
-//! | gRPC client | [`control_plane`] | `worker.rs` enrols and beats, `call.rs` is one cancellable call, `wire.rs` maps protobuf; the contract is `proto/` |
+//! | gRPC client | [`control_plane`] | `worker.rs` enrols and beats, `call.rs` is one cancellable call, `access.rs` says over which channel and in whose name, `session/` is the stream for immediate actions and logs; `wire.rs` files map protobuf; the contract is `proto/` |
 //! | Kafka consumer | [`kafka`] | `consumer.rs` is the thread, `wire/` reads the record around a command |
 //! | Kafka producer | [`kafka`] | `producer.rs` is the thread, `wire/` makes the record around an event |
 //! | Docker manager | [`docker`] | `client.rs` and `api/` speak to the Engine, `events.rs` listens to it, `lane.rs` runs commands, one file or folder per command; `room.rs` is what a running command works with |
@@ -83,10 +83,12 @@
 //! | `docker-lane-N` | [`docker`] | its job; inside one: the Engine | never |
 //! | `docker-query` | [`docker`] | its job | never |
 //! | `docker-events` | [`docker`] | the Engine's event stream | with Docker's events |
+//! | `log-follow-N` | [`docker`] | its job; inside one: the Engine's log stream, its reader | never |
 //! | `kafka-consumer` | [`kafka`] | librdkafka's queue (woken by a callback), its stop | topic metadata once a minute |
 //! | `kafka-producer` | [`kafka`] | its requests, librdkafka's queue, its stop | never |
 //! | `rdk:main`, `rdk:broker…` | librdkafka | sockets, its timers (1 s) | about once a second each |
 //! | `control-plane` | [`control_plane`] | the next beat, its stop, an answer | every 5 s |
+//! | `grpc-session` | [`control_plane`] | the session's stream, the coordinator, lines of logs, a new access | never |
 //! | `grpc-cq-0` | [`control_plane`] | answers | with beats |
 //! | `timer_manager`, `event_engine`, `grpc_global_timer`, `default-executor`, `resolver-executor` | gRPC's core | sockets, timers | together less than ten times a second |
 //! | `health-gate` | [`health`] | connections, its wake-up | never |
@@ -111,11 +113,16 @@
 //! After a crash, what was accepted and not finished enters its lane again at *observe*; what was
 //! finished and not confirmed is sent again with the same event id.
 //!
+//! An action of the control plane's session joins at `coordinator/on_command.rs`, through
+//! `control_plane/session/` and `coordinator/on_session.rs`; its end is owed to the session beside the topic, and
+//! the command is reported once both have it.
+//!
 //! ## Invariants
 //!
 //! - Nothing changes the swarm before the command, and the step, are on disk.
 //! - A command has exactly one terminal event; its id is the same however often it is sent.
 //! - A position never moves past a command whose terminal event the broker has not confirmed.
+//! - A command is forgotten only when everybody who is owed its terminal event has confirmed it.
 //! - Every channel is bounded, and the bound is a named constant with its reason. Workers may block when
 //!   they report; the coordinator never blocks on a worker.
 //! - Stopping the agent never stops containers.

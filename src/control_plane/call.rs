@@ -16,6 +16,8 @@ pub(super) enum CallError {
     Stopped,
     /// The server does not know this agent, or does not let it: trying again soon is of no use.
     Refused(String),
+    /// The server does not know this call: it is older than the agent.
+    Unimplemented(String),
     /// Everything else: away, too slow, out of order.
     Failed(String),
 }
@@ -56,7 +58,7 @@ pub(super) fn unary<Req, Resp: Unpin>(
     }
 }
 
-fn bearer(credential: Option<&str>) -> Result<Metadata, CallError> {
+pub(super) fn bearer(credential: Option<&str>) -> Result<Metadata, CallError> {
     let mut headers = MetadataBuilder::new();
     if let Some(credential) = credential {
         headers
@@ -66,12 +68,13 @@ fn bearer(credential: Option<&str>) -> Result<Metadata, CallError> {
     Ok(headers.build())
 }
 
-fn judged(error: grpcio::Error) -> CallError {
+pub(super) fn judged(error: grpcio::Error) -> CallError {
     match error {
-        grpcio::Error::RpcFailure(status) => {
+        grpcio::Error::RpcFailure(status) | grpcio::Error::RpcFinished(Some(status)) => {
             let text = format!("{:?}: {}", status.code(), status.message());
             match status.code() {
                 RpcStatusCode::UNAUTHENTICATED | RpcStatusCode::PERMISSION_DENIED => CallError::Refused(text),
+                RpcStatusCode::UNIMPLEMENTED => CallError::Unimplemented(text),
                 _ => CallError::Failed(text),
             }
         }

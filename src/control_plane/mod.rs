@@ -1,26 +1,33 @@
-//! The control plane over gRPC: enrolment and heartbeats, on the thread `control-plane`.
+//! The control plane over gRPC: enrolment and heartbeats on the thread `control-plane`, the [`session`] for
+//! immediate actions and logs on `grpc-session`.
 //!
-//! The thread reads the newest [`Health`] when it beats; nobody sends it requests. gRPC's own threads
+//! The first reads the newest [`Health`] when it beats; nobody sends it requests. It says over which channel and in
+//! whose name the second speaks ([`access`]). gRPC's own threads
 //! (one completion queue named `grpc-cq`, and those of its C++ core) serve it and decide nothing.
 
+mod access;
 mod call;
 mod channel;
 mod host;
+mod session;
 mod wire;
 mod worker;
 
 use crate::domain::{AgentId, Health, LinkState, Sensitive};
-use crate::threads::{Exit, Published, StopSource, Thread, ThreadName, spawn, stop_pair};
-use crossbeam_channel::Sender;
+use crate::threads::{Exit, Published, Stop, StopSource, Thread, ThreadName, spawn, stop_pair};
+use crossbeam_channel::{Sender, bounded};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use crate::record::Read;
 pub use channel::{Endpoint, Scheme};
+pub use session::{Answer, EVENTS as SESSION_EVENTS, Event as SessionEvent, REQUESTS as SESSION_REQUESTS, Request as SessionRequest};
 
 const THREAD: ThreadName = ThreadName::new("control-plane");
+const SESSION_THREAD: ThreadName = ThreadName::new("grpc-session");
 
 /// How to reach the control plane and what to say of this host.
 #[derive(Debug, Clone)]
@@ -35,6 +42,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// The time between heartbeats until the server says otherwise.
     pub heartbeat_interval: Duration,
+    /// The largest action that a session takes, in bytes.
+    pub max_message_bytes: usize,
     /// The one-time token of an agent that is not enrolled yet.
     pub token: Option<Sensitive<String>>,
     /// For people.
@@ -82,16 +91,36 @@ pub enum Event {
     Link(LinkState),
 }
 
-/// The running thread. Dropping `stop` ends it: a call under way is cancelled, a last beat says STOPPING.
+/// The running threads.
 #[derive(Debug)]
 pub struct ControlPlane {
+    /// Dropping its stop ends the heartbeats: a call under way is cancelled, a last beat says STOPPING.
+    pub beats: Running,
+    /// Dropping its stop ends the session.
+    pub session: Running,
+    /// To the session.
+    pub requests: Sender<SessionRequest>,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub struct Running {
     /// Dropped to stop.
     pub stop: StopSource,
     /// The thread.
     pub thread: Thread,
 }
 
-/// Starts the thread.
+/// Where the threads report.
+#[derive(Debug)]
+pub struct Events {
+    /// Enrolment, credentials, the link.
+    pub control_plane: Sender<Event>,
+    /// Actions and logs that are asked for.
+    pub session: Sender<SessionEvent>,
+}
+
+/// Starts the threads.
 ///
 /// # Errors
 /// When the operating system gives no further thread.
@@ -99,14 +128,26 @@ pub fn start(
     settings: Settings,
     identity: Identity,
     health: Published<Health>,
-    events: Sender<Event>,
+    events: Events,
     exits: Sender<Exit>,
 ) -> io::Result<ControlPlane> {
+    let (publisher, access) = access::pair();
+    let (requests, inbox) = bounded(SESSION_REQUESTS);
+    let session = session::Settings { timeout: settings.timeout, max_message_bytes: settings.max_message_bytes };
+    let session = run(SESSION_THREAD, exits.clone(), move |stop| {
+        session::Session::new(session, access, inbox, events.session, stop).run();
+    })?;
+    let beats = run(THREAD, exits, move |stop| {
+        worker::Worker::new(settings, health, events.control_plane, publisher, stop).run(identity);
+    })?;
+    Ok(ControlPlane { beats, session, requests })
+}
+
+fn run(name: ThreadName, exits: Sender<Exit>, body: impl FnOnce(Stop) + Send + 'static) -> io::Result<Running> {
     let (source, stop) = stop_pair();
-    let mut worker = worker::Worker::new(settings, health, events, stop);
-    let thread = spawn(THREAD, exits, move || {
-        worker.run(identity);
+    let thread = spawn(name, exits, move || {
+        body(stop);
         Ok::<(), Infallible>(())
     })?;
-    Ok(ControlPlane { stop: source, thread })
+    Ok(Running { stop: source, thread })
 }

@@ -5,6 +5,7 @@
 //! back in one instant. A refusal (UNAUTHENTICATED, PERMISSION_DENIED) shows at once and is tried
 //! again every 5 minutes.
 
+use super::access::Publisher;
 use super::call::{CallError, unary};
 use super::wire::{self, Beat};
 use super::{Enrolment, Event, Identity, Settings, channel, host};
@@ -44,6 +45,7 @@ pub(super) struct Worker {
     settings: Settings,
     health: Published<Health>,
     events: Sender<Event>,
+    access: Publisher,
     stop: Stop,
     backoff: Backoff,
     link: Link,
@@ -52,10 +54,10 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(settings: Settings, health: Published<Health>, events: Sender<Event>, stop: Stop) -> Self {
+    pub(super) fn new(settings: Settings, health: Published<Health>, events: Sender<Event>, access: Publisher, stop: Stop) -> Self {
         let backoff = Backoff::new(RETRY_FIRST, RETRY_MAX);
         let interval = settings.heartbeat_interval;
-        Self { settings, health, events, stop, backoff, link: Link::Unknown, interval, started: Instant::now() }
+        Self { settings, health, events, access, stop, backoff, link: Link::Unknown, interval, started: Instant::now() }
     }
 
     /// Lives until the stop comes, which needs no word: whoever stopped the thread knows.
@@ -89,6 +91,7 @@ impl Worker {
                 known
             }
         };
+        self.access.publish(client.clone(), agent.clone(), credential.clone());
         let mut sequence = 0;
         loop {
             sequence += 1;
@@ -98,7 +101,11 @@ impl Worker {
             let wait = match result {
                 Ok(answer) => {
                     self.up()?;
+                    let before = credential.clone();
                     self.obey(answer, &mut credential)?;
+                    if credential != before {
+                        self.access.publish(client.clone(), agent.clone(), credential.clone());
+                    }
                     self.interval.mul_f64(1.0 - JITTER_PART) + self.backoff.spread(self.interval.mul_f64(2.0 * JITTER_PART))
                 }
                 Err(CallError::Stopped) => Duration::ZERO,
@@ -196,8 +203,8 @@ impl Worker {
         self.link = Link::Down;
         let (reason, wait) = match error {
             CallError::Refused(reason) => (format!("refused: {reason}; check the agent's token or enrol it again"), REFUSED_RETRY),
-            CallError::Failed(reason) if was_up => (reason, self.backoff.spread(FIRST_RETRY_SPREAD)),
-            CallError::Failed(reason) => (reason, self.backoff.next()),
+            CallError::Failed(reason) | CallError::Unimplemented(reason) if was_up => (reason, self.backoff.spread(FIRST_RETRY_SPREAD)),
+            CallError::Failed(reason) | CallError::Unimplemented(reason) => (reason, self.backoff.next()),
             CallError::Stopped => return Err(Stopped),
         };
         self.tell(Event::Link(LinkState::Down(format!("{}: {reason}", self.settings.endpoint.target))))?;
@@ -221,7 +228,7 @@ impl Worker {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Endpoint, Scheme};
+    use super::super::{Endpoint, Scheme, access};
     use super::*;
     use crossbeam_channel::{Receiver, bounded};
     use std::collections::BTreeMap;
@@ -234,13 +241,14 @@ mod tests {
             client_certificate: None,
             timeout: Duration::from_secs(1),
             heartbeat_interval: Duration::from_secs(5),
+            max_message_bytes: 1024,
             token: None,
             name: None,
             labels: BTreeMap::new(),
         };
         let health = Health { phase: Phase::Ready, dependencies: Vec::new(), commands_open: 0, events_unreported: 0, last_command: None };
         let (events, inbox) = bounded(8);
-        (Worker::new(settings, Published::new(health), events, stop), inbox)
+        (Worker::new(settings, Published::new(health), events, access::pair().0, stop), inbox)
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! write of well under a millisecond in the usual case): nothing may be decided past a record that is
 //! not on disk. Everything else it gives away with `try_send`; full is a decision.
 //!
-//! One file per subject: [`on_command`], [`on_cancel`], [`on_docker`], [`on_report`], [`on_link`]; what the service
+//! One file per subject: [`on_command`], [`on_session`], [`on_cancel`], [`on_docker`], [`on_report`], [`on_link`]; what the service
 //! manager hears is [`pulse`], the end is [`shutdown`].
 
 mod exit;
@@ -13,6 +13,7 @@ mod on_command;
 mod on_docker;
 mod on_link;
 mod on_report;
+mod on_session;
 mod pulse;
 mod shutdown;
 mod state;
@@ -52,6 +53,8 @@ pub struct Inbox {
     pub commands: Receiver<kafka::Event>,
     /// Enrolment and the link to the control plane.
     pub control_plane: Receiver<control_plane::Event>,
+    /// Actions, and what the control plane confirms.
+    pub session: Receiver<control_plane::SessionEvent>,
 }
 
 /// A channel whose last sender has ended. It would be ready for ever, and hide those behind it.
@@ -61,6 +64,7 @@ enum Closed {
     Docker,
     Reports,
     ControlPlane,
+    Session,
 }
 
 impl Inbox {
@@ -71,6 +75,7 @@ impl Inbox {
             Closed::Docker => self.docker = never(),
             Closed::Reports => self.reports = never(),
             Closed::ControlPlane => self.control_plane = never(),
+            Closed::Session => self.session = never(),
         }
     }
 }
@@ -146,6 +151,11 @@ fn step(state: &mut State, inbox: &Inbox, workers: &mut Workers, pulse: &Pulse, 
                 }
             }),
             Err(_) => return Turn::Closed(Closed::ControlPlane),
+        },
+        // ORDER: behind the enrolment that it may be the first to use, and before the topic, which may never be empty.
+        recv(inbox.session) -> event => match event {
+            Ok(event) => burst(event, &inbox.session, |event| state.on_session(event)),
+            Err(_) => return Turn::Closed(Closed::Session),
         },
         recv(commands) -> event => if let Ok(event) = event {
             state.on_kafka(event);

@@ -1,31 +1,46 @@
-//! A record was read: is it new, is it timely, does it belong here? Then journal it and let it in.
+//! A record was read, or an action came: is it new, is it timely, does it belong here? Then journal it and let it in.
 
 use super::ExitReason;
 use super::on_report::Ended;
 use super::state::{State, now};
 use crate::docker::Entry as LaneEntry;
-use crate::domain::{Code, Command, CommandId, Event, EventKind, Position, Refusal, Stage, Timestamp};
+use crate::domain::{Code, Command, CommandId, Direct, Event, EventKind, Position, Refusal, Stage, Timestamp, Way};
 use crate::journal::{Entry, JournalError};
 use crate::kafka::{DeadLetter, Inbound};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// What became of a command that somebody handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// It is in the journal.
+    Accepted,
+    /// Its id is known.
+    Duplicate,
+    /// A terminal event says why not.
+    Refused,
+    /// The journal failed: the agent leaves, and whoever sent it sends it again.
+    NotYet,
+}
 
 impl State {
     pub(super) fn on_read(&mut self, position: Position, inbound: Inbound) {
         self.metrics.record_read();
         self.mark(&position).read(position.offset);
         match inbound {
-            Inbound::Command(command) => self.on_command(position, command),
-            Inbound::Refused(refusal) => self.on_refusal(position, &refusal),
+            Inbound::Command(command) => drop(self.on_command(Way::Topic(position), command)),
+            Inbound::Refused(refusal) => drop(self.on_refusal(Way::Topic(position), &refusal)),
             Inbound::Unreadable(letter) => self.on_unreadable(position, letter),
         }
     }
 
-    fn on_command(&mut self, position: Position, command: Command) {
-        match self.is_duplicate(&position, command.id) {
+    /// A command, whichever way it came.
+    pub(super) fn on_command(&mut self, way: Way, command: Command) -> Taken {
+        match self.is_duplicate(&way, command.id) {
             Ok(false) => {}
-            Ok(true) => return,
-            Err(error) => return self.fail(ExitReason::Journal(error.to_string())),
+            Ok(true) => return Taken::Duplicate,
+            Err(error) => return self.untaken(error.to_string()),
         }
         let at = now();
         if let Some((code, message)) = self.untimely(&command, at) {
@@ -36,36 +51,50 @@ impl State {
                 code,
                 message,
             };
-            self.refuse(position, &refusal);
-            return;
+            self.refuse(way, &refusal);
+            return Taken::Refused;
         }
-        let entry = Entry { command, position: Some(position.clone()), accepted_at: at, terminal: None };
+        let entry = Entry { command, way, accepted_at: at, terminal: None, heard: BTreeSet::new() };
         // Before any effect: journal, synced.
         if let Err(error) = self.journal.accept(entry.clone()) {
-            self.fail(ExitReason::Journal(error.to_string()));
-            return;
+            return self.untaken(error.to_string());
         }
-        let command = Arc::new(entry.command);
+        let (command, way) = (Arc::new(entry.command), entry.way);
         self.metrics.command_accepted(command.action.name());
-        log::info!("accepted {} {} (offset {} of {})", command.action.name(), command.id, position.offset, position.topic);
-        self.tell(&command, EventKind::CommandAccepted, Stage::Accepted, json!({"command_type": command.action.name()}));
-        self.admit(command, Some(position), LaneEntry::Fresh);
+        match &way {
+            Way::Topic(position) => {
+                log::info!("accepted {} {} (offset {} of {})", command.action.name(), command.id, position.offset, position.topic);
+            }
+            Way::Direct(Direct::Session) => log::info!("accepted {} {} (an action)", command.action.name(), command.id),
+        }
+        self.admit(command, way, LaneEntry::Fresh);
+        Taken::Accepted
+    }
+
+    fn untaken(&mut self, error: String) -> Taken {
+        self.fail(ExitReason::Journal(error));
+        Taken::NotYet
     }
 
     /// Whether a command with this id came before. A known id is a duplicate: no effect, no event, counted.
-    fn is_duplicate(&mut self, position: &Position, id: CommandId) -> Result<bool, JournalError> {
-        let on_its_way = self.open.get(&id).map(|open| &open.position).or_else(|| self.reports.answer_to(id));
-        let same_record = on_its_way.is_some_and(|first| first.as_ref() == Some(position));
+    fn is_duplicate(&mut self, way: &Way, id: CommandId) -> Result<bool, JournalError> {
+        let on_its_way = self.open.get(&id).map(|open| &open.way).or_else(|| self.reports.answer_to(id));
+        let same_way = on_its_way == Some(way);
         if on_its_way.is_none() && !self.journal.knows(id)? {
             return Ok(false);
         }
         self.metrics.duplicate();
-        if same_record {
+        match way {
             // Read again after a restart: the record holds the mark until its command is reported.
-            log::debug!("command {id} at offset {} is open already", position.offset);
-        } else {
-            log::info!("command {id} is known already: the record at offset {} of {} has no effect", position.offset, position.topic);
-            self.settle_position(position);
+            Way::Topic(position) if same_way => log::debug!("command {id} at offset {} is open already", position.offset),
+            Way::Topic(position) => {
+                log::info!("command {id} is known already: the record at offset {} of {} has no effect", position.offset, position.topic);
+                self.settle_position(position);
+            }
+            Way::Direct(Direct::Session) => {
+                log::info!("command {id} is known already: the action has no effect");
+                self.tell_session_too(id);
+            }
         }
         Ok(true)
     }
@@ -89,15 +118,18 @@ impl State {
         command.expires_at.or_else(|| Some(command.issued_at?.plus(self.rules.max_command_age)))
     }
 
-    fn on_refusal(&mut self, position: Position, refusal: &Refusal) {
-        match self.is_duplicate(&position, refusal.command_id) {
-            Ok(false) => self.refuse(position, refusal),
-            Ok(true) => {}
-            Err(error) => self.fail(ExitReason::Journal(error.to_string())),
+    pub(super) fn on_refusal(&mut self, way: Way, refusal: &Refusal) -> Taken {
+        match self.is_duplicate(&way, refusal.command_id) {
+            Ok(false) => {
+                self.refuse(way, refusal);
+                Taken::Refused
+            }
+            Ok(true) => Taken::Duplicate,
+            Err(error) => self.untaken(error.to_string()),
         }
     }
 
-    fn refuse(&mut self, position: Position, refusal: &Refusal) {
+    fn refuse(&mut self, way: Way, refusal: &Refusal) {
         let Some(agent) = self.agent.clone() else { return };
         log::warn!("refused command {}: {}: {}", refusal.command_id, refusal.code, refusal.message);
         self.metrics.command_refused(refusal.code);
@@ -109,7 +141,8 @@ impl State {
         });
         let context = refusal.context.clone();
         let event = Event::of_id(&agent, refusal.command_id, EventKind::CommandRejected, Stage::Terminal, context, payload, now());
-        let ended = Ended { command: refusal.command_id, position: Some(position), timely_until: None };
+        let readers = way.readers(self.has_topic());
+        let ended = Ended { command: refusal.command_id, way, readers, timely_until: None };
         self.report_terminal(ended, event);
     }
 

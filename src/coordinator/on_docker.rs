@@ -50,7 +50,8 @@ impl State {
             self.fail(super::ExitReason::Journal(error.to_string()));
             return;
         }
-        let ended = Ended { command: id, position: open.position, timely_until: self.timely_until(&open.command) };
+        let timely_until = self.timely_until(&open.command);
+        let ended = Ended { command: id, way: open.way, readers: open.readers, timely_until };
         self.report_terminal(ended, terminal);
         self.answer_cancels(id, outcome.verdict);
     }

@@ -3,7 +3,7 @@
 use super::ExitReason;
 use super::state::{State, now};
 use crate::docker::{EngineState, SwarmRole};
-use crate::domain::{Dependency, DependencyState, Health, LinkState, Phase, Sensitive, Timestamp};
+use crate::domain::{Dependency, DependencyState, HasTopic, Health, LinkState, Phase, Sensitive, Timestamp};
 use crate::journal::{EnrolledKafka, Identity, Origin};
 use crate::{control_plane, kafka};
 
@@ -12,6 +12,7 @@ const DOCKER: &str = "docker";
 const CONSUMER: &str = "kafka_consumer";
 const PRODUCER: &str = "kafka_producer";
 const CONTROL_PLANE: &str = "control_plane";
+const SESSION: &str = "session";
 
 /// The snapshot before anything was reached. What is not configured is off.
 #[must_use]
@@ -27,6 +28,7 @@ pub fn initial_health(kafka: DependencyState, control_plane: DependencyState, co
         part(CONSUMER, kafka, None),
         part(PRODUCER, kafka, None),
         part(CONTROL_PLANE, control_plane, None),
+        part(SESSION, control_plane, None),
     ];
     Health { phase: Phase::Starting, dependencies, commands_open: 0, events_unreported: 0, last_command: None }
 }
@@ -55,6 +57,7 @@ impl Links {
             part.state = state;
             match (state, &words) {
                 (_, Words::Error(error)) => log::warn!("{name} is not ready: {error}"),
+                (DependencyState::Off, Words::Detail(detail)) => log::info!("{name} is off: {detail}"),
                 (_, Words::Detail(detail)) => log::info!("{name} is ready: {detail}"),
                 (DependencyState::Ready, Words::Nothing) => log::info!("{name} is ready"),
                 (_, Words::Nothing) => {}
@@ -101,6 +104,21 @@ impl State {
             kafka::Side::Producer => PRODUCER,
         };
         self.on_link(name, link);
+    }
+
+    /// Whether Kafka is configured, here or by enrolment.
+    pub(super) fn has_topic(&self) -> HasTopic {
+        let off = self.links.dependencies().iter().any(|part| part.name == PRODUCER && part.state == DependencyState::Off);
+        if off { HasTopic::No } else { HasTopic::Yes }
+    }
+
+    pub(super) fn on_session_link(&mut self, link: LinkState) {
+        self.on_link(SESSION, link);
+    }
+
+    /// The control plane is older than sessions: there is nothing to wait for.
+    pub(super) fn on_no_sessions(&mut self) {
+        self.links.set(SESSION, DependencyState::Off, Words::Detail("the control plane has no sessions".to_owned()));
     }
 
     fn on_link(&mut self, name: &str, link: LinkState) {

@@ -3,19 +3,22 @@
 
 use super::ExitReason;
 use super::state::{State, now};
-use crate::domain::{CommandId, Event, Position, Timestamp};
+use crate::domain::{CommandId, Event, Position, Reader, Timestamp, Way};
 use crate::journal::Reported;
 use crate::kafka::{self, DeadLetter, Receipt, Request};
 use crossbeam_channel::TrySendError;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 /// Which command a terminal event ends.
 #[derive(Debug, Clone)]
 pub(super) struct Ended {
     pub(super) command: CommandId,
-    /// Where its record stood.
-    pub(super) position: Option<Position>,
+    /// How it came.
+    pub(super) way: Way,
+    /// Who is still owed its end.
+    pub(super) readers: BTreeSet<Reader>,
     /// Until when it could come again and be timely; none where nothing says so.
     pub(super) timely_until: Option<Timestamp>,
 }
@@ -23,10 +26,26 @@ pub(super) struct Ended {
 /// What the broker has to confirm.
 #[derive(Debug)]
 enum Pending {
-    /// The terminal event of a command; kept to be sent in short if it cannot be written whole.
-    Terminal { ended: Ended, event: Option<Box<Event>> },
+    /// The terminal event of a command.
+    Terminal { command: CommandId, form: Form },
     /// A dead letter.
     DeadLetter { position: Position },
+}
+
+/// How much of a terminal event is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// All of it; if it cannot be written so, it is sent again in short.
+    Whole,
+    /// The essentials.
+    Short,
+}
+
+/// A command whose terminal event somebody has not confirmed.
+#[derive(Debug)]
+struct Answered {
+    ended: Ended,
+    event: Arc<Event>,
 }
 
 /// One of them, with about how much memory its record takes.
@@ -45,10 +64,12 @@ pub(super) struct Reports {
     pending: BTreeMap<Receipt, Kept>,
     /// The size of them all.
     bytes: usize,
-    /// The commands among them, with the place of their records.
-    answered: BTreeMap<CommandId, Option<Position>>,
-    /// Confirmed since the last journal write.
+    /// The commands whose ends are not confirmed by all who are owed them.
+    answered: BTreeMap<CommandId, Answered>,
+    /// Confirmed by all since the last journal write.
     confirmed: Vec<Reported>,
+    /// Confirmed by one of several since then.
+    heard: Vec<(CommandId, Reader)>,
     /// Positions whose mark may have moved since then.
     moved: BTreeSet<(String, i32)>,
 }
@@ -64,9 +85,16 @@ impl Reports {
         self.bytes
     }
 
-    /// The place of the command whose terminal event is on its way, if one is.
-    pub(super) fn answer_to(&self, command: CommandId) -> Option<&Option<Position>> {
-        self.answered.get(&command)
+    /// How the command came whose terminal event is on its way, if one is.
+    pub(super) fn answer_to(&self, command: CommandId) -> Option<&Way> {
+        self.answered.get(&command).map(|answered| &answered.ended.way)
+    }
+
+    /// One more is owed the terminal event of a command: the event, if it is on its way.
+    pub(super) fn add_reader(&mut self, command: CommandId, reader: Reader) -> Option<Arc<Event>> {
+        let answered = self.answered.get_mut(&command)?;
+        answered.ended.readers.insert(reader);
+        Some(Arc::clone(&answered.event))
     }
 
     fn receipt(&mut self) -> Receipt {
@@ -87,13 +115,50 @@ impl Reports {
 }
 
 impl State {
-    /// A terminal event: kept until the broker confirms it.
+    /// A terminal event: kept until everybody confirms it who is owed it.
     pub(super) fn report_terminal(&mut self, ended: Ended, event: Event) {
+        let (command, readers, event) = (ended.command, ended.readers.clone(), Arc::new(event));
+        if readers.is_empty() {
+            return self.all_heard(ended);
+        }
+        self.reports.answered.insert(command, Answered { ended, event: Arc::clone(&event) });
+        if readers.contains(&Reader::Session) {
+            self.owe_to_session(command, Arc::clone(&event));
+        }
+        if readers.contains(&Reader::Topic) {
+            self.publish_terminal(command, Form::Whole, (*event).clone());
+        }
+    }
+
+    fn publish_terminal(&mut self, command: CommandId, form: Form, event: Event) {
         let receipt = self.reports.receipt();
-        let kept = Some(Box::new(event.clone()));
-        self.reports.answered.insert(ended.command, ended.position.clone());
-        self.reports.keep(receipt, Pending::Terminal { ended, event: kept }, size(&event));
+        self.reports.keep(receipt, Pending::Terminal { command, form }, size(&event));
         self.reports.waiting.push_back(Request::Publish(receipt, Box::new(event)));
+    }
+
+    /// One of those who are owed the end of a command has it.
+    pub(super) fn heard(&mut self, command: CommandId, reader: Reader) {
+        let Some(answered) = self.reports.answered.get_mut(&command) else { return };
+        if !answered.ended.readers.remove(&reader) {
+            return;
+        }
+        let (place, left) = (answered.ended.way.position().cloned(), answered.ended.readers.len());
+        if let (Reader::Topic, Some(position)) = (reader, place) {
+            self.settle_position(&position);
+        }
+        if left > 0 {
+            self.reports.heard.push((command, reader));
+        } else if let Some(answered) = self.reports.answered.remove(&command) {
+            self.all_heard(answered.ended);
+        }
+    }
+
+    /// Everybody has the end of a command: it is reported.
+    fn all_heard(&mut self, ended: Ended) {
+        // INVARIANT: an id is known for as long as its record would still be carried out.
+        let too_old = now().plus(self.rules.max_command_age);
+        let known_until = ended.timely_until.map_or(too_old, |until| until.max(too_old));
+        self.reports.confirmed.push(Reported { command: ended.command, known_until });
     }
 
     pub(super) fn report_dead_letter(&mut self, position: Position, letter: DeadLetter) {
@@ -119,10 +184,11 @@ impl State {
     /// Sends what waits and writes down what was confirmed.
     pub(super) fn flush_reports(&mut self) {
         self.send_waiting();
-        if self.reports.confirmed.is_empty() && self.reports.moved.is_empty() {
+        self.send_owed();
+        if self.reports.confirmed.is_empty() && self.reports.heard.is_empty() && self.reports.moved.is_empty() {
             return;
         }
-        let confirmed = std::mem::take(&mut self.reports.confirmed);
+        let (confirmed, heard) = (std::mem::take(&mut self.reports.confirmed), std::mem::take(&mut self.reports.heard));
         let marks: Vec<Position> = std::mem::take(&mut self.reports.moved)
             .into_iter()
             .filter_map(|(topic, partition)| {
@@ -130,7 +196,7 @@ impl State {
                 Some(Position { topic, partition, offset })
             })
             .collect();
-        if let Err(error) = self.journal.report(confirmed, marks.clone()) {
+        if let Err(error) = self.journal.report(confirmed, heard, marks.clone()) {
             self.fail(ExitReason::Journal(error.to_string()));
             return;
         }
@@ -156,16 +222,7 @@ impl State {
         self.metrics.event_published();
         // Events that may be shed are not waited for.
         match self.reports.take(receipt).map(|kept| kept.pending) {
-            Some(Pending::Terminal { ended, .. }) => {
-                self.reports.answered.remove(&ended.command);
-                // INVARIANT: an id is known for as long as its record would still be carried out.
-                let too_old = now().plus(self.rules.max_command_age);
-                let known_until = ended.timely_until.map_or(too_old, |until| until.max(too_old));
-                self.reports.confirmed.push(Reported { command: ended.command, known_until });
-                if let Some(position) = ended.position {
-                    self.settle_position(&position);
-                }
-            }
+            Some(Pending::Terminal { command, .. }) => self.heard(command, Reader::Topic),
             Some(Pending::DeadLetter { position }) => self.settle_position(&position),
             None => {}
         }
@@ -174,13 +231,11 @@ impl State {
     /// The broker will never take it. A terminal event is sent once more in short; a command must not stay without an end.
     fn on_undeliverable(&mut self, receipt: Receipt, reason: &str) {
         match self.reports.take(receipt) {
-            Some(Kept { pending: Pending::Terminal { ended, event: Some(event) }, .. }) => {
-                let command = ended.command;
+            Some(Kept { pending: Pending::Terminal { command, form: Form::Whole }, .. }) => {
                 log::error!("the terminal event of {command} cannot be written ({reason}): it is sent again without its details");
-                let receipt = self.reports.receipt();
-                let short = shortened(*event, reason);
-                self.reports.keep(receipt, Pending::Terminal { ended, event: None }, size(&short));
-                self.reports.waiting.push_back(Request::Publish(receipt, Box::new(short)));
+                let Some(answered) = self.reports.answered.get(&command) else { return };
+                let short = shortened((*answered.event).clone(), reason);
+                self.publish_terminal(command, Form::Short, short);
             }
             Some(Kept { pending, .. }) => {
                 log::error!("the broker refuses an event for good: {reason}; it stays in the journal and is tried at the next start");
@@ -235,12 +290,12 @@ impl State {
 }
 
 /// About the length of its record: the rest is some hundred bytes.
-fn size(event: &Event) -> usize {
+pub(super) fn size(event: &Event) -> usize {
     event.payload.to_string().len()
 }
 
 /// The same event with the same id, but only the essentials of its payload.
-fn shortened(event: Event, reason: &str) -> Event {
+pub(super) fn shortened(event: Event, reason: &str) -> Event {
     let field = |name: &str| event.payload.get(name).cloned().unwrap_or_default();
     let code = event.payload.pointer("/details/code").cloned().unwrap_or_default();
     let message: String = event.payload.get("message").and_then(|message| message.as_str()).unwrap_or("").chars().take(1000).collect();

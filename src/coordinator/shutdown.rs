@@ -58,7 +58,7 @@ pub struct Workers {
     pub work: Group,
     /// The producer.
     pub reports: Group,
-    /// The control plane.
+    /// The control plane: heartbeats and session.
     pub farewell: Group,
     /// The health pages.
     pub rest: Group,
@@ -167,8 +167,11 @@ fn phases(state: &mut State, inbox: &mut Inbox, workers: &mut Workers, ended: &m
     let checkpoint = whole.or_after(CHECKPOINT);
     wait(state, inbox, ended, checkpoint, |_, ended| workers.work.has_ended(ended))?;
     let flushed = whole.or_after(REPORTS);
-    // Without a broker there is nothing to wait for: the journal keeps the events.
-    wait(state, inbox, ended, flushed, |state, _| state.reports.unconfirmed() == 0 || !state.producer_is_ready())?;
+    // Without a broker, or without a session, there is nothing to wait for: the journal keeps the events.
+    wait(state, inbox, ended, flushed, |state, _| {
+        let published = state.reports.unconfirmed() == 0 || !state.producer_is_ready();
+        published && (state.session.owed() == 0 || !state.session.is_open())
+    })?;
     workers.farewell.stop();
     workers.reports.stop();
     let farewell = whole.or_after(FAREWELL);
@@ -195,6 +198,7 @@ fn wait(
             recv(inbox.docker) -> event => event.map_or(Some(Closed::Docker), |event| { state.on_docker(event); None }),
             recv(inbox.reports) -> event => event.map_or(Some(Closed::Reports), |event| { state.on_kafka(event); None }),
             recv(inbox.control_plane) -> event => event.map_or(Some(Closed::ControlPlane), |event| { drop(state.take_down(event)); None }),
+            recv(inbox.session) -> event => event.map_or(Some(Closed::Session), |event| { state.on_session_while_leaving(event); None }),
             recv(inbox.exits) -> exit => exit.map_or(Some(Closed::Exits), |exit| { ended.insert(exit.thread); None }),
             recv(crossbeam_channel::at(deadline.instant())) -> _ => None,
         };

@@ -3,18 +3,19 @@
 use super::ExitReason;
 use super::on_link::Links;
 use super::on_report::{Ended, Reports};
-use crate::docker::Job;
+use super::on_session::Upstream;
+use crate::docker::{Follows, Job};
 use crate::domain::{
     Action, Admission, Admitted, AgentId, Code, Command, CommandId, Event, EventKind, Health, LastCommand, Ledger as _, Outcome, Phase,
-    Position, Stage, Timestamp, WINDOW, Watermark,
+    Position, Reader, Stage, Timestamp, WINDOW, Watermark, Way,
 };
 use crate::journal::{Entry, Journal, Recovered};
-use crate::kafka;
 use crate::telemetry::Metrics;
 use crate::threads::{Published, Stop, StopSource, stop_pair};
+use crate::{control_plane, kafka};
 use crossbeam_channel::Sender;
 use serde_json::json;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -38,6 +39,10 @@ pub struct Ports {
     pub producer: Option<Sender<kafka::Request>>,
     /// Low-water marks to the consumer, which commits them for people's tools.
     pub commits: Option<Sender<Position>>,
+    /// To the control plane's session, if there is one.
+    pub session: Option<Sender<control_plane::SessionRequest>>,
+    /// Where logs are followed.
+    pub follows: Follows,
 }
 
 /// The bounds that the configuration sets.
@@ -53,7 +58,9 @@ pub struct Rules {
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) command: Arc<Command>,
-    pub(super) position: Option<Position>,
+    pub(super) way: Way,
+    /// Who is owed its end.
+    pub(super) readers: BTreeSet<Reader>,
     pub(super) entry: crate::docker::Entry,
     /// When this process took it up.
     pub(super) since: Timestamp,
@@ -76,6 +83,7 @@ pub struct State {
     pub(super) open: HashMap<CommandId, Open>,
     pub(super) marks: BTreeMap<(String, i32), Watermark>,
     pub(super) reports: Reports,
+    pub(super) session: Upstream,
     pub(super) links: Links,
     pub(super) last_command: Option<LastCommand>,
     /// The Cancel commands that wait for the end of another, by that one.
@@ -111,6 +119,7 @@ impl State {
                 .map(|position| ((position.topic, position.partition), Watermark::starting_at(position.offset)))
                 .collect(),
             reports: Reports::default(),
+            session: Upstream::default(),
             links: Links::new(&health.newest()),
             last_command: None,
             cancels: BTreeMap::new(),
@@ -132,18 +141,19 @@ impl State {
             log::info!("the journal holds {} commands without a confirmed end: they go on", recovered.len());
         }
         for entry in recovered {
-            if let Some(position) = &entry.position {
+            if let Some(position) = entry.way.position() {
                 self.mark(position).hold(position.offset);
             }
             match entry.terminal {
                 Some(terminal) => {
                     let timely_until = self.timely_until(&entry.command);
-                    let ended = Ended { command: entry.command.id, position: entry.position, timely_until };
-                    self.report_terminal(ended, terminal);
+                    let mut readers = entry.way.readers(self.has_topic());
+                    readers.retain(|reader| !entry.heard.contains(reader));
+                    self.report_terminal(Ended { command: entry.command.id, way: entry.way, readers, timely_until }, terminal);
                 }
                 None => {
                     let id = entry.command.id;
-                    self.admit(Arc::new(entry.command), entry.position, crate::docker::Entry::Resumed);
+                    self.admit(Arc::new(entry.command), entry.way, crate::docker::Entry::Resumed);
                     // A reader drops an event whose id it knows: what is told from here on must not have the number of
                     // something else that the process before has told. It told no more than one a millisecond.
                     let told = now().since(entry.accepted_at).as_millis();
@@ -186,10 +196,14 @@ impl State {
         self.marks.entry((position.topic.clone(), position.partition)).or_default()
     }
 
-    pub(super) fn admit(&mut self, command: Arc<Command>, position: Option<Position>, entry: crate::docker::Entry) {
-        let (cancel, cancelled) = stop_pair();
-        let open = Open { command: Arc::clone(&command), position, entry, since: now(), progress: 0, cancel: Some(cancel), cancelled };
+    pub(super) fn admit(&mut self, command: Arc<Command>, way: Way, entry: crate::docker::Entry) {
+        let ((cancel, cancelled), readers) = (stop_pair(), way.readers(self.has_topic()));
+        let (since, cancel) = (now(), Some(cancel));
+        let open = Open { command: Arc::clone(&command), way, readers, entry, since, progress: 0, cancel, cancelled };
         self.open.insert(command.id, open);
+        if entry == crate::docker::Entry::Fresh {
+            self.tell(&command, EventKind::CommandAccepted, Stage::Accepted, json!({"command_type": command.action.name()}));
+        }
         match &command.action {
             Action::Cancel(cancel) => self.on_cancel(&command, cancel.command),
             Action::HealthCheck => self.on_health_check(command.id),
@@ -243,8 +257,13 @@ impl State {
 
     /// Sends an event that may be shed: the terminal one says all that matters.
     pub(super) fn tell(&mut self, command: &Command, kind: EventKind, stage: Stage, payload: serde_json::Value) {
-        if let Some(agent) = &self.agent {
-            let event = Event::of_command(agent, command, kind, stage, payload, now());
+        let (Some(agent), Some(open)) = (&self.agent, self.open.get(&command.id)) else { return };
+        let event = Event::of_command(agent, command, kind, stage, payload, now());
+        let readers = open.readers.clone();
+        if readers.contains(&Reader::Session) {
+            self.tell_session_lightly(&event);
+        }
+        if readers.contains(&Reader::Topic) {
             self.report_lightly(event);
         }
     }
@@ -266,7 +285,7 @@ impl State {
             phase: phase.unwrap_or_else(|| Health::phase_of(self.links.dependencies())),
             dependencies: self.links.dependencies().to_vec(),
             commands_open: self.admission.open(),
-            events_unreported: self.reports.unconfirmed(),
+            events_unreported: self.reports.unconfirmed().max(self.session.owed()),
             last_command: self.last_command.clone(),
         };
         self.metrics.observe_health(&health);

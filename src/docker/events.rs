@@ -193,7 +193,8 @@ fn events_request() -> Request {
     Request::get("/events").query("filters", &filters.to_string()).within(PING)
 }
 
-fn is_quiet(error: &io::Error) -> bool {
+/// Whether a read of a stream has only waited for too long.
+pub(super) fn is_quiet(error: &io::Error) -> bool {
     let timed_out = || error.get_ref()?.downcast_ref::<ureq::Error>();
     matches!(timed_out(), Some(ureq::Error::Timeout(_)))
 }

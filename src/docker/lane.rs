@@ -5,6 +5,7 @@
 
 use super::client::Client;
 use super::events::{Engine, is_pending, role};
+use super::follow::Running;
 use super::room::{End, Halt, Lane, Room};
 use super::types::{Info, SwarmInfo};
 use super::{Entry, Event, Job, Settings, SwarmRole, deploy, logs, remove, scale, status, swarm};
@@ -32,6 +33,16 @@ pub(super) struct Work {
     pub(super) engine: Arc<Engine>,
     pub(super) events: Sender<Event>,
     pub(super) stop: Stop,
+    /// The logs that are followed.
+    pub(super) following: Arc<Running>,
+}
+
+impl Work {
+    /// Some threads wait in a read: whoever leaves closes their sockets.
+    pub(super) fn close(&self) {
+        self.engine.close();
+        self.following.close();
+    }
 }
 
 /// The body of a lane and of the query thread.
@@ -45,8 +56,7 @@ pub(super) fn run(work: &Work, jobs: &Receiver<Job>) -> Result<(), Infallible> {
             },
         }
     }
-    // The event thread waits in a read: whoever leaves closes its socket.
-    work.engine.close();
+    work.close();
     Ok(())
 }
 

@@ -27,7 +27,7 @@ const TASK: &str = "com.docker.swarm.task.id";
 
 /// How the engine sends lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Framing {
+pub(super) enum Framing {
     /// Each with a header.
     Multiplexed,
     /// As they are, where tasks have a terminal.
@@ -36,12 +36,12 @@ enum Framing {
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Line {
+pub(super) struct Line {
     /// RFC 3339 with nine digits, so that texts are in order of time.
-    at: String,
-    stream: &'static str,
-    task: String,
-    text: String,
+    pub(super) at: String,
+    pub(super) stream: &'static str,
+    pub(super) task: String,
+    pub(super) text: String,
 }
 
 /// The newest lines so far.
@@ -83,7 +83,7 @@ fn work(room: &Room<'_>, request: &Logs) -> Result<Outcome, End> {
     Ok(outcome.with("lines", lines.iter().map(|line| told(line, &tasks)).collect::<Vec<_>>()))
 }
 
-fn framing(service: &Service) -> Framing {
+pub(super) fn framing(service: &Service) -> Framing {
     let terminal = service.spec["TaskTemplate"]["ContainerSpec"]["TTY"] == true;
     if terminal { Framing::Raw } else { Framing::Multiplexed }
 }
@@ -126,7 +126,7 @@ fn read_lines(output: &mut impl Read, framing: Framing, mut take: impl FnMut(Lin
 }
 
 /// The next frame, or none at the end. Of a payload that is too long only the beginning is kept.
-fn frame(output: &mut impl Read) -> io::Result<Option<(&'static str, Vec<u8>)>> {
+pub(super) fn frame(output: &mut impl Read) -> io::Result<Option<(&'static str, Vec<u8>)>> {
     let mut header = [0; HEADER];
     let first = output.read(&mut header[..1])?;
     if first == 0 {
@@ -153,7 +153,7 @@ fn frame(output: &mut impl Read) -> io::Result<Option<(&'static str, Vec<u8>)>> 
 }
 
 /// The next line of an output without frames; `rest` is what was read beyond the last one.
-fn raw_line(output: &mut impl Read, rest: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
+pub(super) fn raw_line(output: &mut impl Read, rest: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
     let mut buffer = [0; 4096];
     loop {
         let end = rest.iter().position(|byte| *byte == b'\n').or((rest.len() >= MAX_LINE).then_some(MAX_LINE - 1));
@@ -171,7 +171,7 @@ fn raw_line(output: &mut impl Read, rest: &mut Vec<u8>) -> io::Result<Option<Vec
 
 impl Line {
     /// `TIME KEY=VALUE,… TEXT`, as the engine writes lines with timestamps and details.
-    fn read(stream: &'static str, bytes: &[u8]) -> Self {
+    pub(super) fn read(stream: &'static str, bytes: &[u8]) -> Self {
         let whole = String::from_utf8_lossy(bytes);
         let mut words = whole.splitn(3, ' ');
         let (at, details, text) = (words.next().unwrap_or_default(), words.next().unwrap_or_default(), words.next());

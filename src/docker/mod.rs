@@ -1,7 +1,8 @@
 //! The Docker manager: the Engine API over its Unix socket, and the lanes that carry commands out.
 //!
 //! Threads: `docker-lane-N` (one changing command at a time each), `docker-query` (commands that only
-//! read), `docker-events` (the event stream; it also tells whether the engine answers).
+//! read), `docker-events` (the event stream; it also tells whether the engine answers), `log-follow-N` (one log each,
+//! as it grows).
 
 //!
 //! A [`Job`] goes in, [`Event`]s come out. A lane runs a command in a [`room`]: reads wait for an engine
@@ -19,6 +20,7 @@ mod events;
 mod fake_engine;
 #[cfg(test)]
 mod fake_ledger;
+mod follow;
 mod lane;
 mod logs;
 mod ownership;
@@ -32,10 +34,13 @@ mod tests;
 mod transport;
 mod types;
 
+pub use follow::{FollowJob, Follows};
+
 use crate::domain::{AgentId, Command, CommandId, Ledger, Outcome, Progress, RegistryCredential};
 use crate::threads::{Exit, Stop, StopSource, Thread, ThreadName, spawn, stop_pair};
 use client::Client;
 use crossbeam_channel::{Sender, bounded};
+use follow::Running;
 use lane::Work;
 use std::collections::BTreeMap;
 use std::io;
@@ -153,9 +158,11 @@ pub struct Docker {
     pub jobs: Sender<Job>,
     /// To the query thread.
     pub queries: Sender<Job>,
+    /// Where logs are followed.
+    pub follows: Follows,
     /// Dropping it lets each lane reach its checkpoint ([`Event::Suspended`]) and ends the threads.
     pub stop: StopSource,
-    /// The lanes, the query thread, the event stream.
+    /// The lanes, the query thread, the event stream, the logs.
     pub threads: Vec<Thread>,
 }
 
@@ -171,7 +178,10 @@ pub fn start(settings: Settings, ledger: Arc<dyn Ledger>, events: Sender<Event>,
     let (jobs, lane_jobs) = bounded(settings.lanes.max(1));
     let (queries, query_jobs) = bounded(QUERIES);
     let lanes = settings.lanes.clamp(1, LANES.len());
-    let work = Arc::new(Work { settings, client, ledger, engine: Arc::clone(&engine), events, stop: stop.clone() });
+    let (follow_jobs, followers) = bounded(follow::THREADS.len());
+    let following = Arc::new(Running::default());
+    let follows = Follows::new(follow_jobs, Arc::clone(&following), &settings.socket);
+    let work = Arc::new(Work { settings, client, ledger, engine: Arc::clone(&engine), events, stop: stop.clone(), following });
 
     let stream = move || events::run(&engine, &stop);
     let mut threads = vec![spawn(ThreadName::new("docker-events"), exits.clone(), stream)?];
@@ -180,5 +190,9 @@ pub fn start(settings: Settings, ledger: Arc<dyn Ledger>, events: Sender<Event>,
         let work = Arc::clone(&work);
         threads.push(spawn(name, exits.clone(), move || lane::run(&work, &jobs))?);
     }
-    Ok(Docker { jobs, queries, stop: source, threads })
+    for name in follow::THREADS {
+        let (work, jobs) = (Arc::clone(&work), followers.clone());
+        threads.push(spawn(name, exits.clone(), move || follow::run(&work, &jobs))?);
+    }
+    Ok(Docker { jobs, queries, follows, stop: source, threads })
 }

@@ -31,7 +31,14 @@ pub(super) fn check(room: &Room<'_>, target: &Target, services: &[Service], take
     decide(owner.as_ref(), target, room.agent.as_str(), services, takeover).map_err(End::Finished)
 }
 
-fn decide(owner: Option<&ProjectId>, target: &Target, agent: &str, services: &[Service], takeover: Takeover) -> Result<Standing, Outcome> {
+/// The same for those who know the owner.
+pub(super) fn decide(
+    owner: Option<&ProjectId>,
+    target: &Target,
+    agent: &str,
+    services: &[Service],
+    takeover: Takeover,
+) -> Result<Standing, Outcome> {
     let stack = &target.stack;
     if let Some(owner) = owner.filter(|owner| **owner != target.project) {
         let message = format!("the stack {stack} belongs to project {owner}, not to {}; use another stack_name", target.project);

@@ -94,6 +94,10 @@ codes! {
     CANCELLED = "cancelled";
     /// Somebody else changed the same Swarm object at the same time.
     CONFLICT = "swarm.conflict";
+    /// As many logs are followed already as this agent allows.
+    TOO_MANY_FOLLOWS = "logs.too_many";
+    /// The agent no longer has the lines with which a follow would go on.
+    FOLLOW_LOST = "logs.lost";
     /// The engine does not answer.
     ENGINE_AWAY = "engine.away";
     /// The engine refused a request.

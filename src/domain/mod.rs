@@ -7,6 +7,7 @@ mod admission;
 mod code;
 mod command;
 mod event;
+mod follow;
 mod health;
 mod ids;
 mod ledger;
@@ -15,6 +16,7 @@ mod position;
 mod refusal;
 mod sensitive;
 mod time;
+mod way;
 
 pub use admission::{Admission, Admitted, WINDOW};
 pub use code::Code;
@@ -23,6 +25,7 @@ pub use command::{
     Selection, SwarmAddresses, SwarmJoin, SwarmLeave, Target,
 };
 pub use event::{Event, EventKind, Stage};
+pub use follow::{Follow, FollowId, FollowPart, LogLine};
 pub use health::{Dependency, DependencyState, Health, LastCommand, LinkState, Phase};
 pub use ids::{AgentId, CommandId, EventId, InvalidId, ProjectId, StackName};
 pub use ledger::{Ledger, LedgerError, Revision, Step, StepOutcome};
@@ -30,4 +33,5 @@ pub use outcome::{Outcome, Progress, Verdict};
 pub use position::{Position, Watermark};
 pub use refusal::Refusal;
 pub use sensitive::Sensitive;
-pub use time::{InvalidTimestamp, Timestamp};
+pub use time::{InvalidTimestamp, Timestamp, unix_nanos};
+pub use way::{Direct, HasTopic, Reader, Way};

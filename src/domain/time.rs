@@ -73,6 +73,14 @@ impl Timestamp {
     }
 }
 
+/// Nanoseconds since the Unix epoch of an RFC 3339 text, for what is ordered more finely than by milliseconds; none
+/// for another text and beyond the years that 64 bits can count (1677 to 2262).
+#[must_use]
+pub fn unix_nanos(text: &str) -> Option<i64> {
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    i64::try_from(time.unix_timestamp_nanos()).ok()
+}
+
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         Self::from_millis(match time.duration_since(UNIX_EPOCH) {

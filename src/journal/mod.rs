@@ -13,13 +13,13 @@ mod store;
 mod worker;
 
 use crate::domain::{
-    AgentId, Command, CommandId, Event, Ledger, LedgerError, Position, ProjectId, Revision, Sensitive, StackName, Step, StepOutcome,
-    Timestamp,
+    AgentId, Command, CommandId, Event, Ledger, LedgerError, Position, ProjectId, Reader, Revision, Sensitive, StackName, Step,
+    StepOutcome, Timestamp, Way,
 };
 use crate::threads::{Exit, Thread, ThreadName, spawn};
 use crossbeam_channel::{Sender, bounded};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use store::Store;
@@ -74,12 +74,16 @@ pub enum JournalError {
 pub struct Entry {
     /// The command.
     pub command: Command,
-    /// Where it stood; none for one that came another way.
-    pub position: Option<Position>,
+    /// How it came. Records of earlier versions have the place in the topic here, which was the only way.
+    #[serde(rename = "position")]
+    pub way: Way,
     /// When it was accepted.
     pub accepted_at: Timestamp,
     /// Its terminal event, once it has ended.
     pub terminal: Option<Event>,
+    /// Of those who are owed the terminal event, the ones who have confirmed it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub heard: BTreeSet<Reader>,
 }
 
 /// Who this agent is, as the control plane or the first start decided.
@@ -141,7 +145,7 @@ pub struct EnrolledKafka {
     pub dead_letter_topic: String,
 }
 
-/// A command whose terminal event the broker has confirmed, or a refusal that was.
+/// A command whose terminal event everybody has confirmed who was owed it, or a refusal that was.
 #[derive(Debug, Clone)]
 pub struct Reported {
     /// Which.
@@ -166,7 +170,7 @@ pub struct Recovered {
 enum Write {
     Accept(Box<Entry>),
     Finish(CommandId, Box<Event>),
-    Report(Vec<Reported>, Vec<Position>),
+    Report(Vec<Reported>, Vec<(CommandId, Reader)>, Vec<Position>),
     Identify(Box<Identity>),
     Intend(CommandId, Step),
     Settle(CommandId, Step, StepOutcome),
@@ -228,12 +232,13 @@ impl Journal {
         self.write(Write::Finish(command, Box::new(terminal))).map(drop)
     }
 
-    /// Terminal events were confirmed; these are the low-water marks that follow.
+    /// Terminal events were confirmed, by all or, in `heard`, by one of those who are owed them; these are the
+    /// low-water marks that follow.
     ///
     /// # Errors
     /// When it is not on disk.
-    pub fn report(&self, reported: Vec<Reported>, marks: Vec<Position>) -> Result<(), Arc<JournalError>> {
-        self.write(Write::Report(reported, marks)).map(drop)
+    pub fn report(&self, reported: Vec<Reported>, heard: Vec<(CommandId, Reader)>, marks: Vec<Position>) -> Result<(), Arc<JournalError>> {
+        self.write(Write::Report(reported, heard, marks)).map(drop)
     }
 
     /// Remembers who this agent is.

@@ -195,7 +195,12 @@ fn apply(transaction: &WriteTransaction, write: Write) -> Result<u64, StoreFailu
     match write {
         Write::Accept(entry) => accept(transaction, &entry)?,
         Write::Finish(command, terminal) => finish(transaction, command, *terminal)?,
-        Write::Report(reported, marks) => report(transaction, &reported, &marks)?,
+        Write::Report(reported, heard, marks) => {
+            for (command, reader) in heard {
+                change_entry(transaction, command, |entry| entry.heard.extend([reader]))?;
+            }
+            report(transaction, &reported, &marks)?;
+        }
         Write::Identify(identity) => {
             transaction.open_table(META)?.insert(IDENTITY, encode(&identity).as_slice())?;
         }
@@ -226,17 +231,24 @@ fn accept(transaction: &WriteTransaction, entry: &Entry) -> Result<(), StoreFail
 
 fn finish(transaction: &WriteTransaction, command: CommandId, terminal: Event) -> Result<(), StoreFailure> {
     let id = command.0.as_u128();
-    let number = transaction.open_table(KNOWN)?.get(id)?.map(|row| row.value().1);
+    change_entry(transaction, command, |entry| entry.terminal = Some(terminal))?;
+    transaction.open_table(STEPS)?.retain_in((id, 0)..=(id, u32::MAX), |_, _| false)?;
+    Ok(())
+}
+
+/// Changes the record of a command that is not reported; one that was never accepted, as a refusal, has none.
+fn change_entry(transaction: &WriteTransaction, command: CommandId, change: impl FnOnce(&mut Entry)) -> Result<(), StoreFailure> {
+    let number = transaction.open_table(KNOWN)?.get(command.0.as_u128())?.map(|row| row.value().1);
     let mut commands = transaction.open_table(COMMANDS)?;
     let entry = match number {
         Some(number) => commands.get(number)?.map(|guard| decode::<Entry>("commands", guard.value())),
         None => None,
     };
     if let (Some(number), Some(entry)) = (number, entry) {
-        let entry = Entry { terminal: Some(terminal), ..entry.map_err(StoreFailure::Record)? };
+        let mut entry = entry.map_err(StoreFailure::Record)?;
+        change(&mut entry);
         commands.insert(number, encode(&entry).as_slice())?;
     }
-    transaction.open_table(STEPS)?.retain_in((id, 0)..=(id, u32::MAX), |_, _| false)?;
     Ok(())
 }
 

@@ -38,8 +38,8 @@ fn entry(n: u128) -> Entry {
         expires_at: None,
         context: Context::default(),
     };
-    let position = Some(Position { topic: "t".into(), partition: 0, offset: n as i64 });
-    Entry { command, position, accepted_at: Timestamp::from_millis(5), terminal: None }
+    let way = Way::Topic(Position { topic: "t".into(), partition: 0, offset: n as i64 });
+    Entry { command, way, accepted_at: Timestamp::from_millis(5), terminal: None, heard: BTreeSet::new() }
 }
 
 fn terminal(entry: &Entry) -> Event {
@@ -64,9 +64,17 @@ fn a_command_goes_from_accepted_to_finished_to_reported() {
     assert_eq!(open, [(id(1), false), (id(2), true), (id(3), false)]);
     assert_eq!(recovered.entries[1].terminal, Some(terminal(&entry(2))));
 
+    journal.report(vec![], vec![(id(2), Reader::Topic), (id(9), Reader::Session)], vec![]).unwrap();
+    drop((journal, recovered));
+    thread.join();
+
+    let (journal, recovered, thread) = folder.open();
+    let heard: Vec<_> = recovered.entries.iter().map(|entry| entry.heard.len()).collect();
+    assert_eq!(heard, [0, 1, 0], "one of those who are owed the end has it; 9 was never accepted");
+
     let mark = Position { topic: "t".into(), partition: 0, offset: 3 };
     let reported = Reported { command: id(2), known_until: Timestamp::from_millis(100) };
-    journal.report(vec![reported], vec![mark.clone()]).unwrap();
+    journal.report(vec![reported], vec![], vec![mark.clone()]).unwrap();
     drop(journal);
     thread.join();
 

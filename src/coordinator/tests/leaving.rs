@@ -29,6 +29,7 @@ pub(super) fn street() -> (Street, Inbox) {
         reports: report_inbox,
         commands: command_inbox,
         control_plane: control_plane_inbox,
+        session: never(),
     };
     (Street { signals, docker, reports, exits, _commands: commands, control_plane }, inbox)
 }

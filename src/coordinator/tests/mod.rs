@@ -2,6 +2,7 @@
 
 mod cancelling;
 mod leaving;
+mod sessions;
 mod watched;
 
 use super::state::{Ports, Rules, State};
@@ -30,6 +31,7 @@ struct Desk {
     jobs: Receiver<Job>,
     queries: Receiver<Job>,
     published: Receiver<Request>,
+    said: Receiver<control_plane::SessionRequest>,
     health: Published<Health>,
 }
 
@@ -48,20 +50,26 @@ impl Desk {
     }
 
     fn over(folder: Folder) -> Self {
+        Self::with(folder, DependencyState::Connecting)
+    }
+
+    fn with(folder: Folder, kafka: DependencyState) -> Self {
         let (exits, _) = bounded(1);
         let (journal, recovered, writer) = journal::open(&folder.0, exits).unwrap();
         let (jobs_in, jobs) = bounded(2);
         let (queries_in, queries) = bounded(1);
         let (producer, published) = bounded(1000);
-        let ports = Ports { jobs: jobs_in, queries: queries_in, producer: Some(producer), commits: None };
+        let (session, said) = bounded(control_plane::SESSION_REQUESTS);
+        let (follows, _) = docker::Follows::unread();
+        let (producer, session) = (Some(producer), Some(session));
+        let ports = Ports { jobs: jobs_in, queries: queries_in, producer, commits: None, session, follows };
         let rules = Rules { lanes: 2, max_command_age: Duration::from_secs(3600) };
-        let health =
-            Published::new(initial_health(DependencyState::Connecting, DependencyState::Off, LinkState::Up, Timestamp::from_millis(0)));
+        let health = Published::new(initial_health(kafka, DependencyState::Off, LinkState::Up, Timestamp::from_millis(0)));
         let agent = Some(AgentId::new("a").unwrap());
         let metrics = Arc::new(Metrics::default());
         let mut state = State::new(agent, rules, ports, journal.clone(), metrics, health.clone(), recovered);
         state.resume();
-        Self { folder, state, journal, writer, jobs, queries, published, health }
+        Self { folder, state, journal, writer, jobs, queries, published, said, health }
     }
 
     /// Ends as after kill -9: what is on disk is all that is left.

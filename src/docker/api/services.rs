@@ -13,6 +13,9 @@ use std::time::Duration;
 /// come to its checkpoint while the agent leaves.
 const QUIET: Duration = Duration::from_secs(3);
 
+/// A log that grows may be silent for long; after so much silence the service is looked for.
+const QUIET_FOLLOWED: Duration = Duration::from_secs(30);
+
 impl Client {
     /// The services of a stack.
     pub(crate) fn services(&self, stack: &StackName) -> Result<Vec<Service>, EngineError> {
@@ -60,6 +63,16 @@ impl Client {
             None => request,
         };
         self.stream(&request, QUIET)
+    }
+
+    /// The same as it grows; a read that waits for long says so and may be repeated.
+    pub(crate) fn follow_service_logs(&self, id: &str, tail: &str, since: Option<&str>) -> Result<impl Read + use<>, EngineError> {
+        let request = ["stdout", "stderr", "timestamps", "details", "follow"]
+            .into_iter()
+            .fold(Request::get(format!("/services/{}/logs", encoded(id))), |request, flag| request.query(flag, "true"))
+            .query("tail", tail);
+        let request = since.into_iter().fold(request, |request, since| request.query("since", since));
+        self.stream(&request, QUIET_FOLLOWED)
     }
 
     /// Removes a service; its tasks end afterwards.
