@@ -239,7 +239,7 @@ fn kafka_starter(
     Box::new(move |identity| {
         let Some(settings) = kafka_settings(&section, limits, identity) else { return Ok(None) };
         let (producer, consumer) = kafka::start(&settings, positions.clone(), reports.clone(), commands.clone(), exits.clone())
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| error.trouble().to_string())?;
         Ok(Some(KafkaClients {
             intake: Group { stops: vec![consumer.stop], threads: vec![consumer.thread] },
             reports: Group { stops: vec![producer.stop], threads: vec![producer.thread] },

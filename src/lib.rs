@@ -62,6 +62,7 @@
 //!   Compose and Engine: `stack/load/container.rs` fills the spec itself.
 //! - **a reason why a deploy fails**: what the engine says of a task → a code in `docker/deploy/trouble.rs`,
 //!   how often is too often in `docker/deploy/watch.rs`, the code in `domain/code.rs` and in README's table.
+//! - **a way in which a broker refuses us**: its code and words in `kafka/trouble.rs`, its row in `docs/kafka.md`.
 //! - **an answer to a record that is no command**, dead letters too: `record/error.rs`.
 //! - **a field of an event**: `domain/event.rs` and `domain/outcome.rs`; its spelling in `record/event.rs`.
 //! - **something to hear of the engine**: the filter in `docker/events.rs`, whom it wakes in `docker/changes.rs`.

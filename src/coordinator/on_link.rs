@@ -11,6 +11,7 @@ const CONFIGURATION: &str = "configuration";
 const DOCKER: &str = "docker";
 const CONSUMER: &str = "kafka_consumer";
 const PRODUCER: &str = "kafka_producer";
+const DEAD_LETTERS: &str = "kafka_dead_letters";
 const CONTROL_PLANE: &str = "control_plane";
 const SESSION: &str = "session";
 
@@ -27,6 +28,7 @@ pub fn initial_health(kafka: DependencyState, control_plane: DependencyState, co
         part(DOCKER, DependencyState::Connecting, None),
         part(CONSUMER, kafka, None),
         part(PRODUCER, kafka, None),
+        part(DEAD_LETTERS, kafka, None),
         part(CONTROL_PLANE, control_plane, None),
         part(SESSION, control_plane, None),
     ];
@@ -52,8 +54,11 @@ impl Links {
 
     fn set(&mut self, name: &str, state: DependencyState, words: Words) {
         let Some(part) = self.0.iter_mut().find(|part| part.name == name) else { return };
-        if part.state != state {
-            part.since = now();
+        let other_reason = matches!(&words, Words::Error(error) if part.last_error.as_ref() != Some(error));
+        if part.state != state || other_reason {
+            if part.state != state {
+                part.since = now();
+            }
             part.state = state;
             match (state, &words) {
                 (_, Words::Error(error)) => log::warn!("{name} is not ready: {error}"),
@@ -78,9 +83,10 @@ enum Words {
 }
 
 impl State {
-    /// Whether the producer reaches its broker: whether it is worth waiting for deliveries.
-    pub(super) fn producer_is_ready(&self) -> bool {
-        self.links.is_ready(PRODUCER)
+    /// Whether a broker may soon confirm something that was handed to the producer.
+    pub(super) fn deliveries_are_near(&self) -> bool {
+        let (events, letters) = (self.reports.unconfirmed_events(), self.reports.unconfirmed_letters());
+        (events > 0 && self.links.is_ready(PRODUCER)) || (letters > 0 && self.links.is_ready(DEAD_LETTERS))
     }
 
     pub(super) fn on_engine(&mut self, engine: EngineState) {
@@ -102,6 +108,7 @@ impl State {
         let name = match side {
             kafka::Side::Consumer => CONSUMER,
             kafka::Side::Producer => PRODUCER,
+            kafka::Side::DeadLetters => DEAD_LETTERS,
         };
         self.on_link(name, link);
     }
@@ -130,7 +137,7 @@ impl State {
 
     /// Kafka is configured by enrolment: it is no longer off.
     pub(super) fn on_kafka_starting(&mut self) {
-        for name in [CONSUMER, PRODUCER] {
+        for name in [CONSUMER, PRODUCER, DEAD_LETTERS] {
             self.links.set(name, DependencyState::Connecting, Words::Nothing);
         }
     }

@@ -64,6 +64,8 @@ pub(super) struct Reports {
     pending: BTreeMap<Receipt, Kept>,
     /// The size of them all.
     bytes: usize,
+    /// How many of them are dead letters.
+    letters: usize,
     /// The commands whose ends are not confirmed by all who are owed them.
     answered: BTreeMap<CommandId, Answered>,
     /// Confirmed by all since the last journal write.
@@ -78,6 +80,16 @@ impl Reports {
     /// How many wait for the broker's word.
     pub(super) fn unconfirmed(&self) -> usize {
         self.pending.len()
+    }
+
+    /// How many of them are terminal events.
+    pub(super) fn unconfirmed_events(&self) -> usize {
+        self.pending.len() - self.letters
+    }
+
+    /// How many of them are dead letters.
+    pub(super) fn unconfirmed_letters(&self) -> usize {
+        self.letters
     }
 
     /// How many bytes wait for it.
@@ -104,12 +116,14 @@ impl Reports {
 
     fn keep(&mut self, receipt: Receipt, pending: Pending, bytes: usize) {
         self.bytes += bytes;
+        self.letters += usize::from(matches!(pending, Pending::DeadLetter { .. }));
         self.pending.insert(receipt, Kept { pending, bytes });
     }
 
     fn take(&mut self, receipt: Receipt) -> Option<Kept> {
         let kept = self.pending.remove(&receipt)?;
         self.bytes -= kept.bytes;
+        self.letters -= usize::from(matches!(kept.pending, Pending::DeadLetter { .. }));
         Some(kept)
     }
 }

@@ -95,7 +95,7 @@ impl Workers {
             }
             Ok(None) => log::info!("no Kafka brokers are configured: commands come from elsewhere"),
             Err(reason) => {
-                for side in [kafka::Side::Consumer, kafka::Side::Producer] {
+                for side in [kafka::Side::Consumer, kafka::Side::Producer, kafka::Side::DeadLetters] {
                     state.on_kafka_link(side, LinkState::Down(reason.clone()));
                 }
             }
@@ -169,8 +169,7 @@ fn phases(state: &mut State, inbox: &mut Inbox, workers: &mut Workers, ended: &m
     let flushed = whole.or_after(REPORTS);
     // Without a broker, or without a session, there is nothing to wait for: the journal keeps the events.
     wait(state, inbox, ended, flushed, |state, _| {
-        let published = state.reports.unconfirmed() == 0 || !state.producer_is_ready();
-        published && (state.session.owed() == 0 || !state.session.is_open())
+        !state.deliveries_are_near() && (state.session.owed() == 0 || !state.session.is_open())
     })?;
     workers.farewell.stop();
     workers.reports.stop();

@@ -13,6 +13,7 @@ use super::native::{Client, Fault, Happening, Kind, Message, Operation, Partitio
 use super::partitions::{Assignment, Partitions};
 use super::settings::{StartError, config, unusable};
 use super::teller::{Stopped, Teller};
+use super::trouble::Trouble;
 use super::wire::{RawRecord, read};
 use super::{Event, Settings, Side, StartPositions, TURN};
 use crate::domain::{Position, Timestamp};
@@ -58,9 +59,10 @@ impl Consumer {
         let own = positions.into_iter().filter(|position| position.topic == settings.command_topic);
         let intake = Intake {
             partitions: Partitions::starting_at(own.map(|position| (position.partition, position.offset)).collect()),
-            link: Link::new(Side::Consumer, &settings.brokers),
+            link: Link::new(Side::Consumer, settings),
             look: Look::new(&[&settings.command_topic]),
             commits: Commits::default(),
+            group: Group::Unasked,
             settings: settings.clone(),
             client,
             marks: inbox,
@@ -88,9 +90,18 @@ struct Intake {
     link: Link,
     look: Look,
     commits: Commits,
+    group: Group,
     stop: Stop,
     marks: Receiver<Position>,
     teller: Teller,
+}
+
+/// Whether we may use the group. Reading goes on without it where the journal knows the place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Group {
+    Unasked,
+    Allowed,
+    Denied,
 }
 
 /// Marks that wait to be committed: one commit at a time, always the newest.
@@ -121,7 +132,7 @@ impl Intake {
         match self.look.look(&self.client) {
             Ok(Sight::Unclear) => Ok(()),
             Ok(Sight::Away) => {
-                let down = self.link.away();
+                let down = self.link.away(&self.client.evidence());
                 self.teller.tell_some(down)
             }
             Err(fault) => self.bad_answer(&fault),
@@ -136,21 +147,13 @@ impl Intake {
             Happening::Topics(number, _) if !self.look.is_current(number) => Ok(()),
             Happening::Topics(_, Ok(topics)) => match usable(&self.settings.command_topic, &topics, Operation::Read) {
                 Ok(partitions) => self.on_partitions(&partitions),
-                Err(reason) => self.not_ready(reason),
+                Err(trouble) => self.not_ready(trouble),
             },
             Happening::GroupOffsets(Ok(offsets)) => self.on_group_offsets(offsets),
+            Happening::GroupOffsets(Err(fault)) => self.on_no_group(&fault),
             Happening::Earliest(Ok(offsets)) => self.on_earliest(offsets),
-            Happening::GroupOffsets(Err(fault)) if fault.code == code::GROUP_AUTHORIZATION => {
-                let group = &self.settings.consumer_group;
-                self.not_ready(format!("group {group} may not be used: grant this client's principal Read on it (kafka.consumer_group)"))
-            }
-            Happening::Topics(_, Err(fault)) | Happening::GroupOffsets(Err(fault)) | Happening::Earliest(Err(fault)) => {
-                self.bad_answer(&fault)
-            }
-            Happening::Committed(result) => {
-                self.on_committed(result);
-                Ok(())
-            }
+            Happening::Topics(_, Err(fault)) | Happening::Earliest(Err(fault)) => self.bad_answer(&fault),
+            Happening::Committed(result) => self.on_committed(result),
             // Only a producer has deliveries.
             Happening::Delivered(_) => Ok(()),
         }
@@ -182,21 +185,21 @@ impl Intake {
         let found = self.partitions.found(partitions);
         self.assign(found)?;
         let (unplaced, lost) = (self.partitions.unplaced(), self.partitions.lost());
-        if unplaced.is_empty() && lost.is_empty() {
-            return self.ready();
+        if !unplaced.is_empty() || !lost.is_empty() || self.group != Group::Allowed {
+            // The answers say `ready`; until then the next look asks again, should one get lost.
+            self.look.again_soon();
         }
-        // The answers say `ready`; until then the next look asks again, should one get lost.
-        self.look.again_soon();
+        self.ready()?;
         let (topic, group) = (&self.settings.command_topic, &self.settings.consumer_group);
-        if !unplaced.is_empty()
-            && let Err(fault) = self.client.ask_group_offsets(group, topic, &unplaced, ANSWER_TIMEOUT)
-        {
+        // Also where no place is missing: that the group may not be used shows in no other way.
+        if let Err(fault) = self.client.ask_group_offsets(group, topic, partitions, ANSWER_TIMEOUT) {
             self.bad_answer(&fault)?;
         }
         self.ask_earliest(&lost)
     }
 
     fn on_group_offsets(&mut self, offsets: Vec<(i32, Option<i64>)>) -> Result<(), Stopped> {
+        self.group = Group::Allowed;
         let mut assignment = Assignment::Same;
         for (partition, committed) in offsets {
             if self.partitions.place(partition, committed) == Assignment::Changed {
@@ -204,6 +207,23 @@ impl Intake {
             }
         }
         self.assign(assignment)?;
+        self.ready()
+    }
+
+    /// The group's coordinator does not answer as wished.
+    fn on_no_group(&mut self, fault: &Fault) -> Result<(), Stopped> {
+        if fault.code == code::GROUP_AUTHORIZATION {
+            self.group = Group::Denied;
+            return self.not_ready(Trouble::group_denied(&self.settings.consumer_group));
+        }
+        if !self.partitions.unplaced().is_empty() {
+            return self.bad_answer(fault);
+        }
+        // Reading needs it no more: the next look asks again.
+        log::debug!("the coordinator of group {} does not answer: {fault}", self.settings.consumer_group);
+        if self.group == Group::Unasked {
+            self.group = Group::Allowed;
+        }
         self.ready()
     }
 
@@ -260,35 +280,33 @@ impl Intake {
     }
 
     fn ready(&mut self) -> Result<(), Stopped> {
-        if self.partitions.unplaced().is_empty() && self.partitions.lost().is_empty() {
+        if self.group == Group::Allowed && self.partitions.unplaced().is_empty() && self.partitions.lost().is_empty() {
             self.look.all_is_well();
-            self.commit();
+            self.client.forget_evidence();
             let up = self.link.up();
+            self.commit();
             self.teller.tell_some(up)?;
         }
         Ok(())
     }
 
-    fn not_ready(&mut self, reason: String) -> Result<(), Stopped> {
+    fn not_ready(&mut self, trouble: Trouble) -> Result<(), Stopped> {
         self.look.again_soon();
-        let down = self.link.down(reason);
+        let down = self.link.down(trouble);
         self.teller.tell_some(down)
     }
 
     /// A question had no answer, or was not even asked.
     fn bad_answer(&mut self, fault: &Fault) -> Result<(), Stopped> {
         self.look.failed();
-        let down = match fault.code {
-            code::TIMED_OUT | code::TRANSPORT => self.link.away(),
-            _ => self.link.fault(fault).or_else(|| self.link.down(format!("the brokers do not answer as they should: {fault}"))),
-        };
+        let down = self.link.bad_answer(fault, &self.client.evidence());
         self.teller.tell_some(down)
     }
 
     fn on_fault(&mut self, fault: &Fault) -> Result<(), Stopped> {
         log::debug!("consumer: {fault}");
         self.look.hasten();
-        let down = self.link.fault(fault);
+        let down = self.link.fault(fault, &self.client.evidence());
         self.teller.tell_some(down)
     }
 
@@ -316,17 +334,17 @@ impl Intake {
         }
     }
 
-    fn on_committed(&mut self, result: Result<(), Fault>) {
+    fn on_committed(&mut self, result: Result<(), Fault>) -> Result<(), Stopped> {
         let sent = mem::take(&mut self.commits.on_its_way);
-        match result {
-            Ok(()) => self.commit(),
-            // The journal's position decides; this is tried again with the next mark or look.
-            Err(fault) => {
-                log::warn!("offsets were not committed to group {}: {fault}", self.settings.consumer_group);
-                for (partition, offset) in sent {
-                    self.commits.waiting.entry(partition).or_insert(offset);
-                }
-            }
+        let Err(fault) = result else {
+            self.commit();
+            return Ok(());
+        };
+        // The journal's position decides; this is tried again with the next mark or look.
+        log::warn!("offsets were not committed to group {}: {fault}", self.settings.consumer_group);
+        for (partition, offset) in sent {
+            self.commits.waiting.entry(partition).or_insert(offset);
         }
+        if fault.code == code::GROUP_AUTHORIZATION { self.on_no_group(&fault) } else { Ok(()) }
     }
 }

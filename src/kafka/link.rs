@@ -1,100 +1,193 @@
-//! What is said of the link to the brokers: only changes, each with the reason and the mend.
+//! What is said of the link to the brokers: only changes, each with its code, the reason and the mend.
 
-use super::native::{Fault, Operation, TopicState, code};
-use super::{Event, Side};
+use super::native::{Evidence, Fault, Operation, TopicState, code};
+use super::trouble::{OwnCertificate, Trouble, TroubleCode};
+use super::{Event, Settings, Side};
 use crate::domain::LinkState;
+use openssl::asn1::Asn1Time;
+use openssl::x509::X509;
+use std::cmp::Ordering;
+use std::path::{Path, PathBuf};
 
 /// The last word about one client's link.
 pub(super) struct Link {
     side: Side,
-    told: Option<LinkState>,
     brokers: String,
-    /// The last trouble with a connection: the reason behind "all brokers are down".
-    trouble: Option<String>,
+    certificate: Option<PathBuf>,
+    told: Told,
+    /// The last trouble with a connection since the link was up: the reason behind "all brokers are down".
+    last: Option<Trouble>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    Up,
+    Down(Trouble),
 }
 
 impl Link {
-    pub(super) fn new(side: Side, brokers: &[String]) -> Self {
-        Self { side, told: None, brokers: brokers.join(", "), trouble: None }
+    pub(super) fn new(side: Side, settings: &Settings) -> Self {
+        let (brokers, certificate) = (settings.brokers.join(", "), settings.security.certificate.clone());
+        Self { side, brokers, certificate, told: Told::Nothing, last: None }
     }
 
     pub(super) fn is_up(&self) -> bool {
-        self.told == Some(LinkState::Up)
+        self.told == Told::Up
     }
 
     pub(super) fn up(&mut self) -> Option<Event> {
-        self.trouble = None;
-        self.tell(LinkState::Up)
+        self.last = None;
+        if self.is_up() {
+            return None;
+        }
+        self.told = Told::Up;
+        Some(Event::Link(self.side, LinkState::Up))
     }
 
     /// The event, unless the same was said last.
-    pub(super) fn down(&mut self, reason: String) -> Option<Event> {
-        self.tell(LinkState::Down(reason))
+    pub(super) fn down(&mut self, trouble: Trouble) -> Option<Event> {
+        let told = Told::Down(trouble);
+        if self.told == told {
+            return None;
+        }
+        self.told = told;
+        let Told::Down(trouble) = &self.told else { return None };
+        Some(Event::Link(self.side, LinkState::Down(trouble.to_string())))
     }
 
-    /// A fault of a connection or of the client. While the link is up a lost connection says little: there
-    /// are other brokers, and idle ones are closed; a question to them tells.
-    pub(super) fn fault(&mut self, fault: &Fault) -> Option<Event> {
+    /// A fault of a connection or of the client. While the link is up it says little: there are other brokers,
+    /// and idle connections are closed; that none answers any more shows with the next question.
+    pub(super) fn fault(&mut self, fault: &Fault, evidence: &Evidence) -> Option<Event> {
+        if fault.code == code::ALL_BROKERS_DOWN {
+            return self.away(evidence);
+        }
+        let trouble = Trouble::of_connection(fault, evidence, || own_certificate(self.certificate.as_deref()));
+        // What is wrong with login or TLS is the better reason, of whichever broker.
+        if trouble.is_specific() || self.last.as_ref().is_none_or(|last| !last.is_specific()) {
+            self.last = Some(trouble);
+        }
+        match &self.told {
+            Told::Nothing => self.away(evidence),
+            Told::Down(told) if told.is_of_connection() => self.away(evidence),
+            Told::Up | Told::Down(_) => None,
+        }
+    }
+
+    /// A question to the brokers had no answer.
+    pub(super) fn bad_answer(&mut self, fault: &Fault, evidence: &Evidence) -> Option<Event> {
         match fault.code {
-            code::AUTHENTICATION => self.down(format!(
-                "the broker refuses the login ({fault}): check kafka.sasl_mechanism, kafka.sasl_username and kafka.sasl_password"
-            )),
-            code::SSL => self.down(format!(
-                "TLS fails ({fault}): check kafka.security_protocol, kafka.ssl_ca_location and the client's certificate and key"
-            )),
-            code::ALL_BROKERS_DOWN => self.away(),
-            _ => {
-                self.trouble.get_or_insert_with(|| fault.text.clone());
-                if self.told.is_none() { self.away() } else { None }
+            code::TIMED_OUT | code::TRANSPORT | code::ALL_BROKERS_DOWN => self.away(evidence),
+            code::AUTHENTICATION | code::SSL | code::RESOLVE => self.fault(fault, evidence),
+            _ => self.down(Trouble::new(TroubleCode::UNEXPECTED, format!("the brokers do not answer as they should: {fault}"))),
+        }
+    }
+
+    /// No broker answers, or none lets us in.
+    pub(super) fn away(&mut self, evidence: &Evidence) -> Option<Event> {
+        let trouble = match &self.last {
+            Some(last) if last.is_specific() => last.clone(),
+            // A broker that hangs up and says nothing else is there; one that went away refuses connections.
+            None if !self.is_up() => {
+                let silent = evidence.closing.as_deref().and_then(Trouble::of_closing);
+                silent.unwrap_or_else(|| Trouble::away(&self.brokers, None))
             }
-        }
+            last => Trouble::away(&self.brokers, last.as_ref()),
+        };
+        self.down(trouble)
     }
+}
 
-    /// No broker answers.
-    pub(super) fn away(&mut self) -> Option<Event> {
-        // What is wrong with login or TLS is the better reason, and the brokers count as down by it.
-        if matches!(&self.told, Some(LinkState::Down(reason)) if reason.starts_with("the broker refuses") || reason.starts_with("TLS")) {
-            return None;
-        }
-        let trouble = self.trouble.as_ref().map(|trouble| format!(" ({trouble})")).unwrap_or_default();
-        let reason = format!(
-            "no broker answers at {}{trouble}: it is tried again every few seconds; check kafka.brokers if this stays",
-            self.brokers
-        );
-        self.down(reason)
-    }
-
-    fn tell(&mut self, state: LinkState) -> Option<Event> {
-        if self.told.as_ref() == Some(&state) {
-            return None;
-        }
-        self.told = Some(state.clone());
-        Some(Event::Link(self.side, state))
+/// How the client's certificate stands: read when a broker refuses it, so a new file counts at once.
+fn own_certificate(path: Option<&Path>) -> OwnCertificate {
+    let Some(path) = path else { return OwnCertificate::None };
+    let certificate = std::fs::read(path).ok().and_then(|pem| X509::from_pem(&pem).ok());
+    let now = Asn1Time::days_from_now(0).ok();
+    match certificate.zip(now).and_then(|(certificate, now)| certificate.not_after().compare(&now).ok()) {
+        Some(Ordering::Less) => OwnCertificate::Expired,
+        _ => OwnCertificate::Sound,
     }
 }
 
 /// The partitions of a topic that may be used for `operation`, or what is wrong and its mend.
-pub(super) fn usable(topic: &str, states: &[TopicState], operation: Operation) -> Result<Vec<i32>, String> {
+pub(super) fn usable(topic: &str, states: &[TopicState], operation: Operation) -> Result<Vec<i32>, Trouble> {
     let acl = match operation {
         Operation::Read => "Read",
         Operation::Write => "Write",
     };
-    let denied = || format!("topic {topic} may not be used: grant this client's principal {acl} and Describe on it");
+    let denied = || Trouble::topic_denied(topic, acl);
+    let unexpected = |words: String| Trouble::new(TroubleCode::UNEXPECTED, words);
     let Some(state) = states.iter().find(|state| state.name == topic) else {
-        return Err(format!("the broker says nothing of topic {topic}"));
+        return Err(unexpected(format!("the broker says nothing of topic {topic}")));
     };
     match &state.partitions {
         Ok(_) if !state.allows(operation) => Err(denied()),
-        Ok(partitions) if partitions.is_empty() => Err(missing(topic)),
+        Ok(partitions) if partitions.is_empty() => Err(Trouble::topic_missing(topic)),
         Ok(partitions) => Ok(partitions.clone()),
         Err(fault) => Err(match fault.code {
-            code::UNKNOWN_TOPIC | code::UNKNOWN_TOPIC_LOCAL => missing(topic),
+            code::UNKNOWN_TOPIC | code::UNKNOWN_TOPIC_LOCAL => Trouble::topic_missing(topic),
             code::TOPIC_AUTHORIZATION => denied(),
-            _ => format!("topic {topic} cannot be used: {fault}"),
+            _ => unexpected(format!("topic {topic} cannot be used: {fault}")),
         }),
     }
 }
 
-fn missing(topic: &str) -> String {
-    format!("topic {topic} does not exist: create it, with one partition; it is looked for every few seconds")
+#[cfg(test)]
+mod tests {
+    use super::super::settings::tests::settings;
+    use super::*;
+
+    fn fault(code: i32, text: &str) -> Fault {
+        Fault { code, text: text.to_owned() }
+    }
+
+    fn reason(event: Option<Event>) -> String {
+        match event {
+            Some(Event::Link(_, LinkState::Down(reason))) => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_best_reason_stands_until_the_link_is_up() {
+        let mut link = Link::new(Side::Consumer, &settings());
+        let (refused, evidence) =
+            (fault(code::TRANSPORT, "b:1/bootstrap: Connection refused (after 1ms in state CONNECT)"), Evidence::default());
+        let down = fault(code::ALL_BROKERS_DOWN, "1/1 brokers are down");
+        assert!(
+            reason(link.fault(&refused, &evidence))
+                .starts_with("kafka.unreachable: no broker answers at 127.0.0.1:9 (b:1: Connection refused)")
+        );
+        assert!(link.fault(&down, &evidence).is_none(), "the same again");
+        let login = |millis| {
+            fault(code::AUTHENTICATION, &format!("sasl_ssl://b:1/1: SASL authentication error: no (after {millis}ms in state AUTH_REQ)"))
+        };
+        assert!(reason(link.fault(&login(1), &evidence)).starts_with("kafka.login_refused: "));
+        assert!(link.fault(&login(2), &evidence).is_none(), "only the milliseconds differ");
+        assert!(link.fault(&refused, &evidence).is_none() && link.fault(&down, &evidence).is_none());
+        assert!(link.up().is_some() && link.up().is_none());
+        assert!(link.fault(&login(3), &evidence).is_none(), "another broker may let us in");
+        assert!(reason(link.fault(&down, &evidence)).starts_with("kafka.login_refused: "));
+        link.up();
+        assert!(reason(link.fault(&down, &evidence)).starts_with("kafka.unreachable: "), "what was mended is forgotten");
+    }
+
+    #[test]
+    fn a_broker_that_went_away_soon_after_it_came_wants_no_login() {
+        let closing = Some("ssl://b:1/1: Disconnected: SSL connection closed by peer (after 9ms in state UP)".to_owned());
+        let (evidence, down) = (Evidence { closing, certificate: None }, fault(code::ALL_BROKERS_DOWN, "1/1 brokers are down"));
+        let mut link = Link::new(Side::Consumer, &settings());
+        assert!(reason(link.fault(&down, &evidence)).starts_with("kafka.login_wanted: "));
+        link.up();
+        assert!(reason(link.fault(&down, &evidence)).starts_with("kafka.unreachable: "));
+        assert!(reason(link.fault(&fault(code::TRANSPORT, "b:1/1: refused"), &evidence)).starts_with("kafka.unreachable: "));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_topic_stands_while_connections_come_and_go() {
+        let mut link = Link::new(Side::Producer, &settings());
+        reason(link.down(Trouble::topic_missing("t")));
+        assert!(link.fault(&fault(code::TRANSPORT, "b:1/1: reset"), &Evidence::default()).is_none());
+        assert!(reason(link.away(&Evidence::default())).starts_with("kafka.unreachable: "));
+    }
 }

@@ -11,13 +11,16 @@ mod native;
 mod outbox;
 mod partitions;
 mod producer;
+mod road;
 mod settings;
 mod teller;
+mod trouble;
 mod wire;
 
 pub use consumer::Consumer;
 pub use producer::Producer;
 pub use settings::StartError;
+pub use trouble::{Trouble, TroubleCode};
 
 use crate::domain::{Code, Command, LinkState, Position, Refusal};
 use crate::threads::Exit;
@@ -136,13 +139,15 @@ pub enum Event {
     Link(Side, LinkState),
 }
 
-/// Which of the two clients.
+/// Which way a link leads. The producer has two, so that dead letters which cannot be written leave the events alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// Commands in.
     Consumer,
     /// Events out.
     Producer,
+    /// Dead letters out.
+    DeadLetters,
 }
 
 /// Where reading begins, per partition: the journal's own positions. A partition that is not in it

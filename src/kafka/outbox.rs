@@ -7,8 +7,9 @@ use super::Receipt;
 use super::wire::Outgoing;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// More records than the coordinator's window has terminal events, so light events find room too.
-const MAX_RECORDS: usize = 1024;
+/// More events than the coordinator's window has terminal ones, so light events find room too. Dead letters do not
+/// count, lest a topic of theirs that is missing holds events up: the coordinator bounds how many there are.
+const MAX_EVENTS: usize = 1024;
 /// A record is at most about 1 MiB, in practice some KiB; librdkafka has a copy of each.
 const MAX_BYTES: usize = 8 << 20;
 
@@ -17,6 +18,14 @@ const MAX_BYTES: usize = 8 << 20;
 pub(super) enum Destination {
     Events,
     DeadLetters,
+}
+
+/// What there is for one topic.
+#[derive(Debug, Default)]
+struct Pile {
+    unsent: BTreeSet<u64>,
+    records: usize,
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -31,64 +40,93 @@ pub(super) struct Kept {
 pub(super) struct Outbox {
     last: u64,
     kept: BTreeMap<u64, Kept>,
-    unsent: BTreeSet<u64>,
-    bytes: usize,
+    events: Pile,
+    letters: Pile,
 }
 
 impl Outbox {
-    /// Whether one more record may come. A single one may be larger than what is left.
+    /// Whether one more event may come. A single one may be larger than what is left.
     pub(super) fn has_room(&self) -> bool {
-        self.kept.len() < MAX_RECORDS && self.bytes < MAX_BYTES
+        self.events.records < MAX_EVENTS && self.events.bytes < MAX_BYTES
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.kept.is_empty()
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.kept.len()
+    /// How many there are for a topic.
+    pub(super) fn len(&self, destination: Destination) -> usize {
+        match destination {
+            Destination::Events => self.events.records,
+            Destination::DeadLetters => self.letters.records,
+        }
     }
 
     pub(super) fn add(&mut self, kept: Kept) {
         self.last += 1;
-        self.bytes += size(&kept.record);
-        self.unsent.insert(self.last);
-        self.kept.insert(self.last, kept);
+        let (number, bytes) = (self.last, size(&kept.record));
+        let pile = self.pile(kept.destination);
+        pile.records += 1;
+        pile.bytes += bytes;
+        pile.unsent.insert(number);
+        self.kept.insert(number, kept);
     }
 
-    /// The oldest record that no client has in its hands.
-    pub(super) fn next_unsent(&self) -> Option<(u64, &Kept)> {
-        let number = *self.unsent.first()?;
+    /// The oldest record for a topic that no client has in its hands.
+    pub(super) fn next_unsent(&self, destination: Destination) -> Option<(u64, &Kept)> {
+        let pile = match destination {
+            Destination::Events => &self.events,
+            Destination::DeadLetters => &self.letters,
+        };
+        let number = *pile.unsent.first()?;
         Some((number, self.kept.get(&number)?))
     }
 
     /// A client took it.
-    pub(super) fn sent(&mut self, number: u64) {
-        self.unsent.remove(&number);
+    pub(super) fn sent(&mut self, destination: Destination, number: u64) {
+        self.pile(destination).unsent.remove(&number);
     }
 
     /// It was not written, but may be later.
     pub(super) fn failed(&mut self, number: u64) {
-        if self.kept.contains_key(&number) {
-            self.unsent.insert(number);
+        if let Some(destination) = self.destination(number) {
+            self.pile(destination).unsent.insert(number);
         }
     }
 
     /// No client has any of them any more.
     pub(super) fn all_failed(&mut self) {
-        self.unsent = self.kept.keys().copied().collect();
+        let numbers: Vec<u64> = self.kept.keys().copied().collect();
+        numbers.into_iter().for_each(|number| self.failed(number));
     }
 
-    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Kept> {
-        self.kept.get_mut(&number)
+    /// Where a record goes to; none when it is not here any more.
+    pub(super) fn destination(&self, number: u64) -> Option<Destination> {
+        self.kept.get(&number).map(|kept| kept.destination)
+    }
+
+    /// Cuts a dead letter's value. Whether it was longer.
+    pub(super) fn shorten_letter(&mut self, number: u64, bytes: usize) -> bool {
+        let letter = self.kept.get_mut(&number).filter(|kept| kept.destination == Destination::DeadLetters);
+        let Some(kept) = letter.filter(|kept| kept.record.value.len() > bytes) else { return false };
+        let excess = kept.record.value.len() - bytes;
+        kept.record.value.truncate(bytes);
+        self.letters.bytes = self.letters.bytes.saturating_sub(excess);
+        true
     }
 
     /// It is written, or never will be.
     pub(super) fn settle(&mut self, number: u64) -> Option<Receipt> {
-        self.unsent.remove(&number);
         let kept = self.kept.remove(&number)?;
-        self.bytes = self.bytes.saturating_sub(size(&kept.record));
+        let bytes = size(&kept.record);
+        let pile = self.pile(kept.destination);
+        pile.unsent.remove(&number);
+        pile.records -= 1;
+        pile.bytes = pile.bytes.saturating_sub(bytes);
         Some(kept.receipt)
+    }
+
+    fn pile(&mut self, destination: Destination) -> &mut Pile {
+        match destination {
+            Destination::Events => &mut self.events,
+            Destination::DeadLetters => &mut self.letters,
+        }
     }
 }
 
@@ -106,11 +144,15 @@ mod tests {
         Kept { receipt: Receipt(receipt), destination: Destination::Events, record }
     }
 
+    fn letter(receipt: u64, bytes: usize) -> Kept {
+        Kept { destination: Destination::DeadLetters, ..kept(receipt, bytes) }
+    }
+
     fn take_unsent(outbox: &mut Outbox) -> Vec<u64> {
         let mut receipts = Vec::new();
-        while let Some((number, kept)) = outbox.next_unsent() {
+        while let Some((number, kept)) = outbox.next_unsent(Destination::Events) {
             receipts.push(kept.receipt.0);
-            outbox.sent(number);
+            outbox.sent(Destination::Events, number);
         }
         receipts
     }
@@ -133,16 +175,31 @@ mod tests {
     }
 
     #[test]
-    fn records_and_bytes_are_bounded() {
+    fn events_and_their_bytes_are_bounded_and_dead_letters_take_no_room_of_theirs() {
         let mut outbox = Outbox::default();
         outbox.add(kept(1, MAX_BYTES));
         assert!(!outbox.has_room());
         outbox.settle(1);
-        assert!(outbox.has_room() && outbox.is_empty());
-        for receipt in 0..MAX_RECORDS as u64 {
+        outbox.add(letter(2, 2 * MAX_BYTES));
+        assert!(outbox.has_room() && outbox.len(Destination::Events) == 0);
+        for receipt in 0..MAX_EVENTS as u64 {
             assert!(outbox.has_room());
             outbox.add(kept(receipt, 0));
         }
         assert!(!outbox.has_room());
+    }
+
+    #[test]
+    fn each_topic_has_its_own_order() {
+        let mut outbox = Outbox::default();
+        for record in [letter(1, 9), kept(2, 9), letter(3, 9)] {
+            outbox.add(record);
+        }
+        assert_eq!(take_unsent(&mut outbox), [2]);
+        assert_eq!(outbox.next_unsent(Destination::DeadLetters).map(|(number, _)| number), Some(1));
+        assert!(outbox.shorten_letter(1, 4) && !outbox.shorten_letter(1, 4) && !outbox.shorten_letter(2, 4), "only letters, and once");
+        outbox.settle(1);
+        outbox.settle(3);
+        assert_eq!((outbox.len(Destination::DeadLetters), outbox.letters.bytes), (0, 0));
     }
 }

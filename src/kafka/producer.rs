@@ -6,12 +6,14 @@
 //! take is given back. A client that broke is replaced, and what it had not confirmed is written again.
 //! It decides nothing about an event.
 
-use super::link::{Link, usable};
+use super::link::Link;
 use super::look::{Look, Sight};
-use super::native::{Client, Delivery, Fault, Happening, Kind, Operation, TopicState, code};
+use super::native::{Client, Delivery, Fault, Happening, Kind, TopicState, code};
 use super::outbox::{Destination, Kept, Outbox};
+use super::road::Road;
 use super::settings::{StartError, config, unusable};
 use super::teller::{Stopped, Teller};
+use super::trouble::{Trouble, TroubleCode};
 use super::wire::{write_dead_letter, write_event};
 use super::{DeadLetter, Event, Request, Settings, Side, TURN};
 use crate::threads::{Backoff, Deadline, Exit, Stop, StopSource, Thread, ThreadName, alive_by, at_rest, spawn, stop_pair};
@@ -24,9 +26,9 @@ const NAME: ThreadName = ThreadName::new("kafka-producer");
 const REQUESTS: usize = 256;
 /// After the stop: a broker that answers confirms in milliseconds; the journal keeps the rest.
 const FLUSH: Duration = Duration::from_millis(1500);
-/// After a delivery that failed, or a client that broke.
-const FIRST_RETRY: Duration = Duration::from_millis(500);
-const LONGEST_RETRY: Duration = Duration::from_secs(10);
+/// After a client that broke.
+const FIRST_RENEWAL: Duration = Duration::from_millis(500);
+const LONGEST_RENEWAL: Duration = Duration::from_secs(10);
 
 /// The running producer.
 #[derive(Debug)]
@@ -54,10 +56,11 @@ impl Producer {
         let output = Output {
             client,
             outbox: Outbox::default(),
-            link: Link::new(Side::Producer, &settings.brokers),
+            events: Road::new(&settings.event_topic, "events", Link::new(Side::Producer, settings)),
+            letters: Road::new(&settings.dead_letter_topic, "dead letters", Link::new(Side::DeadLetters, settings)),
             look: Look::new(&[&settings.event_topic, &settings.dead_letter_topic]),
-            pause: None,
-            backoff: Backoff::new(FIRST_RETRY, LONGEST_RETRY),
+            renewal: None,
+            backoff: Backoff::new(FIRST_RENEWAL, LONGEST_RENEWAL),
             settings: settings.clone(),
             requests: inbox,
             teller: Teller::new(events, stopped.clone()),
@@ -76,27 +79,22 @@ pub(super) fn connect(settings: &Settings) -> Result<Client, StartError> {
     Client::new(Kind::Producer, config(Kind::Producer, settings)?).map_err(unusable)
 }
 
-/// Why nothing is sent for a while, and until when.
-#[derive(Debug, Clone, Copy)]
-enum Pause {
-    /// A record was not written.
-    Retry(Instant),
-    /// The client is of no use any more.
-    Renew(Instant),
-}
-
 struct Output {
     settings: Settings,
     client: Client,
     outbox: Outbox,
-    link: Link,
+    events: Road,
+    letters: Road,
     look: Look,
-    pause: Option<Pause>,
+    /// When a client that is of no use any more is replaced; until then nothing is sent.
+    renewal: Option<Instant>,
     backoff: Backoff,
     stop: Stop,
     requests: Receiver<Request>,
     teller: Teller,
 }
+
+const DESTINATIONS: [Destination; 2] = [Destination::Events, Destination::DeadLetters];
 
 impl Output {
     fn run(mut self) {
@@ -113,16 +111,13 @@ impl Output {
             self.send()?;
             // What must be written again goes first: nothing overtakes it.
             let closed = never();
-            let requests = if self.pause.is_none() && self.outbox.has_room() { &self.requests } else { &closed };
-            let pause = match self.pause {
-                Some(Pause::Retry(until) | Pause::Renew(until)) => at(until),
-                None => never(),
-            };
+            let requests = if self.events.is_open() && self.outbox.has_room() { &self.requests } else { &closed };
+            let pause = [self.renewal, self.events.closed_until(), self.letters.closed_until()].into_iter().flatten().min();
             at_rest();
             select_biased! {
                 recv(self.stop.receiver()) -> _ => return Err(Stopped),
                 recv(self.client.woken()) -> _ => {},
-                recv(pause) -> _ => self.resume()?,
+                recv(pause.map_or_else(never, at)) -> now => self.resume(now.unwrap_or_else(|_| Instant::now()))?,
                 recv(requests) -> request => match request {
                     Ok(request) => self.accept(request)?,
                     Err(_) => self.requests = never(),
@@ -136,10 +131,24 @@ impl Output {
         match self.look.look(&self.client) {
             Ok(Sight::Unclear) => Ok(()),
             Ok(Sight::Away) => {
-                let down = self.link.away();
-                self.teller.tell_some(down)
+                let evidence = self.client.evidence();
+                self.tell_both(|link| link.away(&evidence))
             }
             Err(fault) => self.on_topics(Err(fault)),
+        }
+    }
+
+    /// What concerns the connection concerns both roads.
+    fn tell_both(&mut self, news: impl Fn(&mut Link) -> Option<Event>) -> Result<(), Stopped> {
+        let (events, letters) = (news(&mut self.events.link), news(&mut self.letters.link));
+        self.teller.tell_some(events)?;
+        self.teller.tell_some(letters)
+    }
+
+    fn road(&mut self, destination: Destination) -> &mut Road {
+        match destination {
+            Destination::Events => &mut self.events,
+            Destination::DeadLetters => &mut self.letters,
         }
     }
 
@@ -159,18 +168,21 @@ impl Output {
 
     /// Hands to the client what it does not have yet.
     fn send(&mut self) -> Result<(), Stopped> {
-        while self.pause.is_none()
-            && let Some((number, kept)) = self.outbox.next_unsent()
-        {
-            let topic = match kept.destination {
-                Destination::Events => &self.settings.event_topic,
-                Destination::DeadLetters => &self.settings.dead_letter_topic,
-            };
-            let record = &kept.record;
-            let taken = self.client.produce(topic, record.key.as_deref(), &record.value, &record.headers, number);
-            self.outbox.sent(number);
-            if let Err(fault) = taken {
-                self.on_unwritten(number, &fault)?;
+        for destination in DESTINATIONS {
+            while self.renewal.is_none()
+                && self.road(destination).is_open()
+                && let Some((number, kept)) = self.outbox.next_unsent(destination)
+            {
+                let topic = match destination {
+                    Destination::Events => &self.settings.event_topic,
+                    Destination::DeadLetters => &self.settings.dead_letter_topic,
+                };
+                let record = &kept.record;
+                let taken = self.client.produce(topic, record.key.as_deref(), &record.value, &record.headers, number);
+                self.outbox.sent(destination, number);
+                if let Err(fault) = taken {
+                    self.on_unwritten(number, &fault)?;
+                }
             }
         }
         Ok(())
@@ -192,23 +204,22 @@ impl Output {
     }
 
     fn on_delivery(&mut self, delivery: &Delivery) -> Result<(), Stopped> {
-        match &delivery.result {
-            Ok(()) => {
-                let receipt = self.outbox.settle(delivery.receipt);
-                if self.pause.is_none() {
-                    self.backoff.reset();
-                    let up = self.link.up();
-                    self.teller.tell_some(up)?;
-                }
-                self.teller.tell_some(receipt.map(Event::Delivered))
-            }
-            Err(fault) => self.on_unwritten(delivery.receipt, fault),
-        }
+        let Err(fault) = &delivery.result else {
+            self.backoff.reset();
+            let road = self.outbox.destination(delivery.receipt).map(|destination| self.road(destination));
+            let up = road.and_then(Road::written);
+            self.teller.tell_some(up)?;
+            let receipt = self.outbox.settle(delivery.receipt);
+            return self.teller.tell_some(receipt.map(Event::Delivered));
+        };
+        self.on_unwritten(delivery.receipt, fault)
     }
 
     /// A record was not written: never, or not now?
     fn on_unwritten(&mut self, number: u64, fault: &Fault) -> Result<(), Stopped> {
-        if is_too_large(fault) && self.shorten(number) {
+        let Some(destination) = self.outbox.destination(number) else { return Ok(()) };
+        // A dead letter that its topic finds too large is cut to what is always kept.
+        if is_too_large(fault) && self.outbox.shorten_letter(number, DeadLetter::MAX_KEPT_BYTES) {
             self.outbox.failed(number);
             return Ok(());
         }
@@ -220,26 +231,11 @@ impl Output {
         if let Some(fault) = self.client.fatal_error() {
             return self.on_broken(&fault);
         }
-        if self.pause.is_none() {
-            self.pause = Some(Pause::Retry(Instant::now() + self.backoff.next()));
-            // It finds the words for a topic that is missing or not granted.
-            self.look.hasten();
-        }
         log::debug!("record {number} was not written: {fault}");
-        let down =
-            self.link.fault(fault).or_else(|| self.link.down(format!("events cannot be written ({fault}): they are kept and tried again")));
+        // It finds the words for a topic that is missing or not granted.
+        self.look.hasten();
+        let down = self.road(destination).refused(fault);
         self.teller.tell_some(down)
-    }
-
-    /// A dead letter that its topic finds too large is cut to what is always kept. Whether it was longer.
-    fn shorten(&mut self, number: u64) -> bool {
-        match self.outbox.get_mut(number) {
-            Some(kept) if kept.destination == Destination::DeadLetters && kept.record.value.len() > DeadLetter::MAX_KEPT_BYTES => {
-                kept.record.value.truncate(DeadLetter::MAX_KEPT_BYTES);
-                true
-            }
-            _ => false,
-        }
     }
 
     fn on_topics(&mut self, answer: Result<Vec<TopicState>, Fault>) -> Result<(), Stopped> {
@@ -247,34 +243,26 @@ impl Output {
             Ok(states) => states,
             Err(fault) => {
                 self.look.failed();
-                let down = match fault.code {
-                    code::TIMED_OUT | code::TRANSPORT => self.link.away(),
-                    _ => self.link.fault(&fault).or_else(|| self.link.down(format!("the brokers do not answer as they should: {fault}"))),
-                };
-                return self.teller.tell_some(down);
+                let evidence = self.client.evidence();
+                return self.tell_both(|link| link.bad_answer(&fault, &evidence));
             }
         };
-        let topics = [&self.settings.event_topic, &self.settings.dead_letter_topic];
-        let problem = topics.into_iter().find_map(|topic| usable(topic, &states, Operation::Write).err());
-        let news = match problem {
-            Some(reason) => {
-                for topic in topics {
-                    self.client.mention(topic);
-                }
-                self.look.again_soon();
-                self.link.down(reason)
+        self.client.forget_evidence();
+        let mut news = Vec::new();
+        for road in [&mut self.events, &mut self.letters] {
+            news.extend(road.seen(&states));
+            if !road.is_usable() {
+                self.client.mention(road.topic());
             }
-            // While records fail, their reason stands until one is written.
-            None if self.pause.is_some() => {
-                self.look.again_soon();
-                None
-            }
-            None => {
-                self.look.all_is_well();
-                self.link.up()
-            }
-        };
-        self.teller.tell_some(news)
+        }
+        // While records fail, their reason stands until one is written.
+        let well = |road: &Road| road.is_usable() && road.is_open();
+        if well(&self.events) && well(&self.letters) {
+            self.look.all_is_well();
+        } else {
+            self.look.again_soon();
+        }
+        news.into_iter().try_for_each(|event| self.teller.tell(event))
     }
 
     fn on_fault(&mut self, fault: &Fault) -> Result<(), Stopped> {
@@ -283,43 +271,45 @@ impl Output {
             return self.on_broken(&fault);
         }
         self.look.hasten();
-        let down = self.link.fault(fault);
-        self.teller.tell_some(down)
+        let evidence = self.client.evidence();
+        self.tell_both(|link| link.fault(fault, &evidence))
     }
 
     /// The client is of no use any more: another one takes over.
     fn on_broken(&mut self, fault: &Fault) -> Result<(), Stopped> {
-        if !matches!(self.pause, Some(Pause::Renew(_))) {
-            self.pause = Some(Pause::Renew(Instant::now() + self.backoff.next()));
+        if self.renewal.is_none() {
+            self.renewal = Some(Instant::now() + self.backoff.next());
         }
-        let reason = if fault.code == code::CLUSTER_AUTHORIZATION {
-            "the broker refuses an idempotent producer: grant this client's principal IdempotentWrite on the cluster".to_owned()
+        let trouble = if fault.code == code::CLUSTER_AUTHORIZATION {
+            Trouble::cluster_denied()
         } else {
-            format!("the producer broke ({fault}): a new one takes over, nothing is lost")
+            Trouble::new(TroubleCode::UNEXPECTED, format!("the producer broke ({fault}): a new one takes over, nothing is lost"))
         };
-        let down = self.link.down(reason);
-        self.teller.tell_some(down)
+        self.tell_both(|link| link.down(trouble.clone()))
     }
 
-    /// The pause is over.
-    fn resume(&mut self) -> Result<(), Stopped> {
-        if let Some(Pause::Renew(_)) = self.pause {
-            match connect(&self.settings) {
-                Ok(client) => {
-                    self.client = client;
-                    self.outbox.all_failed();
-                    self.look = Look::new(&[&self.settings.event_topic, &self.settings.dead_letter_topic]);
-                }
-                // Such as a certificate's file that is being replaced.
-                Err(error) => {
-                    self.pause = Some(Pause::Renew(Instant::now() + self.backoff.next()));
-                    let down = self.link.down(error.to_string());
-                    return self.teller.tell_some(down);
-                }
+    /// A pause is over.
+    fn resume(&mut self, now: Instant) -> Result<(), Stopped> {
+        self.events.open(now);
+        self.letters.open(now);
+        if self.renewal.is_none_or(|due| due > now) {
+            return Ok(());
+        }
+        match connect(&self.settings) {
+            Ok(client) => {
+                self.client = client;
+                self.renewal = None;
+                self.outbox.all_failed();
+                self.look = Look::new(&[&self.settings.event_topic, &self.settings.dead_letter_topic]);
+                Ok(())
+            }
+            // Such as a certificate's file that is being replaced.
+            Err(error) => {
+                self.renewal = Some(Instant::now() + self.backoff.next());
+                let trouble = error.trouble();
+                self.tell_both(|link| link.down(trouble.clone()))
             }
         }
-        self.pause = None;
-        Ok(())
     }
 
     /// After the stop: what was handed over is still written if a broker answers, within a bound.
@@ -332,7 +322,7 @@ impl Output {
         }
         // The stop has come: from here `tell` gives up at once, so deliveries are reported with the deadline.
         let _stopped = self.send();
-        while self.link.is_up() && !self.outbox.is_empty() && !deadline.has_passed() {
+        while self.is_worth_waiting() && !deadline.has_passed() {
             select_biased! {
                 recv(self.client.woken()) -> _ => {},
                 recv(at(deadline.instant())) -> _ => break,
@@ -346,9 +336,16 @@ impl Output {
                 }
             }
         }
-        if !self.outbox.is_empty() {
-            log::warn!("left with {} records that no broker has confirmed: the journal keeps the events", self.outbox.len());
+        let left: usize = DESTINATIONS.into_iter().map(|destination| self.outbox.len(destination)).sum();
+        if left > 0 {
+            log::warn!("left with {left} records that no broker has confirmed: the journal keeps the events");
         }
+    }
+
+    /// Whether a broker may still confirm something soon.
+    fn is_worth_waiting(&self) -> bool {
+        let may = |road: &Road, destination| road.link.is_up() && self.outbox.len(destination) > 0;
+        may(&self.events, Destination::Events) || may(&self.letters, Destination::DeadLetters)
     }
 }
 

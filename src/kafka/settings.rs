@@ -4,6 +4,7 @@
 
 use super::Settings;
 use super::native::{Config, Kind, Refused};
+use super::trouble::{Trouble, TroubleCode};
 use std::path::Path;
 
 /// A client cannot be made.
@@ -31,6 +32,14 @@ pub enum StartError {
     Thread(String),
 }
 
+impl StartError {
+    /// As the link tells it.
+    #[must_use]
+    pub fn trouble(&self) -> Trouble {
+        Trouble::new(TroubleCode::SETTING, self.to_string())
+    }
+}
+
 /// What each client is called in the brokers' logs and quotas.
 const CLIENT_ID: &str = "axion-agent";
 
@@ -45,8 +54,8 @@ const COMMON: &[(&str, &str)] = &[
     // A broker that is back is found within 2 s, and one that is away costs a try in 2 s.
     ("reconnect.backoff.ms", "250"),
     ("reconnect.backoff.max.ms", "2000"),
-    // The brokers close what is idle; that is no news.
-    ("log.connection.close", "false"),
+    // A connection that a broker closes without a word says in the log why (`native/witness.rs`); idle ones are left out.
+    ("log.connection.close", "true"),
     // Nothing reads the statistics: no timer for them.
     ("statistics.interval.ms", "0"),
     // Leaders change with an error that asks for metadata at once; this is only for what nobody says.

@@ -14,7 +14,7 @@ pub fn comes_back(_: &Stage) {
     output.until("the producer's link", up);
     bed.mocked().broker_down(1).unwrap();
     for reason in [intake.until("the loss", down), output.until("the loss", down)] {
-        assert!(reason.starts_with("no broker answers at "), "{reason}");
+        assert!(reason.starts_with("kafka.unreachable: no broker answers at "), "{reason}");
     }
     output.publish(1, report(json!({})));
     bed.mocked().broker_up(1).unwrap();
@@ -34,7 +34,7 @@ pub fn never_there(_: &Stage) {
         let (intake, output) = (bed.consume(Vec::new()), bed.produce());
         output.publish(1, report(json!({})));
         for reason in [intake.until("the absence", down), output.until("the absence", down)] {
-            assert!(reason.starts_with(&format!("no broker answers at {brokers}")), "{reason}");
+            assert!(reason.starts_with(&format!("kafka.unreachable: no broker answers at {brokers}")), "{reason}");
         }
         assert!(intake.exits.is_empty() && output.exits.is_empty());
         let (consumer, producer) = (intake.stop(), output.stop());

@@ -36,6 +36,7 @@ const TESTS: &[Test] = &[
         needs: &[Need::Broker],
         body: producer::undeliverable,
     },
+    Test { name: "a_missing_dead_letter_topic_holds_no_event_up", needs: &[], body: producer::no_letters },
     Test { name: "a_permission_that_is_granted_later_lets_the_event_through", needs: &[], body: producer::permission },
     Test { name: "a_producer_that_breaks_is_replaced_and_nothing_is_lost", needs: &[], body: producer::replacement },
     Test { name: "a_broker_that_comes_back_is_used_again", needs: &[], body: link::comes_back },
@@ -46,14 +47,14 @@ const TESTS: &[Test] = &[
         needs: &[Need::Broker, Need::QuietMachine],
         body: measure::idle_pair,
     },
-    Test { name: "tls_mutual_tls_and_scram_let_us_in", needs: &[Need::SecureBroker], body: security::logins },
-    Test { name: "a_wrong_password_is_told_as_such_and_not_repeated", needs: &[Need::SecureBroker], body: security::wrong_password },
-    Test { name: "a_certificate_of_another_ca_is_told_as_such", needs: &[Need::SecureBroker], body: security::other_ca },
+    Test { name: "a_certificate_that_is_wrong_is_told_as_such", needs: &[Need::SecureBroker], body: security::certificates },
+    Test { name: "a_wrong_password_is_told_as_such_and_not_repeated", needs: &[Need::SecureBroker], body: security::passwords },
     Test {
-        name: "a_topic_without_permission_is_told_with_the_mend",
-        needs: &[Need::SecureBroker, Need::DeniedTopic],
-        body: security::denied_topic,
+        name: "a_port_that_speaks_something_else_is_told_as_such",
+        needs: &[Need::SecureBroker, Need::ClosedBroker],
+        body: security::ports,
     },
+    Test { name: "a_name_that_nobody_knows_is_told_as_such", needs: &[], body: security::names },
 ];
 
 fn main() -> std::process::ExitCode {

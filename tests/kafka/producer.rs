@@ -2,13 +2,13 @@
 
 use crate::bed::{Bed, PATIENCE, down, report, up};
 use crate::support::Stage;
-use axion_agent::domain::{Code, Position};
-use axion_agent::kafka::{DeadLetter, Event, Receipt, Request};
+use axion_agent::domain::{Code, LinkState, Position};
+use axion_agent::kafka::{DeadLetter, Event, Receipt, Request, Side};
 use rdkafka::Message as _;
 use rdkafka::message::Headers as _;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 pub fn delivery(stage: &Stage) {
@@ -43,10 +43,8 @@ fn text(bytes: Option<&[u8]>) -> String {
     String::from_utf8(bytes.unwrap_or_default().to_vec()).unwrap()
 }
 
-pub fn dead_letter(stage: &Stage) {
-    let bed = Bed::any(stage);
-    let output = bed.produce();
-    let letter = |value: Vec<u8>| DeadLetter {
+fn letter(value: Vec<u8>) -> DeadLetter {
+    DeadLetter {
         position: Position { topic: "t".to_owned(), partition: 1, offset: 2 },
         key: Some(b"k".to_vec()),
         length: value.len(),
@@ -54,7 +52,12 @@ pub fn dead_letter(stage: &Stage) {
         sha256: "ab".to_owned(),
         code: Code::MALFORMED,
         message: "broken".to_owned(),
-    };
+    }
+}
+
+pub fn dead_letter(stage: &Stage) {
+    let bed = Bed::any(stage);
+    let output = bed.produce();
     // Larger than any topic's default limit: cut to what is always kept.
     let large = letter(vec![b'x'; 2 << 20]);
     output.producer.requests.send_timeout(Request::Bury(Receipt(1), Box::new(large)), PATIENCE).unwrap();
@@ -79,6 +82,39 @@ pub fn undeliverable(stage: &Stage) {
     output.delivered(2);
 }
 
+pub fn no_letters(_: &Stage) {
+    let bed = Bed::mock();
+    let topic = &bed.settings.dead_letter_topic;
+    bed.mocked().topic_error(topic, RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
+    let output = bed.produce();
+    let letters = |event: &Event| match event {
+        Event::Link(Side::DeadLetters, state) => Some(state.clone()),
+        _ => None,
+    };
+    // More bytes than the producer keeps of events.
+    for receipt in 0..16 {
+        output.producer.requests.send_timeout(Request::Bury(Receipt(receipt), Box::new(letter(vec![b'x'; 1 << 20]))), PATIENCE).unwrap();
+    }
+    let started = Instant::now();
+    for receipt in 100..400 {
+        output.publish(receipt, report(json!({})));
+    }
+    let mut told = None;
+    output.until("the last event", |event| {
+        told = letters(event).or(told.take());
+        matches!(event, Event::Delivered(Receipt(399))).then_some(())
+    });
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    let told = told.unwrap_or_else(|| output.until("the missing topic", letters));
+    assert!(
+        matches!(&told, LinkState::Down(reason) if reason.starts_with("kafka.topic_missing: ") && reason.contains(topic.as_str())),
+        "{told:?}"
+    );
+    bed.mocked().topic_error(topic, RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap();
+    output.delivered(15);
+    assert!(output.stop() < Duration::from_secs(1));
+}
+
 pub fn permission(_: &Stage) {
     let bed = Bed::mock();
     let output = bed.produce();
@@ -88,7 +124,7 @@ pub fn permission(_: &Stage) {
     output.publish(1, report(json!({})));
     output.publish(2, report(json!({})));
     let reason = output.until("the refusal", down);
-    assert!(reason.contains("kept and tried again"), "{reason}");
+    assert!(reason.starts_with("kafka.topic_denied: ") && reason.contains("principal Write"), "{reason}");
     output.until("the link", up);
     output.delivered(2);
     let first = bed.first_record(&bed.settings.event_topic, |record| record.offset());

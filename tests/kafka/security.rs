@@ -1,10 +1,21 @@
-//! TLS, SASL and permissions: what only a real broker can show.
+//! TLS and SASL that fail: what only a real broker can show. Each way has its code and its mend, and no secret is
+//! told. Logins that work are shown by a whole agent (`tests/secure.rs`).
 
 use crate::bed::settings;
 use crate::support::{Listeners, Stage};
 use axion_agent::domain::{LinkState, Sensitive};
 use axion_agent::kafka::{Consumer, Event, Producer, Settings};
+use axion_agent::threads::{ThreadName, spawn};
 use crossbeam_channel::{Receiver, bounded};
+use openssl::asn1::Asn1Time;
+use openssl::hash::MessageDigest;
+use openssl::pkey::PKey;
+use openssl::ssl::{SslAcceptor, SslMethod};
+use openssl::x509::extension::SubjectAlternativeName;
+use openssl::x509::{X509, X509Builder, X509NameBuilder};
+use std::convert::Infallible;
+use std::net::TcpListener;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Far longer than a login takes.
@@ -23,79 +34,124 @@ fn tls(listeners: &Listeners, address: &str) -> Settings {
     settings
 }
 
-fn scram(stage: &Stage, password: &str) -> Settings {
-    let listeners = listeners(stage);
-    let mut settings = tls(&listeners, &listeners.sasl);
+fn with_certificate(mut settings: Settings, listeners: &Listeners, name: &str) -> Settings {
+    settings.security.certificate = Some(listeners.certificates.join(format!("{name}.pem")));
+    settings.security.key = Some(listeners.certificates.join(format!("{name}.key")));
+    settings
+}
+
+fn login(listeners: &Listeners, mechanism: &str, password: &str) -> Settings {
+    let mut settings = tls(listeners, &listeners.sasl);
     settings.security.protocol = "sasl_ssl".to_owned();
-    settings.security.sasl_mechanism = Some("SCRAM-SHA-512".to_owned());
+    settings.security.sasl_mechanism = Some(mechanism.to_owned());
     settings.security.sasl_username = Some("agent".to_owned());
     settings.security.sasl_password = Some(Sensitive::new(password.to_owned()));
     settings
 }
 
-/// What the producer says of its link, up to what is looked for.
-fn producer_link(settings: &Settings, wanted: impl Fn(&LinkState) -> bool) -> Result<(), Vec<LinkState>> {
-    let (events, inbox) = bounded(16);
-    let (exits, _reports) = bounded(4);
-    let _running = Producer::start(settings, events, exits).unwrap();
-    link(&inbox, wanted)
+/// The same port by another name: it resolves, and no certificate has it.
+fn other_name(address: &str) -> String {
+    format!("127.1:{}", address.rsplit_once(':').unwrap().1)
 }
 
-/// What was said instead, if what is looked for was not.
-fn link(inbox: &Receiver<Event>, wanted: impl Fn(&LinkState) -> bool) -> Result<(), Vec<LinkState>> {
+/// Waits for the code and the key on the links of both clients.
+fn told(settings: &Settings, code: &str, mend: &str) {
+    let (events, inbox) = bounded(16);
+    let (exits, _reports) = bounded(4);
+    let producer = Producer::start(settings, events, exits.clone()).unwrap();
+    link(&inbox, code, mend);
+    drop(producer);
+    let (events, inbox) = bounded(16);
+    let _consumer = Consumer::start(settings, Vec::new(), events, exits).unwrap();
+    link(&inbox, code, mend);
+}
+
+fn link(inbox: &Receiver<Event>, code: &str, mend: &str) {
     let deadline = Instant::now() + PATIENCE;
-    let mut states = Vec::new();
+    let mut others = Vec::new();
     while let Ok(event) = inbox.recv_deadline(deadline) {
-        let Event::Link(_, state) = event else { continue };
-        if let LinkState::Down(reason) = &state {
-            assert!(!reason.contains(WRONG_PASSWORD), "{reason}");
+        let Event::Link(_, LinkState::Down(reason)) = event else { continue };
+        assert!(!reason.contains(WRONG_PASSWORD), "{reason}");
+        if reason.starts_with(&format!("{code}: ")) && reason.contains(mend) {
+            return;
         }
-        if wanted(&state) {
-            return Ok(());
-        }
-        states.push(state);
+        others.push(reason);
     }
-    Err(states)
+    panic!("not told: {code} … {mend}; but: {others:#?}");
 }
 
-fn up(state: &LinkState) -> bool {
-    *state == LinkState::Up
-}
-
-fn down_with(words: [&str; 2]) -> impl Fn(&LinkState) -> bool {
-    move |state| matches!(state, LinkState::Down(reason) if words.iter().all(|word| reason.contains(word)))
-}
-
-pub fn logins(stage: &Stage) {
+pub fn certificates(stage: &Stage) {
     let listeners = listeners(stage);
-    assert_eq!(producer_link(&tls(&listeners, &listeners.tls), up), Ok(()));
-    let mut mutual = tls(&listeners, &listeners.mutual_tls);
-    mutual.security.certificate = Some(listeners.certificates.join("client.pem"));
-    mutual.security.key = Some(listeners.certificates.join("client.key"));
-    assert_eq!(producer_link(&mutual, up), Ok(()));
-    assert_eq!(producer_link(&scram(stage, "agent-secret"), up), Ok(()));
+    let mut other_ca = tls(&listeners, &listeners.tls);
+    other_ca.security.ca = Some(listeners.certificates.join("other-ca.pem"));
+    told(&other_ca, "kafka.tls_untrusted", "kafka.ssl_ca_location");
+    told(&tls(&listeners, &other_name(&listeners.tls)), "kafka.tls_other_name", "kafka.brokers");
+    told(&tls(&listeners, &expired_server(&listeners.certificates)), "kafka.tls_expired", "renew it on the broker");
+    let mutual = tls(&listeners, &listeners.mutual_tls);
+    told(&mutual, "kafka.certificate_wanted", "kafka.ssl_certificate_location");
+    told(&with_certificate(mutual.clone(), &listeners, "expired"), "kafka.certificate_expired", "kafka.ssl_certificate_location");
+    told(&with_certificate(mutual.clone(), &listeners, "other-ca"), "kafka.certificate_refused", "kafka.ssl_certificate_location");
+
+    let mut mixed = with_certificate(mutual, &listeners, "client");
+    mixed.security.key = Some(listeners.certificates.join("expired.key"));
+    let (events, _inbox) = bounded(1);
+    let (exits, _reports) = bounded(1);
+    let error = Producer::start(&mixed, events, exits).err().unwrap().trouble().to_string();
+    assert!(error.starts_with("kafka.setting: kafka.ssl_key_location"), "{error}");
 }
 
-pub fn wrong_password(stage: &Stage) {
-    let settings = scram(stage, WRONG_PASSWORD);
-    assert_eq!(producer_link(&settings, down_with(["refuses the login", "kafka.sasl_password"])), Ok(()));
-}
-
-pub fn other_ca(stage: &Stage) {
+pub fn passwords(stage: &Stage) {
     let listeners = listeners(stage);
-    let mut settings = tls(&listeners, &listeners.tls);
-    settings.security.ca = Some(listeners.certificates.join("other-ca.pem"));
-    assert_eq!(producer_link(&settings, down_with(["TLS fails", "kafka.ssl_ca_location"])), Ok(()));
+    for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
+        told(&login(&listeners, mechanism, WRONG_PASSWORD), "kafka.login_refused", "kafka.sasl_password");
+    }
 }
 
-pub fn denied_topic(stage: &Stage) {
-    let topic = stage.supply().denied_topic().expect("the test said that it needs such a topic");
-    let mut settings = scram(stage, "agent-secret");
-    settings.command_topic.clone_from(&topic);
-    settings.event_topic = topic;
-    let (events, inbox) = bounded(16);
-    let (exits, _reports) = bounded(4);
-    let _running = Consumer::start(&settings, Vec::new(), events, exits).unwrap();
-    assert_eq!(link(&inbox, down_with([&settings.command_topic, "grant this client's principal Read"])), Ok(()));
-    assert_eq!(producer_link(&settings, down_with([&settings.event_topic, "grant this client's principal Write"])), Ok(()));
+pub fn ports(stage: &Stage) {
+    let listeners = listeners(stage);
+    told(&settings(&listeners.tls), "kafka.tls_wanted", "kafka.security_protocol");
+    let plain = stage.supply().administrator().unwrap().brokers;
+    told(&tls(&listeners, &plain), "kafka.tls_not_spoken", "kafka.security_protocol");
+    told(&tls(&listeners, &listeners.sasl), "kafka.login_wanted", "sasl_ssl");
+    let mut no_login_there = login(&listeners, "PLAIN", WRONG_PASSWORD);
+    no_login_there.brokers = vec![listeners.tls.clone()];
+    told(&no_login_there, "kafka.login_not_offered", "kafka.sasl_mechanism");
+}
+
+pub fn names(_: &Stage) {
+    // A name that never exists (RFC 6761).
+    told(&settings("broker.invalid:9092"), "kafka.name_unknown", "kafka.brokers");
+}
+
+/// A listener whose certificate, signed by the test CA, has expired. It lives as long as the test program.
+fn expired_server(certificates: &Path) -> String {
+    let ca = X509::from_pem(&std::fs::read(certificates.join("ca.pem")).unwrap()).unwrap();
+    let signer = PKey::private_key_from_pem(&std::fs::read(certificates.join("ca.key")).unwrap()).unwrap();
+    let key = PKey::private_key_from_pem(&std::fs::read(certificates.join("server.key")).unwrap()).unwrap();
+    let mut name = X509NameBuilder::new().unwrap();
+    name.append_entry_by_text("CN", "localhost").unwrap();
+    let mut builder = X509Builder::new().unwrap();
+    builder.set_version(2).unwrap();
+    builder.set_subject_name(&name.build()).unwrap();
+    builder.set_issuer_name(ca.subject_name()).unwrap();
+    builder.set_pubkey(&key).unwrap();
+    builder.set_not_before(&Asn1Time::from_unix(0).unwrap()).unwrap();
+    builder.set_not_after(&Asn1Time::from_unix(86_400).unwrap()).unwrap();
+    let names = SubjectAlternativeName::new().dns("localhost").build(&builder.x509v3_context(Some(&ca), None)).unwrap();
+    builder.append_extension(names).unwrap();
+    builder.sign(&signer, MessageDigest::sha256()).unwrap();
+    let mut acceptor = SslAcceptor::mozilla_intermediate(SslMethod::tls()).unwrap();
+    acceptor.set_private_key(&key).unwrap();
+    acceptor.set_certificate(&builder.build()).unwrap();
+    let acceptor = acceptor.build();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (exits, _reports) = bounded(1);
+    let serve = move || {
+        // A handshake that the client breaks off is what this is for.
+        listener.incoming().flatten().for_each(|stream| drop(acceptor.accept(stream)));
+        Ok::<(), Infallible>(())
+    };
+    drop(spawn(ThreadName::new("expired-server"), exits, serve).unwrap());
+    format!("localhost:{port}")
 }

@@ -126,6 +126,24 @@ impl Agent {
         state.map(str::to_owned).ok_or_else(|| format!("no dependency {name} in {}", page.body))
     }
 
+    /// What `/readyz` says went wrong last with a dependency that is not ready.
+    pub fn trouble(&self, name: &str) -> Result<String, String> {
+        let page = self.page("/readyz")?;
+        let health = page.json();
+        let found =
+            health["dependencies"].as_array().and_then(|all| all.iter().find(|one| one["name"] == name && one["state"] == "not_ready"));
+        let error = found.and_then(|one| one["last_error"].as_str());
+        error.map(str::to_owned).ok_or_else(|| format!("nothing is wrong with {name}: {}", page.body))
+    }
+
+    /// Waits until `/readyz` says so of a dependency that is not ready.
+    pub fn wait_trouble(&self, name: &str, words: &str, within: Duration) {
+        until(&format!("{name} says {words}"), within, || match self.trouble(name)? {
+            error if error.contains(words) => Ok(()),
+            error => Err(error),
+        });
+    }
+
     /// Waits until `/readyz` says yes.
     pub fn wait_ready(&self, within: Duration) {
         until("the agent is ready", within, || match self.page("/readyz")? {

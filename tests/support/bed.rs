@@ -123,6 +123,15 @@ impl<'a> Bed<'a> {
         std::fs::write(self.directory.join("agent.toml"), text).expect("the configuration");
     }
 
+    /// The agent reaches its broker at another address, with more lines of `[kafka]`.
+    pub fn reach(&self, address: &str, lines: &str) {
+        let file = self.directory.join("agent.toml");
+        let text = std::fs::read_to_string(&file).expect("the configuration");
+        let change =
+            |line: &str| if line.starts_with("brokers = ") { format!("brokers = [\"{address}\"]\n{lines}\n") } else { format!("{line}\n") };
+        std::fs::write(file, text.lines().map(change).collect::<String>()).expect("the configuration");
+    }
+
     /// Starts the control plane, at the address that the agent knows.
     pub fn start_control_plane(&mut self) {
         let brokers = self.broker.brokers().split(',').map(str::to_owned).collect();
@@ -194,6 +203,11 @@ impl<'a> Bed<'a> {
 
     pub fn engine(&self) -> &'a Engine {
         self.stage.engine()
+    }
+
+    /// All that the agent has logged.
+    pub fn whole_log(&self) -> String {
+        std::fs::read_to_string(self.log()).expect("the agent's log")
     }
 
     fn log(&self) -> PathBuf {

@@ -1,6 +1,7 @@
 //! The broker that the tests use: the one that `AXION_TEST_KAFKA` names, else librdkafka's mock cluster
 //! inside the test. `make test` starts a real one if it finds one, and lets the tests stop it.
 
+use super::acl::Administrator;
 use super::child;
 use super::commands::CommandSender;
 use super::mock::MockBroker;
@@ -46,12 +47,16 @@ impl Supply {
         })
     }
 
-    /// A topic that nobody may use.
+    /// Somebody who grants permissions on a broker that denies what nobody has granted.
     ///
     /// # Errors
     /// What is missing.
-    pub fn denied_topic(&self) -> Result<String, String> {
-        std::env::var("AXION_TEST_KAFKA_DENIED").map_err(|_| "needs a real broker: AXION_TEST_KAFKA_DENIED is not set".to_owned())
+    pub fn administrator(&self) -> Result<Administrator, String> {
+        let jars = std::env::var_os("AXION_TEST_KAFKA_ACLS").map(PathBuf::from);
+        match (self, jars) {
+            (Self::Real(broker), Some(jars)) => Ok(Administrator { jars, brokers: broker.brokers.clone() }),
+            _ => Err("needs a real broker that denies what is not granted: AXION_TEST_KAFKA_ACLS is not set".to_owned()),
+        }
     }
 
     pub fn describe(&self) -> String {
@@ -76,9 +81,9 @@ pub struct Listeners {
     pub tls: String,
     /// Wants a client certificate.
     pub mutual_tls: String,
-    /// SCRAM over TLS: `agent` / `agent-secret`.
+    /// PLAIN and SCRAM over TLS: `agent` / `agent-secret`.
     pub sasl: String,
-    /// `ca.pem`, `client.pem`, `client.key`, `other-ca.pem`.
+    /// `ca.pem` and `ca.key`, `client.pem`, `client.key`, `expired.pem`, `expired.key`, `other-ca.pem`.
     pub certificates: PathBuf,
 }
 
@@ -134,7 +139,9 @@ impl RealBroker {
     fn script(&self, name: &str) {
         let root = self.root.as_ref().expect("only a broker that may be stopped is").display().to_string();
         let port = self.brokers.rsplit_once(':').map_or("", |(_, port)| port);
-        let arguments = if name == "kafka-up.sh" { vec![root.as_str(), port] } else { vec![root.as_str()] };
+        // As `packaging/dev/test.sh` started it.
+        let up = [root.as_str(), port, "allow.everyone.if.no.acl.found=false"];
+        let arguments = if name == "kafka-up.sh" { up.to_vec() } else { vec![root.as_str()] };
         child::output(&format!("{SCRIPTS}/{name}"), &arguments).expect("the broker's script works");
     }
 }

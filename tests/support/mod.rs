@@ -8,6 +8,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each test program uses a part of the bed")]
 
+pub mod acl;
 mod agent;
 mod bed;
 mod broker;

@@ -36,8 +36,8 @@ pub enum Need {
     BrokerToStop,
     /// A broker with listeners for TLS and SASL: a real one.
     SecureBroker,
-    /// A topic of such a broker that nobody may use.
-    DeniedTopic,
+    /// Such a broker that denies what nobody has granted.
+    ClosedBroker,
     /// A systemd of its own, for the package's unit.
     Systemd,
     /// The right to lay files over the machine's, for one agent.
@@ -76,7 +76,7 @@ impl Stage {
         let any = |wanted: &[Need]| tests.iter().any(|test| test.needs.iter().any(|need| wanted.contains(need)));
         let kind = if any(&[Need::EngineToStop]) { Kind::Private } else { Kind::Any };
         let engine = any(&[Need::Engine, Need::EngineToStop]).then(|| Engine::start(&directory.join("engine"), kind));
-        let broker = any(&[Need::Broker, Need::BrokerToStop, Need::SecureBroker, Need::DeniedTopic]);
+        let broker = any(&[Need::Broker, Need::BrokerToStop, Need::SecureBroker, Need::ClosedBroker]);
         Self { engine, supply: broker.then(Supply::find), directory: directory.to_owned() }
     }
 
@@ -110,7 +110,7 @@ impl Stage {
             Need::Broker => None,
             Need::BrokerToStop => (!self.supply().may_stop()).then(|| "needs a broker that it may stop".to_owned()),
             Need::SecureBroker => self.supply().secure().err(),
-            Need::DeniedTopic => self.supply().denied_topic().err(),
+            Need::ClosedBroker => self.supply().secure().err().or_else(|| self.supply().administrator().err()),
             Need::Systemd => Launch::unit_lacks(),
             Need::OtherEtc => Launch::other_etc_lacks(),
             Need::Ipv6 => TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).err().map(|error| format!("needs IPv6: {error}")),

@@ -367,7 +367,7 @@ fn health_follows_the_links() {
     assert_eq!(phase(&desk), crate::domain::Phase::Starting);
     let up = docker::EngineState::Up { version: "1".into(), api: "1.41".into(), swarm: docker::SwarmRole::Manager };
     desk.state.on_docker(docker::Event::Engine(up));
-    for side in [Side::Consumer, Side::Producer] {
+    for side in [Side::Consumer, Side::Producer, Side::DeadLetters] {
         desk.state.on_kafka(Event::Link(side, LinkState::Up));
     }
     desk.state.settle();

@@ -115,7 +115,8 @@ fn the_status_says_what_is_missing() {
     assert_eq!(
         said,
         [
-            "STATUS=degraded; waiting for docker; kafka_consumer is not ready: connection refused; waiting for kafka_producer",
+            "STATUS=degraded; waiting for docker; kafka_consumer is not ready: connection refused; waiting for kafka_producer; \
+             waiting for kafka_dead_letters",
             "READY=1",
             "STOPPING=1",
             "STATUS=leaving: a signal asked for it",

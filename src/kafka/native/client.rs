@@ -3,6 +3,7 @@
 use super::config::{Config, EXPLANATION_BYTES};
 use super::fault::{Fault, text_in};
 use super::happening::{Happening, take};
+use super::witness::{Evidence, Witness, look_at_certificate};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rdkafka::bindings as sys;
 use rdkafka::types::RDKafkaType;
@@ -20,12 +21,13 @@ pub(crate) enum Kind {
 
 /// A librdkafka client with its one queue.
 pub(crate) struct Client {
-    // ORDER: `drop` lets go of the queue first, then of the client, then the waker may go.
+    // ORDER: `drop` lets go of the queue first, then of the client, then waker and witness may go.
     rk: NonNull<sys::rd_kafka_t>,
     queue: NonNull<sys::rd_kafka_queue_t>,
     woken: Receiver<()>,
-    // Boxed, since librdkafka holds its address.
+    // Both boxed, since librdkafka holds their addresses.
     _waker: Box<Sender<()>>,
+    witness: Box<Witness>,
 }
 
 // SAFETY: librdkafka's handles may be used from any thread; nothing here is bound to the one that made it.
@@ -42,6 +44,13 @@ impl Client {
             Kind::Producer => RDKafkaType::RD_KAFKA_PRODUCER,
         };
         let conf = config.into_raw();
+        let witness = Box::<Witness>::default();
+        // SAFETY: `conf` is a valid object that nobody else has; the witness outlives the client (`drop`), which alone
+        // uses the pointer.
+        unsafe {
+            sys::rd_kafka_conf_set_opaque(conf, ptr::from_ref::<Witness>(&witness).cast_mut().cast::<c_void>());
+            sys::rd_kafka_conf_set_ssl_cert_verify_cb(conf, Some(look_at_certificate));
+        }
         let mut reason = [0_u8; EXPLANATION_BYTES];
         // SAFETY: `conf` is a valid object that nobody else has; the buffer has the length that is given.
         let rk = unsafe { sys::rd_kafka_new(rk_type, conf, reason.as_mut_ptr().cast::<c_char>(), reason.len()) };
@@ -70,7 +79,7 @@ impl Client {
         let opaque = ptr::from_ref::<Sender<()>>(&waker).cast_mut().cast::<c_void>();
         // SAFETY: the waker lives until after the callback was taken off again (`drop`).
         unsafe { sys::rd_kafka_queue_cb_event_enable(queue.as_ptr(), Some(wake), opaque) };
-        Ok(Self { rk, queue, woken, _waker: waker })
+        Ok(Self { rk, queue, woken, _waker: waker, witness })
     }
 
     /// Has a message once the queue, which was empty, is not. After it, [`Self::next`] must be called
@@ -100,6 +109,16 @@ impl Client {
         // SAFETY: the client is alive, the buffer has the length that is given.
         let code = unsafe { sys::rd_kafka_fatal_error(self.rk.as_ptr(), text.as_mut_ptr().cast::<c_char>(), text.len()) } as c_int;
         Fault::of_code(code).err().map(|fault| Fault::with_text(fault.code, text_in(&text)))
+    }
+
+    /// What is known beside the faults, since [`Self::forget_evidence`].
+    pub(crate) fn evidence(&self) -> Evidence {
+        self.witness.evidence()
+    }
+
+    /// The brokers are reached: what was wrong before says nothing any more.
+    pub(crate) fn forget_evidence(&self) {
+        self.witness.forget();
     }
 
     pub(super) fn raw(&self) -> *mut sys::rd_kafka_t {

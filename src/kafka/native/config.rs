@@ -1,6 +1,7 @@
 //! The settings of a client, before it is made.
 
 use super::fault::text_in;
+use super::witness::Witness;
 use rdkafka::bindings as sys;
 use rdkafka::types::RDKafkaConfRes;
 use std::ffi::{CStr, CString, c_char, c_int};
@@ -79,15 +80,21 @@ impl Drop for Config {
 }
 
 /// Runs on librdkafka's threads, for each line of its log.
-unsafe extern "C" fn write_log(_client: *const sys::rd_kafka_t, level: c_int, facility: *const c_char, text: *const c_char) {
+unsafe extern "C" fn write_log(client: *const sys::rd_kafka_t, level: c_int, facility: *const c_char, text: *const c_char) {
     if facility.is_null() || text.is_null() {
         return;
     }
     // SAFETY: both end with NUL and live throughout the call.
     let (facility, text) = unsafe { (CStr::from_ptr(facility).to_string_lossy(), CStr::from_ptr(text).to_string_lossy()) };
+    if facility == "FAIL" && !client.is_null() {
+        // SAFETY: a live client; its opaque pointer is its witness, which outlives it (see `client`).
+        if let Some(witness) = unsafe { Witness::at(sys::rd_kafka_opaque(client)) } {
+            witness.note_closing(&text);
+        }
+    }
     // Connections that fail are told as a change of the link, once; librdkafka says it at each try.
     let level = match (level, facility.as_ref()) {
-        (_, "FAIL" | "ERROR") => log::Level::Debug,
+        (_, "FAIL" | "ERROR" | "SSLCERTVRFY") => log::Level::Debug,
         (0..=3, _) => log::Level::Error,
         (4, _) => log::Level::Warn,
         (5 | 6, _) => log::Level::Debug,

@@ -8,7 +8,7 @@
 //!
 //! Everything that leaves this module is owned: no pointer of librdkafka outlives a call.
 //! A [`Client`] may be used by one thread at a time; librdkafka's own threads (`rdk:…`) only ever
-//! run the two callbacks in here, one that writes to the log and one that fills the channel of one.
+//! run the three callbacks in here: one writes to the log, one fills the channel of one, one sees certificates.
 
 mod ask;
 mod client;
@@ -17,6 +17,7 @@ mod fault;
 mod happening;
 mod offsets;
 mod produce;
+mod witness;
 
 pub(super) use ask::Sought;
 pub(super) use client::{Client, Kind};
@@ -24,3 +25,4 @@ pub(super) use config::{Config, Refused};
 pub(super) use fault::{Fault, code};
 pub(super) use happening::{Delivery, Happening, Message, Operation, TopicState};
 pub(super) use offsets::{BEGINNING, PartitionOffset};
+pub(super) use witness::Evidence;

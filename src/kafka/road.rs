@@ -1,0 +1,91 @@
+//! The way to one of the producer's two topics: whether it is open, and what is said of it. Events and dead
+//! letters have one each, so a topic that is missing holds up only what is for it.
+
+use super::Event;
+use super::link::{Link, usable};
+use super::native::{Fault, Operation, TopicState, code};
+use super::trouble::{Trouble, TroubleCode};
+use crate::threads::Backoff;
+use std::time::{Duration, Instant};
+
+/// After a record that was not written.
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+const LONGEST_RETRY: Duration = Duration::from_secs(10);
+
+pub(super) struct Road {
+    topic: String,
+    /// What travels on it, for a person.
+    cargo: &'static str,
+    pub(super) link: Link,
+    /// Nothing is sent before this.
+    closed: Option<Instant>,
+    /// What the last look at the topic said.
+    usable: bool,
+    backoff: Backoff,
+}
+
+impl Road {
+    pub(super) fn new(topic: &str, cargo: &'static str, link: Link) -> Self {
+        Self { topic: topic.to_owned(), cargo, link, closed: None, usable: true, backoff: Backoff::new(FIRST_RETRY, LONGEST_RETRY) }
+    }
+
+    pub(super) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.closed.is_none()
+    }
+
+    pub(super) fn is_usable(&self) -> bool {
+        self.usable
+    }
+
+    pub(super) fn closed_until(&self) -> Option<Instant> {
+        self.closed
+    }
+
+    /// Opens it if its time has come.
+    pub(super) fn open(&mut self, now: Instant) {
+        self.closed = self.closed.filter(|until| *until > now);
+    }
+
+    /// A record is on the broker.
+    pub(super) fn written(&mut self) -> Option<Event> {
+        if !self.is_open() {
+            return None;
+        }
+        self.backoff.reset();
+        self.usable = true;
+        self.link.up()
+    }
+
+    /// A record was not written, but may be later.
+    pub(super) fn refused(&mut self, fault: &Fault) -> Option<Event> {
+        if self.is_open() {
+            self.closed = Some(Instant::now() + self.backoff.next());
+        }
+        self.link.down(match fault.code {
+            code::TOPIC_AUTHORIZATION => Trouble::topic_denied(&self.topic, "Write"),
+            code::UNKNOWN_TOPIC | code::UNKNOWN_TOPIC_LOCAL => Trouble::topic_missing(&self.topic),
+            _ => {
+                let cargo = self.cargo;
+                Trouble::new(TroubleCode::NOT_WRITTEN, format!("{cargo} cannot be written ({fault}): they are kept and tried again"))
+            }
+        })
+    }
+
+    /// What the brokers say of the topic. While records fail, their reason stands until one is written.
+    pub(super) fn seen(&mut self, states: &[TopicState]) -> Option<Event> {
+        match usable(&self.topic, states, Operation::Write) {
+            Ok(_) => {
+                self.usable = true;
+                if self.is_open() { self.link.up() } else { None }
+            }
+            Err(trouble) => {
+                self.usable = false;
+                self.link.down(trouble)
+            }
+        }
+    }
+}

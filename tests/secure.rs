@@ -1,0 +1,227 @@
+//! The whole agent over TLS and SASL, with the permissions that `docs/kafka.md` asks for and no others: its own
+//! binary, a real engine, a real broker that denies what nobody has granted.
+
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests, though clippy cannot see it: they have no libtest"
+)]
+
+mod support;
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::{Offset, TopicPartitionList};
+use std::time::{Duration, Instant};
+use support::acl::{Permission, documented, message_without};
+use support::commands::CommandSender;
+use support::events::{Start, TopicReader};
+use support::{Bed, COMMAND, Listeners, Need, Plan, READY, Record, Stage, Test, run};
+
+const NEEDS: &[Need] = &[Need::Engine, Need::Broker, Need::SecureBroker, Need::ClosedBroker];
+const BROKER: &[Need] = &[Need::Broker, Need::SecureBroker, Need::ClosedBroker];
+
+const TESTS: &[Test] = &[
+    Test { name: "a_stack_is_deployed_over_tls", needs: NEEDS, body: over_tls },
+    Test { name: "a_stack_is_deployed_over_mutual_tls", needs: NEEDS, body: over_mutual_tls },
+    Test { name: "a_stack_is_deployed_over_sasl_plain_and_tls", needs: NEEDS, body: over_plain },
+    Test { name: "a_stack_is_deployed_over_scram_sha_256_and_tls", needs: NEEDS, body: over_scram_256 },
+    Test { name: "a_stack_is_deployed_over_scram_sha_512_and_tls", needs: NEEDS, body: over_scram_512 },
+    Test { name: "each_documented_permission_is_needed_and_its_absence_told_as_documented", needs: NEEDS, body: permissions },
+    Test { name: "the_documented_permissions_suffice_for_transactions", needs: BROKER, body: transactions },
+    Test { name: "a_wrong_password_is_on_the_health_page_and_in_the_log_but_not_repeated", needs: NEEDS, body: wrong_password },
+    Test { name: "a_missing_dead_letter_topic_holds_no_command_up", needs: NEEDS, body: no_dead_letter_topic },
+];
+
+/// An agent that finds what is wrong, or that it was mended: looks are at most seconds apart.
+const NOTICE: Duration = Duration::from_secs(30);
+
+fn main() -> std::process::ExitCode {
+    run("secure", TESTS)
+}
+
+fn listeners(stage: &Stage) -> Listeners {
+    stage.supply().secure().unwrap()
+}
+
+fn ca(listeners: &Listeners) -> String {
+    format!("ssl_ca_location = \"{}\"", listeners.certificates.join("ca.pem").display())
+}
+
+fn login(listeners: &Listeners, mechanism: &str, password: &str) -> String {
+    format!(
+        "security_protocol = \"sasl_ssl\"\n{}\nsasl_mechanism = \"{mechanism}\"\nsasl_username = \"agent\"\nsasl_password = \"{password}\"",
+        ca(listeners)
+    )
+}
+
+fn grant(stage: &Stage, permissions: &[Permission], principal: &str) {
+    let administrator = stage.supply().administrator().unwrap();
+    permissions.iter().for_each(|permission| administrator.grant(permission, principal));
+}
+
+/// An agent that is configured, not started, and may do what the page says.
+fn agent<'a>(stage: &'a Stage, address: &str, lines: &str, principal: &str) -> Bed<'a> {
+    let bed = Bed::prepare(stage, Plan::Configured);
+    grant(stage, &documented(&bed.id), principal);
+    bed.reach(address, lines);
+    bed
+}
+
+fn deploys(bed: &Bed) {
+    let compose =
+        "services:\n  app:\n    image: axion-test/box:1\n    init: true\n    stop_grace_period: 1s\n    command: [sleep, infinity]\n";
+    let end = bed.carry_out(bed.deploy(compose));
+    assert_eq!(end.event_type, "DeployCompleted", "{end:?}");
+    assert_eq!(bed.running("app"), 1);
+}
+
+fn over(stage: &Stage, address: &str, lines: &str, principal: &str) {
+    let mut bed = agent(stage, address, lines, principal);
+    bed.start_agent();
+    bed.agent().wait_ready(READY);
+    deploys(&bed);
+}
+
+fn over_tls(stage: &Stage) {
+    let listeners = listeners(stage);
+    let lines = format!("security_protocol = \"ssl\"\n{}", ca(&listeners));
+    over(stage, &listeners.tls, &lines, "User:ANONYMOUS");
+}
+
+fn over_mutual_tls(stage: &Stage) {
+    let listeners = listeners(stage);
+    let file = |name: &str| listeners.certificates.join(name).display().to_string();
+    let lines = format!(
+        "security_protocol = \"ssl\"\n{}\nssl_certificate_location = \"{}\"\nssl_key_location = \"{}\"",
+        ca(&listeners),
+        file("client.pem"),
+        file("client.key")
+    );
+    over(stage, &listeners.mutual_tls, &lines, "User:CN=agent");
+}
+
+fn over_sasl(stage: &Stage, mechanism: &str) {
+    let listeners = listeners(stage);
+    over(stage, &listeners.sasl, &login(&listeners, mechanism, "agent-secret"), "User:agent");
+}
+
+fn over_plain(stage: &Stage) {
+    over_sasl(stage, "PLAIN");
+}
+
+fn over_scram_256(stage: &Stage) {
+    over_sasl(stage, "SCRAM-SHA-256");
+}
+
+fn over_scram_512(stage: &Stage) {
+    over_sasl(stage, "SCRAM-SHA-512");
+}
+
+fn permissions(stage: &Stage) {
+    let (listeners, administrator) = (listeners(stage), stage.supply().administrator().unwrap());
+    let mut bed = agent(stage, &listeners.sasl, &login(&listeners, "PLAIN", "agent-secret"), "User:agent");
+    let (told, untold): (Vec<Permission>, Vec<Permission>) =
+        documented(&bed.id).into_iter().partition(|permission| message_without(permission, &bed.id).is_some());
+    assert_eq!((told.len(), untold.len()), (4, 2));
+    for permission in &told {
+        let (dependency, message) = message_without(permission, &bed.id).unwrap();
+        administrator.revoke(permission, "User:agent");
+        bed.start_agent();
+        bed.agent().wait_trouble(&dependency, &message, NOTICE);
+        administrator.grant(permission, "User:agent");
+        bed.agent().wait_ready(NOTICE);
+        assert!(bed.take_agent().terminate().0.success());
+    }
+    // What the page says is needed for nothing yet.
+    untold.iter().for_each(|permission| administrator.revoke(permission, "User:agent"));
+    bed.start_agent();
+    bed.agent().wait_ready(READY);
+    deploys(&bed);
+}
+
+/// What exactly-once delivery does: a record and the group's offset in one transaction, then read back.
+fn transactions(stage: &Stage) {
+    let (listeners, administrator) = (listeners(stage), stage.supply().administrator().unwrap());
+    let id = format!("t{}", &uuid::Uuid::new_v4().simple().to_string()[..8]);
+    let [commands, events, group] = [format!("runner.commands.{id}"), format!("runner.events.{id}"), format!("runner-agent-{id}")];
+    let super_user = CommandSender::new(&administrator.brokers, &commands).unwrap();
+    [&commands, &events].into_iter().for_each(|topic| super_user.make_topic(topic).unwrap());
+    let permissions = documented(&id);
+    grant(stage, &permissions, "User:agent");
+
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &listeners.sasl).set("security.protocol", "sasl_ssl").set("sasl.mechanism", "PLAIN");
+    config.set("ssl.ca.location", listeners.certificates.join("ca.pem").display().to_string());
+    config.set("sasl.username", "agent").set("sasl.password", "agent-secret").set("group.id", &group);
+    let producer = || config.clone().set("transactional.id", &group).create::<BaseProducer>().unwrap();
+    let consumer: BaseConsumer =
+        config.clone().set("enable.auto.commit", "false").set("isolation.level", "read_committed").create().unwrap();
+    let in_order = producer();
+    in_order.init_transactions(NOTICE).unwrap();
+    in_order.begin_transaction().unwrap();
+    in_order.send(BaseRecord::<(), _>::to(&events).payload("done")).map_err(|(error, _)| error).unwrap();
+    let mut offsets = TopicPartitionList::new();
+    offsets.add_partition_offset(&commands, 0, Offset::Offset(1)).unwrap();
+    in_order.send_offsets_to_transaction(&offsets, &consumer.group_metadata().unwrap(), NOTICE).unwrap();
+    in_order.commit_transaction(NOTICE).unwrap();
+
+    let mut beginning = TopicPartitionList::new();
+    beginning.add_partition_offset(&events, 0, Offset::Beginning).unwrap();
+    consumer.assign(&beginning).unwrap();
+    let started = Instant::now();
+    while !matches!(consumer.poll(Duration::from_millis(100)), Some(Ok(_))) {
+        assert!(started.elapsed() < NOTICE, "the event cannot be read back");
+    }
+
+    let transactional = permissions.iter().find(|permission| permission.operation == "Write" && permission.object == group).unwrap();
+    administrator.revoke(transactional, "User:agent");
+    let error = producer().init_transactions(NOTICE).unwrap_err();
+    assert!(
+        matches!(&error, KafkaError::Transaction(cause) if cause.to_string().contains("Transactional Id authorization failed")),
+        "{error}"
+    );
+}
+
+fn wrong_password(stage: &Stage) {
+    const PASSWORD: &str = "hunter2-canary";
+    let listeners = listeners(stage);
+    let mut bed = Bed::prepare(stage, Plan::Configured);
+    bed.reach(&listeners.sasl, &login(&listeners, "SCRAM-SHA-512", PASSWORD));
+    bed.start_agent();
+    for dependency in ["kafka_consumer", "kafka_producer", "kafka_dead_letters"] {
+        bed.agent().wait_trouble(dependency, "kafka.login_refused: ", NOTICE);
+    }
+    let pages = ["/readyz", "/health", "/metrics", "/"].map(|page| bed.agent().page(page).unwrap().body);
+    let log = bed.whole_log();
+    assert!(log.contains("kafka.login_refused: "), "{log}");
+    assert!(!log.contains(PASSWORD) && pages.iter().all(|page| !page.contains(PASSWORD)), "{log}\n{pages:?}");
+}
+
+fn no_dead_letter_topic(stage: &Stage) {
+    let listeners = listeners(stage);
+    let mut bed = Bed::prepare(stage, Plan::Configured);
+    let missing = format!("runner.commands.{}.other", bed.id);
+    let mut permissions = documented(&bed.id);
+    permissions.iter_mut().for_each(|permission| permission.move_from(&format!("runner.commands.{}.dlq", bed.id), &missing));
+    grant(stage, &permissions, "User:agent");
+    bed.reach(&listeners.sasl, &format!("{}\ndead_letter_topic = \"{missing}\"", login(&listeners, "PLAIN", "agent-secret")));
+    bed.start_agent();
+    bed.agent().wait_trouble("kafka_dead_letters", "kafka.topic_missing: ", NOTICE);
+    bed.agent().wait_dependency("kafka_producer", "ready", NOTICE);
+    bed.send_record(&Record::raw(b"no command".to_vec()));
+    let started = Instant::now();
+    for _ in 0..10 {
+        bed.settle();
+    }
+    assert!(started.elapsed() < Duration::from_secs(5), "ten answers took {:?}", started.elapsed());
+
+    let brokers = stage.supply().administrator().unwrap().brokers;
+    CommandSender::new(&brokers, &missing).unwrap().make_topic(&missing).unwrap();
+    let reader = TopicReader::open(&brokers, &missing, Start::Beginning).unwrap();
+    assert_eq!(reader.next(COMMAND).unwrap().unwrap().body, b"no command");
+    bed.agent().wait_ready(NOTICE);
+}
