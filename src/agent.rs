@@ -1,7 +1,7 @@
 //! The wiring: builds every worker and hands each exactly the senders it needs. The only place that
 //! knows all rooms; it decides nothing.
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, SwarmAutoInit};
 use crate::coordinator::{self, Group, Inbox, KafkaClients, Ports, Pulse, Rules, Signal, State, Workers};
 use crate::domain::{AgentId, DependencyState, Ledger, LinkState, Position, Sensitive, Timestamp};
 use crate::journal::{self, Identity, Journal, Origin};
@@ -73,7 +73,7 @@ pub fn run(config: Config) -> Result<Ended, StartError> {
 
     let (docker_events, docker_inbox) = bounded(DOCKER_EVENTS);
     let ledger: Arc<dyn Ledger> = Arc::new(journal.clone());
-    let engine = docker::start(docker_settings(&config.docker), ledger, docker_events, exit_reports.clone())?;
+    let engine = docker::start(Published::new(docker_settings(&config)), ledger, docker_events, exit_reports.clone())?;
 
     let link = start_control_plane(&config, identity.as_ref(), &published, &exit_reports)?;
     let (report_events, reports) = bounded(REPORTS);
@@ -82,7 +82,7 @@ pub fn run(config: Config) -> Result<Ended, StartError> {
 
     let (jobs, queries, follows) = (engine.jobs, engine.queries, engine.follows);
     let ports = Ports { jobs, queries, producer: None, commits: None, session: link.requests, follows };
-    let rules = Rules { lanes: config.docker.lanes, max_command_age: config.limits.max_command_age };
+    let rules = rules(&config);
     let agent = identity.as_ref().map(|identity| identity.agent_id.clone());
     let mut state = State::new(agent, rules, ports, journal, metrics, published, recovered);
     let work = Group { stops: vec![engine.stop], threads: engine.threads };
@@ -167,17 +167,36 @@ fn start_health(
     metrics: &Arc<Metrics>,
     exits: &Sender<Exit>,
 ) -> Result<Group, health::Error> {
-    let settings = health::Settings { bind: config.health, private_dir: config.agent.state_dir.clone() };
+    let settings = health::Settings { bind: config.health.bind, private_dir: config.agent.state_dir.clone() };
     let page = Arc::clone(metrics);
     let server = health::start(settings, published.clone(), Arc::new(move || page.render()), exits.clone())?;
     Ok(Group { stops: vec![server.stop], threads: server.threads })
 }
 
-fn docker_settings(docker: &config::Docker) -> docker::Settings {
+fn rules(config: &Config) -> Rules {
+    Rules {
+        lanes: config.docker.lanes,
+        max_command_age: config.limits.max_command_age,
+        allowed_commands: config.security.allowed_commands.clone(),
+        min_free_disk: config.limits.min_free_disk,
+        journal_size: config.limits.journal_size,
+        check_interval: config.health.check_interval,
+    }
+}
+
+fn docker_settings(config: &Config) -> docker::Settings {
+    let docker = &config.docker;
+    let health = &config.health;
     docker::Settings {
         socket: docker.socket.clone(),
         lanes: docker.lanes,
         deploy_timeout: docker.deploy_timeout,
+        pull_timeout: docker.pull_timeout,
+        swarmless: match docker.swarm_auto_init {
+            SwarmAutoInit::On => docker::Swarmless::MakesOne,
+            SwarmAutoInit::Off => docker::Swarmless::Refused,
+        },
+        probe: docker::Probe { interval: health.check_interval, timeout: health.timeout, failures: health.failure_threshold },
         revisions: docker.revisions,
         registries: docker.registries.clone(),
     }
@@ -206,7 +225,7 @@ fn start_control_plane(
     };
     let settings = control_plane::Settings {
         endpoint: control_plane::Endpoint { target: section.url.authority.clone(), scheme },
-        ca_file: section.ca_file.clone(),
+        ca_file: config::ca_bundle([&section.ca_file, &config.security.ca]),
         client_certificate: section.client_identity.as_ref().map(|pair| (pair.certificate.clone(), pair.key.clone())),
         timeout: section.timeout,
         heartbeat_interval: section.heartbeat_interval,
@@ -234,7 +253,10 @@ fn kafka_starter(
     commands: Sender<kafka::Event>,
     exits: Sender<Exit>,
 ) -> coordinator::StartKafka {
-    let section = config.kafka.clone();
+    let mut section = config.kafka.clone();
+    if section.security_protocol.ends_with("ssl") {
+        section.ca = config::ca_bundle([&section.ca, &config.security.ca]);
+    }
     let limits = config.limits;
     Box::new(move |identity| {
         let Some(settings) = kafka_settings(&section, limits, identity) else { return Ok(None) };

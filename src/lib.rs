@@ -48,7 +48,7 @@
 //!
 //! ## Where would you add …
 //!
-//! - **a configuration key**: its row in `config/keys.rs` (which also lists the keys of later versions),
+//! - **a configuration key**: its row in `config/keys.rs` (which also says whether a change needs a restart),
 //!   its field in the section's struct in `config/mod.rs`, its reading in `config/sections.rs`; [`agent`]
 //!   puts it into the `Settings` of the room that wants it. The example file and `config check` follow from
 //!   the table and a test holds them together.
@@ -78,7 +78,7 @@
 //!
 //! | thread | owner | waits on | wakes when idle |
 //! | --- | --- | --- | --- |
-//! | main (`axion-agent` in `top -H`) | [`coordinator`] | its channels | with events only; once an hour to forget old ids; under a watchdog twice in its time |
+//! | main (`axion-agent` in `top -H`) | [`coordinator`] | its channels | with events only; every `health.check_interval` to look at the free space; once an hour to forget old ids; under a watchdog twice in its time |
 //! | `signals` | [`agent`] | SIGTERM, SIGINT, SIGHUP (a pipe) | never |
 //! | `journal` | [`journal`] | its requests | never |
 //! | `docker-lane-N` | [`docker`] | its job; inside one: the Engine | never |

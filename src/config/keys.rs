@@ -39,6 +39,10 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A table of texts; `a=b,c=d` in the environment.
     Pairs,
+    /// Permissions of a file in octal, as in 0660.
+    Mode,
+    /// A table of its own form. Only in the file.
+    Table,
     /// `[docker.registries."HOST"]` with a username and a password. Only in the file.
     Registries,
 }
@@ -55,6 +59,18 @@ pub enum Unit {
 }
 
 impl Key {
+    /// Whether a change of it counts only after a restart.
+    #[must_use]
+    pub fn needs_restart(&self) -> bool {
+        AFTER_RESTART.iter().any(|key| std::ptr::eq(*key, self))
+    }
+
+    /// Whether the part of the agent that it is for is not in this version yet.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        IDLE.contains(&self.section)
+    }
+
     /// `section.name`.
     #[must_use]
     pub fn dotted(&self) -> String {
@@ -77,6 +93,7 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
+const GIB: u64 = 1024 * MIB;
 
 keys! {
     AGENT_TOKEN = "agent"."token", Kind::Secret, None, "\"one-time token\"",
@@ -113,6 +130,8 @@ keys! {
         "Where records go that are no commands and that nobody could be answered about.";
     KAFKA_CONSUMER_GROUP = "kafka"."consumer_group", Kind::Text, Some("runner-agent-{agent_id}"), "",
         "Offsets are committed in this group's name.";
+    KAFKA_EVENTS = "kafka"."events", Kind::Choice(&["exactly-once", "at-least-once"]), Some("at-least-once"), "",
+        "at-least-once: an event may come twice, with the same event_id. exactly-once is not in this version yet.";
     KAFKA_PROTOCOL = "kafka"."security_protocol",
         Kind::Choice(&["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]), None, "\"sasl_ssl\"",
         "How to talk to the brokers: plaintext, ssl, sasl_plaintext or sasl_ssl. Not set: plaintext.";
@@ -140,6 +159,10 @@ keys! {
         "How many stacks are changed side by side; one stack is always changed by one command at a time.";
     DOCKER_DEPLOY_TIMEOUT = "docker"."deploy_timeout", Kind::Number(Unit::Seconds, 1, DAY), Some("15m"), "",
         "How long a command may take that names no time of its own.";
+    DOCKER_PULL_TIMEOUT = "docker"."pull_timeout", Kind::Number(Unit::Seconds, 1, DAY), Some("10m"), "",
+        "How long a node may prepare a task, which is to pull its image, before the command fails.";
+    DOCKER_SWARM_AUTO_INIT = "docker"."swarm_auto_init", Kind::Flag, Some("false"), "",
+        "Whether the first command for a stack makes a swarm of an engine that is in none. Otherwise it is refused.";
     DOCKER_REVISIONS = "docker"."revisions", Kind::Number(Unit::Count, 1, 100), Some("5"), "",
         "How many good revisions of each stack are kept, to return to.";
     DOCKER_REGISTRIES = "docker"."registries", Kind::Registries, None,
@@ -152,10 +175,65 @@ keys! {
     HEALTH_PORT = "health"."port", Kind::Number(Unit::Count, 1, 65535), Some("9469"), "",
         "Their port.";
 
+    HEALTH_CHECK_INTERVAL = "health"."check_interval", Kind::Number(Unit::Seconds, 1, HOUR), Some("30s"), "",
+        "How often the engine is asked for a sign of life while it says nothing, and the free space is looked at.";
+    HEALTH_TIMEOUT = "health"."timeout", Kind::Number(Unit::Seconds, 1, 5 * MINUTE), Some("10s"), "",
+        "How long its answer may take.";
+    HEALTH_FAILURES = "health"."failure_threshold", Kind::Number(Unit::Count, 1, 100), Some("3"), "",
+        "After so many failures in a row it counts as not ready. The first ones follow each other within seconds.";
+
+    TELEMETRY_ENABLED = "telemetry"."enabled", Kind::Flag, Some("true"), "",
+        "Whether samples of the host and its containers are taken.";
+    TELEMETRY_INTERVAL = "telemetry"."interval_seconds", Kind::Number(Unit::Seconds, 1, HOUR), Some("10"), "",
+        "The time between two samples.";
+    TELEMETRY_BATCH = "telemetry"."batch_size", Kind::Number(Unit::Count, 1, 10_000), Some("500"), "",
+        "How many samples go to the control plane at once.";
+    TELEMETRY_SEND_TIMEOUT = "telemetry"."send_timeout", Kind::Number(Unit::Seconds, 1, 5 * MINUTE), Some("5"), "",
+        "The longest time that sending them may take.";
+    TELEMETRY_CONTAINERS = "telemetry"."containers", Kind::Flag, Some("true"), "",
+        "Whether each container is measured too.";
+    TELEMETRY_KAFKA = "telemetry"."kafka", Kind::Flag, Some("false"), "",
+        "Whether samples also go to the event topic, as MetricsReport.";
+
+    UPDATE_ENABLED = "update"."enabled", Kind::Flag, Some("false"), "",
+        "Whether the agent updates itself.";
+    UPDATE_CHANNEL = "update"."channel", Kind::Text, Some("stable"), "",
+        "Which releases it follows.";
+    UPDATE_MANIFEST = "update"."manifest_url", Kind::Text, None, "\"https://releases.example.com/axion-agent/stable.json\"",
+        "Where the signed manifest is, where the control plane names none.";
+    UPDATE_KEYS = "update"."public_keys", Kind::List, None, "[\"release-1:BASE64\"]",
+        "The keys that a manifest may be signed with.";
+    UPDATE_CHECK_INTERVAL = "update"."check_interval", Kind::Number(Unit::Seconds, MINUTE, 30 * DAY), Some("1h"), "",
+        "How often it looks for an update.";
+    UPDATE_DOWNLOAD_TIMEOUT = "update"."download_timeout", Kind::Number(Unit::Seconds, 1, DAY), Some("5m"), "",
+        "The longest time that a download may take.";
+    UPDATE_INSTALL_TIMEOUT = "update"."install_timeout", Kind::Number(Unit::Seconds, 1, HOUR), Some("1m"), "",
+        "The longest time that the installation may take.";
+    UPDATE_ROLLBACK = "update"."rollback_on_failure", Kind::Flag, Some("true"), "",
+        "Whether the version before comes back when the new one does not become healthy.";
+    UPDATE_BACKUPS = "update"."max_backups", Kind::Number(Unit::Count, 1, 10), Some("2"), "",
+        "How many versions are kept.";
+    UPDATE_HEALTH_WINDOW = "update"."health_window", Kind::Number(Unit::Seconds, 1, HOUR), Some("2m"), "",
+        "For how long a new version must be healthy before it counts.";
+
     LOGGING_LEVEL = "logging"."level", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), Some("info"), "",
         "What is logged at all: error, warn, info, debug or trace.";
     LOGGING_FORMAT = "logging"."format", Kind::Choice(&["auto", "text", "json"]), Some("auto"), "",
         "text for people, json with one object a line for machines; auto is text on a terminal, else json.";
+
+    SECURITY_CA = "security"."tls_ca_location", Kind::Path, None, "\"/etc/axion/ca.pem\"",
+        "A private CA, in PEM, for whatever has none of its own: the control plane and the brokers. Not set: the system's\n\
+         bundle. Registries are reached by the engine, which has its own.";
+    SECURITY_MIN_TLS = "security"."min_tls_version", Kind::Choice(&["1.2", "1.3"]), Some("1.2"), "",
+        "The oldest version of TLS that is spoken: 1.2 or 1.3. Refused where a library cannot keep to it.";
+    SECURITY_REQUIRE_SIGNED = "security"."require_signed_commands", Kind::Flag, Some("false"), "",
+        "Whether unsigned commands are refused. Not in this version yet: true is refused.";
+    SECURITY_COMMAND_KEYS = "security"."command_public_keys", Kind::List, None, "[\"ops-1:BASE64\"]",
+        "The keys that commands may be signed with. Not in this version yet: refused.";
+    SECURITY_ALLOWED = "security"."allowed_commands", Kind::List, None, "[\"Deploy\", \"Scale\", \"GetStatus\", \"HealthCheck\"]",
+        "The command types that this host takes; any other is refused as command.not_allowed. Not set: all.";
+    SECURITY_DOCKER_POLICY = "security"."docker_policy", Kind::Table, None, "{}",
+        "What a stack may ask of this host. Not in this version yet: refused.";
 
     NETWORK_PROXY = "network"."https_proxy", Kind::Secret, None, "\"http://proxy.example.com:3128\"",
         "The HTTP proxy for what is spoken with TLS: the control plane. Kafka cannot use one. http://user:password@host:port\n\
@@ -168,6 +246,20 @@ keys! {
         "The largest command that is read, and the largest record that is written.";
     LIMITS_AGE = "limits"."max_command_age", Kind::Number(Unit::Seconds, MINUTE, 30 * DAY), Some("24h"), "",
         "A command without an expiry that is older than this is refused as stale.";
+    LIMITS_FREE_DISK = "limits"."min_free_disk", Kind::Number(Unit::Bytes, 0, 1024 * GIB), Some("64MiB"), "",
+        "With less free space than this where the journal is, new commands are refused as journal.full, but for those\n\
+         that only read, cancel or remove.";
+    LIMITS_JOURNAL = "limits"."journal_size", Kind::Number(Unit::Bytes, 16 * MIB, 1024 * GIB), Some("512MiB"), "",
+        "With more than this in the journal the same holds. Revisions of stacks take most of it: see docker.revisions.";
+
+    LOCAL_ENABLED = "local"."enabled", Kind::Flag, Some("true"), "",
+        "Whether the local command line can speak to the agent.";
+    LOCAL_SOCKET = "local"."ipc_socket_path", Kind::Path, Some("/run/axion-agent/agent.sock"), "",
+        "Over which socket.";
+    LOCAL_MODE = "local"."ipc_socket_mode", Kind::Mode, Some("0660"), "",
+        "Who may connect to it, as permissions in octal.";
+    LOCAL_GROUP = "local"."ipc_group", Kind::Text, None, "\"axion\"",
+        "The group of the socket. Not set: the agent's own.";
 }
 
 /// What each section is for.
@@ -177,9 +269,13 @@ pub(super) static SECTIONS: &[(&str, &str)] = &[
     ("kafka", "Commands in, events out."),
     ("docker", "The Docker Engine."),
     ("health", "The health pages over HTTP: /health, /livez, /readyz, /metrics and / for people."),
+    ("telemetry", "Samples of the host. Not in this version yet: without effect."),
+    ("update", "Self-update. Not in this version yet: without effect."),
     ("logging", "The log, on standard error."),
+    ("security", "Whom to trust with what."),
     ("network", "The way out."),
     ("limits", "What is too much."),
+    ("local", "The local command line. Not in this version yet: without effect."),
 ];
 
 /// Variables that other programs read too. They count where nothing else sets their key; the first of a key wins.
@@ -191,17 +287,26 @@ pub(super) static SHARED_VARIABLES: &[(&str, &Key)] = &[
     ("NO_PROXY", &NETWORK_NO_PROXY),
 ];
 
-/// Keys that the documentation of axion-agent names and that this version does not have. They are refused with
-/// that reason, since a key without its effect is worse than an error. A name of `*` is the whole section.
-pub(super) static LATER: &[(&str, &[&str])] = &[
-    ("docker", &["pull_timeout", "swarm_auto_init"]),
-    ("health", &["check_interval", "timeout", "failure_threshold"]),
-    ("kafka", &["events"]),
-    ("limits", &["min_free_disk", "journal_size"]),
-    ("local", &["*"]),
-    ("security", &["*"]),
-    ("telemetry", &["*"]),
-    ("update", &["*"]),
+/// Sections whose part of the agent comes with a later version. They are read and checked; whoever sets a key is
+/// told that it has no effect yet.
+pub(super) static IDLE: &[&str] = &["telemetry", "update", "local"];
+
+/// Keys that count when the process starts and not when it reloads: what they name is held open, or others know
+/// the agent by it. All the others are taken over by a reload.
+pub(super) static AFTER_RESTART: &[&Key] = &[
+    &AGENT_ID,
+    &AGENT_STATE_DIR,
+    &CONTROL_PLANE_URL,
+    &KAFKA_BROKERS,
+    &KAFKA_COMMAND_TOPIC,
+    &KAFKA_EVENT_TOPIC,
+    &KAFKA_DEAD_LETTER_TOPIC,
+    &KAFKA_CONSUMER_GROUP,
+    &DOCKER_HOST,
+    &DOCKER_LANES,
+    &HEALTH_BIND,
+    &HEALTH_PORT,
+    &HEALTH_CHECK_INTERVAL,
 ];
 
 /// What a name in the file or the environment stands for.
@@ -211,8 +316,6 @@ pub(super) enum Lookup {
     Known(&'static Key),
     /// A secret key in its `NAME_file` form.
     SecretFile(&'static Key),
-    /// A key of a later version.
-    Later,
     /// Nothing.
     Unknown,
 }
@@ -228,13 +331,12 @@ pub(super) fn look_up(section: &str, name: &str) -> Lookup {
     {
         return Lookup::SecretFile(key);
     }
-    let later = LATER.iter().any(|(later, names)| *later == section && (names.contains(&"*") || names.contains(&name)));
-    if later { Lookup::Later } else { Lookup::Unknown }
+    Lookup::Unknown
 }
 
-/// Whether the section is known, now or later.
+/// Whether the section is known.
 pub(super) fn is_section(section: &str) -> bool {
-    SECTIONS.iter().any(|(known, _)| *known == section) || LATER.iter().any(|(known, _)| *known == section)
+    SECTIONS.iter().any(|(known, _)| *known == section)
 }
 
 #[cfg(test)]
@@ -251,11 +353,7 @@ mod tests {
             assert!(key.doc.ends_with('.'), "{}", key.dotted());
             assert_ne!(key.default.is_some(), !key.example.is_empty(), "{}: a default or an example", key.dotted());
         }
-        for (section, names) in LATER {
-            for name in *names {
-                assert!(matches!(look_up(section, name), Lookup::Later), "{section}.{name} is there already");
-            }
-        }
+        assert!(IDLE.iter().all(|section| is_section(section)));
     }
 
     #[test]
@@ -263,7 +361,7 @@ mod tests {
         assert!(matches!(look_up("agent", "token_file"), Lookup::SecretFile(_)));
         assert!(matches!(look_up("agent", "name_file"), Lookup::Unknown));
         assert!(matches!(look_up("control_plane", "ca_file"), Lookup::Known(_)));
-        assert!(matches!(look_up("update", "channel"), Lookup::Later));
+        assert!(matches!(look_up("update", "channel"), Lookup::Known(key) if key.is_idle()));
         assert!(matches!(look_up("kafka", "broker"), Lookup::Unknown));
     }
 }

@@ -133,10 +133,6 @@ impl Layers {
         let key = match look_up(section, name) {
             Lookup::Known(key) => key,
             Lookup::SecretFile(key) => return self.add_secret_file(key, found),
-            Lookup::Later => {
-                let message = format!("is not in this version ({}): remove it, or update the agent", env!("CARGO_PKG_VERSION"));
-                return self.refuse(section, name, name_at, message);
-            }
             Lookup::Unknown => return self.refuse(section, name, name_at, with_hint("unknown key", suggestion(section, name))),
         };
         if let Some(earlier) = self.found.insert(key.dotted(), found)

@@ -7,7 +7,9 @@
 //! Values go, from the weakest to the strongest: default, a variable such as `$DOCKER_HOST` that other programs
 //! read too, `$CREDENTIALS_DIRECTORY`, file, `$AXION_AGENT__SECTION__KEY`.
 
+mod bundle;
 mod keys;
+mod later;
 mod layers;
 mod problem;
 mod proxy;
@@ -20,11 +22,12 @@ mod values;
 use crate::domain::{AgentId, RegistryCredential, Sensitive};
 use layers::Layers;
 use reader::Reader;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use bundle::ca_bundle;
 pub use keys::{KEYS, Key, Kind, Unit};
 pub use problem::{Error, Place, Problem, Problems};
 pub use proxy::{Direct, Network, Proxy};
@@ -53,10 +56,12 @@ pub struct Config {
     pub kafka: Kafka,
     /// The engine.
     pub docker: Docker,
-    /// Where the health pages are.
-    pub health: SocketAddr,
+    /// The health pages, and how the engine is probed.
+    pub health: Health,
     /// The log.
     pub logging: Logging,
+    /// Whom to trust with what.
+    pub security: Security,
     /// The way out.
     pub network: Network,
     /// What is too much.
@@ -151,10 +156,56 @@ pub struct Docker {
     pub lanes: usize,
     /// Of a command that names no time of its own.
     pub deploy_timeout: Duration,
+    /// How long a node may prepare a task.
+    pub pull_timeout: Duration,
+    /// Whether an engine in no swarm gets one of its own.
+    pub swarm_auto_init: SwarmAutoInit,
     /// How many are kept of each stack.
     pub revisions: usize,
     /// Logins by registry host.
     pub registries: BTreeMap<String, RegistryCredential>,
+}
+
+/// What becomes of a command for a stack where the engine is in no swarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SwarmAutoInit {
+    /// It is refused.
+    Off,
+    /// It makes a swarm of one.
+    On,
+}
+
+/// `[health]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Health {
+    /// Where the pages are.
+    pub bind: SocketAddr,
+    /// How often a silent engine is asked for a sign of life.
+    pub check_interval: Duration,
+    /// How long its answer may take.
+    pub timeout: Duration,
+    /// So many failures in a row make it not ready.
+    pub failure_threshold: u32,
+}
+
+/// `[security]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Security {
+    /// A private CA for what has none of its own.
+    pub ca: Option<PathBuf>,
+    /// The oldest version of TLS.
+    pub min_tls: TlsVersion,
+    /// The command types that this host takes; all where it says nothing.
+    pub allowed_commands: Option<BTreeSet<&'static str>>,
+}
+
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TlsVersion {
+    /// 1.2
+    V1_2,
+    /// 1.3
+    V1_3,
 }
 
 /// `[logging]`.
@@ -184,6 +235,10 @@ pub struct Limits {
     pub max_message_bytes: usize,
     /// The age at which a command without an expiry is stale.
     pub max_command_age: Duration,
+    /// Less free space than this, in bytes, closes the journal to new commands.
+    pub min_free_disk: u64,
+    /// So does more than this in it, in bytes.
+    pub journal_size: u64,
 }
 
 /// Where the configuration is looked for.

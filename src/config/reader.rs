@@ -141,6 +141,42 @@ impl Reader {
         }
     }
 
+    /// true or false, or the default.
+    pub(super) fn switch(&mut self, key: &Key) -> bool {
+        self.flag(key).unwrap_or(key.default == Some("true"))
+    }
+
+    /// Permissions in octal: "0660", or TOML's own 0o660.
+    fn mode(&mut self, key: &Key) {
+        let fits = match self.found.get(&key.dotted()).map(|found| &found.value) {
+            None => true,
+            Some(Raw::Text(text)) => text.is_empty() || u32::from_str_radix(text, 8).is_ok_and(|mode| mode <= 0o777),
+            Some(Raw::Integer(mode)) => (0..=0o777).contains(mode),
+            Some(_) => false,
+        };
+        if !fits {
+            self.refuse(key, "must be permissions in octal, in quotes, as in \"0660\"");
+        }
+    }
+
+    /// Reads a key as its kind says, for its mistakes alone.
+    pub(super) fn check(&mut self, key: &Key) {
+        match key.kind {
+            Kind::Text => drop(self.text(key)),
+            Kind::Secret => drop(self.secret(key)),
+            Kind::Path => drop(self.path(key)),
+            Kind::List => drop(self.list(key)),
+            Kind::Number(..) => drop(self.number(key)),
+            Kind::Flag => drop(self.flag(key)),
+            Kind::Choice(_) => drop(self.choice(key)),
+            Kind::Mode => self.mode(key),
+            Kind::Pairs => drop(self.pairs(key)),
+            Kind::Registries => drop(self.registries(key)),
+            // Its reader knows its form.
+            Kind::Table => {}
+        }
+    }
+
     /// Texts; the environment splits on commas.
     pub(super) fn list(&mut self, key: &Key) -> Vec<String> {
         let items = match self.found.get(&key.dotted()).map(|found| &found.value) {

@@ -2,10 +2,15 @@
 //! other and which exclude each other.
 
 use super::keys::*;
+use super::later;
 use super::reader::Reader;
-use super::values::{GrpcUrl, Topic, TopicTemplate, docker_socket, host_and_port};
-use super::{Agent, ClientIdentity, Config, ControlPlane, Direct, Docker, Format, Kafka, Limits, Logging, Network, Proxy, Sasl};
-use crate::domain::AgentId;
+use super::values::{GrpcUrl, Topic, TopicTemplate, Transport, docker_socket, host_and_port};
+use super::{
+    Agent, ClientIdentity, Config, ControlPlane, Direct, Docker, Format, Health, Kafka, Limits, Logging, Network, Proxy, Sasl, Security,
+    SwarmAutoInit, TlsVersion, nearest,
+};
+use crate::domain::{Action, AgentId};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,20 +29,40 @@ const OWN_LIBRDKAFKA: &[&str] = &[
 
 /// The whole. Where something is wrong, the reader has noted it.
 pub(super) fn config(reader: &mut Reader) -> Config {
-    Config {
+    later::check(reader);
+    let config = Config {
         agent: agent(reader),
         control_plane: control_plane(reader),
         kafka: kafka(reader),
         docker: docker(reader),
         health: health(reader),
         logging: logging(reader),
+        security: security(reader),
         network: network(reader),
         limits: Limits {
             max_message_bytes: usize::try_from(reader.number(&LIMITS_MESSAGE)).unwrap_or(usize::MAX),
             max_command_age: seconds(reader, &LIMITS_AGE),
+            min_free_disk: reader.number(&LIMITS_FREE_DISK),
+            journal_size: reader.number(&LIMITS_JOURNAL),
         },
         warnings: Vec::new(),
         ignored: Vec::new(),
+    };
+    check_tls(reader, &config);
+    config
+}
+
+/// A version of TLS that a library cannot be held to is refused, rather than promised.
+fn check_tls(reader: &mut Reader, config: &Config) {
+    if config.security.min_tls == TlsVersion::V1_2 {
+        return;
+    }
+    if config.control_plane.as_ref().is_some_and(|section| section.url.transport == Transport::Tls) {
+        reader.refuse(&SECURITY_MIN_TLS, "gRPC cannot be held to TLS 1.3: let the control plane take nothing older, and remove this");
+    }
+    if config.kafka.security_protocol.ends_with("ssl") {
+        let mend = "let the brokers take nothing older (ssl.enabled.protocols=TLSv1.3), and remove this";
+        reader.refuse(&SECURITY_MIN_TLS, format!("librdkafka cannot be held to TLS 1.3: {mend}"));
     }
 }
 
@@ -225,17 +250,24 @@ fn docker(reader: &mut Reader) -> Docker {
         socket: reader.parsed(&DOCKER_HOST, docker_socket).unwrap_or_default(),
         lanes: count(reader, &DOCKER_LANES),
         deploy_timeout: seconds(reader, &DOCKER_DEPLOY_TIMEOUT),
+        pull_timeout: seconds(reader, &DOCKER_PULL_TIMEOUT),
+        swarm_auto_init: if reader.switch(&DOCKER_SWARM_AUTO_INIT) { SwarmAutoInit::On } else { SwarmAutoInit::Off },
         revisions: count(reader, &DOCKER_REVISIONS),
         registries: reader.registries(&DOCKER_REGISTRIES),
     }
 }
 
-fn health(reader: &mut Reader) -> SocketAddr {
+fn health(reader: &mut Reader) -> Health {
     let parse = |text: &str| {
         text.trim_matches(['[', ']']).parse::<IpAddr>().map_err(|_| format!("{text:?} is not an IP address such as 127.0.0.1 or ::1"))
     };
     let bind = reader.parsed(&HEALTH_BIND, parse).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    SocketAddr::new(bind, u16::try_from(reader.number(&HEALTH_PORT)).unwrap_or(u16::MAX))
+    Health {
+        bind: SocketAddr::new(bind, u16::try_from(reader.number(&HEALTH_PORT)).unwrap_or(u16::MAX)),
+        check_interval: seconds(reader, &HEALTH_CHECK_INTERVAL),
+        timeout: seconds(reader, &HEALTH_TIMEOUT),
+        failure_threshold: u32::try_from(reader.number(&HEALTH_FAILURES)).unwrap_or(u32::MAX),
+    }
 }
 
 fn logging(reader: &mut Reader) -> Logging {
@@ -246,6 +278,34 @@ fn logging(reader: &mut Reader) -> Logging {
         _ => Format::Auto,
     };
     Logging { level, format }
+}
+
+fn security(reader: &mut Reader) -> Security {
+    let min_tls = if reader.choice(&SECURITY_MIN_TLS) == Some("1.3") { TlsVersion::V1_3 } else { TlsVersion::V1_2 };
+    Security { ca: reader.file(&SECURITY_CA), min_tls, allowed_commands: allowed_commands(reader) }
+}
+
+/// Which kinds of command this host takes, if it says so at all.
+fn allowed_commands(reader: &mut Reader) -> Option<BTreeSet<&'static str>> {
+    not_empty(reader, &SECURITY_ALLOWED);
+    if !reader.is_set(&SECURITY_ALLOWED) {
+        return None;
+    }
+    let mut allowed = BTreeSet::new();
+    for name in reader.list(&SECURITY_ALLOWED) {
+        match Action::NAMES.iter().find(|known| **known == name) {
+            Some(known) => drop(allowed.insert(*known)),
+            None => {
+                let near = nearest(&name, Action::NAMES.iter().copied());
+                let hint = near.map_or_else(|| format!("they are {}", Action::NAMES.join(", ")), |near| format!("did you mean {near}?"));
+                reader.refuse(&SECURITY_ALLOWED, format!("{name:?} is no command type; {hint}"));
+            }
+        }
+    }
+    if allowed.is_empty() {
+        reader.warn(&SECURITY_ALLOWED, "names no command: every one is refused");
+    }
+    Some(allowed)
 }
 
 fn network(reader: &mut Reader) -> Network {

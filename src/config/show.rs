@@ -3,6 +3,7 @@
 use super::keys::{KEYS, Key, Kind, SECTIONS, Unit};
 use super::layers::{Found, Layers, Raw};
 use super::{DEFAULT_FILE, Error, Place, Sources};
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 const REDACTED: &str = "\"[redacted]\"";
@@ -25,6 +26,9 @@ pub fn example() -> String {
         let _ = write!(text, "\n# {purpose}\n[{section}]\n");
         for key in KEYS.iter().filter(|key| key.section == *section) {
             let _ = writeln!(text, "\n# {}", key.doc.replace('\n', "\n# "));
+            if key.needs_restart() {
+                text.push_str("# A change counts after a restart.\n");
+            }
             let _ = match key.default {
                 Some(default) => writeln!(text, "#{} = {}", key.name, in_toml(key, default)),
                 None => writeln!(text, "# for example:\n#{} = {}", key.name, key.example),
@@ -85,13 +89,21 @@ fn value(key: &Key, found: &Found) -> String {
 
 fn raw_value(raw: &Raw) -> String {
     match raw {
-        Raw::Text(text) => quoted(text),
+        Raw::Text(text) => quoted(&without_login(text)),
         Raw::Integer(number) => number.to_string(),
         Raw::Flag(flag) => flag.to_string(),
         Raw::List(items) => list(items.iter().map(|item| raw_value(&item.value))),
         Raw::Table(fields) => table(fields.iter().map(|(name, field)| (name.as_str(), open_or_redacted(name, raw_value(&field.value))))),
         Raw::ContentOf(_) => REDACTED.to_owned(),
         Raw::Other(what) => quoted(what),
+    }
+}
+
+/// An address in which somebody has left a login, though no key takes one there.
+fn without_login(text: &str) -> Cow<'_, str> {
+    match text.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1))) {
+        Some((scheme, host)) => format!("{scheme}://[redacted]@{host}").into(),
+        None => text.into(),
     }
 }
 

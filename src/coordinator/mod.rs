@@ -4,8 +4,8 @@
 //! write of well under a millisecond in the usual case): nothing may be decided past a record that is
 //! not on disk. Everything else it gives away with `try_send`; full is a decision.
 //!
-//! One file per subject: [`on_command`], [`on_session`], [`on_cancel`], [`on_docker`], [`on_report`], [`on_link`]; what the service
-//! manager hears is [`pulse`], the end is [`shutdown`].
+//! One file per subject: [`on_command`], [`on_session`], [`on_cancel`], [`on_docker`], [`on_report`], [`on_link`],
+//! [`on_space`]; what the host takes at all is [`rules`], what the service manager hears [`pulse`], the end [`shutdown`].
 
 mod exit;
 mod on_cancel;
@@ -14,15 +14,18 @@ mod on_docker;
 mod on_link;
 mod on_report;
 mod on_session;
+mod on_space;
 mod pulse;
+mod rules;
 mod shutdown;
 mod state;
 
 pub use exit::ExitReason;
 pub use on_link::initial_health;
 pub use pulse::Pulse;
+pub use rules::Rules;
 pub use shutdown::{Departure, Group, KafkaClients, StartKafka, Workers};
-pub use state::{Ports, Rules, State};
+pub use state::{Ports, State};
 
 use crate::threads::Exit;
 use crate::{control_plane, docker, kafka};
@@ -90,16 +93,13 @@ const BURST: usize = 64;
 pub fn run(mut state: State, mut inbox: Inbox, mut workers: Workers, mut pulse: Pulse) -> Departure {
     state.resume();
     pulse.begin();
-    let mut housekeeping = Instant::now() + HOUSEKEEPING;
+    let mut clock = Clock::new();
     let reason = loop {
-        match step(&mut state, &inbox, &mut workers, &pulse, housekeeping) {
+        match step(&mut state, &inbox, &mut workers, &pulse, &clock) {
             Turn::Go => {}
             Turn::Beat => pulse.beat(&workers.late()),
             Turn::Closed(closed) => inbox.forget(closed),
-            Turn::Tidy => {
-                housekeeping = Instant::now() + HOUSEKEEPING;
-                state.forget_old_ids();
-            }
+            Turn::Tidy => clock.tidy(&mut state),
             Turn::Leave(reason) => break reason,
         }
         state.settle();
@@ -113,6 +113,36 @@ pub fn run(mut state: State, mut inbox: Inbox, mut workers: Workers, mut pulse: 
     shutdown::run(state, inbox, workers, reason)
 }
 
+/// What is done when nothing comes.
+struct Clock {
+    forgetting: Instant,
+    looking: Instant,
+}
+
+impl Clock {
+    /// The space is looked at now, and ids are forgotten later.
+    fn new() -> Self {
+        Self { forgetting: Instant::now() + HOUSEKEEPING, looking: Instant::now() }
+    }
+
+    fn next(&self) -> Instant {
+        self.forgetting.min(self.looking)
+    }
+
+    /// Does what is due.
+    fn tidy(&mut self, state: &mut State) {
+        let now = Instant::now();
+        if self.forgetting <= now {
+            self.forgetting = now + HOUSEKEEPING;
+            state.forget_old_ids();
+        }
+        if self.looking <= now {
+            self.looking = now + state.rules.check_interval;
+            drop(state.look_at_space());
+        }
+    }
+}
+
 enum Turn {
     Go,
     Beat,
@@ -122,7 +152,7 @@ enum Turn {
 }
 
 /// Waits for the next event and handles it, with those of its kind that have gathered behind it.
-fn step(state: &mut State, inbox: &Inbox, workers: &mut Workers, pulse: &Pulse, housekeeping: Instant) -> Turn {
+fn step(state: &mut State, inbox: &Inbox, workers: &mut Workers, pulse: &Pulse, clock: &Clock) -> Turn {
     // A full window closes the tap: the bounded channel fills, the consumer waits, the topic is the queue.
     let closed = never();
     let commands = if state.wants_commands() { &inbox.commands } else { &closed };
@@ -167,7 +197,7 @@ fn step(state: &mut State, inbox: &Inbox, workers: &mut Workers, pulse: &Pulse, 
                 state.on_kafka(event);
             }
         },
-        recv(crossbeam_channel::at(housekeeping)) -> _ => return Turn::Tidy,
+        recv(crossbeam_channel::at(clock.next())) -> _ => return Turn::Tidy,
     }
     Turn::Go
 }

@@ -2,9 +2,11 @@
 
 use super::ExitReason;
 use super::on_report::Ended;
+#[cfg(doc)]
+use super::rules::Rules;
 use super::state::{State, now};
 use crate::docker::Entry as LaneEntry;
-use crate::domain::{Code, Command, CommandId, Direct, Event, EventKind, Position, Refusal, Stage, Timestamp, Way};
+use crate::domain::{Command, CommandId, Direct, Event, EventKind, Position, Refusal, Stage, Timestamp, Way};
 use crate::journal::{Entry, JournalError};
 use crate::kafka::{DeadLetter, Inbound};
 use serde_json::json;
@@ -43,7 +45,7 @@ impl State {
             Err(error) => return self.untaken(error.to_string()),
         }
         let at = now();
-        if let Some((code, message)) = self.untimely(&command, at) {
+        if let Some((code, message)) = self.rules.refuse(&command, at).or_else(|| self.no_room_for(&command)) {
             let refusal = Refusal {
                 command_id: command.id,
                 command_type: Some(command.action.name().to_owned()),
@@ -99,21 +101,7 @@ impl State {
         Ok(true)
     }
 
-    fn untimely(&self, command: &Command, at: Timestamp) -> Option<(Code, String)> {
-        match (command.expires_at, command.issued_at) {
-            (Some(expires), _) if expires < at => {
-                Some((Code::EXPIRED, format!("the command expired at {expires}; send a new one with a later expires_at")))
-            }
-            (None, Some(issued)) if at.since(issued) > self.rules.max_command_age => {
-                let age = at.since(issued).as_secs();
-                let limit = self.rules.max_command_age.as_secs();
-                Some((Code::STALE, format!("the command is {age} s old and has no expires_at; limits.max_command_age is {limit} s")))
-            }
-            _ => None,
-        }
-    }
-
-    /// The last moment at which [`Self::untimely`] lets a command pass; the sender's clock may be ahead of ours.
+    /// The last moment at which [`Rules::refuse`] lets a command pass; the sender's clock may be ahead of ours.
     pub(super) fn timely_until(&self, command: &Command) -> Option<Timestamp> {
         command.expires_at.or_else(|| Some(command.issued_at?.plus(self.rules.max_command_age)))
     }

@@ -7,7 +7,8 @@ use crate::domain::{Dependency, DependencyState, HasTopic, Health, LinkState, Ph
 use crate::journal::{EnrolledKafka, Identity, Origin};
 use crate::{control_plane, kafka};
 
-const CONFIGURATION: &str = "configuration";
+pub(super) const CONFIGURATION: &str = "configuration";
+pub(super) const JOURNAL: &str = "journal";
 const DOCKER: &str = "docker";
 const CONSUMER: &str = "kafka_consumer";
 const PRODUCER: &str = "kafka_producer";
@@ -25,6 +26,7 @@ pub fn initial_health(kafka: DependencyState, control_plane: DependencyState, co
     };
     let dependencies = vec![
         configuration,
+        part(JOURNAL, DependencyState::Ready, None),
         part(DOCKER, DependencyState::Connecting, None),
         part(CONSUMER, kafka, None),
         part(PRODUCER, kafka, None),
@@ -128,7 +130,7 @@ impl State {
         self.links.set(SESSION, DependencyState::Off, Words::Detail("the control plane has no sessions".to_owned()));
     }
 
-    fn on_link(&mut self, name: &str, link: LinkState) {
+    pub(super) fn on_link(&mut self, name: &str, link: LinkState) {
         match link {
             LinkState::Up => self.links.set(name, DependencyState::Ready, Words::Nothing),
             LinkState::Down(reason) => self.links.set(name, DependencyState::NotReady, Words::Error(reason)),

@@ -4,6 +4,7 @@ use super::ExitReason;
 use super::on_link::Links;
 use super::on_report::{Ended, Reports};
 use super::on_session::Upstream;
+use super::rules::Rules;
 use crate::docker::{Follows, Job};
 use crate::domain::{
     Action, Admission, Admitted, AgentId, Code, Command, CommandId, Event, EventKind, Health, LastCommand, Ledger as _, Outcome, Phase,
@@ -17,7 +18,7 @@ use crossbeam_channel::Sender;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// How many commands that only read run at a time: one answers GetStatus in milliseconds.
 const QUERIES: usize = 1;
@@ -43,15 +44,6 @@ pub struct Ports {
     pub session: Option<Sender<control_plane::SessionRequest>>,
     /// Where logs are followed.
     pub follows: Follows,
-}
-
-/// The bounds that the configuration sets.
-#[derive(Debug, Clone)]
-pub struct Rules {
-    /// How many lanes there are.
-    pub lanes: usize,
-    /// A command without `expires_at` may be this old.
-    pub max_command_age: Duration,
 }
 
 /// A command that is admitted and has no terminal event yet.

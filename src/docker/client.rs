@@ -183,7 +183,12 @@ impl Client {
     /// # Errors
     /// When the engine does not answer or is too old.
     pub fn ping(&self) -> Result<ApiVersion, EngineError> {
-        let request = Request::get("/_ping").within(PING);
+        self.ping_within(PING)
+    }
+
+    /// The same with a time of its own.
+    pub(super) fn ping_within(&self, time: Duration) -> Result<ApiVersion, EngineError> {
+        let request = Request::get("/_ping").within(time);
         let response = self.send("", &request)?;
         let offered = response.headers().get("api-version").and_then(|value| value.to_str().ok()).and_then(ApiVersion::parse);
         read(&request, response).map_err(|error| self.note(error))?;

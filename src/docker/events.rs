@@ -5,11 +5,11 @@
 //! Its read ends when [`Engine::close`] closes the socket under it; it never decides about a stack.
 
 use super::changes::{Changes, Message};
-use super::client::{CALL, Client, PING, Request};
+use super::client::{CALL, Client, Request};
 use super::error::EngineError;
 use super::types::Info;
-use super::{EngineState, Event, SwarmRole};
-use crate::threads::{Backoff, Deadline, Stop, Waited, alive_by, at_rest};
+use super::{EngineState, Event, Probe, Settings, SwarmRole};
+use crate::threads::{Backoff, Deadline, Published, Stop, Waited, alive_by, at_rest};
 use crossbeam_channel::Sender;
 use serde_json::json;
 use std::convert::Infallible;
@@ -21,29 +21,39 @@ use std::time::Duration;
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 /// … and the longest: an engine that comes back is noticed within 3 s.
 const LONGEST_RETRY: Duration = Duration::from_millis(2500);
-/// After so much silence the engine is asked for a sign of life: a process that hangs closes no socket.
-const QUIET: Duration = Duration::from_secs(30);
 /// The longest event that is read, in bytes: labels may be long, a line of this length is no event.
 const MAX_EVENT: u64 = 1024 * 1024;
 /// A manager that has just started is `pending` for a moment: how often to ask again …
 const PENDING_LOOKS: u32 = 20;
 /// … and after which time.
 const PENDING_WAIT: Duration = Duration::from_millis(500);
-/// The longest turn is a look at an engine that is pending and answers each question at the last moment.
-const TURN: Duration = CALL.saturating_add(PENDING_WAIT).saturating_mul(PENDING_LOOKS + 2);
+/// The longest look: at an engine that is pending and answers each question at the last moment.
+const LOOK: Duration = CALL.saturating_add(PENDING_WAIT).saturating_mul(PENDING_LOOKS + 2);
 
 /// What all threads of the room know of the engine.
 pub(super) struct Engine {
     /// Its own connections: closing them must not touch the calls of the lanes.
     stream: Client,
     pub(super) changes: Changes,
+    settings: Published<Settings>,
     state: Mutex<Option<EngineState>>,
     events: Sender<Event>,
 }
 
 impl Engine {
-    pub(super) fn new(stream: Client, events: Sender<Event>) -> Self {
-        Self { stream, changes: Changes::default(), state: Mutex::new(None), events }
+    pub(super) fn new(stream: Client, settings: Published<Settings>, events: Sender<Event>) -> Self {
+        Self { stream, changes: Changes::default(), settings, state: Mutex::new(None), events }
+    }
+
+    fn probe(&self) -> Probe {
+        self.settings.newest().probe
+    }
+
+    /// The next sign of life of the thread comes by then: it reads no longer than until the stream is quiet, asks
+    /// twice whether the engine lives, and looks at it.
+    fn turn(&self) -> Deadline {
+        let Probe { interval, timeout, .. } = self.probe();
+        Deadline::after(LOOK + interval + timeout * 3)
     }
 
     /// Ends the read of the event stream. Called by each thread of the room that leaves.
@@ -98,15 +108,22 @@ pub(super) fn is_pending(info: &Info) -> bool {
 /// The body of `docker-events`.
 pub(super) fn run(engine: &Engine, stop: &Stop) -> Result<(), Infallible> {
     let mut backoff = Backoff::new(FIRST_RETRY, LONGEST_RETRY);
+    let mut failures = 0;
     while !stop.is_stopped() {
-        alive_by(Deadline::after(TURN));
-        let Err(error) = follow(engine, stop, &mut backoff);
+        alive_by(engine.turn());
+        let Err(error) = follow(engine, stop, || {
+            backoff.reset();
+            failures = 0;
+        });
         if stop.is_stopped() {
             break;
         }
         log::debug!("the event stream broke: {error}");
         if let Some(absence) = absence(engine, error) {
-            engine.tell(EngineState::Away(absence.to_string()));
+            failures += 1;
+            if failures >= engine.probe().failures {
+                engine.tell(EngineState::Away(absence.to_string()));
+            }
         }
         at_rest();
         if stop.wait(backoff.next()) == Waited::Stopped {
@@ -118,7 +135,7 @@ pub(super) fn run(engine: &Engine, stop: &Stop) -> Result<(), Infallible> {
 
 /// Whether an engine whose stream broke is away, and why: a ping knows more than the end of a stream.
 fn absence(engine: &Engine, error: EngineError) -> Option<EngineError> {
-    match (engine.stream.ping(), error) {
+    match (engine.stream.ping_within(engine.probe().timeout), error) {
         (Err(away), _) => Some(away),
         // It answers: the stream alone is gone.
         (Ok(_), EngineError::Lost { .. }) => None,
@@ -126,17 +143,17 @@ fn absence(engine: &Engine, error: EngineError) -> Option<EngineError> {
     }
 }
 
-/// Follows the stream until it breaks.
-fn follow(engine: &Engine, stop: &Stop, backoff: &mut Backoff) -> Result<Infallible, EngineError> {
+/// Follows the stream until it breaks. `lives` is called with each sign of life.
+fn follow(engine: &Engine, stop: &Stop, mut lives: impl FnMut()) -> Result<Infallible, EngineError> {
+    let probe = engine.probe();
     // The stream first, the look second: nothing that happens in between is missed.
-    let stream = engine.stream.stream(&events_request(), QUIET)?;
+    let stream = engine.stream.stream(&events_request(probe.timeout), probe.interval)?;
     look(engine, stop)?;
     engine.changes.tell_all();
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
     loop {
-        // It reads no longer than until the stream is quiet.
-        alive_by(Deadline::after(TURN));
+        alive_by(engine.turn());
         match (&mut stream).take(MAX_EVENT).read_until(b'\n', &mut line) {
             Ok(0) => return Err(broken("the engine closed the event stream")),
             Ok(_) => on_line(engine, stop, &std::mem::take(&mut line))?,
@@ -145,7 +162,7 @@ fn follow(engine: &Engine, stop: &Stop, backoff: &mut Backoff) -> Result<Infalli
             Err(error) => return Err(broken(&error.to_string())),
         }
         // It lives: the next break is a new one.
-        backoff.reset();
+        lives();
     }
 }
 
@@ -163,7 +180,7 @@ fn on_line(engine: &Engine, stop: &Stop, line: &[u8]) -> Result<(), EngineError>
 
 /// After a silence: does it answer, and is it still what it was? Leaving a swarm makes no event.
 fn on_quiet(engine: &Engine, stop: &Stop) -> Result<(), EngineError> {
-    let manages = match engine.stream.check_swarm() {
+    let manages = match engine.stream.check_swarm(engine.probe().timeout) {
         Ok(()) => true,
         Err(EngineError::Refused { .. }) => false,
         Err(error) => return Err(error),
@@ -185,12 +202,12 @@ fn look(engine: &Engine, stop: &Stop) -> Result<(), EngineError> {
 }
 
 /// Only what may change a stack: the three exec events of every health probe are left at the engine.
-fn events_request() -> Request {
+fn events_request(time: Duration) -> Request {
     let filters = json!({
         "type": ["service", "node", "network", "secret", "config", "container"],
         "event": ["create", "update", "remove", "destroy", "start", "die", "oom", "health_status"],
     });
-    Request::get("/events").query("filters", &filters.to_string()).within(PING)
+    Request::get("/events").query("filters", &filters.to_string()).within(time)
 }
 
 /// Whether a read of a stream has only waited for too long.

@@ -8,9 +8,9 @@ use super::events::{Engine, is_pending, role};
 use super::follow::Running;
 use super::room::{End, Halt, Lane, Room};
 use super::types::{Info, SwarmInfo};
-use super::{Entry, Event, Job, Settings, SwarmRole, deploy, logs, remove, scale, status, swarm};
-use crate::domain::{Action, Code, Command, Ledger, Outcome};
-use crate::threads::{Deadline, Stop, at_rest};
+use super::{Entry, Event, Job, Settings, SwarmRole, Swarmless, deploy, logs, remove, scale, status, swarm};
+use crate::domain::{Action, Code, Command, Ledger, Outcome, Scope};
+use crate::threads::{Deadline, Published, Stop, at_rest};
 use crossbeam_channel::{Receiver, Sender, select_biased};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ const PENDING_WAIT: Duration = Duration::from_millis(500);
 
 /// What the lanes and the query thread share.
 pub(super) struct Work {
-    pub(super) settings: Settings,
+    pub(super) settings: Published<Settings>,
     pub(super) client: Client,
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) engine: Arc<Engine>,
@@ -63,8 +63,9 @@ pub(super) fn run(work: &Work, jobs: &Receiver<Job>) -> Result<(), Infallible> {
 fn carry_out(work: &Work, job: &Job) {
     let command = &*job.command;
     let watch = work.engine.changes.watch(command.id, command.action.target().map(|target| &target.stack));
-    let lane = Lane { client: &work.client, ledger: &*work.ledger, settings: &work.settings, events: &work.events, stop: &work.stop };
-    let deadline = Deadline::after(time_of(command, &work.settings));
+    let settings = work.settings.newest();
+    let lane = Lane { client: &work.client, ledger: &*work.ledger, settings: &settings, events: &work.events, stop: &work.stop };
+    let deadline = Deadline::after(time_of(command, &settings));
     let room = Room::new(&lane, job, deadline, &watch);
     let event = match dispatch(work, &room) {
         End::Finished(outcome) => Event::Finished(command.id, outcome),
@@ -96,6 +97,10 @@ fn dispatch(work: &Work, room: &Room<'_>) -> End {
         Ok(info) => info,
         Err(end) => return end,
     };
+    let info = match make_swarm(work, room, info) {
+        Ok(info) => info,
+        Err(end) => return end,
+    };
     let role = role(&info);
     match (&room.command.action, role) {
         (Action::SwarmInit(request), _) => swarm::init(room, request, &info),
@@ -119,6 +124,16 @@ fn dispatch(work: &Work, room: &Room<'_>) -> End {
     }
 }
 
+/// A command for a stack makes a swarm of an engine that is in none, where the configuration wants that.
+fn make_swarm(work: &Work, room: &Room<'_>, info: Info) -> Result<Info, End> {
+    let is_for_a_stack = matches!(room.command.action.changes(), Scope::Stack(_));
+    if room.settings.swarmless == Swarmless::Refused || !is_for_a_stack || !swarm::is_out(&info) {
+        return Ok(info);
+    }
+    swarm::make_one(room)?;
+    settled_info(work, room)
+}
+
 fn refused(code: Code, message: &str) -> End {
     End::Finished(Outcome::failed(code, message))
 }
@@ -129,7 +144,9 @@ fn inactive(swarm: &SwarmInfo) -> String {
         "locked" => "the swarm is locked since the engine started: run `docker swarm unlock` on this host".to_owned(),
         "error" => format!("the engine cannot take part in its swarm: {}; see its log, or leave the swarm and join again", swarm.error),
         "pending" => "the engine is still joining its swarm: see that its managers can be reached".to_owned(),
-        _ => "the engine is in no swarm: run `docker swarm init` on this host, or join it to a swarm as a manager".to_owned(),
+        _ => "the engine is in no swarm: run `docker swarm init` on this host, or join it to a swarm as a manager (docker.swarm_auto_init \
+              makes a swarm of one)"
+            .to_owned(),
     }
 }
 

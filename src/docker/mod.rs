@@ -37,7 +37,7 @@ mod types;
 pub use follow::{FollowJob, Follows};
 
 use crate::domain::{AgentId, Command, CommandId, Ledger, Outcome, Progress, RegistryCredential};
-use crate::threads::{Exit, Stop, StopSource, Thread, ThreadName, spawn, stop_pair};
+use crate::threads::{Exit, Published, Stop, StopSource, Thread, ThreadName, spawn, stop_pair};
 use client::Client;
 use crossbeam_channel::{Sender, bounded};
 use follow::Running;
@@ -62,19 +62,62 @@ const LANES: [ThreadName; 8] = [
     ThreadName::new("docker-lane-8"),
 ];
 
-/// How to reach the engine, and the bounds of a command.
+/// How to reach the engine, and the bounds of a command. A command keeps those that it began with.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The engine's Unix socket.
+    /// The engine's Unix socket. It counts at the start alone.
     pub socket: PathBuf,
-    /// How many changing commands run side by side.
+    /// How many changing commands run side by side. It counts at the start alone.
     pub lanes: usize,
     /// A command's own time where it names none.
     pub deploy_timeout: Duration,
+    /// How long a node may prepare a task.
+    pub pull_timeout: Duration,
+    /// What becomes of a command for a stack where the engine is in no swarm.
+    pub swarmless: Swarmless,
+    /// How the engine is asked for a sign of life.
+    pub probe: Probe,
     /// How many revisions of a stack are kept.
     pub revisions: usize,
     /// Logins by registry host; a command's own come first.
     pub registries: BTreeMap<String, RegistryCredential>,
+}
+
+/// What becomes of a command for a stack where the engine is in no swarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Swarmless {
+    /// It is refused.
+    Refused,
+    /// It makes a swarm of this engine alone.
+    MakesOne,
+}
+
+/// How the engine is asked for a sign of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Probe {
+    /// After so much silence. It counts when the event stream is opened.
+    pub interval: Duration,
+    /// How long the answer may take.
+    pub timeout: Duration,
+    /// After so many failures in a row the engine is away.
+    pub failures: u32,
+}
+
+impl Settings {
+    /// An engine, with what holds where nobody says otherwise.
+    #[must_use]
+    pub fn of(socket: PathBuf) -> Self {
+        Self {
+            socket,
+            lanes: 2,
+            deploy_timeout: Duration::from_secs(15 * 60),
+            pull_timeout: Duration::from_secs(10 * 60),
+            swarmless: Swarmless::Refused,
+            probe: Probe { interval: Duration::from_secs(30), timeout: Duration::from_secs(10), failures: 3 },
+            revisions: 5,
+            registries: BTreeMap::new(),
+        }
+    }
 }
 
 /// To a lane or to the query thread.
@@ -166,21 +209,23 @@ pub struct Docker {
     pub threads: Vec<Thread>,
 }
 
-/// Starts the lanes, the query thread and the event stream. The engine need not be there.
+/// Starts the lanes, the query thread and the event stream. The engine need not be there. What is published later
+/// counts from the next command on.
 ///
 /// # Errors
 /// When the operating system gives no further thread.
-pub fn start(settings: Settings, ledger: Arc<dyn Ledger>, events: Sender<Event>, exits: Sender<Exit>) -> io::Result<Docker> {
+pub fn start(settings: Published<Settings>, ledger: Arc<dyn Ledger>, events: Sender<Event>, exits: Sender<Exit>) -> io::Result<Docker> {
     let (source, stop) = stop_pair();
-    let client = Client::connect(&settings.socket);
-    let engine = Arc::new(events::Engine::new(Client::connect(&settings.socket), events.clone()));
+    let first = settings.newest();
+    let client = Client::connect(&first.socket);
+    let engine = Arc::new(events::Engine::new(Client::connect(&first.socket), settings.clone(), events.clone()));
     // The coordinator never waits: what it hands out has a place here, even when more lanes are configured than there are names.
-    let (jobs, lane_jobs) = bounded(settings.lanes.max(1));
+    let (jobs, lane_jobs) = bounded(first.lanes.max(1));
     let (queries, query_jobs) = bounded(QUERIES);
-    let lanes = settings.lanes.clamp(1, LANES.len());
+    let lanes = first.lanes.clamp(1, LANES.len());
     let (follow_jobs, followers) = bounded(follow::THREADS.len());
     let following = Arc::new(Running::default());
-    let follows = Follows::new(follow_jobs, Arc::clone(&following), &settings.socket);
+    let follows = Follows::new(follow_jobs, Arc::clone(&following), &first.socket);
     let work = Arc::new(Work { settings, client, ledger, engine: Arc::clone(&engine), events, stop: stop.clone(), following });
 
     let stream = move || events::run(&engine, &stop);

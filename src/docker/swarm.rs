@@ -1,6 +1,7 @@
-//! SwarmInit, SwarmJoin, SwarmLeave: the engine's own place in a swarm.
+//! SwarmInit, SwarmJoin, SwarmLeave: the engine's own place in a swarm; and the swarm of one that a command for a
+//! stack makes where it is wanted.
 //!
-//! Runs on a lane, in the command's room, while no other command changes anything. The engine's state
+//! Runs on a lane, in the command's room; the three commands while no other command changes anything. The engine's state
 //! decides, before and after: a lost answer and a restart in the middle are looked for, never asked again.
 //! Join tokens are never told: `docker swarm join-token` shows them on a manager.
 
@@ -15,12 +16,31 @@ use std::time::Duration;
 
 /// Where managers listen where the command does not say: the Docker CLI's own default.
 const LISTEN: &str = "0.0.0.0:2377";
+/// Where a swarm of one listens.
+const ALONE: &str = "127.0.0.1";
 /// An engine that joins or leaves is asked again after so long.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Makes a swarm of this engine.
 pub(super) fn init(room: &Room<'_>, request: &SwarmAddresses, info: &Info) -> End {
     enter(room, "swarm.init", &body(request), info, Client::init_swarm, |info| role(info) == SwarmRole::Manager)
+}
+
+/// Makes a swarm of this engine alone, for a command that needs one. Nobody else can join it: it listens on the
+/// loopback. Two commands may do so at the same time; one of them is told that there is a swarm already.
+pub(super) fn make_one(room: &Room<'_>) -> Result<(), End> {
+    let body = json!({"ListenAddr": format!("{ALONE}:2377"), "AdvertiseAddr": ALONE});
+    log::info!("docker.swarm_auto_init: making a swarm of this engine");
+    let refused = match room.step("swarm.init", "swarm", |client| client.init_swarm(&body)) {
+        Ok(()) => None,
+        Err(StepError::Unknown(error) | StepError::Refused(error)) => Some(error),
+        Err(halted) => return Err(halted.into()),
+    };
+    let info = room.observe(Client::info)?;
+    match refused {
+        Some(error) if is_out(&info) => Err(End::Finished(Outcome::failed(error.code(), error.to_string()))),
+        _ => wait(room, |info| role(info) == SwarmRole::Manager).map(drop),
+    }
 }
 
 /// Joins this engine to a swarm.
@@ -117,7 +137,8 @@ fn wait(room: &Room<'_>, wanted: fn(&Info) -> bool) -> Result<Info, End> {
     }
 }
 
-fn is_out(info: &Info) -> bool {
+/// Whether the engine is in no swarm at all.
+pub(super) fn is_out(info: &Info) -> bool {
     info.swarm.local_node_state == "inactive"
 }
 

@@ -9,7 +9,7 @@ use crate::domain::{
     Action, Code, Context, GetStatus, Logs, ProjectId, Remove, Rollback, Scale, Scope, Selection, StackName, SwarmAddresses, SwarmLeave,
     Target, Timestamp, Verdict,
 };
-use crate::threads::{Deadline, Stop, StopSource, stop_pair};
+use crate::threads::{Deadline, Published, Stop, StopSource, stop_pair};
 use crossbeam_channel::Receiver;
 use serde_json::{Value, json};
 use std::sync::Mutex;
@@ -32,7 +32,7 @@ struct Desk {
 
 impl Desk {
     fn new(engine: &FakeEngine, deploy_timeout: Duration) -> Self {
-        let settings = Settings { socket: engine.socket().to_owned(), lanes: 2, deploy_timeout, revisions: 5, registries: BTreeMap::new() };
+        let settings = Published::new(Settings { deploy_timeout, ..Settings::of(engine.socket().to_owned()) });
         let (events, inbox) = bounded(64);
         let (exits, _) = bounded(8);
         let ledger = Arc::new(FakeLedger::default());

@@ -104,6 +104,8 @@ codes! {
     ENGINE_REFUSED = "engine.refused";
     /// The engine answered with something that the agent cannot read, or failed itself.
     ENGINE_ERROR = "engine.error";
+    /// There is no room for a further command: `limits.min_free_disk` or `limits.journal_size`.
+    JOURNAL_FULL = "journal.full";
     /// The journal cannot be written.
     JOURNAL_UNAVAILABLE = "journal.unavailable";
 }

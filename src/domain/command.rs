@@ -249,6 +249,24 @@ pub struct GetStatus {
 }
 
 impl Action {
+    /// Every command_type that [`Self::name`] gives.
+    pub const NAMES: &[&str] = &[
+        "Deploy",
+        "Remove",
+        "Scale",
+        "Restart",
+        "Stop",
+        "Start",
+        "Rollback",
+        "SwarmInit",
+        "SwarmJoin",
+        "SwarmLeave",
+        "Cancel",
+        "HealthCheck",
+        "Logs",
+        "GetStatus",
+    ];
+
     /// The command_type on the wire.
     #[must_use]
     pub fn name(&self) -> &'static str {

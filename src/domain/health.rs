@@ -34,7 +34,8 @@ pub enum DependencyState {
 /// A dependency with its state, since when, and its last error with the mend.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Dependency {
-    /// `configuration`, `docker`, `kafka_consumer`, `kafka_producer`, `kafka_dead_letters`, `control_plane`, `session`.
+    /// `configuration`, `journal`, `docker`, `kafka_consumer`, `kafka_producer`, `kafka_dead_letters`, `control_plane`,
+    /// `session`.
     pub name: &'static str,
     /// How it is.
     pub state: DependencyState,

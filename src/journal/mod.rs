@@ -9,6 +9,7 @@
 //! dropped the pages): the thread ends with the error, every later call fails, and the agent leaves;
 //! the next start reopens and rescans.
 
+mod space;
 mod store;
 mod worker;
 
@@ -19,6 +20,7 @@ use crate::domain::{
 use crate::threads::{Exit, Thread, ThreadName, spawn};
 use crossbeam_channel::{Sender, bounded};
 use serde::{Deserialize, Serialize};
+pub use space::Space;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -271,6 +273,14 @@ impl Journal {
     /// When the store cannot be read.
     pub fn identity(&self) -> Result<Option<Identity>, JournalError> {
         self.store.identity()
+    }
+
+    /// How much room there is. What is held is counted page by page only beyond `enough` bytes.
+    ///
+    /// # Errors
+    /// When file system or store cannot be read.
+    pub fn space(&self, enough: u64) -> Result<Space, JournalError> {
+        space::of(&self.store, enough)
     }
 
     /// The owners of all stacks that this agent knows.

@@ -5,12 +5,12 @@
 
 use super::{Entry, Identity, JournalError, Recovered, Reported, Write};
 use crate::domain::{CommandId, Event, Position, ProjectId, Revision, Sensitive, StackName, Step, StepOutcome, Timestamp};
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata as _, TableDefinition, WriteTransaction};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// redb's page cache in bytes; its default of 1 GiB is no figure for a small host.
 const CACHE_BYTES: usize = 1024 * 1024;
@@ -49,6 +49,7 @@ struct StepRecord {
 /// The open database.
 pub(super) struct Store {
     database: Database,
+    path: PathBuf,
 }
 
 impl Store {
@@ -61,7 +62,7 @@ impl Store {
             Err(redb::DatabaseError::DatabaseAlreadyOpen) => return Err(JournalError::Locked(state_dir.display().to_string())),
             other => other.map_err(failed("open"))?,
         };
-        let store = Self { database };
+        let store = Self { database, path: path.to_owned() };
         store.transact("prepare", |transaction| {
             transaction.open_table(META)?;
             transaction.open_table(COMMANDS)?;
@@ -72,6 +73,26 @@ impl Store {
             Ok(())
         })?;
         Ok(store)
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The bytes of all tables, without the pages that are free.
+    pub(super) fn held(&self) -> Result<u64, JournalError> {
+        let read = self.database.begin_read().map_err(failed("read"))?;
+        let of = |stats: redb::TableStats| stats.stored_bytes() + stats.metadata_bytes() + stats.fragmented_bytes();
+        let mut held = 0;
+        for table in [META, STACKS] {
+            held += of(read.open_table(table).map_err(failed("read"))?.stats().map_err(failed("read"))?);
+        }
+        held += of(read.open_table(COMMANDS).map_err(failed("read"))?.stats().map_err(failed("read"))?);
+        held += of(read.open_table(KNOWN).map_err(failed("read"))?.stats().map_err(failed("read"))?);
+        held += of(read.open_table(STEPS).map_err(failed("read"))?.stats().map_err(failed("read"))?);
+        held += of(read.open_table(POSITIONS).map_err(failed("read"))?.stats().map_err(failed("read"))?);
+        Ok(held)
     }
 
     /// All that a start needs.

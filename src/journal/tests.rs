@@ -162,3 +162,15 @@ fn nobody_else_may_read_the_journal() {
     assert_eq!(mode(&folder.0), 0o700);
     assert_eq!(mode(&folder.0.join(FILE)), 0o600);
 }
+
+#[test]
+fn what_is_held_is_counted_without_the_pages_that_are_free() {
+    let folder = Folder::new();
+    let (journal, _, _thread) = folder.open();
+    let file = journal.space(u64::MAX).unwrap();
+    assert!(file.free > 0 && file.held > 0, "{file:?}");
+    let empty = journal.space(0).unwrap().held;
+    assert!(empty < file.held, "{empty} of {file:?}");
+    journal.accept(entry(1)).unwrap();
+    assert!(journal.space(0).unwrap().held > empty);
+}

@@ -276,6 +276,11 @@ mod tests {
     }
 
     #[test]
+    fn every_command_has_its_label() {
+        assert_eq!(COMMAND_TYPES[..COMMAND_TYPES.len() - 1], *crate::domain::Action::NAMES);
+    }
+
+    #[test]
     fn a_dependency_that_is_off_has_no_line() {
         let at = Timestamp::from_millis(0);
         let dependency = |name, state| Dependency { name, state, since: at, last_error: None, detail: None };

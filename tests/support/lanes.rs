@@ -9,10 +9,9 @@ use axion_agent::domain::{
     Action, AgentId, Code, Command, CommandId, Context, Ledger, Outcome, Progress, ProjectId, Remove, Scope, StackName, Target, Verdict,
 };
 use axion_agent::journal::{self, Journal};
-use axion_agent::threads::Stop;
+use axion_agent::threads::{Published, Stop};
 use crossbeam_channel::{Receiver, bounded};
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -51,7 +50,7 @@ impl<'a> Lanes<'a> {
         let (events, inbox) = bounded(EVENTS);
         let ledger: Arc<dyn Ledger> = Arc::new(journal.clone());
         let socket = engine.socket().to_owned();
-        let settings = Settings { socket, lanes: 2, deploy_timeout: SOON, revisions: 2, registries: BTreeMap::new() };
+        let settings = Published::new(Settings { deploy_timeout: SOON, revisions: 2, ..Settings::of(socket) });
         let docker = start(settings, ledger, events, exits).unwrap();
         Self { docker, events: inbox, journal, engine, folder, stack }
     }

@@ -2,10 +2,12 @@
 
 mod cancelling;
 mod leaving;
+mod refusing;
 mod sessions;
 mod watched;
 
-use super::state::{Ports, Rules, State};
+use super::rules;
+use super::state::{Ports, State};
 use super::*;
 use crate::docker::{Entry as LaneEntry, Job};
 use crate::domain::{
@@ -63,7 +65,7 @@ impl Desk {
         let (follows, _) = docker::Follows::unread();
         let (producer, session) = (Some(producer), Some(session));
         let ports = Ports { jobs: jobs_in, queries: queries_in, producer, commits: None, session, follows };
-        let rules = Rules { lanes: 2, max_command_age: Duration::from_secs(3600) };
+        let rules = rules::tests::open(2);
         let health = Published::new(initial_health(kafka, DependencyState::Off, LinkState::Up, Timestamp::from_millis(0)));
         let agent = Some(AgentId::new("a").unwrap());
         let metrics = Arc::new(Metrics::default());

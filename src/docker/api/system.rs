@@ -1,10 +1,11 @@
 //! The engine and its swarm: info, version, nodes, registries.
 
-use crate::docker::client::{Client, PING, REGISTRY_CALL, Request};
+use crate::docker::client::{Client, REGISTRY_CALL, Request};
 use crate::docker::error::EngineError;
 use crate::docker::types::{Distribution, Info, Node};
 use crate::domain::{Sensitive, SwarmLeave};
 use serde_json::Value;
+use std::time::Duration;
 
 impl Client {
     /// The engine and its place in a swarm: 8 ms.
@@ -13,8 +14,8 @@ impl Client {
     }
 
     /// Whether a swarm can be managed here: refused elsewhere. Far cheaper than [`Self::info`].
-    pub(crate) fn check_swarm(&self) -> Result<(), EngineError> {
-        self.order(Request::get("/swarm").within(PING))
+    pub(crate) fn check_swarm(&self, time: Duration) -> Result<(), EngineError> {
+        self.order(Request::get("/swarm").within(time))
     }
 
     /// Makes a swarm of this engine.

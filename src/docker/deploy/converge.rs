@@ -61,7 +61,7 @@ pub(super) fn wait(
             other => other?,
         };
         for one in watched.iter_mut() {
-            one.look(started.elapsed(), &seen, networks);
+            one.look(started.elapsed(), &seen, networks, room.settings.pull_timeout);
             report.take_look(&one.watch, &seen.services, &seen.tasks, one.state == State::Settled);
         }
         if let Some(failure) = in_one(&watched.iter().filter_map(Watched::failure).collect::<Vec<_>>()) {
@@ -107,13 +107,13 @@ impl Watched {
         Some(Self { watch: Watch::new(wanted, before, plan.registry.clone()), spec: plan.spec.clone(), state: State::Waiting })
     }
 
-    fn look(&mut self, at: Duration, seen: &Seen, networks: &BTreeMap<String, String>) {
+    fn look(&mut self, at: Duration, seen: &Seen, networks: &BTreeMap<String, String>, pull_timeout: Duration) {
         let service = seen.services.iter().find(|service| service.name() == self.watch.wanted().name);
         let same = |service: &Service| compare::differences(&self.spec, &service.spec, networks).is_empty();
         let as_wanted = if service.is_none_or(same) { AsWanted::Yes } else { AsWanted::No };
         let id = service.map_or("", |service| service.id.as_str());
         let tasks: Vec<Task> = seen.tasks.iter().filter(|task| task.service_id == id).cloned().collect();
-        self.state = self.watch.look(at, &Look { service, as_wanted, tasks: &tasks, current: &seen.current });
+        self.state = self.watch.look(at, &Look { service, as_wanted, tasks: &tasks, current: &seen.current, pull_timeout });
     }
 
     fn failure(&self) -> Option<&Failure> {

@@ -7,7 +7,7 @@ use crate::domain::{
     Action, AgentId, Code, Command, CommandId, Context, Deploy, Ledger, OnFailure, Outcome, ProjectId, ResolveImage, Sensitive, StackName,
     Step, StepOutcome, Target, Verdict,
 };
-use crate::threads::{Stop, stop_pair};
+use crate::threads::{Published, Stop, stop_pair};
 use crossbeam_channel::{Receiver, bounded};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -191,8 +191,7 @@ impl Bed {
         let ledger = Arc::new(FakeLedger::default());
         let (events, inbox) = bounded(64);
         let (exits, _) = bounded(8);
-        let settings =
-            Settings { socket: engine.socket().to_owned(), lanes: 1, deploy_timeout: SOON, revisions: 5, registries: BTreeMap::new() };
+        let settings = Published::new(Settings { lanes: 1, deploy_timeout: SOON, ..Settings::of(engine.socket().to_owned()) });
         let docker = start(settings, Arc::<FakeLedger>::clone(&ledger), events, exits).unwrap();
         Self { swarm, engine, ledger, docker, events: inbox, cancelled: Stop::never() }
     }

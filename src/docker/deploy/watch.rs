@@ -79,6 +79,8 @@ pub(super) struct Look<'a> {
     pub(super) tasks: &'a [Task],
     /// Those that are of its present spec.
     pub(super) current: &'a BTreeSet<String>,
+    /// How long a node may prepare one.
+    pub(super) pull_timeout: Duration,
 }
 
 /// Whether a service has the spec that is wanted.
@@ -127,6 +129,8 @@ pub(super) struct Watch {
     errors: Vec<String>,
     /// What a task does that does not run yet.
     on_its_way: Option<String>,
+    /// Since when a node prepares these tasks.
+    preparing: BTreeMap<String, Duration>,
     /// Since when tasks wait for a node.
     unplaced_since: Option<Duration>,
     /// Since when a seat gets no further try.
@@ -226,6 +230,7 @@ impl Watch {
             cause,
             errors: Vec::new(),
             on_its_way: None,
+            preparing: BTreeMap::new(),
             unplaced_since,
             given_up_since,
             good,
@@ -265,8 +270,8 @@ impl Watch {
         let on_its_way =
             current.iter().rev().find(|task| task.status.state < TaskState::Running && task.desired_state <= TaskState::Complete);
         self.on_its_way = on_its_way.map(|task| format!("a task is {}", task.status.state));
-        let failure =
-            self.of_update(service, look.as_wanted).or_else(|| self.worn_out(at, &current)).or_else(|| self.unplaced(at, &current));
+        let tasks = self.worn_out(at, &current).or_else(|| self.unplaced(at, &current));
+        let failure = self.of_update(service, look.as_wanted).or(tasks).or_else(|| self.slow_pull(at, &current, look.pull_timeout));
         match failure {
             Some(failure) => State::Failed(failure),
             None => self.progress(at, service, good, still_runs),
@@ -383,6 +388,20 @@ impl Watch {
         self.cause = Some(code);
         let since = *self.unplaced_since.get_or_insert(at);
         (at.saturating_sub(since) >= self.wanted.patience).then(|| self.failure(code, &words))
+    }
+
+    /// Whether a node has prepared a task for too long. It pulls the image then; nothing else of it takes minutes.
+    fn slow_pull(&mut self, at: Duration, current: &[&Task], allowed: Duration) -> Option<Failure> {
+        let prepares = |task: &&&Task| task.status.state == TaskState::Preparing && task.desired_state <= TaskState::Complete;
+        let mut preparing = BTreeMap::new();
+        for task in current.iter().filter(prepares) {
+            preparing.insert(task.id.clone(), self.preparing.get(&task.id).copied().unwrap_or(at));
+        }
+        self.preparing = preparing;
+        let since = self.preparing.values().min()?;
+        let words =
+            || format!("a node has prepared a task for {} s, and still pulls its image: docker.pull_timeout is over", allowed.as_secs());
+        (at.saturating_sub(*since) >= allowed).then(|| self.failure(Code::IMAGE_PULL, &words()))
     }
 
     fn is_global(&self) -> bool {

@@ -6,6 +6,7 @@ use super::*;
 use serde_json::json;
 
 const NEW: &[&str] = &[];
+const PULL: Duration = Duration::from_secs(600);
 
 fn wanted(mode: Mode, policy: &Value, written: Written) -> Wanted {
     let task = json!({"RestartPolicy": policy, "ContainerSpec": {"StopGracePeriod": 1_000_000_000}});
@@ -50,7 +51,10 @@ fn look(watch: &mut Watch, seconds: u64, lines: &[&str], update: Option<(&str, &
     // A task of the old spec is written with a capital letter.
     let current = tasks.iter().filter(|task| task.id.starts_with(char::is_lowercase)).map(|task| task.id.clone()).collect();
     let service = service(update);
-    watch.look(Duration::from_secs(seconds), &Look { service: Some(&service), as_wanted: AsWanted::Yes, tasks: &tasks, current: &current })
+    watch.look(
+        Duration::from_secs(seconds),
+        &Look { service: Some(&service), as_wanted: AsWanted::Yes, tasks: &tasks, current: &current, pull_timeout: PULL },
+    )
 }
 
 fn code(state: &State) -> Option<Code> {
@@ -261,8 +265,9 @@ fn a_job_that_ran_before_has_tasks_of_other_runs() {
     }))
     .unwrap();
     let current = BTreeSet::from(["a".to_owned()]);
-    let mut ask =
-        |tasks: &[Task]| job.look(Duration::ZERO, &Look { service: Some(&run), as_wanted: AsWanted::Yes, tasks, current: &current });
+    let mut ask = |tasks: &[Task]| {
+        job.look(Duration::ZERO, &Look { service: Some(&run), as_wanted: AsWanted::Yes, tasks, current: &current, pull_timeout: PULL })
+    };
     assert_eq!(ask(&lines), State::Waiting);
     lines[0].job_iteration.as_mut().unwrap().index = 77;
     assert_eq!(ask(&lines), State::Settled);
@@ -272,9 +277,9 @@ fn a_job_that_ran_before_has_tasks_of_other_runs() {
 fn somebody_elses_change_is_a_conflict() {
     let mut watch = replicated(1);
     let service = service(None);
-    let look = Look { service: Some(&service), as_wanted: AsWanted::No, tasks: &[], current: &BTreeSet::new() };
+    let look = Look { service: Some(&service), as_wanted: AsWanted::No, tasks: &[], current: &BTreeSet::new(), pull_timeout: PULL };
     assert_eq!(code(&watch.look(Duration::ZERO, &look)), Some(Code::CONFLICT));
-    let gone = Look { service: None, as_wanted: AsWanted::Yes, tasks: &[], current: &BTreeSet::new() };
+    let gone = Look { service: None, as_wanted: AsWanted::Yes, tasks: &[], current: &BTreeSet::new(), pull_timeout: PULL };
     assert_eq!(code(&watch.look(Duration::ZERO, &gone)), Some(Code::CONFLICT));
 }
 
@@ -342,4 +347,14 @@ fn when_the_time_is_over_it_is_told_what_was_waited_for() {
     let mut young = replicated(1);
     look(&mut young, 0, &["a 1 running running"], None);
     assert!(young.out_of_time().message.ends_with("5 s of its monitor"), "{:?}", young.out_of_time());
+}
+
+#[test]
+fn a_pull_that_takes_too_long_fails_and_the_next_task_has_its_own_time() {
+    let mut watch = replicated(1);
+    assert_eq!(look(&mut watch, 0, &["a 1 running preparing"], None), State::Waiting);
+    assert_eq!(look(&mut watch, 599, &["a 1 running preparing"], None), State::Waiting);
+    assert_eq!(look(&mut watch, 600, &["b 1 running preparing"], None), State::Waiting);
+    assert_eq!(look(&mut watch, 1199, &["b 1 running preparing"], None), State::Waiting);
+    assert_eq!(code(&look(&mut watch, 1200, &["b 1 running preparing"], None)), Some(Code::IMAGE_PULL));
 }
