@@ -1,6 +1,10 @@
 //! The wiring: builds every worker and hands each exactly the senders it needs. The only place that
 //! knows all rooms; it decides nothing.
 
+mod reload;
+
+pub use reload::Again;
+
 use crate::config::{self, Config, SwarmAutoInit};
 use crate::coordinator::{self, Group, Inbox, KafkaClients, Ports, Pulse, Rules, Signal, State, Workers};
 use crate::domain::{AgentId, DependencyState, Ledger, LinkState, Position, Sensitive, Timestamp};
@@ -55,11 +59,11 @@ pub enum StartError {
     Threads(#[from] std::io::Error),
 }
 
-/// Runs the agent until it has left.
+/// Runs the agent until it has left. `again` is how it reads its configuration when it is told to.
 ///
 /// # Errors
 /// When it cannot start; what goes wrong later is in [`Ended`].
-pub fn run(config: Config) -> Result<Ended, StartError> {
+pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
     let at = Timestamp::from(SystemTime::now());
     let (exit_reports, exits) = bounded(EXITS);
     let signals = listen_to_signals(&exit_reports)?;
@@ -73,7 +77,8 @@ pub fn run(config: Config) -> Result<Ended, StartError> {
 
     let (docker_events, docker_inbox) = bounded(DOCKER_EVENTS);
     let ledger: Arc<dyn Ledger> = Arc::new(journal.clone());
-    let engine = docker::start(Published::new(docker_settings(&config)), ledger, docker_events, exit_reports.clone())?;
+    let rooms = reload::Rooms { docker: Published::new(docker_settings(&config)) };
+    let engine = docker::start(rooms.docker.clone(), ledger, docker_events, exit_reports.clone())?;
 
     let link = start_control_plane(&config, identity.as_ref(), &published, &exit_reports)?;
     let (report_events, reports) = bounded(REPORTS);
@@ -94,6 +99,7 @@ pub fn run(config: Config) -> Result<Ended, StartError> {
         rest,
         journal: Some(writer),
         start_kafka,
+        reload: reload::reload(again, config, rooms),
     };
     if let Some(identity) = &identity {
         workers.start_kafka(&mut state, identity);

@@ -52,6 +52,8 @@
 //!   its field in the section's struct in `config/mod.rs`, its reading in `config/sections.rs`; [`agent`]
 //!   puts it into the `Settings` of the room that wants it. The example file and `config check` follow from
 //!   the table and a test holds them together.
+//!   A reload (`agent/reload.rs`) takes it over unless `AFTER_RESTART` in the table lists it: then a room must see it
+//!   anew, through a published `Settings` or a message.
 //! - **a command**: its variant, and what it changes, in `domain/command.rs`; its name in
 //!   `record/command.rs`, its payload in `record/payload.rs`; its file in `docker/`, called by
 //!   `docker/lane.rs` (in `docker/deploy/` where it writes whole specs and waits for a deploy's verdict); a

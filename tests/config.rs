@@ -330,6 +330,49 @@ fn the_proxy_of_the_environment_is_only_a_default() {
 }
 
 #[test]
+fn a_reload_takes_over_all_but_what_needs_a_restart() {
+    let folder = Folder::new();
+    let load = |text: &str| config::load(&sources(&folder.write("agent.toml", text), &[]), UnknownKeys::Refused).unwrap();
+    let old_text = "[agent]\nname = \"old\"\n[control_plane]\ngrpc_url = \"http://old\"\n[kafka]\nbrokers = [\"old:1\"]\n";
+    let new_text = "[agent]\nname = \"new\"\nid = \"new\"\nstate_dir = \"/new\"\n[control_plane]\ngrpc_url = \"http://new\"\ntimeout = 9\n\
+                    [kafka]\nbrokers = [\"new:1\"]\ncommand_topic = \"new\"\nevent_topic = \"new\"\ndead_letter_topic = \"new\"\n\
+                    consumer_group = \"new\"\n[docker]\nhost = \"unix:///new\"\nlanes = 9\nrevisions = 9\n\
+                    [health]\nbind = \"::1\"\nport = 9\ncheck_interval = 9\ntimeout = 9\n";
+    let (old, new) = (load(old_text), load(new_text));
+    let changed: Vec<String> = new.given.changed(&old.given).iter().map(|key| key.dotted()).collect();
+    let after_restart: Vec<String> = KEYS.iter().filter(|key| key.needs_restart()).map(|key| key.dotted()).collect();
+    assert!(after_restart.iter().all(|key| changed.contains(key)), "the test changes every such key: {changed:?}");
+
+    // All else of the new configuration, and every such key as it was.
+    let live = "[agent]\nname = \"new\"\n[control_plane]\ngrpc_url = \"http://old\"\ntimeout = 9\n[kafka]\nbrokers = [\"old:1\"]\n\
+                [docker]\nrevisions = 9\n[health]\ntimeout = 9\n";
+    assert_eq!(format!("{:#?}", new.clone().keeping(&old)), format!("{:#?}", load(live)));
+    assert_eq!(format!("{:?}", new.clone().keeping(&new)), format!("{new:?}"));
+
+    // Off cannot become on, nor on off.
+    assert!(new.keeping(&load("")).control_plane.is_none());
+    assert!(load("").keeping(&old).control_plane.is_some());
+}
+
+#[test]
+fn a_file_that_a_key_names_counts_with_its_content() {
+    let folder = Folder::new();
+    let file = folder.write("secret", "one");
+    let text = format!(
+        "[kafka]\nbrokers = [\"a:1\"]\nenable_ssl = true\nssl_ca_location = {file:?}\n[agent]\ntoken_file = {file:?}\n\
+         [docker.registries.r]\nusername = \"u\"\npassword_file = {file:?}\n"
+    );
+    let path = folder.write("agent.toml", &text);
+    let given = || config::load(&sources(&path, &[]), UnknownKeys::Refused).unwrap().given;
+    let before = given();
+    assert_eq!(given().changed(&before).len(), 0);
+    folder.write("secret", "two");
+    let changed: Vec<String> = given().changed(&before).iter().map(|key| key.dotted()).collect();
+    assert_eq!(changed, ["agent.token", "kafka.ssl_ca_location", "docker.registries"]);
+    assert!(!format!("{before:?}").contains(char::is_numeric));
+}
+
+#[test]
 fn an_older_binary_runs_with_its_successors_file_where_a_journal_is() {
     let folder = Folder::new();
     let state = folder.0.join("state");

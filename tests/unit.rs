@@ -62,6 +62,12 @@ fn sandbox(stage: &Stage) {
         assert_eq!(status(bed.agent(), name), wanted, "{name}");
     }
 
+    // The unit is reloading until the agent says that it is ready again; then systemctl returns.
+    bed.agent().systemctl(&["reload"]).expect("the unit reloads");
+    property_is(bed.agent(), "ActiveState", "active");
+    property_is(bed.agent(), "StatusText", "ready");
+    assert!(bed.agent().log_tail().contains("SIGHUP: the configuration was read again; changed: nothing"), "{}", bed.agent().log_tail());
+
     let compose = "services:\n  app:\n    image: axion-test/box:1\n    init: true\n    stop_grace_period: 1s\n    \
                    deploy: {update_config: {monitor: 1s}}\n    command: [sleep, infinity]\n";
     let end = bed.carry_out(bed.deploy(compose));

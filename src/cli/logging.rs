@@ -1,18 +1,48 @@
-//! The log on standard error: text for people, or one JSON object a line for machines. Set up once, on
-//! the main thread, before any other starts; every thread writes to it.
+//! The log on standard error: text for people, or one JSON object a line for machines. Started on the main thread,
+//! before any other starts, and changed there by a reload; every thread writes to it.
 
 use crate::config::{Format, Logging};
 use crate::domain::Timestamp;
-use log::{LevelFilter, Record};
+use log::{LevelFilter, Log, Metadata, Record};
 use serde_json::json;
 use std::io::{self, IsTerminal as _, Write};
+use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::SystemTime;
 
 /// Foreign crates may show what they send at finer levels, and with it secrets.
 const FOREIGN: LevelFilter = LevelFilter::Info;
 
-/// Starts to log. A second call changes nothing.
-pub fn start(logging: Logging) {
+/// The process has one log: the `log` crate wants a logger that lives as long.
+static LOG: OnceLock<Switch> = OnceLock::new();
+
+/// A logger that another one can take the place of.
+struct Switch(RwLock<env_logger::Logger>);
+
+impl Log for Switch {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).log(record);
+    }
+
+    fn flush(&self) {}
+}
+
+/// Logs so from now on.
+pub fn set(logging: Logging) {
+    let logger = logger(logging);
+    let level = logger.filter();
+    match LOG.get() {
+        Some(switch) => *switch.0.write().unwrap_or_else(PoisonError::into_inner) = logger,
+        // Only a test can have set another one before.
+        None => drop(log::set_logger(LOG.get_or_init(|| Switch(RwLock::new(logger))))),
+    }
+    log::set_max_level(level);
+}
+
+fn logger(logging: Logging) -> env_logger::Logger {
     let json = match logging.format {
         Format::Json => true,
         Format::Text => false,
@@ -25,8 +55,7 @@ pub fn start(logging: Logging) {
     } else {
         builder.format(|out, record| writeln!(out, "{}", text_line(record, SystemTime::now().into(), &thread_name())));
     }
-    // Only a test can have started it before.
-    let _already = builder.try_init();
+    builder.build()
 }
 
 fn thread_name() -> String {

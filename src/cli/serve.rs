@@ -1,7 +1,7 @@
 //! `run`: the service. It reads the configuration, starts the log and hands over to [`crate::agent`].
 
 use super::{Exit, Leaving, logging, print};
-use crate::agent;
+use crate::agent::{self, Again};
 use crate::config::{Config, Sources, UnknownKeys, load};
 use std::path::PathBuf;
 
@@ -15,9 +15,10 @@ pub(super) fn serve(file: Option<PathBuf>) -> Leaving {
             return Leaving::Cleanly(Exit::Config);
         }
     };
-    logging::start(config.logging);
+    logging::set(config.logging);
     introduce(&sources, &config);
-    match agent::run(config) {
+    let again = Again { load: Box::new(move || load(&sources, UnknownKeys::WarnedWithJournal)), set_log: logging::set };
+    match agent::run(config, again) {
         Ok(ended) => {
             let exit = if ended.failure.is_none() { Exit::Done } else { Exit::Failed };
             if let Some(failure) = &ended.failure {

@@ -1,13 +1,14 @@
 //! The configuration: TOML, over it the environment, secrets also from files and credentials, all of
 //! it into one validated [`Config`].
 //!
-//! It is read once, on the main thread, before any other thread starts. Every mistake is found in one
+//! It is read on the main thread, before any other thread starts and whenever the agent reloads. Every mistake is found in one
 //! run and said with its file, line, column and key. The daemon looks at `--config`, then
 //! `$AXION_AGENT_CONFIG`, then `/etc/axion/agent.toml`, and never at its working directory or a home.
 //! Values go, from the weakest to the strongest: default, a variable such as `$DOCKER_HOST` that other programs
 //! read too, `$CREDENTIALS_DIRECTORY`, file, `$AXION_AGENT__SECTION__KEY`.
 
 mod bundle;
+mod given;
 mod keys;
 mod later;
 mod layers;
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use bundle::ca_bundle;
+pub use given::Given;
 pub use keys::{KEYS, Key, Kind, Unit};
 pub use problem::{Error, Place, Problem, Problems};
 pub use proxy::{Direct, Network, Proxy};
@@ -70,6 +72,36 @@ pub struct Config {
     pub warnings: Vec<Problem>,
     /// Keys that this version does not know, of a configuration that a newer one may have used.
     pub ignored: Vec<Problem>,
+    /// What each key was given, to tell what a reload changes.
+    pub given: Given,
+}
+
+impl Config {
+    /// What of this configuration a running agent can take over that was started with `old`: all but what counts
+    /// only after a restart ([`Key::needs_restart`]).
+    #[must_use]
+    pub fn keeping(self, old: &Self) -> Self {
+        let control_plane = match (self.control_plane, &old.control_plane) {
+            (Some(new), Some(old)) => Some(ControlPlane { url: old.url.clone(), ..new }),
+            (_, old) => old.clone(),
+        };
+        let kafka = Kafka {
+            brokers: old.kafka.brokers.clone(),
+            command_topic: old.kafka.command_topic.clone(),
+            event_topic: old.kafka.event_topic.clone(),
+            dead_letter_topic: old.kafka.dead_letter_topic.clone(),
+            consumer_group: old.kafka.consumer_group.clone(),
+            ..self.kafka
+        };
+        Self {
+            agent: Agent { id: old.agent.id.clone(), state_dir: old.agent.state_dir.clone(), ..self.agent },
+            control_plane,
+            kafka,
+            docker: Docker { socket: old.docker.socket.clone(), lanes: old.docker.lanes, ..self.docker },
+            health: Health { bind: old.health.bind, check_interval: old.health.check_interval, ..self.health },
+            ..self
+        }
+    }
 }
 
 /// `[agent]`.
@@ -304,6 +336,7 @@ impl Sources {
 pub fn load(sources: &Sources, unknown_keys: UnknownKeys) -> Result<Config, Error> {
     let mut layers = sources.layers()?;
     let unknown = std::mem::take(&mut layers.unknown);
+    let given = Given::of(&layers.found);
     let mut reader = Reader::new(layers, sources.credentials());
     let mut config = sections::config(&mut reader);
     let Reader { mut problems, mut warnings, .. } = reader;
@@ -315,6 +348,7 @@ pub fn load(sources: &Sources, unknown_keys: UnknownKeys) -> Result<Config, Erro
     if problems.is_empty() {
         warnings.sort();
         config.warnings = warnings;
+        config.given = given;
         Ok(config)
     } else {
         problems.sort();

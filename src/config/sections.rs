@@ -6,8 +6,8 @@ use super::later;
 use super::reader::Reader;
 use super::values::{GrpcUrl, Topic, TopicTemplate, Transport, docker_socket, host_and_port};
 use super::{
-    Agent, ClientIdentity, Config, ControlPlane, Direct, Docker, Format, Health, Kafka, Limits, Logging, Network, Proxy, Sasl, Security,
-    SwarmAutoInit, TlsVersion, nearest,
+    Agent, ClientIdentity, Config, ControlPlane, Direct, Docker, Format, Given, Health, Kafka, Limits, Logging, Network, Proxy, Sasl,
+    Security, SwarmAutoInit, TlsVersion, nearest,
 };
 use crate::domain::{Action, AgentId};
 use std::collections::BTreeSet;
@@ -47,6 +47,7 @@ pub(super) fn config(reader: &mut Reader) -> Config {
         },
         warnings: Vec::new(),
         ignored: Vec::new(),
+        given: Given::default(),
     };
     check_tls(reader, &config);
     config

@@ -5,13 +5,14 @@
 //! not on disk. Everything else it gives away with `try_send`; full is a decision.
 //!
 //! One file per subject: [`on_command`], [`on_session`], [`on_cancel`], [`on_docker`], [`on_report`], [`on_link`],
-//! [`on_space`]; what the host takes at all is [`rules`], what the service manager hears [`pulse`], the end [`shutdown`].
+//! [`on_space`], [`on_reload`]; what the host takes at all is [`rules`], what the service manager hears [`pulse`], the end [`shutdown`].
 
 mod exit;
 mod on_cancel;
 mod on_command;
 mod on_docker;
 mod on_link;
+mod on_reload;
 mod on_report;
 mod on_session;
 mod on_space;
@@ -22,6 +23,7 @@ mod state;
 
 pub use exit::ExitReason;
 pub use on_link::initial_health;
+pub use on_reload::{Fresh, Reload, Reloaded};
 pub use pulse::Pulse;
 pub use rules::Rules;
 pub use shutdown::{Departure, Group, KafkaClients, StartKafka, Workers};
@@ -159,7 +161,11 @@ fn step(state: &mut State, inbox: &Inbox, workers: &mut Workers, pulse: &Pulse, 
     select_biased! {
         recv(inbox.signals) -> signal => match signal {
             Ok(Signal::Leave) | Err(_) => return Turn::Leave(ExitReason::Asked),
-            Ok(Signal::Reload) => log::warn!("SIGHUP: this version does not reload its configuration; restart the agent instead"),
+            Ok(Signal::Reload) => {
+                pulse.reload();
+                state.on_reload((workers.reload)());
+                pulse.begin();
+            }
         },
         recv(inbox.exits) -> exit => if let Some(reason) = exit.ok().as_ref().and_then(exit::judge) {
             return Turn::Leave(reason);

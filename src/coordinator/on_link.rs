@@ -54,6 +54,13 @@ impl Links {
         self.0.iter().any(|part| part.name == name && part.state == DependencyState::Ready)
     }
 
+    /// What a part says of itself.
+    pub(super) fn describe(&mut self, name: &str, detail: Option<String>) {
+        if let Some(part) = self.0.iter_mut().find(|part| part.name == name) {
+            part.detail = detail;
+        }
+    }
+
     fn set(&mut self, name: &str, state: DependencyState, words: Words) {
         let Some(part) = self.0.iter_mut().find(|part| part.name == name) else { return };
         let other_reason = matches!(&words, Words::Error(error) if part.last_error.as_ref() != Some(error));

@@ -38,9 +38,14 @@ impl Pulse {
         &self.due
     }
 
-    /// The loop begins; everything that others may ask of the agent is there.
+    /// The loop begins, or goes on after a reload; everything that others may ask of the agent is there.
     pub(super) fn begin(&self) {
         self.notifier.ready();
+    }
+
+    /// The configuration is read again; [`Self::begin`] ends that.
+    pub(super) fn reload(&self) {
+        self.notifier.reloading();
     }
 
     /// Feeds the watchdog, unless a thread hangs: then the service manager ends the process, and the next

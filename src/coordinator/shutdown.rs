@@ -6,7 +6,7 @@
 
 use super::exit::{ExitReason, is_vital};
 use super::state::State;
-use super::{Closed, Inbox, Signal};
+use super::{Closed, Inbox, Reload, Signal};
 use crate::domain::{LinkState, Phase, Position};
 use crate::journal::Identity;
 use crate::kafka;
@@ -66,6 +66,8 @@ pub struct Workers {
     pub journal: Option<Thread>,
     /// How Kafka is started.
     pub start_kafka: StartKafka,
+    /// How the configuration is read again.
+    pub reload: Reload,
 }
 
 /// How the loop ended.
@@ -168,9 +170,7 @@ fn phases(state: &mut State, inbox: &mut Inbox, workers: &mut Workers, ended: &m
     wait(state, inbox, ended, checkpoint, |_, ended| workers.work.has_ended(ended))?;
     let flushed = whole.or_after(REPORTS);
     // Without a broker, or without a session, there is nothing to wait for: the journal keeps the events.
-    wait(state, inbox, ended, flushed, |state, _| {
-        !state.deliveries_are_near() && (state.session.owed() == 0 || !state.session.is_open())
-    })?;
+    wait(state, inbox, ended, flushed, |state, _| !state.deliveries_are_near() && (state.session.owed() == 0 || !state.session.is_open()))?;
     workers.farewell.stop();
     workers.reports.stop();
     let farewell = whole.or_after(FAREWELL);

@@ -1,6 +1,6 @@
 //! The service manager's side: what systemd, or whoever speaks its protocol, is told about the agent.
 //!
-//! It owns the datagrams of sd_notify(3): READY, STATUS, WATCHDOG and STOPPING, and knows how often the
+//! It owns the datagrams of sd_notify(3): READY, RELOADING, STATUS, WATCHDOG and STOPPING, and knows how often the
 //! watchdog wants to be fed. It has no thread: the coordinator calls it on the main one, and decides
 //! what is said and when. A process that no service manager started gets a [`Notifier`] that says
 //! nothing. Nothing here fails: a manager that cannot be told is a line in the log.
@@ -97,6 +97,12 @@ impl Notifier {
         self.send("WATCHDOG=1");
     }
 
+    /// The agent reads its configuration again; [`Self::ready`] ends that. The time tells systemd which request it
+    /// answers (sd_notify(3)).
+    pub fn reloading(&self) {
+        self.send(&format!("RELOADING=1\nMONOTONIC_USEC={}", monotonic_usec()));
+    }
+
     /// The agent leaves; from here the manager's stop timeout counts, not its watchdog.
     pub fn stopping(&self) {
         self.send("STOPPING=1");
@@ -108,6 +114,14 @@ impl Notifier {
             log::warn!("the service manager was not told {message:?}: {error}");
         }
     }
+}
+
+/// The clock that systemd compares with, in microseconds; `Instant` does not show its own.
+fn monotonic_usec() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a timespec of ours; this clock is always there.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000
 }
 
 fn open(name: &OsString) -> io::Result<(UnixDatagram, Address)> {

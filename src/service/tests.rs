@@ -37,6 +37,19 @@ fn each_word_is_a_datagram_and_a_status_is_sent_once() {
 }
 
 #[test]
+fn a_reload_says_when_it_began() {
+    let (socket, name) = listener();
+    let notifier = said_to(name);
+    notifier.reloading();
+    notifier.reloading();
+    let times = [next(&socket), next(&socket)].map(|said| {
+        let time = said.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").map(str::parse::<u64>);
+        time.unwrap_or_else(|| panic!("{said}")).unwrap()
+    });
+    assert!(0 < times[0] && times[0] <= times[1], "{times:?}");
+}
+
+#[test]
 fn a_socket_in_the_file_system_is_reached() {
     let path = std::env::temp_dir().join(format!("axion-notify-{}", Uuid::new_v4()));
     let socket = UnixDatagram::bind(&path).unwrap();

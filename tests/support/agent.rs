@@ -101,9 +101,13 @@ impl Agent {
 
     /// A property of the unit, as `systemctl show` gives it.
     pub fn unit_property(&self, name: &str) -> Result<String, String> {
-        let systemd = child::descendant(self.pid(), "systemd").ok_or("systemd does not run")?;
-        let words =
-            ["--target", &systemd.to_string(), "--mount", "--pid", "systemctl", "show", "--value", "--property", name, "axion-agent"];
+        self.systemctl(&["show", "--value", "--property", name])
+    }
+
+    /// `systemctl WORDS axion-agent`, and what it says.
+    pub fn systemctl(&self, words: &[&str]) -> Result<String, String> {
+        let systemd = child::descendant(self.pid(), "systemd").ok_or("systemd does not run")?.to_string();
+        let words = [&["--target", &systemd, "--mount", "--pid", "systemctl"], words, &["axion-agent"]].concat();
         child::output("nsenter", &words).map(|value| value.trim().to_owned())
     }
 
@@ -163,6 +167,20 @@ impl Agent {
     /// The status page's numbers.
     pub fn health(&self) -> Value {
         self.page("/health").map(|answer| answer.json()).unwrap_or_default()
+    }
+
+    /// Lets it read its configuration again, and waits until it has.
+    pub fn reload(&self) {
+        let before = self.reloads();
+        child::signal(self.under_systemd().unwrap_or(self.pid()), "HUP").expect("the agent can be signalled");
+        until("the configuration was read again", START, || match self.reloads() {
+            now if now > before => Ok(()),
+            _ => Err(self.log_tail()),
+        });
+    }
+
+    fn reloads(&self) -> usize {
+        std::fs::read_to_string(&self.log).unwrap_or_default().matches("SIGHUP: the ").count()
     }
 
     /// Asks it to leave and gives its exit status and how long it took.

@@ -132,6 +132,16 @@ impl<'a> Bed<'a> {
         std::fs::write(file, text.lines().map(change).collect::<String>()).expect("the configuration");
     }
 
+    /// The text of the agent's configuration.
+    pub fn configuration(&self) -> String {
+        std::fs::read_to_string(self.directory.join("agent.toml")).expect("the configuration")
+    }
+
+    /// Gives the agent another configuration, which counts with its next start or reload.
+    pub fn reconfigure(&self, text: &str) {
+        std::fs::write(self.directory.join("agent.toml"), text).expect("the configuration");
+    }
+
     /// Starts the control plane, at the address that the agent knows.
     pub fn start_control_plane(&mut self) {
         let brokers = self.broker.brokers().split(',').map(str::to_owned).collect();

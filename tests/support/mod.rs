@@ -29,7 +29,7 @@ pub mod events;
 #[path = "../../examples/control_plane/broker.rs"]
 pub mod mock;
 
-pub use agent::Agent;
+pub use agent::{Agent, Launch};
 pub use bed::{Bed, COMMAND, Plan, READY, TOKEN, free_port};
 pub use broker::{Broker, Listeners};
 pub use commands::{Draft, Record};

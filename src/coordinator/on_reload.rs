@@ -1,0 +1,63 @@
+//! SIGHUP: the configuration is read again, and what can be taken over without a restart is.
+//!
+//! Reading it and handing it to the rooms is the wiring's ([`Reload`]): it takes over all that it can or nothing.
+//! Here it is decided what is said of it: health shows a configuration that cannot be used, and the keys that
+//! wait for a restart.
+
+use super::on_link::CONFIGURATION;
+use super::rules::Rules;
+use super::state::State;
+use crate::domain::LinkState;
+
+/// Reads the configuration again and hands it to the rooms.
+pub type Reload = Box<dyn FnMut() -> Reloaded>;
+
+/// What a new configuration came to.
+#[derive(Debug)]
+pub enum Reloaded {
+    /// It holds from now on.
+    Taken(Fresh),
+    /// It cannot be used, for this reason: the one before holds on.
+    Refused(String),
+}
+
+/// A configuration that holds.
+#[derive(Debug)]
+pub struct Fresh {
+    /// The bounds for commands.
+    pub rules: Rules,
+    /// What of it could not be used.
+    pub understood: LinkState,
+    /// The keys that are different now.
+    pub changed: Vec<String>,
+    /// The keys that differ from those that the process was started with and count only after a restart.
+    pub after_restart: Vec<String>,
+}
+
+impl State {
+    /// Says what became of the configuration, and goes by its bounds from the next command on.
+    pub(super) fn on_reload(&mut self, reloaded: Reloaded) {
+        match reloaded {
+            Reloaded::Refused(reason) => {
+                let reason = format!("the new configuration is not used, the one before holds on: {reason}");
+                log::error!("SIGHUP: {reason}");
+                self.on_link(CONFIGURATION, LinkState::Down(reason));
+            }
+            Reloaded::Taken(fresh) => self.take_over(fresh),
+        }
+    }
+
+    fn take_over(&mut self, fresh: Fresh) {
+        let Fresh { rules, understood, changed, after_restart } = fresh;
+        let what = if changed.is_empty() { "nothing".to_owned() } else { changed.join(", ") };
+        log::info!("SIGHUP: the configuration was read again; changed: {what}");
+        if !after_restart.is_empty() {
+            log::warn!("SIGHUP: the old values hold until a restart: {}", after_restart.join(", "));
+        }
+        self.rules = rules;
+        self.on_link(CONFIGURATION, understood);
+        let waiting = Some(after_restart).filter(|keys| !keys.is_empty());
+        self.links.describe(CONFIGURATION, waiting.map(|keys| format!("needs a restart: {}", keys.join(", "))));
+        drop(self.look_at_space());
+    }
+}
