@@ -77,17 +77,14 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
 
     let (docker_events, docker_inbox) = bounded(DOCKER_EVENTS);
     let ledger: Arc<dyn Ledger> = Arc::new(journal.clone());
-    let rooms = reload::Rooms {
-        config: Published::new(config.clone()),
-        docker: Published::new(docker_settings(&config)),
-        kafka: Published::new(None),
-    };
+    let rooms = reload::Rooms { docker: Published::new(docker_settings(&config)) };
     let engine = docker::start(rooms.docker.clone(), ledger, docker_events, exit_reports.clone())?;
 
-    let link = start_control_plane(&config, identity.as_ref(), &published, &exit_reports)?;
+    let link = start_control_plane(&config, identity.as_ref(), &journal, &published, &exit_reports)?;
     let (report_events, reports) = bounded(REPORTS);
     let (command_events, commands) = bounded(COMMANDS);
-    let start_kafka = kafka_starter(&rooms, recovered.positions.clone(), report_events, command_events, exit_reports);
+    let start_kafka = kafka_starter(&config, recovered.positions.clone(), report_events, command_events, exit_reports);
+    let start_kafka = removing_used_token(&config, start_kafka);
 
     let (jobs, queries, follows) = (engine.jobs, engine.queries, engine.follows);
     let ports = Ports { jobs, queries, producer: None, commits: None, session: link.requests, follows };
@@ -103,7 +100,6 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
         rest,
         journal: Some(writer),
         start_kafka,
-        without_kafka: None,
         reload: reload::reload(again, config, rooms),
     };
     if let Some(identity) = &identity {
@@ -224,9 +220,10 @@ struct Link {
 fn start_control_plane(
     config: &Config,
     identity: Option<&Identity>,
+    journal: &Journal,
     published: &Published<crate::domain::Health>,
     exits: &Sender<Exit>,
-) -> std::io::Result<Link> {
+) -> Result<Link, StartError> {
     let Some(section) = &config.control_plane else {
         return Ok(Link { events: never(), session: never(), requests: None, farewell: Group::default() });
     };
@@ -236,18 +233,27 @@ fn start_control_plane(
     };
     let settings = control_plane::Settings {
         endpoint: control_plane::Endpoint { target: section.url.authority.clone(), scheme },
+        route: config.network.proxy_for(&section.url).map_or(control_plane::Route::Direct, |proxy| {
+            control_plane::Route::Through(control_plane::Proxy { address: proxy.address.clone(), login: proxy.login() })
+        }),
         ca_file: config::ca_bundle([&section.ca_file, &config.security.ca]),
         client_certificate: section.client_identity.as_ref().map(|pair| (pair.certificate.clone(), pair.key.clone())),
         timeout: section.timeout,
         heartbeat_interval: section.heartbeat_interval,
         max_message_bytes: config.limits.max_message_bytes,
         token: config.agent.token.clone(),
+        // An agent that has an identity does not look at it any more.
+        token_file: config.agent.token_file.clone().filter(|_| identity.is_none()),
         name: config.agent.name.clone(),
         labels: config.agent.labels.clone(),
+        state_dir: config.agent.state_dir.clone(),
     };
     let who = match identity {
-        Some(identity) => control_plane::Identity::Known(identity.agent_id.clone(), identity.credential.clone()),
-        None => control_plane::Identity::ToEnrol(config.agent.id.clone()),
+        Some(Identity { agent_id, credential, origin: Origin::Enrolled { .. }, .. }) => {
+            control_plane::Identity::Enrolled(agent_id.clone(), credential.clone())
+        }
+        Some(Identity { agent_id, credential, .. }) => control_plane::Identity::Configured(agent_id.clone(), credential.clone()),
+        None => control_plane::Identity::ToEnrol { wish: config.agent.id.clone(), salt: journal.enrolment_salt()? },
     };
     let ((beat_events, events), (session_events, session)) = (bounded(CONTROL_PLANE_EVENTS), bounded(control_plane::SESSION_EVENTS));
     let senders = control_plane::Events { control_plane: beat_events, session: session_events };
@@ -256,20 +262,38 @@ fn start_control_plane(
     Ok(Link { events, session, requests: Some(running.requests), farewell: Group { stops, threads } })
 }
 
+/// A token in the agent's own directory goes once it has brought an identity that is kept.
+fn removing_used_token(config: &Config, mut start_kafka: coordinator::StartKafka) -> coordinator::StartKafka {
+    let token = config.agent.token_file.clone().filter(|path| path.starts_with(&config.agent.state_dir));
+    Box::new(move |identity| {
+        if let (Some(path), Origin::Enrolled { .. }) = (&token, &identity.origin) {
+            match std::fs::remove_file(path) {
+                Ok(()) => log::info!("the token in {} was used and is removed", path.display()),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => log::warn!("cannot remove the used token in {}: {error}; remove it by hand", path.display()),
+            }
+        }
+        start_kafka(identity)
+    })
+}
+
 /// Kafka starts once the agent knows its id, which its topics carry.
 fn kafka_starter(
-    rooms: &reload::Rooms,
+    config: &Config,
     positions: Vec<Position>,
     reports: Sender<kafka::Event>,
     commands: Sender<kafka::Event>,
     exits: Sender<Exit>,
 ) -> coordinator::StartKafka {
-    let (config, hands) = (rooms.config.clone(), rooms.kafka.clone());
+    let mut section = config.kafka.clone();
+    if section.security_protocol.ends_with("ssl") {
+        section.ca = config::ca_bundle([&section.ca, &config.security.ca]);
+    }
+    let limits = config.limits;
     Box::new(move |identity| {
-        let Some(settings) = kafka_settings(&config.newest(), identity) else { return Ok(None) };
+        let Some(settings) = kafka_settings(&section, limits, identity) else { return Ok(None) };
         let (producer, consumer) = kafka::start(&settings, positions.clone(), reports.clone(), commands.clone(), exits.clone())
             .map_err(|error| error.trouble().to_string())?;
-        hands.publish(Some(reload::Hands { identity: identity.clone(), producer: producer.renewals, consumer: consumer.renewals }));
         Ok(Some(KafkaClients {
             intake: Group { stops: vec![consumer.stop], threads: vec![consumer.thread] },
             reports: Group { stops: vec![producer.stop], threads: vec![producer.thread] },
@@ -280,8 +304,7 @@ fn kafka_starter(
 }
 
 /// The configuration wins over what enrolment brought.
-fn kafka_settings(config: &Config, identity: &Identity) -> Option<kafka::Settings> {
-    let section = &config.kafka;
+fn kafka_settings(section: &config::Kafka, limits: config::Limits, identity: &Identity) -> Option<kafka::Settings> {
     let agent = &identity.agent_id;
     let enrolled = &identity.kafka;
     let brokers = if section.brokers.is_empty() { &enrolled.brokers } else { &section.brokers };
@@ -291,19 +314,17 @@ fn kafka_settings(config: &Config, identity: &Identity) -> Option<kafka::Setting
         event_topic: section.event_topic.of(agent, &enrolled.event_topic),
         dead_letter_topic: section.dead_letter_topic.of(agent, &enrolled.dead_letter_topic),
         consumer_group: section.consumer_group.of(agent),
-        security: kafka_security(config),
+        security: kafka_security(section),
         librdkafka: section.librdkafka.clone(),
-        max_message_bytes: config.limits.max_message_bytes,
+        max_message_bytes: limits.max_message_bytes,
     })
 }
 
-fn kafka_security(config: &Config) -> kafka::Security {
-    let section = &config.kafka;
-    let tls = section.security_protocol.ends_with("ssl");
+fn kafka_security(section: &config::Kafka) -> kafka::Security {
     let login = section.sasl.as_ref();
     kafka::Security {
         protocol: section.security_protocol.clone(),
-        ca: tls.then(|| config::ca_bundle([&section.ca, &config.security.ca])).flatten(),
+        ca: section.ca.clone(),
         certificate: section.client_identity.as_ref().map(|pair| pair.certificate.clone()),
         key: section.client_identity.as_ref().map(|pair| pair.key.clone()),
         sasl_mechanism: login.map(|login| login.mechanism.clone()),

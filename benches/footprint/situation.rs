@@ -85,7 +85,7 @@ impl Surroundings {
                 brokers: vec![brokers.to_owned()],
                 interval_seconds: 5,
                 tls,
-                topics: None,
+                ..Settings::default()
             };
             AgentServer::start(settings, sender.clone()).expect("the control plane")
         };

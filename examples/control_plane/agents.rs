@@ -1,15 +1,20 @@
 //! The gRPC side: enrols agents and takes their heartbeats. Runs on gRPC's own completion thread; what
 //! it sees goes to the owner as a [`Sighting`].
 
-use axion_agent::proto::agent::{AgentState, EnrollRequest, EnrollResponse, HeartbeatRequest, HeartbeatResponse, KafkaSettings};
-use axion_agent::proto::methods::{ENROLL, HEARTBEAT};
+use super::authority::{Authority, AuthorityError, ServerCertificate};
+use super::mischief::Imp;
+use axion_agent::proto::agent::{
+    AgentState, EnrollRequest, EnrollResponse, HeartbeatRequest, HeartbeatResponse, KafkaSettings, UnregisterRequest, UnregisterResponse,
+};
+use axion_agent::proto::methods::{ENROLL, HEARTBEAT, UNREGISTER};
 use crossbeam_channel::{Sender, bounded};
 use grpcio::{
-    ChannelBuilder, EnvBuilder, RpcContext, RpcStatus, RpcStatusCode, Server, ServerBuilder, ServerCredentials, ServerCredentialsBuilder,
-    ServiceBuilder, UnarySink,
+    CertificateRequestType, ChannelBuilder, EnvBuilder, RpcContext, RpcStatus, RpcStatusCode, Server, ServerBuilder, ServerCredentials,
+    ServerCredentialsBuilder, ServiceBuilder,
 };
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Agents may ping this often without data (contract: at most 20 s must be allowed).
@@ -24,6 +29,8 @@ pub enum ListenError {
     Address { address: String, source: grpcio::Error },
     #[error("cannot read {path}: {source}")]
     Read { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
 }
 
 /// What the server shows of itself over TLS, as PEM files.
@@ -33,8 +40,37 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
+/// The CA that makes the server's certificate and those of the agents.
+#[derive(Clone)]
+pub struct Issuing {
+    pub authority: Arc<Authority>,
+    /// What the server shows of itself, unless [`Settings::tls`] says it.
+    pub server: ServerCertificate,
+    /// Whether an agent may speak without a certificate, as for its enrolment.
+    pub clients: Clients,
+}
+
+/// Who may open a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Clients {
+    /// Who shows no certificate, or one of this CA.
+    #[default]
+    May,
+    /// Who shows one of this CA.
+    Must,
+}
+
+/// How often the token enrols.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TokenUse {
+    #[default]
+    Often,
+    /// One request; the same request is answered again.
+    Once,
+}
+
 /// What the server knows and hands out.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings {
     /// `host:port`; port 0 is a free one.
     pub listen: String,
@@ -44,10 +80,33 @@ pub struct Settings {
     pub brokers: Vec<String>,
     /// The beat that agents are told.
     pub interval_seconds: u32,
-    /// None speaks in clear.
+    /// What the server shows over TLS. Without it and without `issuing` it speaks in clear.
     pub tls: Option<Tls>,
+    /// Certificates for agents, and for the server where `tls` has none.
+    pub issuing: Option<Issuing>,
+    /// How often the token enrols.
+    pub token_use: TokenUse,
+    /// What is done to the answers.
+    pub imp: Imp,
     /// Who makes an agent's topics before it is told of them; None where they exist.
     pub topics: Option<Sender<Enrolling>>,
+}
+
+impl Default for Settings {
+    /// In clear, on a free port of loopback, without Kafka.
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:0".to_owned(),
+            token: "development".to_owned(),
+            brokers: Vec::new(),
+            interval_seconds: 5,
+            tls: None,
+            issuing: None,
+            token_use: TokenUse::default(),
+            imp: Imp::default(),
+            topics: None,
+        }
+    }
 }
 
 /// An agent is about to be enrolled.
@@ -65,6 +124,8 @@ pub enum Sighting {
     Enrolled { agent: String, host: String, version: String },
     /// It showed a wrong token.
     Refused { peer: String },
+    /// It was taken out of service.
+    Unregistered { agent: String },
     /// It gave a sign of life.
     Beat(Box<Beat>),
 }
@@ -77,8 +138,21 @@ pub struct Beat {
     pub state: String,
     pub sequence: u64,
     pub commands_open: u32,
+    /// How the agent showed who it is.
+    pub shown: Shown,
+    /// Whether it asked for a certificate.
+    pub asked: bool,
     /// Dependencies that are not ready, each with its last error.
     pub ailing: Vec<(String, String)>,
+}
+
+/// How an agent shows who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// With the credential.
+    Credential,
+    /// With its certificate alone.
+    Certificate,
 }
 
 /// The running server. Dropped, it refuses further calls and closes its port.
@@ -99,12 +173,19 @@ impl AgentServer {
             .reuse_port(false)
             .build_args();
         let listen = settings.listen.clone();
-        let credentials = credentials(settings.tls.as_ref())?;
-        let desk = Desk { settings: Arc::new(settings), sightings };
-        let (enrolling, beating) = (desk.clone(), desk);
+        let credentials = credentials(&settings)?;
+        let desk = Desk { settings: Arc::new(settings), sightings, enrolled: Arc::default() };
+        let (enrolling, beating, leaving) = (desk.clone(), desk.clone(), desk);
         let service = ServiceBuilder::new()
-            .add_unary_handler(&ENROLL, move |context, request, sink| answer(&context, sink, enrolling.enroll(&context, request)))
-            .add_unary_handler(&HEARTBEAT, move |context, request, sink| answer(&context, sink, beating.heartbeat(&context, &request)))
+            .add_unary_handler(&ENROLL, move |context, request, sink| {
+                enrolling.settings.imp.answer(&context, sink, || enrolling.enroll(&context, request));
+            })
+            .add_unary_handler(&HEARTBEAT, move |context, request, sink| {
+                beating.settings.imp.answer(&context, sink, || beating.heartbeat(&context, &request));
+            })
+            .add_unary_handler(&UNREGISTER, move |context, request, sink| {
+                leaving.settings.imp.answer(&context, sink, || leaving.unregister(&context, &request));
+            })
             .build();
         let failed = |source| ListenError::Address { address: listen.clone(), source };
         let mut server = ServerBuilder::new(environment).channel_args(arguments).register_service(service).build().map_err(failed)?;
@@ -120,41 +201,51 @@ impl AgentServer {
     }
 }
 
-fn credentials(tls: Option<&Tls>) -> Result<ServerCredentials, ListenError> {
-    let Some(tls) = tls else { return Ok(ServerCredentials::insecure()) };
+fn credentials(settings: &Settings) -> Result<ServerCredentials, ListenError> {
     let read = |path: &PathBuf| std::fs::read(path).map_err(|source| ListenError::Read { path: path.clone(), source });
-    Ok(ServerCredentialsBuilder::new().add_cert(read(&tls.certificate)?, read(&tls.key)?).build())
-}
-
-fn answer<T: Send + 'static>(context: &RpcContext<'_>, sink: UnarySink<T>, result: Result<T, RpcStatus>) {
-    context.spawn(async move {
-        let sent = match result {
-            Ok(response) => sink.success(response).await,
-            Err(status) => sink.fail(status).await,
-        };
-        if let Err(error) = sent {
-            log::debug!("an agent did not wait for its answer: {error}");
+    let mut builder = match (&settings.tls, &settings.issuing) {
+        (None, None) => return Ok(ServerCredentials::insecure()),
+        (Some(tls), _) => ServerCredentialsBuilder::new().add_cert(read(&tls.certificate)?, read(&tls.key)?),
+        (None, Some(issuing)) => {
+            let issued = issuing.authority.server(issuing.server).map_err(AuthorityError::from)?;
+            ServerCredentialsBuilder::new().add_cert(issued.certificate, issued.key)
         }
-    });
+    };
+    if let Some(issuing) = &settings.issuing {
+        let wanted = match issuing.clients {
+            Clients::May => CertificateRequestType::RequestClientCertificateAndVerify,
+            Clients::Must => CertificateRequestType::RequestAndRequireClientCertificateAndVerify,
+        };
+        builder = builder.root_cert(issuing.authority.ca().map_err(AuthorityError::from)?, wanted);
+    }
+    Ok(builder.build())
 }
 
-/// What both calls share.
+fn unauthenticated(text: String) -> RpcStatus {
+    RpcStatus::with_message(RpcStatusCode::UNAUTHENTICATED, text)
+}
+
+/// What the calls share.
 #[derive(Clone)]
 struct Desk {
     settings: Arc<Settings>,
     sightings: Sender<Sighting>,
+    /// The agents by the request that enrolled them.
+    enrolled: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 impl Desk {
     fn enroll(&self, context: &RpcContext<'_>, request: EnrollRequest) -> Result<EnrollResponse, RpcStatus> {
         if request.token != self.settings.token {
             self.see(Sighting::Refused { peer: context.peer() });
-            return Err(RpcStatus::with_message(RpcStatusCode::UNAUTHENTICATED, "the token is not known here".to_owned()));
+            return Err(unauthenticated("the token is not known here".to_owned()));
         }
         let host = request.host.hostname.clone();
         let agent = [&request.proposed_agent_id, &request.name, &host].into_iter().find(|id| !id.is_empty());
         let agent = agent.cloned().unwrap_or_else(|| "agent".to_owned());
+        let agent = self.admit(&request.request_id, agent).inspect_err(|_| self.see(Sighting::Refused { peer: context.peer() }))?;
         self.make_topics(&agent)?;
+        let certificate = self.certificate(&request.certificate_request, &agent)?;
         self.see(Sighting::Enrolled { agent: agent.clone(), host, version: request.agent_version });
         let kafka = KafkaSettings {
             brokers: self.settings.brokers.clone(),
@@ -164,7 +255,27 @@ impl Desk {
             ..KafkaSettings::default()
         };
         let credential = self.credential(&agent);
-        Ok(EnrollResponse { agent_id: agent, credential, kafka: Some(kafka).into(), ..EnrollResponse::default() })
+        Ok(EnrollResponse { agent_id: agent, credential, certificate, kafka: Some(kafka).into(), ..EnrollResponse::default() })
+    }
+
+    /// A request that came before is the same agent again; a further one finds a one-time token used up.
+    fn admit(&self, request: &str, agent: String) -> Result<String, RpcStatus> {
+        let mut enrolled = self.enrolled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = enrolled.get(request).filter(|_| !request.is_empty()) {
+            return Ok(known.clone());
+        }
+        if self.settings.token_use == TokenUse::Once && !enrolled.is_empty() {
+            return Err(unauthenticated("the token was used already".to_owned()));
+        }
+        enrolled.insert(request.to_owned(), agent.clone());
+        Ok(agent)
+    }
+
+    /// PEM, where there is a CA and the agent asks; else empty.
+    fn certificate(&self, request: &[u8], agent: &str) -> Result<Vec<u8>, RpcStatus> {
+        let Some(issuing) = self.settings.issuing.as_ref().filter(|_| !request.is_empty()) else { return Ok(Vec::new()) };
+        let refused = |error| RpcStatus::with_message(RpcStatusCode::INVALID_ARGUMENT, format!("the certificate request: {error}"));
+        issuing.authority.issue(request, agent).map_err(refused)
     }
 
     fn make_topics(&self, agent: &str) -> Result<(), RpcStatus> {
@@ -177,14 +288,47 @@ impl Desk {
     }
 
     fn heartbeat(&self, context: &RpcContext<'_>, request: &HeartbeatRequest) -> Result<HeartbeatResponse, RpcStatus> {
-        let expected = format!("Bearer {}", self.credential(&request.agent_id));
-        let shown = context.request_headers().iter().find(|(name, _)| *name == "authorization").map(|(_, value)| value);
-        if shown != Some(expected.as_bytes()) {
+        let shown = self.recognise(context, &request.agent_id)?;
+        self.see(Sighting::Beat(Box::new(beat(request, shown))));
+        let certificate = self.certificate(&request.certificate_request, &request.agent_id)?;
+        Ok(HeartbeatResponse { interval_seconds: self.settings.interval_seconds, certificate, ..HeartbeatResponse::default() })
+    }
+
+    fn unregister(&self, context: &RpcContext<'_>, request: &UnregisterRequest) -> Result<UnregisterResponse, RpcStatus> {
+        self.recognise(context, &request.agent_id)?;
+        self.see(Sighting::Unregistered { agent: request.agent_id.clone() });
+        Ok(UnregisterResponse::default())
+    }
+
+    /// Whether the caller is this agent, by its certificate or its credential.
+    fn recognise(&self, context: &RpcContext<'_>, agent: &str) -> Result<Shown, RpcStatus> {
+        self.judge(context, agent).map_err(|reason| {
             self.see(Sighting::Refused { peer: context.peer() });
-            return Err(RpcStatus::with_message(RpcStatusCode::UNAUTHENTICATED, format!("{} is not enrolled here", request.agent_id)));
+            unauthenticated(reason)
+        })
+    }
+
+    fn judge(&self, context: &RpcContext<'_>, agent: &str) -> Result<Shown, String> {
+        let issuing = self.settings.issuing.as_ref();
+        if issuing.is_some_and(|issuing| issuing.authority.is_revoked(agent)) {
+            return Err(format!("{agent} was revoked"));
         }
-        self.see(Sighting::Beat(Box::new(beat(request))));
-        Ok(HeartbeatResponse { interval_seconds: self.settings.interval_seconds, ..HeartbeatResponse::default() })
+        let expected = format!("Bearer {}", self.credential(agent));
+        let credential = context.request_headers().iter().find(|(name, _)| *name == "authorization").map(|(_, value)| value);
+        if credential == Some(expected.as_bytes()) {
+            return Ok(Shown::Credential);
+        }
+        let certificate = context.auth_context().and_then(|peer| {
+            let pem = (&peer).into_iter().find(|property| property.name() == "x509_pem_cert");
+            pem.map(|pem| pem.value().to_vec())
+        });
+        match (issuing, certificate) {
+            (Some(issuing), Some(pem)) if credential.is_none() => match issuing.authority.holder(&pem)? {
+                holder if holder == agent => Ok(Shown::Certificate),
+                holder => Err(format!("the certificate is {holder}'s, not {agent}'s")),
+            },
+            _ => Err(format!("{agent} is not enrolled here")),
+        }
     }
 
     /// Follows from the token and the id, so that a restarted server knows its agents without a memory.
@@ -199,7 +343,7 @@ impl Desk {
     }
 }
 
-fn beat(request: &HeartbeatRequest) -> Beat {
+fn beat(request: &HeartbeatRequest, shown: Shown) -> Beat {
     let state = match request.state.enum_value() {
         Ok(AgentState::AGENT_STATE_STARTING) => "STARTING",
         Ok(AgentState::AGENT_STATE_READY) => "READY",
@@ -213,6 +357,8 @@ fn beat(request: &HeartbeatRequest) -> Beat {
         state: state.to_owned(),
         sequence: request.sequence,
         commands_open: request.load.commands_open,
+        shown,
+        asked: !request.certificate_request.is_empty(),
         ailing: ailing.map(|one| (one.name.clone(), one.last_error.clone())).collect(),
     }
 }

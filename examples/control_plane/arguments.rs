@@ -2,26 +2,27 @@
 
 use crate::agents::Tls;
 use crate::commands::Draft;
+use crate::conduct::{self, Conduct};
 use lexopt::prelude::*;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub const HELP: &str = "\
+const HELP: &str = "\
 A development control plane for axion-agent.
 
 control_plane serve [--listen ADDRESS] [--token TOKEN] [--brokers LIST | --mock-broker] [--interval SECONDS]
-                    [--tls-certificate FILE --tls-key FILE] [--json]
+                    [--tls-certificate FILE --tls-key FILE | --state DIR] [--misbehave HOW] [--json]
     Enrols agents, takes their heartbeats and prints what they report until it is interrupted.
-    Its first lines are 'grpc ADDRESS' and 'brokers LIST', then 'ready'.
+    Its first lines are 'grpc ADDRESS', 'brokers LIST' and with --state 'ca FILE', then 'ready'.
     --listen ADDRESS     where gRPC listens [127.0.0.1:0, a free port]
     --token TOKEN        what an agent must show to be enrolled [development]
     --brokers LIST       the Kafka brokers; the agents get them at enrolment
     --mock-broker        be the broker too: librdkafka's mock cluster, in memory, on a free port
     --interval SECONDS   how often agents shall beat, 5 to 300 [5]
     --tls-certificate FILE, --tls-key FILE   speak TLS, with this chain and its key (PEM)
-
+{conduct}
 control_plane send --brokers LIST --agent ID [--wait [--timeout SECONDS]] [--json] COMMAND
     Sends one command. COMMAND is either a file with a JSON record ('-' is standard input):
         FILE             ids and times that are absent are filled in
@@ -46,6 +47,11 @@ control_plane send --brokers LIST --agent ID [--wait [--timeout SECONDS]] [--jso
 control_plane watch --brokers LIST --agent ID [--from-beginning] [--json]
     Prints an agent's events until it is interrupted. With --json each is one line of JSON.
 ";
+
+/// All of the help.
+pub fn help() -> String {
+    HELP.replace("{conduct}", conduct::HELP.trim_end_matches('\n'))
+}
 
 /// What `send --wait` allows a command; the agent's own deploy timeout is 15 minutes.
 const DEFAULT_WAIT: Duration = Duration::from_secs(900);
@@ -74,6 +80,7 @@ pub struct Serve {
     pub kafka: Kafka,
     pub interval_seconds: u32,
     pub tls: Option<Tls>,
+    pub conduct: Conduct,
     pub format: Format,
 }
 
@@ -145,6 +152,7 @@ fn serve(mut words: lexopt::Parser) -> Result<Invocation, lexopt::Error> {
         kafka: Kafka::None,
         interval_seconds: DEFAULT_INTERVAL_SECONDS,
         tls: None,
+        conduct: Conduct::default(),
         format: Format::Lines,
     };
     let (mut certificate, mut key) = (None, None);
@@ -159,6 +167,11 @@ fn serve(mut words: lexopt::Parser) -> Result<Invocation, lexopt::Error> {
             Long("tls-certificate") => certificate = Some(PathBuf::from(words.value()?)),
             Long("tls-key") => key = Some(PathBuf::from(words.value()?)),
             Long("json") => options.format = Format::Json,
+            Long(name) if Conduct::takes(name) => {
+                let name = name.to_owned();
+                options.conduct.set(&name, &words.value()?.string()?)?;
+            }
+            Long(name) if options.conduct.set_flag(name) => {}
             other => return Err(other.unexpected()),
         }
     }

@@ -11,9 +11,13 @@
 
 mod agents;
 mod arguments;
+#[allow(dead_code, reason = "the tests use the rest")]
+mod authority;
 mod broker;
 mod commands;
+mod conduct;
 mod events;
+mod mischief;
 mod send;
 mod serve;
 mod show;
@@ -39,7 +43,7 @@ fn main() -> ExitCode {
     };
     let result = match invocation {
         Invocation::Help => {
-            print!("{}", arguments::HELP);
+            print!("{}", arguments::help());
             Ok(ExitCode::SUCCESS)
         }
         Invocation::Serve(options) => serve::run(options),

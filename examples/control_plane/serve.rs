@@ -6,6 +6,7 @@ use crate::arguments::{Format, Kafka, Serve, Topics};
 use crate::broker::MockBroker;
 use crate::commands::CommandSender;
 use crate::events::{RawRecord, Start, TopicReader};
+use crate::mischief::{Imp, RudeServer};
 use crate::{Failure, show};
 use axion_agent::threads::{Exit, Stop, StopSource, ThreadName, spawn, stop_pair};
 use crossbeam_channel::{Receiver, Sender, bounded, select};
@@ -26,6 +27,14 @@ const LISTEN_SLICE: Duration = Duration::from_millis(200);
 pub fn run(options: Serve) -> Result<ExitCode, Failure> {
     let (exits, _ended) = bounded(EXITS);
     let interrupted = signals(&exits)?;
+    if let Some(manner) = options.conduct.rude {
+        let server = RudeServer::start(&options.listen, manner)?;
+        let host = options.listen.rsplit_once(':').map_or("127.0.0.1", |(host, _)| host);
+        show::line(&format!("grpc {host}:{}\nbrokers none\nready", server.port()))?;
+        // An error is the end of the signals' thread, which ends with the process.
+        let _interrupted = interrupted.recv();
+        return Ok(ExitCode::SUCCESS);
+    }
     let (mock, brokers) = match options.kafka {
         Kafka::None => (None, None),
         Kafka::Brokers(brokers) => (None, Some(brokers)),
@@ -38,16 +47,21 @@ pub fn run(options: Serve) -> Result<ExitCode, Failure> {
     let (sightings, seen) = bounded(WAITING);
     let told = brokers.iter().flat_map(|list| list.split(',')).map(str::to_owned).collect();
     let (maker, enrolling) = bounded(WAITING);
+    let issuing = options.conduct.issuing()?;
+    let ca = issuing.as_ref().map_or_else(String::new, |issuing| format!("ca {}\n", issuing.authority.ca_file().display()));
     let settings = Settings {
         listen: options.listen,
         token: options.token,
         brokers: told,
         interval_seconds: options.interval_seconds,
         tls: options.tls,
+        issuing,
+        token_use: options.conduct.token_use,
+        imp: Imp::new(options.conduct.mischief),
         topics: brokers.is_some().then_some(maker),
     };
     let server = AgentServer::start(settings, sightings)?;
-    show::line(&format!("grpc {}\nbrokers {}\nready", server.address(), brokers.as_deref().unwrap_or("none")))?;
+    show::line(&format!("grpc {}\nbrokers {}\n{ca}ready", server.address(), brokers.as_deref().unwrap_or("none")))?;
     std::io::stdout().flush()?;
 
     let (records, events) = bounded(WAITING);
@@ -83,7 +97,7 @@ struct Watch {
 impl Watch {
     fn note(&mut self, sighting: Sighting) -> Result<(), Failure> {
         let agent = match &sighting {
-            Sighting::Enrolled { agent, .. } => agent.clone(),
+            Sighting::Enrolled { agent, .. } | Sighting::Unregistered { agent } => agent.clone(),
             Sighting::Beat(beat) => beat.agent.clone(),
             Sighting::Refused { .. } => String::new(),
         };

@@ -65,6 +65,7 @@ fn plain(value: &Value) -> String {
 pub fn sighting(sighting: &Sighting, before: Option<&Beat>) -> io::Result<()> {
     match sighting {
         Sighting::Enrolled { agent, host, version } => line(&format!("agent {agent} enrolled from {host}, version {version}")),
+        Sighting::Unregistered { agent } => line(&format!("agent {agent} is taken out of service")),
         Sighting::Refused { peer } => line(&format!("refused a caller from {peer}: wrong token or credential")),
         Sighting::Beat(beat) if before.is_some_and(|before| (&before.state, &before.ailing) == (&beat.state, &beat.ailing)) => Ok(()),
         Sighting::Beat(beat) => {

@@ -109,6 +109,8 @@ impl Config {
 pub struct Agent {
     /// For enrolment, once.
     pub token: Option<Sensitive<String>>,
+    /// The file that it is in, if it has one of its own. In the state directory it is removed after use.
+    pub token_file: Option<PathBuf>,
     /// Normally issued at enrolment.
     pub id: Option<AgentId>,
     /// For people.
@@ -164,8 +166,8 @@ pub struct Kafka {
     pub client_identity: Option<ClientIdentity>,
     /// The login; there exactly where the protocol is a `sasl_` one.
     pub sasl: Option<Sasl>,
-    /// Passed through; some of it may be a secret.
-    pub librdkafka: Vec<(String, Sensitive<String>)>,
+    /// Passed through.
+    pub librdkafka: Vec<(String, String)>,
 }
 
 /// A login at the brokers.

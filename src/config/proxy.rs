@@ -69,6 +69,33 @@ impl Proxy {
         let url = login.map_or_else(|| format!("http://{address}"), |login| format!("http://{login}@{address}"));
         Ok(Self { address, url: Sensitive::new(url) })
     }
+
+    /// `user:password` as they are, where the proxy wants a login.
+    #[must_use]
+    pub fn login(&self) -> Option<Sensitive<String>> {
+        let (login, _) = self.url.reveal().strip_prefix("http://")?.rsplit_once('@')?;
+        Some(Sensitive::new(decoded(login)))
+    }
+}
+
+/// `%40` is `@` (RFC 3986, section 2.1); what is no such triplet stays as it is.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let digits = tail.get(..2).filter(|_| first == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 impl Direct {
@@ -140,6 +167,9 @@ mod tests {
         assert_eq!(read("http://proxy:3128"), pair("proxy:3128", "http://proxy:3128"));
         assert_eq!(read("proxy.example.com"), pair("proxy.example.com:80", "http://proxy.example.com:80"));
         assert_eq!(read("http://u:p%40ss@[::1]:8/"), pair("[::1]:8", "http://u:p%40ss@[::1]:8"));
+        let login = |text| Proxy::parse(text).unwrap().login().map(|login| login.reveal().clone());
+        assert_eq!(login("http://u:p%40s%zz%3a@p:1").as_deref(), Some("u:p@s%zz:"));
+        assert_eq!(login("http://p:1"), None);
         for bad in ["https://proxy:1", "socks5://proxy:1", "http://", "http://u:canary@", "http://u:canary/x@p:1", "http://p:canary", ""] {
             let error = Proxy::parse(bad).unwrap_err();
             assert!(!error.contains("canary"), "{error}");

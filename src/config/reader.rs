@@ -207,6 +207,14 @@ impl Reader {
         self.secret_of(&key.dotted(), &found)
     }
 
+    /// The file that a secret is read from, if it has one.
+    pub(super) fn secret_file(&self, key: &Key) -> Option<PathBuf> {
+        match &self.found.get(&key.dotted())?.value {
+            Raw::ContentOf(path) => Some(path.clone()),
+            _ => None,
+        }
+    }
+
     fn secret_of(&mut self, key: &str, found: &Found) -> Option<Sensitive<String>> {
         let read = match &found.value {
             Raw::Text(text) => Ok(text.clone()),

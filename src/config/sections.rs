@@ -9,7 +9,7 @@ use super::{
     Agent, ClientIdentity, Config, ControlPlane, Direct, Docker, Format, Given, Health, Kafka, Limits, Logging, Network, Proxy, Sasl,
     Security, SwarmAutoInit, TlsVersion, nearest,
 };
-use crate::domain::{Action, AgentId, Sensitive};
+use crate::domain::{Action, AgentId};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -76,12 +76,17 @@ fn count(reader: &mut Reader, key: &Key) -> usize {
 }
 
 fn agent(reader: &mut Reader) -> Agent {
+    let state_dir = state_dir(reader);
+    let token_file = reader.secret_file(&AGENT_TOKEN);
+    // The agent removes a token from its own directory once it has done its work.
+    let used_up = token_file.as_ref().is_some_and(|path| path.starts_with(&state_dir) && !path.exists());
     Agent {
-        token: reader.secret(&AGENT_TOKEN),
+        token: if used_up { None } else { reader.secret(&AGENT_TOKEN) },
+        token_file,
         id: reader.parsed(&AGENT_ID, |text| AgentId::new(text).map_err(|error| error.to_string())),
         name: reader.text(&AGENT_NAME),
         labels: reader.pairs(&AGENT_LABELS),
-        state_dir: state_dir(reader),
+        state_dir,
     }
 }
 
@@ -237,12 +242,12 @@ fn security_protocol(reader: &mut Reader) -> &'static str {
     protocol
 }
 
-fn librdkafka(reader: &mut Reader) -> Vec<(String, Sensitive<String>)> {
+fn librdkafka(reader: &mut Reader) -> Vec<(String, String)> {
     let pairs: Vec<_> = reader.pairs(&KAFKA_LIBRDKAFKA).into_iter().collect();
     for (name, _) in pairs.iter().filter(|(name, _)| OWN_LIBRDKAFKA.contains(&name.as_str())) {
         reader.refuse(&KAFKA_LIBRDKAFKA, format!("{name} is set by the agent itself: remove it"));
     }
-    pairs.into_iter().map(|(name, value)| (name, Sensitive::new(value))).collect()
+    pairs
 }
 
 fn docker(reader: &mut Reader) -> Docker {

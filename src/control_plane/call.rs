@@ -1,8 +1,9 @@
 //! One unary call, waited for by a plain thread, with a deadline and cancelled by the stop.
 
+use super::fault::{Doing, Fault, Manner};
 use crate::threads::Stop;
 use crossbeam_channel::{Sender, bounded, select_biased};
-use grpcio::{CallOption, Client, Metadata, MetadataBuilder, Method, RpcStatusCode};
+use grpcio::{CallOption, Client, Metadata, MetadataBuilder, Method};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,12 +15,23 @@ use std::time::Duration;
 pub(super) enum CallError {
     /// The stop came; the call is cancelled.
     Stopped,
-    /// The server does not know this agent, or does not let it: trying again soon is of no use.
-    Refused(String),
-    /// The server does not know this call: it is older than the agent.
-    Unimplemented(String),
-    /// Everything else: away, too slow, out of order.
-    Failed(String),
+    /// Everything else.
+    Fault(Fault),
+}
+
+impl From<Fault> for CallError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// One call beside its request.
+pub(super) struct Terms<'a> {
+    pub(super) doing: Doing,
+    /// For `authorization: Bearer`.
+    pub(super) credential: Option<&'a str>,
+    pub(super) timeout: Duration,
+    pub(super) stop: &'a Stop,
 }
 
 struct Bell(Sender<()>);
@@ -36,48 +48,45 @@ pub(super) fn unary<Req, Resp: Unpin>(
     client: &Client,
     method: &Method<Req, Resp>,
     request: &Req,
-    credential: Option<&str>,
-    timeout: Duration,
-    stop: &Stop,
+    terms: &Terms<'_>,
 ) -> Result<Resp, CallError> {
-    let headers = bearer(credential)?;
+    let headers = bearer(terms.credential)?;
     // Without wait_for_ready a call fails at once with the reason, such as "connection refused".
-    let options = CallOption::default().timeout(timeout).headers(headers);
-    let mut answer = pin!(client.unary_call_async(method, request, options).map_err(judged)?);
+    let options = CallOption::default().timeout(terms.timeout).headers(headers);
+    let mut answer = pin!(client.unary_call_async(method, request, options).map_err(|error| judged(error, terms.doing))?);
     let (ring, rung) = bounded(1);
     let waker = Waker::from(Arc::new(Bell(ring)));
     loop {
         if let Poll::Ready(result) = answer.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return result.map_err(judged);
+            return result.map_err(|error| CallError::Fault(judged(error, terms.doing)));
         }
         select_biased! {
             // Returning drops the call, which cancels it.
-            recv(stop.receiver()) -> _ => return Err(CallError::Stopped),
+            recv(terms.stop.receiver()) -> _ => return Err(CallError::Stopped),
             recv(rung) -> _ => {}
         }
     }
 }
 
-pub(super) fn bearer(credential: Option<&str>) -> Result<Metadata, CallError> {
+/// `authorization: Bearer …`, or nothing.
+pub(super) fn bearer(credential: Option<&str>) -> Result<Metadata, Fault> {
     let mut headers = MetadataBuilder::new();
     if let Some(credential) = credential {
-        headers
-            .add_str("authorization", &format!("Bearer {credential}"))
-            .map_err(|_| CallError::Refused("the credential has characters that no header can carry: enrol again".into()))?;
+        let unfit = |_| {
+            let words = "the credential has characters that no header can carry: enrol again with a new token";
+            Fault::new("control_plane.unauthenticated", words, Manner::Refused)
+        };
+        headers.add_str("authorization", &format!("Bearer {credential}")).map_err(unfit)?;
     }
     Ok(headers.build())
 }
 
-pub(super) fn judged(error: grpcio::Error) -> CallError {
+/// What an error of grpcio means.
+pub(super) fn judged(error: grpcio::Error, doing: Doing) -> Fault {
     match error {
         grpcio::Error::RpcFailure(status) | grpcio::Error::RpcFinished(Some(status)) => {
-            let text = format!("{:?}: {}", status.code(), status.message());
-            match status.code() {
-                RpcStatusCode::UNAUTHENTICATED | RpcStatusCode::PERMISSION_DENIED => CallError::Refused(text),
-                RpcStatusCode::UNIMPLEMENTED => CallError::Unimplemented(text),
-                _ => CallError::Failed(text),
-            }
+            Fault::of_status(status.code(), status.message(), doing)
         }
-        other => CallError::Failed(other.to_string()),
+        other => Fault::new("control_plane.failed", other.to_string(), Manner::Away),
     }
 }

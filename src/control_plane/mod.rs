@@ -1,14 +1,20 @@
 //! The control plane over gRPC: enrolment and heartbeats on the thread `control-plane`, the [`session`] for
 //! immediate actions and logs on `grpc-session`.
 //!
-//! The first reads the newest [`Health`] when it beats; nobody sends it requests. It says over which channel and in
-//! whose name the second speaks ([`access`]). gRPC's own threads
+//! The first owns the agent's key and certificate and the channel that is made of them, and reads the newest
+//! [`Health`] when it beats; nobody sends it requests. It says over which channel and in whose name the second speaks
+//! ([`access`]). What both ends owe each other is in docs/control-plane.md. gRPC's own threads
 //! (one completion queue named `grpc-cq`, and those of its C++ core) serve it and decide nothing.
 
 mod access;
 mod call;
 mod channel;
+mod fault;
 mod host;
+mod keyring;
+mod line;
+mod pace;
+mod probe;
 mod session;
 mod wire;
 mod worker;
@@ -21,9 +27,10 @@ use std::convert::Infallible;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
+use uuid::Uuid;
 
 pub use crate::record::Read;
-pub use channel::{Endpoint, Scheme};
+pub use channel::{Endpoint, Proxy, Route, Scheme};
 pub use session::{Answer, EVENTS as SESSION_EVENTS, Event as SessionEvent, REQUESTS as SESSION_REQUESTS, Request as SessionRequest};
 
 const THREAD: ThreadName = ThreadName::new("control-plane");
@@ -34,7 +41,9 @@ const SESSION_THREAD: ThreadName = ThreadName::new("grpc-session");
 pub struct Settings {
     /// Where it is.
     pub endpoint: Endpoint,
-    /// A private CA; none means the system's bundle.
+    /// How to get there.
+    pub route: Route,
+    /// The CAs, PEM; there is none where the system has no bundle and the configuration names none.
     pub ca_file: Option<PathBuf>,
     /// The client's certificate and key, for mutual TLS.
     pub client_certificate: Option<(PathBuf, PathBuf)>,
@@ -46,19 +55,30 @@ pub struct Settings {
     pub max_message_bytes: usize,
     /// The one-time token of an agent that is not enrolled yet.
     pub token: Option<Sensitive<String>>,
+    /// The file of that token, if it has one: it may get another.
+    pub token_file: Option<PathBuf>,
     /// For people.
     pub name: Option<String>,
     /// For people.
     pub labels: BTreeMap<String, String>,
+    /// Where the agent's own key and certificate are kept. It is there.
+    pub state_dir: PathBuf,
 }
 
 /// Who the agent is when the thread starts.
 #[derive(Debug, Clone)]
 pub enum Identity {
-    /// Known, with the credential that enrolment gave, if it was enrolled.
-    Known(AgentId, Option<Sensitive<String>>),
-    /// To be asked for with the token; the id is one that the configuration wishes.
-    ToEnrol(Option<AgentId>),
+    /// The configuration says so, with a credential that a control plane may have sent.
+    Configured(AgentId, Option<Sensitive<String>>),
+    /// A control plane has said so, with the credential that it gave; there may be a certificate too.
+    Enrolled(AgentId, Option<Sensitive<String>>),
+    /// To be asked for with the token.
+    ToEnrol {
+        /// The id that the configuration wishes.
+        wish: Option<AgentId>,
+        /// With the token it makes the id of the request: the same until an answer was kept.
+        salt: Uuid,
+    },
 }
 
 /// What enrolment brought.

@@ -7,6 +7,7 @@ use crate::proto::agent::{
     AgentState, Dependency, EnrollRequest, EnrollResponse, HeartbeatRequest, HostFacts as WireFacts, LastCommand, Load,
 };
 use std::time::Duration;
+use uuid::Uuid;
 
 pub(super) use crate::proto::agent::HeartbeatResponse;
 pub(super) use crate::proto::methods::{ENROLL, HEARTBEAT};
@@ -21,9 +22,23 @@ pub(super) struct Beat<'a> {
     pub(super) sent_at: Timestamp,
     pub(super) uptime: Duration,
     pub(super) load1: f64,
+    /// PKCS #10, DER: the certificate is due to be renewed.
+    pub(super) certificate_request: Option<Vec<u8>>,
 }
 
-pub(super) fn enroll_request(settings: &Settings, wish: Option<&AgentId>, token: &Sensitive<String>, facts: HostFacts) -> EnrollRequest {
+/// What one enrolment says beside the settings.
+pub(super) struct Asking<'a> {
+    pub(super) wish: Option<&'a AgentId>,
+    pub(super) token: &'a Sensitive<String>,
+    /// The same for the same token until an answer was kept.
+    pub(super) request: Uuid,
+    /// PKCS #10, DER; none where the channel has no TLS, or the configuration names a certificate.
+    pub(super) certificate_request: Option<Vec<u8>>,
+    pub(super) facts: HostFacts,
+}
+
+pub(super) fn enroll_request(settings: &Settings, asking: Asking<'_>) -> EnrollRequest {
+    let Asking { wish, token, request, certificate_request, facts } = asking;
     let host = WireFacts {
         hostname: facts.hostname,
         architecture: facts.architecture.to_owned(),
@@ -40,13 +55,17 @@ pub(super) fn enroll_request(settings: &Settings, wish: Option<&AgentId>, token:
         name: settings.name.clone().unwrap_or_default(),
         labels: settings.labels.clone().into_iter().collect(),
         proposed_agent_id: wish.map(|id| id.as_str().to_owned()).unwrap_or_default(),
+        request_id: request.to_string(),
+        certificate_request: certificate_request.unwrap_or_default(),
         ..EnrollRequest::default()
     }
 }
 
-pub(super) fn enrolment(response: EnrollResponse, wish: Option<AgentId>) -> Result<Enrolment, InvalidId> {
+/// What the answer brought, and the certificate in it (PEM), if there is one.
+pub(super) fn enrolment(response: EnrollResponse, wish: Option<AgentId>) -> Result<(Enrolment, Option<Vec<u8>>), InvalidId> {
     let kafka = response.kafka.unwrap_or_default();
-    Ok(Enrolment {
+    let certificate = Some(response.certificate).filter(|chain| !chain.is_empty());
+    let enrolment = Enrolment {
         agent_id: AgentId::new(response.agent_id)?,
         wish,
         credential: Some(response.credential).filter(|text| !text.is_empty()).map(Sensitive::new),
@@ -54,10 +73,27 @@ pub(super) fn enrolment(response: EnrollResponse, wish: Option<AgentId>) -> Resu
         command_topic: kafka.command_topic,
         event_topic: kafka.event_topic,
         dead_letter_topic: kafka.dead_letter_topic,
-    })
+    };
+    Ok((enrolment, certificate))
 }
 
-pub(super) fn heartbeat_request(beat: &Beat<'_>, health: &Health) -> HeartbeatRequest {
+/// What the answer to a heartbeat changes.
+pub(super) struct Wishes {
+    pub(super) interval_seconds: Option<u32>,
+    pub(super) credential: Option<Sensitive<String>>,
+    /// PEM, the answer to a request for a certificate.
+    pub(super) certificate: Option<Vec<u8>>,
+}
+
+pub(super) fn wishes(response: HeartbeatResponse) -> Wishes {
+    Wishes {
+        interval_seconds: Some(response.interval_seconds).filter(|&seconds| seconds > 0),
+        credential: Some(response.credential).filter(|text| !text.is_empty()).map(Sensitive::new),
+        certificate: Some(response.certificate).filter(|chain| !chain.is_empty()),
+    }
+}
+
+pub(super) fn heartbeat_request(beat: Beat<'_>, health: &Health) -> HeartbeatRequest {
     let state = match health.phase {
         Phase::Starting => AgentState::AGENT_STATE_STARTING,
         Phase::Ready => AgentState::AGENT_STATE_READY,
@@ -87,6 +123,7 @@ pub(super) fn heartbeat_request(beat: &Beat<'_>, health: &Health) -> HeartbeatRe
         load: Some(load).into(),
         last_command: last.into(),
         dependencies: health.dependencies.iter().map(dependency).collect(),
+        certificate_request: beat.certificate_request.unwrap_or_default(),
         ..HeartbeatRequest::default()
     }
 }

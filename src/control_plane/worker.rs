@@ -1,34 +1,32 @@
-//! The `control-plane` thread: enrols once, then beats until it is stopped.
+//! The `control-plane` thread: enrols once, then beats until it is stopped. When it acts is [`super::pace`]'s.
 //!
-//! A beat that fails is tried again: the first time after 0–5 s, then with jitter after 1 s, 2 s and
-//! at most 5 s, so that the link is seen within 10 s of the server's return and a fleet does not come
-//! back in one instant. A refusal (UNAUTHENTICATED, PERMISSION_DENIED) shows at once and is tried
-//! again every 5 minutes.
+//! A channel lives as long as its connection, its certificate and the files that it was made of. Another one is
+//! made when the certificate was renewed, a file was replaced or the connection was lost; calls of this thread
+//! never run while it changes, and what else runs on the old channel keeps it until it is over.
 
 use super::access::Publisher;
-use super::call::{CallError, unary};
-use super::wire::{self, Beat};
-use super::{Enrolment, Event, Identity, Settings, channel, host};
+use super::call::{CallError, Terms, unary};
+use super::fault::{Doing, Fault, Manner};
+use super::keyring::{Keyring, Pair};
+use super::line::{Line, Lines, Shows, Stamps, look, shows};
+use super::pace::Pace;
+use super::wire::{self, Asking, Beat};
+use super::{Enrolment, Event, Identity, Scheme, Settings, host};
 use crate::domain::{AgentId, Health, LinkState, Phase, Sensitive, Timestamp};
-use crate::threads::{Backoff, Published, Stop, Waited, stop_pair};
+use crate::threads::{Deadline, Published, Stop, Waited, stop_pair};
 use crossbeam_channel::{Sender, TrySendError, select_biased};
-use grpcio::{Channel, Client};
+use grpcio::Client;
 use std::time::{Duration, Instant, SystemTime};
+use uuid::Uuid;
 
-/// The first retry after a loss comes within this.
-const FIRST_RETRY_SPREAD: Duration = Duration::from_secs(5);
-const RETRY_FIRST: Duration = Duration::from_secs(1);
-const RETRY_MAX: Duration = Duration::from_secs(5);
-/// A server that refuses is asked again this often.
-const REFUSED_RETRY: Duration = Duration::from_secs(300);
-/// What the server may ask for as interval.
-const INTERVAL_BOUNDS: (u32, u32) = (5, 300);
 /// The last beat must not hold up the exit.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// A beat has to be answered within this part of its period.
-const DEADLINE_PART: f64 = 0.8;
-/// Periods vary by this part, so that a fleet spreads out.
-const JITTER_PART: f64 = 0.1;
+/// While the link is down, files that may mend it are looked at this often.
+const FILES_LOOK: Duration = Duration::from_secs(5);
+/// So many beats in a row without an answer, and the connection is taken for dead: another is made.
+const DEAF_BEATS: u32 = 3;
+/// A token is a line of text.
+const MAX_TOKEN_BYTES: usize = 64 * 1024;
 
 /// The agent was stopped in the middle of something.
 struct Stopped;
@@ -41,155 +39,304 @@ enum Link {
     Down,
 }
 
+/// Who the agent is, and how it shows that.
+struct Me {
+    agent: AgentId,
+    credential: Option<Sensitive<String>>,
+    certificate: Certificate,
+}
+
+/// The certificate that the control plane issues.
+enum Certificate {
+    /// None, and none is asked for: no TLS, one is configured, or the control plane issues none.
+    Without,
+    /// There was one, and it cannot be read: another is asked for.
+    Wanted,
+    /// In use until it is over, and renewed from this time on.
+    Kept(Pair, Timestamp),
+}
+
+impl Certificate {
+    fn pair(&self) -> Option<&Pair> {
+        if let Self::Kept(pair, _) = self { Some(pair) } else { None }
+    }
+
+    fn is_due(&self, now: Timestamp) -> bool {
+        match self {
+            Self::Without => false,
+            Self::Wanted => true,
+            Self::Kept(_, renewal) => *renewal <= now,
+        }
+    }
+}
+
 pub(super) struct Worker {
     settings: Settings,
     health: Published<Health>,
     events: Sender<Event>,
     access: Publisher,
     stop: Stop,
-    backoff: Backoff,
+    pace: Pace,
+    keyring: Keyring,
+    lines: Lines,
+    line: Option<Line>,
+    /// The files of the configuration as they were at the newest call.
+    files: Stamps,
     link: Link,
-    interval: Duration,
+    deaf: u32,
+    sequence: u64,
     started: Instant,
 }
 
 impl Worker {
     pub(super) fn new(settings: Settings, health: Published<Health>, events: Sender<Event>, access: Publisher, stop: Stop) -> Self {
-        let backoff = Backoff::new(RETRY_FIRST, RETRY_MAX);
-        let interval = settings.heartbeat_interval;
-        Self { settings, health, events, access, stop, backoff, link: Link::Unknown, interval, started: Instant::now() }
+        Self {
+            pace: Pace::new(settings.heartbeat_interval),
+            keyring: Keyring::new(&settings.state_dir),
+            files: Stamps::of(&settings),
+            settings,
+            health,
+            events,
+            access,
+            stop,
+            lines: Lines::new(),
+            line: None,
+            link: Link::Unknown,
+            deaf: 0,
+            sequence: 0,
+            started: Instant::now(),
+        }
     }
 
     /// Lives until the stop comes, which needs no word: whoever stopped the thread knows.
     pub(super) fn run(&mut self, identity: Identity) {
-        let Ok(channel) = self.open() else { return };
-        let client = Client::new(channel);
-        drop(self.live(&client, identity));
-    }
-
-    /// A file that is missing may come: a volume that is mounted late, a certificate that is being replaced.
-    fn open(&mut self) -> Result<Channel, Stopped> {
-        loop {
-            let error = match channel::open(&self.settings) {
-                Ok(channel) => return Ok(channel),
-                Err(error) => error,
-            };
-            let wait = self.down(CallError::Failed(error.to_string()))?;
-            if self.stop.wait(wait) == Waited::Stopped {
-                return Err(Stopped);
+        let me = match identity {
+            Identity::Configured(agent, credential) => Ok(Me { agent, credential, certificate: Certificate::Without }),
+            Identity::Enrolled(agent, credential) => {
+                let certificate = self.kept_certificate();
+                Ok(Me { agent, credential, certificate })
             }
-        }
-    }
-
-    fn live(&mut self, client: &Client, identity: Identity) -> Result<(), Stopped> {
-        let (agent, mut credential) = match identity {
-            Identity::Known(agent, credential) => (agent, credential),
-            Identity::ToEnrol(wish) => {
-                let enrolment = self.enrol(client, wish.as_ref())?;
-                let known = (enrolment.agent_id.clone(), enrolment.credential.clone());
-                self.tell(Event::Enrolled(Box::new(enrolment)))?;
-                known
-            }
+            Identity::ToEnrol { wish, salt } => self.enrol(wish.as_ref(), salt),
         };
-        self.access.publish(client.clone(), agent.clone(), credential.clone());
-        let mut sequence = 0;
+        if let Ok(mut me) = me {
+            let Stopped = self.live(&mut me);
+            self.farewell(&mut me);
+        }
+    }
+
+    fn live(&mut self, me: &mut Me) -> Stopped {
         loop {
-            sequence += 1;
-            let timeout = self.settings.timeout.min(self.interval.mul_f64(DEADLINE_PART));
-            let health = self.health.newest();
-            let result = self.beat(client, &agent, credential.as_ref(), sequence, &health, timeout, &self.stop.clone());
-            let wait = match result {
-                Ok(answer) => {
-                    self.up()?;
-                    let before = credential.clone();
-                    self.obey(answer, &mut credential)?;
-                    if credential != before {
-                        self.access.publish(client.clone(), agent.clone(), credential.clone());
-                    }
-                    self.interval.mul_f64(1.0 - JITTER_PART) + self.backoff.spread(self.interval.mul_f64(2.0 * JITTER_PART))
-                }
-                Err(CallError::Stopped) => Duration::ZERO,
-                Err(error) => self.down(error)?,
+            let begun = Instant::now();
+            let wait = match self.turn(me) {
+                Ok(()) => self.pace.after_answer(begun.elapsed()),
+                Err(CallError::Stopped) => return Stopped,
+                Err(CallError::Fault(fault)) => match self.down(fault, me.certificate.pair(), begun.elapsed()) {
+                    Ok(wait) => wait,
+                    Err(Stopped) => return Stopped,
+                },
             };
-            if self.stop.wait(wait) == Waited::Stopped {
-                self.farewell(client, &agent, &mut credential, sequence + 1);
-                return Ok(());
+            // Neither a renewal that falls due nor a new channel waits for the next period.
+            let wait = match &me.certificate {
+                Certificate::Kept(_, renewal) if self.link == Link::Up && *renewal > now() => wait.min(renewal.since(now())),
+                _ if self.link == Link::Up && self.line.is_none() => Duration::ZERO,
+                _ => wait,
+            };
+            if let Err(Stopped) = self.rest(wait) {
+                return Stopped;
             }
         }
+    }
+
+    /// One heartbeat, and what its answer asks for.
+    fn turn(&mut self, me: &mut Me) -> Result<(), CallError> {
+        self.ensure_line(me.certificate.pair())?;
+        let request = if me.certificate.is_due(now()) { Some(self.certificate_request(me.agent.as_str())?) } else { None };
+        let timeout = self.pace.deadline(self.settings.timeout);
+        let health = self.health.newest();
+        let answer = self.beat(me, request, &health, timeout, &self.stop.clone())?;
+        self.up()?;
+        let changed = self.obey(answer, me)?;
+        self.publish(me, changed);
+        Ok(())
+    }
+
+    /// Makes a channel where there is none that holds. ORDER: the files are looked at before they are read: what
+    /// changes in between is noticed.
+    fn ensure_line(&mut self, own: Option<&Pair>) -> Result<(), Fault> {
+        let files = Stamps::of(&self.settings);
+        if files == self.files && self.line.as_ref().is_some_and(|line| line.shows == shows(&self.settings, own, now())) {
+            return Ok(());
+        }
+        self.files = files;
+        let unfit = |error: super::channel::ChannelError| Fault::new("control_plane.files", error.to_string(), Manner::Away);
+        self.line = Some(self.lines.open(&self.settings, own, now()).map_err(unfit)?);
+        self.deaf = 0;
+        Ok(())
+    }
+
+    fn client(&self) -> Result<&Client, Fault> {
+        let line = self.line.as_ref().map(|line| &line.client);
+        line.ok_or_else(|| Fault::new("control_plane.failed", "there is no channel", Manner::Away))
+    }
+
+    /// Other threads of this room go on with this channel, in this name.
+    fn publish(&mut self, me: &Me, changed: Changed) {
+        let Some(line) = self.line.as_mut().filter(|line| !line.announced || changed == Changed::Credential) else { return };
+        line.announced = true;
+        self.access.publish(line.client.clone(), me.agent.clone(), me.credential.clone().filter(|_| needs_credential(line.shows)));
     }
 
     /// Asks for an identity until there is one.
-    fn enrol(&mut self, client: &Client, wish: Option<&AgentId>) -> Result<Enrolment, Stopped> {
+    fn enrol(&mut self, wish: Option<&AgentId>, salt: Uuid) -> Result<Me, Stopped> {
         loop {
-            let failure = match &self.settings.token {
-                None => CallError::Refused("the agent is not enrolled and has no token: set agent.token".into()),
-                Some(token) => {
-                    let request = wire::enroll_request(&self.settings, wish, token, host::facts());
-                    match unary(client, &wire::ENROLL, &request, None, self.settings.timeout, &self.stop) {
-                        Ok(response) => match wire::enrolment(response, wish.cloned()) {
-                            Ok(enrolment) => return Ok(enrolment),
-                            Err(error) => CallError::Failed(format!("the control plane's answer to Enroll: {error}")),
-                        },
-                        Err(CallError::Stopped) => return Err(Stopped),
-                        Err(error) => error,
-                    }
+            let begun = Instant::now();
+            match self.ask_for_identity(wish, salt) {
+                Ok(me) => return Ok(me),
+                Err(CallError::Stopped) => return Err(Stopped),
+                Err(CallError::Fault(fault)) => {
+                    let wait = self.down(fault, None, begun.elapsed())?;
+                    self.rest(wait)?;
                 }
-            };
-            let wait = self.down(failure)?;
-            if self.stop.wait(wait) == Waited::Stopped {
-                return Err(Stopped);
             }
         }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one beat has this much to say")]
+    fn ask_for_identity(&mut self, wish: Option<&AgentId>, salt: Uuid) -> Result<Me, CallError> {
+        self.ensure_line(None)?;
+        let token = self.token()?;
+        let facts = host::facts();
+        let name = wish.map(AgentId::as_str).or(self.settings.name.as_deref()).unwrap_or(&facts.hostname);
+        let wants_certificate = self.settings.endpoint.scheme == Scheme::Tls && self.settings.client_certificate.is_none();
+        let certificate_request = if wants_certificate { Some(self.certificate_request(name)?) } else { None };
+        // Follows from the token: another token is another request.
+        let request = Uuid::new_v5(&salt, token.reveal().as_bytes());
+        let request = wire::enroll_request(&self.settings, Asking { wish, token: &token, request, certificate_request, facts });
+        let terms = Terms { doing: Doing::Enrolling, credential: None, timeout: self.settings.timeout, stop: &self.stop };
+        let response = unary(self.client()?, &wire::ENROLL, &request, &terms).map_err(|error| without(error, Some(&token)))?;
+        let unusable = |why: String| Fault::new("control_plane.answer", format!("the answer to Enroll: {why}"), Manner::Away);
+        let (enrolment, chain) = wire::enrolment(response, wish.cloned()).map_err(|error| unusable(error.to_string()))?;
+        // ORDER: the certificate before the identity. Without the identity the same request brings both again.
+        let certificate = match chain.filter(|_| wants_certificate) {
+            Some(chain) => {
+                let pair = self.keyring.accept(&chain, now()).map_err(|error| unusable(error.to_string()))?;
+                self.kept(pair)
+            }
+            None => Certificate::Without,
+        };
+        let me = Me { agent: enrolment.agent_id.clone(), credential: enrolment.credential.clone(), certificate };
+        self.tell(Event::Enrolled(Box::<Enrolment>::new(enrolment)))?;
+        Ok(me)
+    }
+
+    /// The token of now: its file may have been given another one.
+    fn token(&self) -> Result<Sensitive<String>, Fault> {
+        let missing = || {
+            let words = "the agent is not enrolled and has no token: set agent.token";
+            Fault::new("control_plane.no_token", words, Manner::Refused)
+        };
+        match &self.settings.token_file {
+            None => self.settings.token.clone().ok_or_else(missing),
+            Some(path) => {
+                let read = std::fs::read_to_string(path).map_err(|error| {
+                    Fault::new("control_plane.no_token", format!("cannot read the token in {}: {error}", path.display()), Manner::Refused)
+                })?;
+                let token = read.trim();
+                if token.is_empty() || token.len() > MAX_TOKEN_BYTES { Err(missing()) } else { Ok(Sensitive::new(token.to_owned())) }
+            }
+        }
+    }
+
+    fn certificate_request(&self, name: &str) -> Result<Vec<u8>, Fault> {
+        let failed = |error: super::keyring::KeyError| Fault::new("control_plane.files", error.to_string(), Manner::Away);
+        self.keyring.request(name).map_err(failed)
+    }
+
+    /// What an earlier process was given. Only over TLS is it of use.
+    fn kept_certificate(&mut self) -> Certificate {
+        if self.settings.endpoint.scheme == Scheme::Plain || self.settings.client_certificate.is_some() {
+            return Certificate::Without;
+        }
+        match self.keyring.pair() {
+            Ok(Some(pair)) => self.kept(pair),
+            Ok(None) => Certificate::Without,
+            Err(error) => {
+                log::warn!("control_plane: {error}; the credential is used, and another certificate asked for");
+                Certificate::Wanted
+            }
+        }
+    }
+
+    fn kept(&mut self, pair: Pair) -> Certificate {
+        let renewal = self.pace.renewal(pair.life);
+        log::info!("control_plane: the certificate is valid until {}, and renewed from {renewal} on", pair.life.until);
+        Certificate::Kept(pair, renewal)
+    }
+
     fn beat(
-        &self,
-        client: &Client,
-        agent: &AgentId,
-        credential: Option<&Sensitive<String>>,
-        sequence: u64,
+        &mut self,
+        me: &Me,
+        certificate_request: Option<Vec<u8>>,
         health: &Health,
         timeout: Duration,
         stop: &Stop,
     ) -> Result<wire::HeartbeatResponse, CallError> {
-        let sent_at = Timestamp::from(SystemTime::now());
-        let beat = Beat { agent, sequence, sent_at, uptime: self.started.elapsed(), load1: host::load1() };
-        let request = wire::heartbeat_request(&beat, health);
-        let credential = credential.map(|credential| credential.reveal().as_str());
-        unary(client, &wire::HEARTBEAT, &request, credential, timeout, stop)
+        self.sequence += 1;
+        let beat = Beat {
+            agent: &me.agent,
+            sequence: self.sequence,
+            sent_at: now(),
+            uptime: self.started.elapsed(),
+            load1: host::load1(),
+            certificate_request,
+        };
+        let request = wire::heartbeat_request(beat, health);
+        let shows = self.line.as_ref().map_or(Shows::Nothing, |line| line.shows);
+        let credential = me.credential.as_ref().filter(|_| needs_credential(shows));
+        let terms = Terms { doing: Doing::Speaking, credential: credential.map(|text| text.reveal().as_str()), timeout, stop };
+        unary(self.client()?, &wire::HEARTBEAT, &request, &terms).map_err(|error| without(error, credential))
     }
 
     /// One last beat with STOPPING, if the link was up; its own stop never comes.
-    fn farewell(&mut self, client: &Client, agent: &AgentId, credential: &mut Option<Sensitive<String>>, sequence: u64) {
-        if self.link != Link::Up {
+    fn farewell(&mut self, me: &mut Me) {
+        if self.link != Link::Up || self.line.is_none() {
             return;
         }
         let (_source, never) = stop_pair();
         let health = Health { phase: Phase::Stopping, ..(*self.health.newest()).clone() };
-        match self.beat(client, agent, credential.as_ref(), sequence, &health, FAREWELL, &never) {
+        match self.beat(me, None, &health, FAREWELL, &never) {
             // Also this answer may bring a new credential.
-            Ok(answer) => drop(self.obey(answer, credential)),
+            Ok(answer) => drop(self.obey(answer, me)),
             Err(error) => log::debug!("the last heartbeat was not answered: {error:?}"),
         }
     }
 
-    fn obey(&mut self, answer: wire::HeartbeatResponse, credential: &mut Option<Sensitive<String>>) -> Result<(), Stopped> {
-        if answer.interval_seconds > 0 {
-            let (least, most) = INTERVAL_BOUNDS;
-            self.interval = Duration::from_secs(u64::from(answer.interval_seconds.clamp(least, most)));
+    fn obey(&mut self, answer: wire::HeartbeatResponse, me: &mut Me) -> Result<Changed, Stopped> {
+        let wishes = wire::wishes(answer);
+        if let Some(seconds) = wishes.interval_seconds {
+            self.pace.set_interval(seconds);
         }
-        let fresh = Some(answer.credential).filter(|text| !text.is_empty()).map(Sensitive::new);
+        // One that was not asked for has no key here.
+        if let Some(chain) = wishes.certificate.filter(|_| me.certificate.is_due(now())) {
+            match self.keyring.accept(&chain, now()) {
+                Ok(pair) => {
+                    me.certificate = self.kept(pair);
+                    // The next beat goes out at once, over a channel with the new certificate.
+                    self.line = None;
+                }
+                Err(error) => log::warn!("control_plane: {error}; it is asked for again"),
+            }
+        }
         // A server that repeats the credential in use must not cost a write to disk with each beat.
-        if let Some(fresh) = fresh.filter(|fresh| credential.as_ref() != Some(fresh)) {
-            *credential = Some(fresh.clone());
+        if let Some(fresh) = wishes.credential.filter(|fresh| me.credential.as_ref() != Some(fresh)) {
+            me.credential = Some(fresh.clone());
             self.tell(Event::Credential(fresh))?;
+            return Ok(Changed::Credential);
         }
-        Ok(())
+        Ok(Changed::Nothing)
     }
 
     fn up(&mut self) -> Result<(), Stopped> {
-        self.backoff.reset();
+        self.deaf = 0;
         if self.link == Link::Up {
             return Ok(());
         }
@@ -198,17 +345,39 @@ impl Worker {
     }
 
     /// Says why, and gives the wait until the next try.
-    fn down(&mut self, error: CallError) -> Result<Duration, Stopped> {
-        let was_up = self.link == Link::Up;
+    fn down(&mut self, fault: Fault, own: Option<&Pair>, took: Duration) -> Result<Duration, Stopped> {
         self.link = Link::Down;
-        let (reason, wait) = match error {
-            CallError::Refused(reason) => (format!("refused: {reason}; check the agent's token or enrol it again"), REFUSED_RETRY),
-            CallError::Failed(reason) | CallError::Unimplemented(reason) if was_up => (reason, self.backoff.spread(FIRST_RETRY_SPREAD)),
-            CallError::Failed(reason) | CallError::Unimplemented(reason) => (reason, self.backoff.next()),
-            CallError::Stopped => return Err(Stopped),
+        let seen = if fault.is_vague() { look(&self.settings, own, now()).map(Fault::of_finding) } else { None };
+        let connection = match (fault.manner, &seen) {
+            (Manner::Refused, None) => Connection::Good,
+            (Manner::Slow, None) if self.deaf + 1 < DEAF_BEATS => {
+                self.deaf += 1;
+                Connection::Good
+            }
+            _ => Connection::Lost,
         };
-        self.tell(Event::Link(LinkState::Down(format!("{}: {reason}", self.settings.endpoint.target))))?;
+        // A channel without a connection would go on trying by itself, at gRPC's pace.
+        if connection == Connection::Lost {
+            self.line = None;
+        }
+        let fault = seen.unwrap_or(fault);
+        let wait = self.pace.after_fault(fault.manner, took);
+        self.tell(Event::Link(LinkState::Down(format!("{}: {fault}", self.settings.endpoint.target))))?;
         Ok(wait)
+    }
+
+    /// Waits, and no longer once a file has changed that may mend the link.
+    fn rest(&self, wait: Duration) -> Result<(), Stopped> {
+        let deadline = Deadline::after(wait);
+        loop {
+            let slice = if self.link == Link::Up { deadline.left() } else { deadline.left().min(FILES_LOOK) };
+            if self.stop.wait(slice) == Waited::Stopped {
+                return Err(Stopped);
+            }
+            if deadline.has_passed() || self.files != Stamps::of(&self.settings) {
+                return Ok(());
+            }
+        }
     }
 
     /// Where there is room the event goes out also after the stop: an identity or a credential that got lost
@@ -226,9 +395,49 @@ impl Worker {
     }
 }
 
+/// Whether the connection is worth another call.
+#[derive(PartialEq, Eq)]
+enum Connection {
+    Good,
+    Lost,
+}
+
+/// What an answer has changed.
+#[derive(PartialEq, Eq)]
+enum Changed {
+    Credential,
+    Nothing,
+}
+
+impl From<Stopped> for CallError {
+    fn from(_: Stopped) -> Self {
+        Self::Stopped
+    }
+}
+
+/// The credential goes along until a certificate says who the agent is (contract).
+fn needs_credential(shows: Shows) -> bool {
+    match shows {
+        Shows::Nothing | Shows::Configured => true,
+        Shows::Own(_) => false,
+    }
+}
+
+/// A server may repeat what it was shown.
+fn without(error: CallError, secret: Option<&Sensitive<String>>) -> CallError {
+    match (error, secret) {
+        (CallError::Fault(fault), Some(secret)) => CallError::Fault(fault.without(secret.reveal())),
+        (error, _) => error,
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from(SystemTime::now())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::{Endpoint, Scheme, access};
+    use super::super::{Endpoint, Route, Scheme, access};
     use super::*;
     use crossbeam_channel::{Receiver, bounded};
     use std::collections::BTreeMap;
@@ -237,31 +446,44 @@ mod tests {
     fn worker(ca_file: Option<PathBuf>, stop: Stop) -> (Worker, Receiver<Event>) {
         let settings = Settings {
             endpoint: Endpoint { target: "127.0.0.1:9".to_owned(), scheme: Scheme::Tls },
+            route: Route::Direct,
             ca_file,
             client_certificate: None,
             timeout: Duration::from_secs(1),
             heartbeat_interval: Duration::from_secs(5),
             max_message_bytes: 1024,
             token: None,
+            token_file: None,
             name: None,
             labels: BTreeMap::new(),
+            state_dir: std::env::temp_dir(),
         };
         let health = Health { phase: Phase::Ready, dependencies: Vec::new(), commands_open: 0, events_unreported: 0, last_command: None };
         let (events, inbox) = bounded(8);
         (Worker::new(settings, Published::new(health), events, access::pair().0, stop), inbox)
     }
 
+    fn me() -> Me {
+        Me { agent: AgentId::new("a").unwrap(), credential: None, certificate: Certificate::Without }
+    }
+
     #[test]
     fn a_ca_file_that_comes_late_is_waited_for() {
-        let path = std::env::temp_dir().join(format!("axion-ca-{}", uuid::Uuid::new_v4()));
-        let (_source, stop) = stop_pair();
+        let path = std::env::temp_dir().join(format!("axion-ca-{}", Uuid::new_v4()));
+        let (source, stop) = stop_pair();
         let (mut worker, inbox) = worker(Some(path.clone()), stop);
+        let reason = || match inbox.recv_timeout(Duration::from_secs(10)) {
+            Ok(Event::Link(LinkState::Down(reason))) => reason,
+            other => panic!("no word: {other:?}"),
+        };
         std::thread::scope(|scope| {
-            let opened = scope.spawn(|| worker.open().is_ok());
-            let Ok(Event::Link(LinkState::Down(reason))) = inbox.recv_timeout(Duration::from_secs(10)) else { panic!("no word") };
-            assert!(reason.contains("cannot read"), "{reason}");
-            std::fs::write(&path, "").unwrap();
-            assert!(opened.join().unwrap());
+            scope.spawn(|| worker.live(&mut me()));
+            let missing = reason();
+            assert!(missing.contains("control_plane.files: cannot read"), "{missing}");
+            std::fs::write(&path, "nothing").unwrap();
+            let wrong = std::iter::repeat_with(reason).find(|reason| *reason != missing).unwrap();
+            assert!(wrong.contains("holds no CA certificate"), "{wrong}");
+            drop(source);
         });
         std::fs::remove_file(path).unwrap();
     }
@@ -272,11 +494,11 @@ mod tests {
         let (mut worker, inbox) = worker(None, stop);
         drop(source);
         let answer = wire::HeartbeatResponse { credential: "new".to_owned(), ..Default::default() };
-        let mut credential = None;
-        assert!(worker.obey(answer.clone(), &mut credential).is_ok());
+        let mut me = me();
+        assert!(worker.obey(answer.clone(), &mut me).is_ok());
         let Ok(Event::Credential(told)) = inbox.try_recv() else { panic!("it got lost") };
         assert_eq!(told.reveal(), "new");
-        assert!(worker.obey(answer, &mut credential).is_ok());
+        assert!(worker.obey(answer, &mut me).is_ok());
         assert!(inbox.try_recv().is_err(), "it is known already");
     }
 }

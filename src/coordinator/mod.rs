@@ -163,7 +163,7 @@ fn step(state: &mut State, inbox: &Inbox, workers: &mut Workers, pulse: &Pulse, 
             Ok(Signal::Leave) | Err(_) => return Turn::Leave(ExitReason::Asked),
             Ok(Signal::Reload) => {
                 pulse.reload();
-                workers.reload(state);
+                state.on_reload((workers.reload)());
                 pulse.begin();
             }
         },

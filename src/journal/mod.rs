@@ -25,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use store::Store;
+use uuid::Uuid;
 
 /// How many writes may wait for the next commit: each caller waits for its own answer, so there are
 /// never more than the callers (coordinator, lanes, query thread).
@@ -174,6 +175,7 @@ enum Write {
     Finish(CommandId, Box<Event>),
     Report(Vec<Reported>, Vec<(CommandId, Reader)>, Vec<Position>),
     Identify(Box<Identity>),
+    EnrolmentSalt(Uuid),
     Intend(CommandId, Step),
     Settle(CommandId, Step, StepOutcome),
     Own(StackName, ProjectId),
@@ -249,6 +251,20 @@ impl Journal {
     /// When it is not on disk.
     pub fn identify(&self, identity: Identity) -> Result<(), Arc<JournalError>> {
         self.write(Write::Identify(Box::new(identity))).map(drop)
+    }
+
+    /// What makes the id of a request to be enrolled: drawn once and the same until the agent was enrolled, so that an
+    /// answer that got lost is given again.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub fn enrolment_salt(&self) -> Result<Uuid, Arc<JournalError>> {
+        if let Some(kept) = self.store.enrolment_salt()? {
+            return Ok(kept);
+        }
+        let fresh = Uuid::new_v4();
+        self.write(Write::EnrolmentSalt(fresh))?;
+        Ok(fresh)
     }
 
     /// Forgets the ids that need not be known after `now`. An idle agent has none, and writes nothing.

@@ -3,7 +3,7 @@
 //!
 //! Records are JSON: they are few and small, and a support engineer can read them.
 
-use super::{Entry, Identity, JournalError, Recovered, Reported, Write};
+use super::{Entry, Identity, JournalError, Origin, Recovered, Reported, Write};
 use crate::domain::{CommandId, Event, Position, ProjectId, Revision, Sensitive, StackName, Step, StepOutcome, Timestamp};
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata as _, TableDefinition, WriteTransaction};
 use serde::de::DeserializeOwned;
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use uuid::Uuid;
 
 /// redb's page cache in bytes; its default of 1 GiB is no figure for a small host.
 const CACHE_BYTES: usize = 1024 * 1024;
@@ -30,6 +31,7 @@ const POSITIONS: TableDefinition<(&str, i32), i64> = TableDefinition::new("posit
 const STACKS: TableDefinition<&str, &[u8]> = TableDefinition::new("stacks");
 
 const IDENTITY: &str = "identity";
+const ENROLMENT_SALT: &str = "enrolment_salt";
 
 /// A stack as the journal knows it.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -118,6 +120,14 @@ impl Store {
         let meta = read.open_table(META).map_err(failed("read"))?;
         let identity = meta.get(IDENTITY).map_err(failed("read"))?;
         identity.map(|guard| decode("meta", guard.value())).transpose()
+    }
+
+    /// What makes the id of the request to be enrolled that is under way.
+    pub(super) fn enrolment_salt(&self) -> Result<Option<Uuid>, JournalError> {
+        let read = self.database.begin_read().map_err(failed("read"))?;
+        let meta = read.open_table(META).map_err(failed("read"))?;
+        let salt = meta.get(ENROLMENT_SALT).map_err(failed("read"))?;
+        salt.map(|guard| decode("meta", guard.value())).transpose()
     }
 
     /// Whether an id is known.
@@ -223,7 +233,14 @@ fn apply(transaction: &WriteTransaction, write: Write) -> Result<u64, StoreFailu
             report(transaction, &reported, &marks)?;
         }
         Write::Identify(identity) => {
-            transaction.open_table(META)?.insert(IDENTITY, encode(&identity).as_slice())?;
+            let mut meta = transaction.open_table(META)?;
+            meta.insert(IDENTITY, encode(&identity).as_slice())?;
+            if let Origin::Enrolled { .. } = identity.origin {
+                meta.remove(ENROLMENT_SALT)?;
+            }
+        }
+        Write::EnrolmentSalt(salt) => {
+            transaction.open_table(META)?.insert(ENROLMENT_SALT, encode(&salt).as_slice())?;
         }
         Write::Intend(command, step) => intend(transaction, command, step)?,
         Write::Settle(command, step, outcome) => settle(transaction, command, &step, outcome)?,

@@ -127,6 +127,21 @@ fn a_stack_keeps_its_owner_and_its_newest_revisions() {
 }
 
 #[test]
+fn a_request_to_be_enrolled_stays_the_same_until_the_agent_is() {
+    let folder = Folder::new();
+    let (journal, _, thread) = folder.open();
+    let salt = journal.enrolment_salt().unwrap();
+    journal.identify(Identity::local(AgentId::new("a").unwrap())).unwrap();
+    drop(journal);
+    thread.join();
+    let (journal, _, _) = folder.open();
+    assert_eq!(journal.enrolment_salt().unwrap(), salt, "a local id is no answer");
+    let origin = Origin::Enrolled { wish: None };
+    journal.identify(Identity { origin, ..Identity::local(AgentId::new("a").unwrap()) }).unwrap();
+    assert_ne!(journal.enrolment_salt().unwrap(), salt, "the next enrolment is another one");
+}
+
+#[test]
 fn a_record_of_a_newer_version_is_refused_without_its_values() {
     let folder = Folder::new();
     let (journal, _, thread) = folder.open();

@@ -81,11 +81,17 @@ impl<'a> Bed<'a> {
     }
 
     pub fn consume(&self, positions: StartPositions) -> Intake {
-        Intake::start(&self.settings, positions)
+        let (events, inbox) = bounded(16);
+        let (exits, exit_reports) = bounded(4);
+        let consumer = Consumer::start(&self.settings, positions, events, exits).unwrap();
+        Intake { consumer, events: inbox, exits: exit_reports }
     }
 
     pub fn produce(&self) -> Output {
-        Output::start(&self.settings)
+        let (events, inbox) = bounded(16);
+        let (exits, exit_reports) = bounded(4);
+        let producer = Producer::start(&self.settings, events, exits).unwrap();
+        Output { producer, events: inbox, exits: exit_reports }
     }
 
     /// The first record of a topic, by another client.
@@ -132,13 +138,6 @@ pub struct Intake {
 }
 
 impl Intake {
-    pub fn start(settings: &Settings, positions: StartPositions) -> Self {
-        let (events, inbox) = bounded(16);
-        let (exits, exit_reports) = bounded(4);
-        let consumer = Consumer::start(settings, positions, events, exits).unwrap();
-        Self { consumer, events: inbox, exits: exit_reports }
-    }
-
     /// Reads on until `wanted` finds what it looks for.
     pub fn until<T>(&self, what: &str, wanted: impl FnMut(&Event) -> Option<T>) -> T {
         until(&self.events, what, wanted)
@@ -169,13 +168,6 @@ pub struct Output {
 }
 
 impl Output {
-    pub fn start(settings: &Settings) -> Self {
-        let (events, inbox) = bounded(16);
-        let (exits, exit_reports) = bounded(4);
-        let producer = Producer::start(settings, events, exits).unwrap();
-        Self { producer, events: inbox, exits: exit_reports }
-    }
-
     pub fn until<T>(&self, what: &str, wanted: impl FnMut(&Event) -> Option<T>) -> T {
         until(&self.events, what, wanted)
     }

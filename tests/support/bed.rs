@@ -158,7 +158,7 @@ impl<'a> Bed<'a> {
     fn serve(&mut self, listen: String, brokers: Vec<String>, tls: Option<Tls>) {
         let (sender, sightings) = bounded(SIGHTINGS);
         self.sightings = sightings;
-        let settings = Settings { listen, token: TOKEN.to_owned(), brokers, interval_seconds: 5, tls, topics: None };
+        let settings = Settings { listen, token: TOKEN.to_owned(), brokers, tls, ..Settings::default() };
         self.control_plane = Some(AgentServer::start(settings, sender).expect("the control plane listens"));
     }
 

@@ -22,10 +22,14 @@ mod wait;
 
 #[path = "../../examples/control_plane/agents.rs"]
 pub mod agents;
+#[path = "../../examples/control_plane/authority.rs"]
+pub mod authority;
 #[path = "../../examples/control_plane/commands.rs"]
 pub mod commands;
 #[path = "../../examples/control_plane/events.rs"]
 pub mod events;
+#[path = "../../examples/control_plane/mischief.rs"]
+pub mod mischief;
 #[path = "../../examples/control_plane/broker.rs"]
 pub mod mock;
 

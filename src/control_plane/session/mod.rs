@@ -15,7 +15,7 @@ mod stream;
 mod wire;
 
 use super::access::{Access, Reader as AccessReader};
-use super::call::CallError;
+use super::fault::{Fault, Manner, UNIMPLEMENTED};
 use crate::domain::{Code, CommandId, EventId, Follow, FollowId, FollowPart, LinkState};
 use crate::record::{self, Envelope, Read};
 use crate::threads::{Backoff, Deadline, Stop};
@@ -125,15 +125,12 @@ enum Over {
     /// There is another access: the next stream uses it.
     Renewed,
     /// It broke.
-    Broken(CallError),
+    Broken(Fault),
 }
 
-impl From<CallError> for Over {
-    fn from(error: CallError) -> Self {
-        match error {
-            CallError::Stopped => Self::Stopped,
-            error => Self::Broken(error),
-        }
+impl From<Fault> for Over {
+    fn from(fault: Fault) -> Self {
+        Self::Broken(fault)
     }
 }
 
@@ -227,20 +224,22 @@ impl Session {
         let (reason, wait) = match over {
             Over::Stopped => return Err(Gone),
             Over::Renewed => return Ok(Duration::ZERO),
-            Over::Broken(CallError::Unimplemented(reason)) => {
-                log::info!("the control plane has no sessions: {reason}");
+            Over::Broken(fault) if fault.code == UNIMPLEMENTED => {
+                log::info!("the control plane has no sessions: {fault}");
                 if self.known != Known::Unavailable {
                     self.known = Known::Unavailable;
                     self.tell(Event::Unavailable)?;
                 }
                 return Ok(UNAVAILABLE_RETRY);
             }
-            Over::Broken(CallError::Refused(reason)) => {
-                (format!("the session was refused: {reason}; check the agent's credential or enrol it again"), REFUSED_RETRY)
+            Over::Broken(fault) => {
+                let wait = match fault.manner {
+                    Manner::Refused => REFUSED_RETRY,
+                    Manner::Away | Manner::Slow if was_up => self.backoff.spread(FIRST_RETRY_SPREAD),
+                    Manner::Away | Manner::Slow => self.backoff.next(),
+                };
+                (fault.to_string(), wait)
             }
-            Over::Broken(CallError::Stopped) => return Err(Gone),
-            Over::Broken(CallError::Failed(reason)) if was_up => (reason, self.backoff.spread(FIRST_RETRY_SPREAD)),
-            Over::Broken(CallError::Failed(reason)) => (reason, self.backoff.next()),
         };
         self.known = Known::Down;
         self.tell(Event::Link(LinkState::Down(reason)))?;
@@ -277,7 +276,7 @@ impl Session {
             }
             if welcome_by.is_some_and(Deadline::has_passed) {
                 let reason = format!("no welcome within {} s", self.settings.timeout.as_secs());
-                return Err(Over::Broken(CallError::Failed(reason)));
+                return Err(Fault::new("control_plane.slow", reason, Manner::Slow).into());
             }
             self.give_up_follows()?;
             // ORDER: answers and events before lines of logs.
@@ -379,7 +378,7 @@ impl Session {
 
     fn refuse_follow(&mut self, id: &str, code: Code, message: &str) -> Result<(), Over> {
         if self.outbox.len() >= OUTBOX {
-            return Err(Over::Broken(CallError::Failed("the control plane asks and does not read the answers".to_owned())));
+            return Err(Fault::new("control_plane.slow", "the control plane asks and does not read the answers", Manner::Slow).into());
         }
         self.outbox.push_back(wire::log_end(id, code.as_str(), message));
         Ok(())

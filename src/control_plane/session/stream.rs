@@ -1,7 +1,8 @@
 //! One bidirectional stream, driven by a plain thread: it says what came and takes what is to go, and rings
 //! a bell when it is worth asking again. It never blocks and decides nothing.
 
-use super::super::call::{CallError, bearer, judged};
+use super::super::call::{bearer, judged};
+use super::super::fault::{Doing, Fault, Manner};
 use super::wire::{SESSION, SessionDown, SessionUp};
 use crate::control_plane::access::Access;
 use crossbeam_channel::Sender;
@@ -30,20 +31,21 @@ pub(super) struct Stream {
 
 impl Stream {
     /// Opens it; whether the control plane takes it is not known yet.
-    pub(super) fn open(access: &Access, bell: &Arc<Bell>) -> Result<Self, CallError> {
+    pub(super) fn open(access: &Access, bell: &Arc<Bell>) -> Result<Self, Fault> {
         let headers = bearer(access.credential.as_ref().map(|credential| credential.reveal().as_str()))?;
-        // No deadline: it lives until one side ends it. A peer that is gone is found by the channel's pings.
+        // No deadline: it lives until one side ends it. A peer that is gone is found by the
+        // heartbeats, which go over the same connection: another channel is made then.
         let options = CallOption::default().headers(headers);
-        let (up, down) = access.client.duplex_streaming(&SESSION, options).map_err(judged)?;
+        let (up, down) = access.client.duplex_streaming(&SESSION, options).map_err(|error| judged(error, Doing::Speaking))?;
         Ok(Self { up, down, waker: Waker::from(Arc::clone(bell)) })
     }
 
     /// The next message from the control plane, if one is there.
-    pub(super) fn next(&mut self) -> Result<Option<SessionDown>, CallError> {
+    pub(super) fn next(&mut self) -> Result<Option<SessionDown>, Fault> {
         match Pin::new(&mut self.down).poll_next(&mut Context::from_waker(&self.waker)) {
             Poll::Ready(Some(Ok(message))) => Ok(Some(message)),
-            Poll::Ready(Some(Err(error))) => Err(judged(error)),
-            Poll::Ready(None) => Err(CallError::Failed("the control plane ended the session".to_owned())),
+            Poll::Ready(Some(Err(error))) => Err(judged(error, Doing::Speaking)),
+            Poll::Ready(None) => Err(Fault::new("control_plane.closed", "the control plane ended the session", Manner::Away)),
             Poll::Pending => Ok(None),
         }
     }
