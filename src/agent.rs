@@ -77,10 +77,11 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
 
     let (docker_events, docker_inbox) = bounded(DOCKER_EVENTS);
     let ledger: Arc<dyn Ledger> = Arc::new(journal.clone());
-    let rooms = reload::Rooms { docker: Published::new(docker_settings(&config)) };
-    let engine = docker::start(rooms.docker.clone(), ledger, docker_events, exit_reports.clone())?;
+    let docker = Published::new(docker_settings(&config));
+    let engine = docker::start(docker.clone(), ledger, docker_events, exit_reports.clone())?;
 
     let link = start_control_plane(&config, identity.as_ref(), &journal, &published, &exit_reports)?;
+    let rooms = reload::Rooms { docker, control_plane: link.wake };
     let (report_events, reports) = bounded(REPORTS);
     let (command_events, commands) = bounded(COMMANDS);
     let start_kafka = kafka_starter(&config, recovered.positions.clone(), report_events, command_events, exit_reports);
@@ -214,6 +215,7 @@ struct Link {
     events: Receiver<control_plane::Event>,
     session: Receiver<control_plane::SessionEvent>,
     requests: Option<Sender<control_plane::SessionRequest>>,
+    wake: Option<Sender<()>>,
     farewell: Group,
 }
 
@@ -225,7 +227,7 @@ fn start_control_plane(
     exits: &Sender<Exit>,
 ) -> Result<Link, StartError> {
     let Some(section) = &config.control_plane else {
-        return Ok(Link { events: never(), session: never(), requests: None, farewell: Group::default() });
+        return Ok(Link { events: never(), session: never(), requests: None, wake: None, farewell: Group::default() });
     };
     let scheme = match section.url.transport {
         config::Transport::Tls => control_plane::Scheme::Tls,
@@ -259,7 +261,7 @@ fn start_control_plane(
     let senders = control_plane::Events { control_plane: beat_events, session: session_events };
     let running = control_plane::start(settings, who, published.clone(), senders, exits.clone())?;
     let (stops, threads) = [running.beats, running.session].into_iter().map(|one| (one.stop, one.thread)).unzip();
-    Ok(Link { events, session, requests: Some(running.requests), farewell: Group { stops, threads } })
+    Ok(Link { events, session, requests: Some(running.requests), wake: Some(running.wake), farewell: Group { stops, threads } })
 }
 
 /// A token in the agent's own directory goes once it has brought an identity that is kept.

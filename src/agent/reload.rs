@@ -9,6 +9,7 @@ use crate::config::{self, Config, Key, Logging};
 use crate::coordinator::{Fresh, Reload, Reloaded};
 use crate::docker;
 use crate::threads::Published;
+use crossbeam_channel::Sender;
 
 /// What a reload needs of the process.
 pub struct Again {
@@ -21,6 +22,8 @@ pub struct Again {
 /// Where the rooms see what they are to go by.
 pub(super) struct Rooms {
     pub(super) docker: Published<docker::Settings>,
+    /// Makes the next try of the link come at once.
+    pub(super) control_plane: Option<Sender<()>>,
 }
 
 /// How an agent that was started with `started` reads its configuration again.
@@ -40,6 +43,10 @@ pub(super) fn reload(again: Again, started: Config, rooms: Rooms) -> Reload {
 
         (again.set_log)(config.logging);
         rooms.docker.publish(docker_settings(&config));
+        if let Some(control_plane) = &rooms.control_plane {
+            // Full: the word is on its way already.
+            let _full = control_plane.try_send(());
+        }
         let changed = given.changed(&last).into_iter().filter(|key| !key.needs_restart());
         let after_restart = given.changed(&started.given).into_iter().filter(|key| key.needs_restart());
         let fresh = Fresh { rules: rules(&config), understood, changed: names(changed), after_restart: names(after_restart) };

@@ -120,6 +120,9 @@ pub struct ControlPlane {
     pub session: Running,
     /// To the session.
     pub requests: Sender<SessionRequest>,
+    /// Makes the next try come at once, over a new channel: something that the control plane did not like may have
+    /// changed. Full says the same.
+    pub wake: Sender<()>,
 }
 
 /// One of them.
@@ -157,10 +160,11 @@ pub fn start(
     let session = run(SESSION_THREAD, exits.clone(), move |stop| {
         session::Session::new(session, access, inbox, events.session, stop).run();
     })?;
+    let (wake, woken) = bounded(1);
     let beats = run(THREAD, exits, move |stop| {
-        worker::Worker::new(settings, health, events.control_plane, publisher, stop).run(identity);
+        worker::Worker::new(settings, health, events.control_plane, publisher, woken, stop).run(identity);
     })?;
-    Ok(ControlPlane { beats, session, requests })
+    Ok(ControlPlane { beats, session, requests, wake })
 }
 
 fn run(name: ThreadName, exits: Sender<Exit>, body: impl FnOnce(Stop) + Send + 'static) -> io::Result<Running> {

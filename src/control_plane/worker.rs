@@ -13,8 +13,8 @@ use super::pace::Pace;
 use super::wire::{self, Asking, Beat};
 use super::{Enrolment, Event, Identity, Scheme, Settings, host};
 use crate::domain::{AgentId, Health, LinkState, Phase, Sensitive, Timestamp};
-use crate::threads::{Deadline, Published, Stop, Waited, stop_pair};
-use crossbeam_channel::{Sender, TrySendError, select_biased};
+use crate::threads::{Deadline, Published, Stop, stop_pair};
+use crossbeam_channel::{Receiver, Sender, TrySendError, at, never, select_biased};
 use grpcio::Client;
 use std::time::{Duration, Instant, SystemTime};
 use uuid::Uuid;
@@ -75,6 +75,7 @@ pub(super) struct Worker {
     health: Published<Health>,
     events: Sender<Event>,
     access: Publisher,
+    woken: Receiver<()>,
     stop: Stop,
     pace: Pace,
     keyring: Keyring,
@@ -89,7 +90,14 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(settings: Settings, health: Published<Health>, events: Sender<Event>, access: Publisher, stop: Stop) -> Self {
+    pub(super) fn new(
+        settings: Settings,
+        health: Published<Health>,
+        events: Sender<Event>,
+        access: Publisher,
+        woken: Receiver<()>,
+        stop: Stop,
+    ) -> Self {
         Self {
             pace: Pace::new(settings.heartbeat_interval),
             keyring: Keyring::new(&settings.state_dir),
@@ -98,6 +106,7 @@ impl Worker {
             health,
             events,
             access,
+            woken,
             stop,
             lines: Lines::new(),
             line: None,
@@ -366,13 +375,23 @@ impl Worker {
         Ok(wait)
     }
 
-    /// Waits, and no longer once a file has changed that may mend the link.
-    fn rest(&self, wait: Duration) -> Result<(), Stopped> {
+    /// Waits, and no longer once something has changed that may mend the link: a file, or what a reload brings.
+    fn rest(&mut self, wait: Duration) -> Result<(), Stopped> {
         let deadline = Deadline::after(wait);
+        let mut woken = self.woken.clone();
         loop {
-            let slice = if self.link == Link::Up { deadline.left() } else { deadline.left().min(FILES_LOOK) };
-            if self.stop.wait(slice) == Waited::Stopped {
-                return Err(Stopped);
+            let slice = if self.link == Link::Up { deadline } else { deadline.or_after(FILES_LOOK) };
+            select_biased! {
+                recv(self.stop.receiver()) -> _ => return Err(Stopped),
+                recv(woken) -> word => match word {
+                    Ok(()) => {
+                        self.line = None;
+                        return Ok(());
+                    }
+                    // Nobody reloads any more.
+                    Err(_) => woken = never(),
+                },
+                recv(at(slice.instant())) -> _ => {}
             }
             if deadline.has_passed() || self.files != Stamps::of(&self.settings) {
                 return Ok(());
@@ -439,7 +458,7 @@ fn now() -> Timestamp {
 mod tests {
     use super::super::{Endpoint, Route, Scheme, access};
     use super::*;
-    use crossbeam_channel::{Receiver, bounded};
+    use crossbeam_channel::bounded;
     use std::collections::BTreeMap;
     use std::path::PathBuf;
 
@@ -460,7 +479,7 @@ mod tests {
         };
         let health = Health { phase: Phase::Ready, dependencies: Vec::new(), commands_open: 0, events_unreported: 0, last_command: None };
         let (events, inbox) = bounded(8);
-        (Worker::new(settings, Published::new(health), events, access::pair().0, stop), inbox)
+        (Worker::new(settings, Published::new(health), events, access::pair().0, never(), stop), inbox)
     }
 
     fn me() -> Me {

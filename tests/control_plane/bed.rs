@@ -1,0 +1,176 @@
+//! A control plane with its CA, the agent's room without the rest of the agent, and what to wait for.
+
+use crate::agents::{AgentServer, Beat, Clients, Issuing, Settings as Serve, Sighting};
+use crate::authority::{Authority, ServerCertificate};
+use crate::mischief::Imp;
+use axion_agent::control_plane::{self, ControlPlane, Endpoint, Event, Identity, Route, Scheme, Settings};
+use axion_agent::domain::{AgentId, Health, LinkState, Phase, Sensitive};
+use axion_agent::threads::{Exit, Published};
+use crossbeam_channel::{Receiver, bounded};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// For what takes milliseconds on a quiet machine; two missed heartbeats and the first retry are within it.
+pub const SOON: Duration = Duration::from_secs(20);
+pub const TOKEN: &str = "canary-token";
+pub const LONG: Duration = Duration::from_secs(3600);
+
+/// A folder that goes with the test.
+pub struct Folder(pub PathBuf);
+
+impl Folder {
+    pub fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("axion-cp-{}", Uuid::new_v4()));
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
+
+/// A control plane with its CA.
+pub struct Server {
+    agents: AgentServer,
+    seen: Receiver<Sighting>,
+    pub imp: Imp,
+}
+
+impl Server {
+    pub fn start(change: impl FnOnce(&mut Serve)) -> Self {
+        let imp = Imp::default();
+        let mut settings = Serve { token: TOKEN.to_owned(), imp: imp.clone(), ..Serve::default() };
+        change(&mut settings);
+        let (sender, seen) = bounded(1024);
+        Self { agents: AgentServer::start(settings, sender).unwrap(), seen, imp }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.agents.address().rsplit_once(':').unwrap().1.parse().unwrap()
+    }
+
+    /// The next heartbeat that `wanted` likes.
+    pub fn beat(&self, what: &str, wanted: impl Fn(&Beat) -> bool) -> Beat {
+        let end = Instant::now() + SOON;
+        let mut others = Vec::new();
+        loop {
+            match self.seen.recv_deadline(end) {
+                Ok(Sighting::Beat(beat)) if wanted(&beat) => return *beat,
+                Ok(other) => others.push(other),
+                Err(_) => panic!("not within {} s: {what}; seen: {others:?}", SOON.as_secs()),
+            }
+        }
+    }
+}
+
+pub fn issuing(authority: &Arc<Authority>) -> Issuing {
+    Issuing { authority: Arc::clone(authority), server: ServerCertificate::Right, clients: Clients::May }
+}
+
+/// The room of the agent, without the rest of it.
+pub struct Room {
+    pub running: Option<ControlPlane>,
+    pub events: Receiver<Event>,
+    _session: Receiver<control_plane::SessionEvent>,
+    exits: Receiver<Exit>,
+}
+
+impl Room {
+    pub fn start(settings: Settings, identity: Identity) -> Self {
+        let health = Health { phase: Phase::Ready, dependencies: Vec::new(), commands_open: 0, events_unreported: 0, last_command: None };
+        let (control_plane, events) = bounded(64);
+        let (session, session_events) = bounded(64);
+        let (exit, exits) = bounded(4);
+        let senders = control_plane::Events { control_plane, session };
+        let running = control_plane::start(settings, identity, Published::new(health), senders, exit).unwrap();
+        Self { running: Some(running), events, _session: session_events, exits }
+    }
+
+    pub fn event<T>(&self, what: &str, wanted: impl Fn(&Event) -> Option<T>) -> T {
+        let end = Instant::now() + SOON;
+        let mut others = Vec::new();
+        loop {
+            match self.events.recv_deadline(end) {
+                Ok(event) => match wanted(&event) {
+                    Some(found) => return found,
+                    None => others.push(event),
+                },
+                Err(_) => panic!("not within {} s: {what}; heard: {others:?}", SOON.as_secs()),
+            }
+        }
+    }
+
+    pub fn up(&self) {
+        self.event("the link is up", |event| matches!(event, Event::Link(LinkState::Up)).then_some(()));
+    }
+
+    /// What is said when the link is down, once it has this code.
+    pub fn down(&self, code: &str) -> String {
+        self.event(code, |event| match event {
+            Event::Link(LinkState::Down(reason)) if reason.contains(&format!(": {code}: ")) => Some(reason.clone()),
+            _ => None,
+        })
+    }
+
+    pub fn enrolled(&self) -> (AgentId, Option<Sensitive<String>>) {
+        self.event("it is enrolled", |event| match event {
+            Event::Enrolled(enrolment) => Some((enrolment.agent_id.clone(), enrolment.credential.clone())),
+            _ => None,
+        })
+    }
+
+    /// Ends it and gives how long that took.
+    pub fn stop(mut self) -> Duration {
+        let begin = Instant::now();
+        // Dropping both stops.
+        self.running = None;
+        for _thread in 0..2 {
+            self.exits.recv_timeout(SOON).expect("a thread ends");
+        }
+        begin.elapsed()
+    }
+}
+
+/// An agent that speaks TLS to `localhost` and knows this CA.
+pub fn settings(port: u16, folder: &Folder, ca: Option<&Path>) -> Settings {
+    Settings {
+        endpoint: Endpoint { target: format!("localhost:{port}"), scheme: if ca.is_some() { Scheme::Tls } else { Scheme::Plain } },
+        route: Route::Direct,
+        ca_file: ca.map(Path::to_owned),
+        client_certificate: None,
+        timeout: Duration::from_secs(5),
+        heartbeat_interval: Duration::from_secs(1),
+        max_message_bytes: 1 << 20,
+        token: Some(Sensitive::new(TOKEN.to_owned())),
+        token_file: None,
+        name: Some("edge-7".to_owned()),
+        labels: BTreeMap::new(),
+        state_dir: folder.0.clone(),
+    }
+}
+
+pub fn to_enrol() -> Identity {
+    Identity::ToEnrol { wish: None, salt: Uuid::new_v4() }
+}
+
+pub fn authority(life: Duration) -> (Folder, Arc<Authority>) {
+    let folder = Folder::new();
+    let authority = Arc::new(Authority::open(&folder.0, life).unwrap());
+    (folder, authority)
+}
+
+/// Looks until `condition` holds.
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + SOON;
+    while !condition() {
+        assert!(Instant::now() < end, "not within {} s: {what}", SOON.as_secs());
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+}
