@@ -30,9 +30,11 @@ lint:                ## formatting, clippy, scripts, dependencies, the systemd u
 	@$(dev)/check-unit.sh
 	! command -v actionlint >/dev/null || actionlint
 
-soak:                ## the long runs: 200 commands while the agent is away
+soak:                ## the long runs: 200 commands while the agent is away, 20 kills of the control plane
 	@$(dev)/setup.sh build bed
+	cargo build --locked --example control_plane
 	AXION_TEST_SOAK=200 cargo test --locked --test failures -- forty
+	AXION_TEST_KILLS=20 cargo test --locked --test session -- killed_again
 
 footprint:           ## what an idle agent costs, beside its budget (15 minutes; AXION_TEST_AGENT names another binary)
 	@$(dev)/setup.sh build bed

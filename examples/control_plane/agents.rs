@@ -3,10 +3,11 @@
 
 use super::authority::{Authority, AuthorityError, ServerCertificate};
 use super::mischief::Imp;
+use super::session::{Judge, Sessions};
 use axion_agent::proto::agent::{
     AgentState, EnrollRequest, EnrollResponse, HeartbeatRequest, HeartbeatResponse, KafkaSettings, UnregisterRequest, UnregisterResponse,
 };
-use axion_agent::proto::methods::{ENROLL, HEARTBEAT, UNREGISTER};
+use axion_agent::proto::methods::{ENROLL, HEARTBEAT, SESSION, UNREGISTER};
 use crossbeam_channel::{Sender, bounded};
 use grpcio::{
     CertificateRequestType, ChannelBuilder, EnvBuilder, RpcContext, RpcStatus, RpcStatusCode, Server, ServerBuilder, ServerCredentials,
@@ -90,6 +91,8 @@ pub struct Settings {
     pub imp: Imp,
     /// Who makes an agent's topics before it is told of them; None where they exist.
     pub topics: Option<Sender<Enrolling>>,
+    /// Who takes the agents' sessions; None knows none, as an older control plane.
+    pub sessions: Option<Sessions>,
 }
 
 impl Default for Settings {
@@ -105,6 +108,7 @@ impl Default for Settings {
             token_use: TokenUse::default(),
             imp: Imp::default(),
             topics: None,
+            sessions: None,
         }
     }
 }
@@ -175,8 +179,9 @@ impl AgentServer {
         let listen = settings.listen.clone();
         let credentials = credentials(&settings)?;
         let desk = Desk { settings: Arc::new(settings), sightings, enrolled: Arc::default() };
-        let (enrolling, beating, leaving) = (desk.clone(), desk.clone(), desk);
-        let service = ServiceBuilder::new()
+        let sessions = desk.settings.sessions.clone();
+        let (enrolling, beating, leaving, opening) = (desk.clone(), desk.clone(), desk.clone(), desk);
+        let mut service = ServiceBuilder::new()
             .add_unary_handler(&ENROLL, move |context, request, sink| {
                 enrolling.settings.imp.answer(&context, sink, || enrolling.enroll(&context, request));
             })
@@ -185,8 +190,13 @@ impl AgentServer {
             })
             .add_unary_handler(&UNREGISTER, move |context, request, sink| {
                 leaving.settings.imp.answer(&context, sink, || leaving.unregister(&context, &request));
-            })
-            .build();
+            });
+        if let Some(sessions) = sessions {
+            service = service.add_duplex_streaming_handler(&SESSION, move |context, up, down| {
+                sessions.take(opening.judge_later(&context), up, down);
+            });
+        }
+        let service = service.build();
         let failed = |source| ListenError::Address { address: listen.clone(), source };
         let mut server = ServerBuilder::new(environment).channel_args(arguments).register_service(service).build().map_err(failed)?;
         let port = server.add_listening_port(listen.as_str(), credentials).map_err(failed)?;
@@ -223,6 +233,25 @@ fn credentials(settings: &Settings) -> Result<ServerCredentials, ListenError> {
 
 fn unauthenticated(text: String) -> RpcStatus {
     RpcStatus::with_message(RpcStatusCode::UNAUTHENTICATED, text)
+}
+
+/// What a caller shows of itself.
+struct Papers {
+    credential: Option<Vec<u8>>,
+    /// PEM.
+    certificate: Option<Vec<u8>>,
+    peer: String,
+}
+
+impl Papers {
+    fn of(context: &RpcContext<'_>) -> Self {
+        let credential = context.request_headers().iter().find(|(name, _)| *name == "authorization").map(|(_, value)| value.to_vec());
+        let certificate = context.auth_context().and_then(|peer| {
+            let pem = (&peer).into_iter().find(|property| property.name() == "x509_pem_cert");
+            pem.map(|pem| pem.value().to_vec())
+        });
+        Self { credential, certificate, peer: context.peer() }
+    }
 }
 
 /// What the calls share.
@@ -288,42 +317,43 @@ impl Desk {
     }
 
     fn heartbeat(&self, context: &RpcContext<'_>, request: &HeartbeatRequest) -> Result<HeartbeatResponse, RpcStatus> {
-        let shown = self.recognise(context, &request.agent_id)?;
+        let shown = self.recognise(&Papers::of(context), &request.agent_id)?;
         self.see(Sighting::Beat(Box::new(beat(request, shown))));
         let certificate = self.certificate(&request.certificate_request, &request.agent_id)?;
         Ok(HeartbeatResponse { interval_seconds: self.settings.interval_seconds, certificate, ..HeartbeatResponse::default() })
     }
 
     fn unregister(&self, context: &RpcContext<'_>, request: &UnregisterRequest) -> Result<UnregisterResponse, RpcStatus> {
-        self.recognise(context, &request.agent_id)?;
+        self.recognise(&Papers::of(context), &request.agent_id)?;
         self.see(Sighting::Unregistered { agent: request.agent_id.clone() });
         Ok(UnregisterResponse::default())
     }
 
     /// Whether the caller is this agent, by its certificate or its credential.
-    fn recognise(&self, context: &RpcContext<'_>, agent: &str) -> Result<Shown, RpcStatus> {
-        self.judge(context, agent).map_err(|reason| {
-            self.see(Sighting::Refused { peer: context.peer() });
+    fn recognise(&self, papers: &Papers, agent: &str) -> Result<Shown, RpcStatus> {
+        self.judge(papers, agent).map_err(|reason| {
+            self.see(Sighting::Refused { peer: papers.peer.clone() });
             unauthenticated(reason)
         })
     }
 
-    fn judge(&self, context: &RpcContext<'_>, agent: &str) -> Result<Shown, String> {
+    /// The same for a session, which says later than it calls who it is.
+    fn judge_later(&self, context: &RpcContext<'_>) -> Judge {
+        let (desk, papers) = (self.clone(), Papers::of(context));
+        Box::new(move |agent| desk.recognise(&papers, agent).map(drop))
+    }
+
+    fn judge(&self, papers: &Papers, agent: &str) -> Result<Shown, String> {
         let issuing = self.settings.issuing.as_ref();
         if issuing.is_some_and(|issuing| issuing.authority.is_revoked(agent)) {
             return Err(format!("{agent} was revoked"));
         }
-        let expected = format!("Bearer {}", self.credential(agent));
-        let credential = context.request_headers().iter().find(|(name, _)| *name == "authorization").map(|(_, value)| value);
-        if credential == Some(expected.as_bytes()) {
+        let Papers { credential, certificate, .. } = papers;
+        if *credential == Some(format!("Bearer {}", self.credential(agent)).into_bytes()) {
             return Ok(Shown::Credential);
         }
-        let certificate = context.auth_context().and_then(|peer| {
-            let pem = (&peer).into_iter().find(|property| property.name() == "x509_pem_cert");
-            pem.map(|pem| pem.value().to_vec())
-        });
         match (issuing, certificate) {
-            (Some(issuing), Some(pem)) if credential.is_none() => match issuing.authority.holder(&pem)? {
+            (Some(issuing), Some(pem)) if credential.is_none() => match issuing.authority.holder(pem)? {
                 holder if holder == agent => Ok(Shown::Certificate),
                 holder => Err(format!("the certificate is {holder}'s, not {agent}'s")),
             },

@@ -3,6 +3,8 @@
 use crate::agents::Tls;
 use crate::commands::Draft;
 use crate::conduct::{self, Conduct};
+use crate::session::Hearing;
+use crate::via::{self, Logs, Via};
 use lexopt::prelude::*;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -13,7 +15,7 @@ const HELP: &str = "\
 A development control plane for axion-agent.
 
 control_plane serve [--listen ADDRESS] [--token TOKEN] [--brokers LIST | --mock-broker] [--interval SECONDS]
-                    [--tls-certificate FILE --tls-key FILE | --state DIR] [--misbehave HOW] [--json]
+                    [--tls-certificate FILE --tls-key FILE | --state DIR] [--sessions DIR] [--deaf] [--misbehave HOW] [--json]
     Enrols agents, takes their heartbeats and prints what they report until it is interrupted.
     Its first lines are 'grpc ADDRESS', 'brokers LIST' and with --state 'ca FILE', then 'ready'.
     --listen ADDRESS     where gRPC listens [127.0.0.1:0, a free port]
@@ -22,9 +24,14 @@ control_plane serve [--listen ADDRESS] [--token TOKEN] [--brokers LIST | --mock-
     --mock-broker        be the broker too: librdkafka's mock cluster, in memory, on a free port
     --interval SECONDS   how often agents shall beat, 5 to 300 [5]
     --tls-certificate FILE, --tls-key FILE   speak TLS, with this chain and its key (PEM)
+    --sessions DIR       keep open actions and logs here, also when this process is killed [a folder that is
+                         printed as 'sessions DIR' and goes with the machine's temporary files]
+    --deaf               read nothing of a session behind its first word, to see what an agent does about that
 {conduct}
 control_plane send --brokers LIST --agent ID [--wait [--timeout SECONDS]] [--json] COMMAND
-    Sends one command. COMMAND is either a file with a JSON record ('-' is standard input):
+control_plane send --via session --sessions DIR --agent ID [--wait [--timeout SECONDS]] [--json] COMMAND
+    Sends one command: through its topic, or as an action through the session of a 'serve' with the same --sessions.
+    COMMAND is either a file with a JSON record ('-' is standard input):
         FILE             ids and times that are absent are filled in
         --raw            send the bytes as they are, even if they are no command
     or is made of:
@@ -72,6 +79,7 @@ pub enum Invocation {
     Serve(Serve),
     Send(Box<Send>),
     Watch(Watch),
+    Logs(Logs),
 }
 
 pub struct Serve {
@@ -81,6 +89,9 @@ pub struct Serve {
     pub interval_seconds: u32,
     pub tls: Option<Tls>,
     pub conduct: Conduct,
+    /// Where sessions are kept; a temporary folder otherwise.
+    pub sessions: Option<PathBuf>,
+    pub hearing: Hearing,
     pub format: Format,
 }
 
@@ -102,7 +113,7 @@ pub struct Topics {
 }
 
 pub struct Send {
-    pub topics: Topics,
+    pub via: Via,
     pub what: What,
     pub wait: Option<Duration>,
     pub format: Format,
@@ -139,6 +150,7 @@ pub fn parse(mut words: lexopt::Parser) -> Result<Invocation, lexopt::Error> {
             "serve" => serve(words),
             "send" => send(words),
             "watch" => watch(words),
+            "logs" => via::logs(words),
             other => Err(format!("no such verb: {other}").into()),
         },
         Some(other) => Err(other.unexpected()),
@@ -153,6 +165,8 @@ fn serve(mut words: lexopt::Parser) -> Result<Invocation, lexopt::Error> {
         interval_seconds: DEFAULT_INTERVAL_SECONDS,
         tls: None,
         conduct: Conduct::default(),
+        sessions: None,
+        hearing: Hearing::Good,
         format: Format::Lines,
     };
     let (mut certificate, mut key) = (None, None);
@@ -166,6 +180,8 @@ fn serve(mut words: lexopt::Parser) -> Result<Invocation, lexopt::Error> {
             Long("interval") => options.interval_seconds = words.value()?.parse()?,
             Long("tls-certificate") => certificate = Some(PathBuf::from(words.value()?)),
             Long("tls-key") => key = Some(PathBuf::from(words.value()?)),
+            Long("sessions") => options.sessions = Some(PathBuf::from(words.value()?)),
+            Long("deaf") => options.hearing = Hearing::None,
             Long("json") => options.format = Format::Json,
             Long(name) if Conduct::takes(name) => {
                 let name = name.to_owned();
@@ -208,6 +224,7 @@ fn send(mut words: lexopt::Parser) -> Result<Invocation, lexopt::Error> {
     let (mut compose, mut files, mut env, mut replicas) = (None, BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let (mut record, mut raw, mut format) = (None, false, Format::Lines);
     let (mut wait, mut timeout) = (false, DEFAULT_WAIT);
+    let (mut through_session, mut sessions) = (false, None);
     while let Some(word) = words.next()? {
         match word {
             Long("help") | Short('h') => return Ok(Invocation::Help),
@@ -221,6 +238,12 @@ fn send(mut words: lexopt::Parser) -> Result<Invocation, lexopt::Error> {
             Long("set") => insert(&mut draft.payload, words.value()?.string()?, |text| Ok(json_or_text(text)))?,
             Long("id") => draft.command_id = Some(words.value()?.parse()?),
             Long("expires") => draft.expires_in = Some(Duration::from_secs(words.value()?.parse()?)),
+            Long("via") => match words.value()?.string()?.as_str() {
+                "kafka" => through_session = false,
+                "session" => through_session = true,
+                other => return Err(format!("there is no way {other}: kafka, session").into()),
+            },
+            Long("sessions") => sessions = Some(PathBuf::from(words.value()?)),
             Long("raw") => raw = true,
             Long("wait") => wait = true,
             Long("timeout") => timeout = Duration::from_secs(words.value()?.parse()?),
@@ -245,7 +268,13 @@ fn send(mut words: lexopt::Parser) -> Result<Invocation, lexopt::Error> {
         }
         _ => return Err("send needs either a FILE or --type".into()),
     };
-    Ok(Invocation::Send(Box::new(Send { topics: place.topics()?, what, wait: wait.then_some(timeout), format })))
+    let via = if through_session {
+        let folder = sessions.ok_or("--sessions is missing")?;
+        Via::Session { folder, agent: place.agent.ok_or("--agent is missing")? }
+    } else {
+        Via::Kafka(place.topics()?)
+    };
+    Ok(Invocation::Send(Box::new(Send { via, what, wait: wait.then_some(timeout), format })))
 }
 
 /// `KEY=VALUE` into a map.

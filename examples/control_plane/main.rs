@@ -3,7 +3,8 @@
 //! writes a real one may read it.
 //!
 //! `serve` is the gRPC server (and, with `--mock-broker`, a Kafka cluster inside this process); `send`
-//! and `watch` are further processes that talk to the broker alone, as a real control plane's would.
+//! and `watch` are further processes that talk to the broker alone, as a real control plane's would; `logs` and
+//! `send --via session` ask a `serve` to use the agent's session.
 //!
 //! It is no example of safety: one fixed token, TLS only where it is asked for, credentials that follow from the token.
 
@@ -17,10 +18,13 @@ mod broker;
 mod commands;
 mod conduct;
 mod events;
+mod logs;
 mod mischief;
 mod send;
 mod serve;
+mod session;
 mod show;
+mod via;
 mod watch;
 
 use arguments::Invocation;
@@ -43,12 +47,13 @@ fn main() -> ExitCode {
     };
     let result = match invocation {
         Invocation::Help => {
-            print!("{}", arguments::help());
+            print!("{}\n{}", arguments::help(), via::HELP);
             Ok(ExitCode::SUCCESS)
         }
         Invocation::Serve(options) => serve::run(options),
         Invocation::Send(options) => send::run(*options),
         Invocation::Watch(options) => watch::run(&options),
+        Invocation::Logs(options) => logs::run(&options),
     };
     result.unwrap_or_else(|error| {
         if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {

@@ -3,7 +3,8 @@
 use crate::arguments::{Format, Send, What};
 use crate::commands::{CommandError, CommandSender, Record};
 use crate::events::{EventRecord, Start, TopicReader};
-use crate::{Failure, show};
+use crate::via::Via;
+use crate::{Failure, logs, show};
 use serde_json::Value;
 use std::io::Read as _;
 use std::path::Path;
@@ -11,22 +12,29 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
+/// No terminal event came in time.
+pub const NO_END: u8 = 8;
+
 pub fn run(options: Send) -> Result<ExitCode, Failure> {
     let record = record(options.what)?;
-    let sender = CommandSender::new(&options.topics.brokers, &options.topics.commands)?;
-    sender.make_topic(&options.topics.commands)?;
+    let topics = match &options.via {
+        Via::Kafka(topics) => topics,
+        Via::Session { folder, agent } => return logs::send(folder, agent, &record, options.wait, options.format),
+    };
+    let sender = CommandSender::new(&topics.brokers, &topics.commands)?;
+    sender.make_topic(&topics.commands)?;
     // Opened before the command is sent, so that no event is missed.
     let reader = match options.wait {
         Some(_) => {
-            sender.make_topic(&options.topics.events)?;
-            Some(TopicReader::open(&options.topics.brokers, &options.topics.events, Start::End)?)
+            sender.make_topic(&topics.events)?;
+            Some(TopicReader::open(&topics.brokers, &topics.events, Start::End)?)
         }
         None => None,
     };
     sender.send(&record)?;
     if options.format == Format::Lines {
         let what = record.command_id.map_or_else(|| "a record".to_owned(), |id| format!("command {id}"));
-        show::line(&format!("sent {what} to {}", options.topics.commands))?;
+        show::line(&format!("sent {what} to {}", topics.commands))?;
     }
     match (reader, options.wait, record.command_id) {
         (Some(reader), Some(span), Some(id)) => wait(&reader, id, span, options.format),
@@ -74,11 +82,11 @@ fn wait(reader: &TopicReader, id: Uuid, span: Duration, format: Format) -> Resul
         }
     }
     eprintln!("control_plane: no terminal event within {} s", span.as_secs());
-    Ok(ExitCode::from(8))
+    Ok(ExitCode::from(NO_END))
 }
 
 /// The same codes as the agent's own command line (contract, section 5).
-fn exit_code(event: &EventRecord) -> u8 {
+pub fn exit_code(event: &EventRecord) -> u8 {
     let rolled_back = &event.payload["details"]["rolled_back"];
     match event.event_type.as_str() {
         "CommandRejected" => 7,

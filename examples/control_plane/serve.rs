@@ -7,9 +7,10 @@ use crate::broker::MockBroker;
 use crate::commands::CommandSender;
 use crate::events::{RawRecord, Start, TopicReader};
 use crate::mischief::{Imp, RudeServer};
+use crate::session::{Sessions, local};
 use crate::{Failure, show};
 use axion_agent::threads::{Exit, Stop, StopSource, ThreadName, spawn, stop_pair};
-use crossbeam_channel::{Receiver, Sender, bounded, select};
+use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::collections::BTreeMap;
@@ -46,7 +47,17 @@ pub fn run(options: Serve) -> Result<ExitCode, Failure> {
     };
     let (sightings, seen) = bounded(WAITING);
     let told = brokers.iter().flat_map(|list| list.split(',')).map(str::to_owned).collect();
-    let (maker, enrolling) = bounded(WAITING);
+    // Without brokers there are no topics to make.
+    let (maker, enrolling) = match &brokers {
+        Some(_) => {
+            let (maker, enrolling) = bounded(WAITING);
+            (Some(maker), enrolling)
+        }
+        None => (None, never()),
+    };
+    let folder = options.sessions.unwrap_or_else(|| std::env::temp_dir().join(format!("axion-control-plane-{}", std::process::id())));
+    let sessions = Sessions::open(&folder, options.hearing)?;
+    local::serve(&sessions, &folder)?;
     let issuing = options.conduct.issuing()?;
     let ca = issuing.as_ref().map_or_else(String::new, |issuing| format!("ca {}\n", issuing.authority.ca_file().display()));
     let settings = Settings {
@@ -58,10 +69,16 @@ pub fn run(options: Serve) -> Result<ExitCode, Failure> {
         issuing,
         token_use: options.conduct.token_use,
         imp: Imp::new(options.conduct.mischief),
-        topics: brokers.is_some().then_some(maker),
+        topics: maker,
+        sessions: Some(sessions),
     };
     let server = AgentServer::start(settings, sightings)?;
-    show::line(&format!("grpc {}\nbrokers {}\n{ca}ready", server.address(), brokers.as_deref().unwrap_or("none")))?;
+    show::line(&format!(
+        "grpc {}\nbrokers {}\nsessions {}\n{ca}ready",
+        server.address(),
+        brokers.as_deref().unwrap_or("none"),
+        folder.display()
+    ))?;
     std::io::stdout().flush()?;
 
     let (records, events) = bounded(WAITING);

@@ -3,6 +3,7 @@
 use crate::agents::{Beat, Sighting};
 use crate::arguments::Format;
 use crate::events::{EventRecord, RawRecord};
+use crate::session::book::Line;
 use serde_json::Value;
 use std::io::{self, Write as _};
 
@@ -20,6 +21,22 @@ pub fn event(record: &RawRecord, format: Format) -> io::Result<()> {
             let body = String::from_utf8_lossy(&record.body);
             line(&format!("a record that is no event ({error}): key {:?}, headers {:?}, body {body}", record.key, record.headers))
         }
+    }
+}
+
+/// Prints an event that came another way than as a record.
+pub fn event_body(event: &EventRecord, body: &Value, format: Format) -> io::Result<()> {
+    match format {
+        Format::Lines => line(&event_lines(event)),
+        Format::Json => line(&body.to_string()),
+    }
+}
+
+/// Prints a line of a log.
+pub fn log_line(one: &Line, format: Format) -> io::Result<()> {
+    match format {
+        Format::Lines => line(&format!("{:.8} {:<6}  {}", one.task, one.stream, one.text)),
+        Format::Json => line(&serde_json::to_string(one)?),
     }
 }
 

@@ -19,3 +19,6 @@ mod faults;
 #[allow(dead_code, reason = "other programs use the rest")]
 mod mischief;
 mod proxy;
+#[path = "../../examples/control_plane/session/mod.rs"]
+#[allow(dead_code, reason = "other programs use the rest")]
+mod session;

@@ -5,13 +5,15 @@ use super::agent::{Agent, Launch, tail};
 use super::agents::{AgentServer, Settings, Sighting, Tls};
 use super::broker::Broker;
 use super::commands::{CommandSender, Draft, Record};
+use super::control_plane::ControlPlane;
 use super::engine::Engine;
 use super::events::{EventRecord, RawRecord, Start, TopicReader};
 use super::runner::Stage;
+use super::session::Sessions;
 use crossbeam_channel::{Receiver, bounded};
 use std::cell::RefCell;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -145,21 +147,40 @@ impl<'a> Bed<'a> {
     /// Starts the control plane, at the address that the agent knows.
     pub fn start_control_plane(&mut self) {
         let brokers = self.broker.brokers().split(',').map(str::to_owned).collect();
-        self.serve(format!("127.0.0.1:{}", self.grpc_port), brokers, None);
+        self.serve(format!("127.0.0.1:{}", self.grpc_port), brokers, None, None);
     }
 
     /// Starts one at a free port of `host`, which leaves the agent the brokers that it knows; gives the port.
     pub fn start_control_plane_at(&mut self, host: &str, tls: Option<Tls>) -> u16 {
-        self.serve(format!("{host}:0"), Vec::new(), tls);
+        self.serve(format!("{host}:0"), Vec::new(), tls, None);
         let address = self.control_plane.as_ref().expect("it was started just now").address();
         address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("an address ends with its port")
     }
 
-    fn serve(&mut self, listen: String, brokers: Vec<String>, tls: Option<Tls>) {
+    fn serve(&mut self, listen: String, brokers: Vec<String>, tls: Option<Tls>, sessions: Option<Sessions>) {
         let (sender, sightings) = bounded(SIGHTINGS);
         self.sightings = sightings;
-        let settings = Settings { listen, token: TOKEN.to_owned(), brokers, tls, ..Settings::default() };
+        let settings = Settings { listen, token: TOKEN.to_owned(), brokers, tls, sessions, ..Settings::default() };
         self.control_plane = Some(AgentServer::start(settings, sender).expect("the control plane listens"));
+    }
+
+    /// Starts one as a process of its own, in place of the one that stands, at the address that the agent knows.
+    pub fn start_control_plane_apart(&mut self) -> ControlPlane {
+        self.stop_control_plane();
+        let listen = format!("127.0.0.1:{}", self.grpc_port);
+        ControlPlane::start(&listen, &self.broker.brokers(), &self.directory.join("control-plane"), &self.id)
+    }
+
+    /// Starts one, in place of the one that stands, that takes sessions.
+    pub fn start_control_plane_with(&mut self, sessions: Sessions) {
+        self.stop_control_plane();
+        let brokers = self.broker.brokers().split(',').map(str::to_owned).collect();
+        self.serve(format!("127.0.0.1:{}", self.grpc_port), brokers, None, Some(sessions));
+    }
+
+    /// A folder for what else the test writes.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Takes the control plane away.
@@ -220,7 +241,7 @@ impl<'a> Bed<'a> {
         std::fs::read_to_string(self.log()).expect("the agent's log")
     }
 
-    fn log(&self) -> PathBuf {
+    pub fn log(&self) -> PathBuf {
         self.directory.join("agent.log")
     }
 
@@ -311,6 +332,11 @@ impl<'a> Bed<'a> {
     /// All events of a command. A query is sent after it: what comes before that one's answer is all.
     pub fn all_of(&self, id: Uuid) -> Vec<EventRecord> {
         self.settle();
+        self.seen.borrow().iter().filter(|event| event.causation_id == Some(id)).cloned().collect()
+    }
+
+    /// The events of a command that were read so far.
+    pub fn all_of_so_far(&self, id: Uuid) -> Vec<EventRecord> {
         self.seen.borrow().iter().filter(|event| event.causation_id == Some(id)).cloned().collect()
     }
 

@@ -13,6 +13,7 @@ mod agent;
 mod bed;
 mod broker;
 mod child;
+mod control_plane;
 mod engine;
 mod http;
 mod lanes;
@@ -32,11 +33,14 @@ pub mod events;
 pub mod mischief;
 #[path = "../../examples/control_plane/broker.rs"]
 pub mod mock;
+#[path = "../../examples/control_plane/session/mod.rs"]
+pub mod session;
 
 pub use agent::{Agent, Launch};
 pub use bed::{Bed, COMMAND, Plan, READY, TOKEN, free_port};
 pub use broker::{Broker, Listeners};
 pub use commands::{Draft, Record};
+pub use control_plane::ControlPlane;
 pub use engine::IMAGE;
 pub use lanes::{Lanes, Told};
 pub use registry::{PASSWORD, Registry, USERNAME};

@@ -6,6 +6,7 @@
 use super::agent::Launch;
 use super::broker::Supply;
 use super::child;
+use super::control_plane::ControlPlane;
 use super::engine::{Engine, Kind};
 use super::registry::Registry;
 use std::collections::VecDeque;
@@ -38,6 +39,8 @@ pub enum Need {
     SecureBroker,
     /// Such a broker that denies what nobody has granted.
     ClosedBroker,
+    /// The development control plane as a program.
+    ControlPlane,
     /// A systemd of its own, for the package's unit.
     Systemd,
     /// The right to lay files over the machine's, for one agent.
@@ -108,6 +111,7 @@ impl Stage {
             Need::Registry => Registry::program().err(),
             Need::DockerCli => child::output("docker", &["--version"]).err(),
             Need::Broker => None,
+            Need::ControlPlane => ControlPlane::program().err(),
             Need::BrokerToStop => (!self.supply().may_stop()).then(|| "needs a broker that it may stop".to_owned()),
             Need::SecureBroker => self.supply().secure().err(),
             Need::ClosedBroker => self.supply().secure().err().or_else(|| self.supply().administrator().err()),

@@ -1,0 +1,189 @@
+//! The session between the agent's own binary and the development control plane: actions and logs, while one
+//! side is killed or does not listen.
+
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests, though clippy cannot see it: they have no libtest"
+)]
+
+mod support;
+
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+use support::agents::Sighting;
+use support::session::{Hearing, Sessions};
+use support::{AGENT, Bed, COMMAND, ControlPlane, Draft, Need, Plan, READY, Stage, Test, run, until};
+use uuid::Uuid;
+
+const WITH_PROGRAM: &[Need] = &[Need::Engine, Need::Broker, Need::ControlPlane];
+
+const TESTS: &[Test] = &[
+    Test { name: "a_control_plane_that_is_killed_again_and_again_loses_no_action_and_no_line", needs: WITH_PROGRAM, body: killed },
+    Test { name: "an_agent_that_is_killed_ends_its_actions_once", needs: WITH_PROGRAM, body: agent_killed },
+    Test { name: "heartbeats_keep_their_time_while_a_session_is_not_read", needs: AGENT, body: deaf },
+];
+
+/// The session is there again this long after its control plane; the first try comes within 5 s.
+const RECOVERY: Duration = Duration::from_secs(20);
+/// All the actions of one run, in the end.
+const ENDS: Duration = Duration::from_secs(120);
+const ACTIONS: usize = 50;
+/// What an agent may grow by, in KiB: caches and buffers reach their size once.
+const GROWTH: u64 = 2048;
+
+fn main() -> std::process::ExitCode {
+    run("session", TESTS)
+}
+
+/// How often the control plane is killed; `make soak` asks for more.
+fn kills() -> usize {
+    std::env::var("AXION_TEST_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(3)
+}
+
+/// A service that writes about 50 numbered lines a second, and one to be scaled.
+fn talker() -> String {
+    let base = "    image: axion-test/box:1\n    init: true\n    stop_grace_period: 1s\n    deploy: {update_config: {monitor: 1s}}\n";
+    let talk = "i=0; while true; do i=$$((i+1)); echo line $$i; sleep 0.02; done";
+    format!("services:\n  talker:\n{base}    command: [\"/bin/sh\", \"-c\", \"{talk}\"]\n  app:\n{base}    command: [sleep, infinity]\n")
+}
+
+/// The n-th action: most ask, some change.
+fn action(bed: &Bed<'_>, n: usize) -> Draft {
+    match n % 5 {
+        0 => bed.draft("Scale").with("services", json!({"app": 1 + n / 5 % 2})),
+        1 => bed.draft("Logs").with("service", "talker").with("tail", 5),
+        2 => Draft { command_type: "HealthCheck".to_owned(), ..Draft::default() },
+        _ => bed.draft("GetStatus"),
+    }
+}
+
+fn prepared(stage: &Stage) -> (Bed<'_>, ControlPlane) {
+    let mut bed = Bed::prepare(stage, Plan::Enrolled);
+    let plane = bed.start_control_plane_apart();
+    bed.start_agent();
+    bed.agent().wait_ready(READY);
+    let end = plane.end_of(plane.act(bed.deploy(&talker())), COMMAND);
+    assert_eq!(end.event_type, "DeployCompleted", "{end:?}");
+    (bed, plane)
+}
+
+fn killed(stage: &Stage) {
+    let (bed, mut plane) = prepared(stage);
+    let follow = plane.follow(&bed.id, "talker", 0);
+    until("lines come", RECOVERY, || some(plane.lines(&follow).len(), "lines"));
+    let (rounds, mut ids) = (kills(), Vec::new());
+    let (mut early, mut resident) = (0, Vec::new());
+    for round in 0..rounds {
+        // Each round gives some actions and kills the control plane at another moment of the lines that come.
+        while ids.len() < ACTIONS * (round + 1) / rounds {
+            ids.push(plane.act(action(&bed, ids.len())));
+        }
+        let before = plane.lines(&follow).len();
+        until("lines come again", RECOVERY, || some(plane.lines(&follow).len().saturating_sub(before + round * 7 % 40), "further lines"));
+        resident.push(rss(bed.agent().pid()));
+        if round == rounds / 4 {
+            early = rss(bed.agent().pid());
+        }
+        plane.kill_and_restart();
+    }
+    for id in &ids {
+        let end = plane.end_of(*id, ENDS);
+        assert!(!end.event_type.contains("Rejected"), "{end:?}");
+    }
+    let last = plane.lines(&follow).len();
+    until("lines come after the last kill", RECOVERY, || some(plane.lines(&follow).len().saturating_sub(last), "further lines"));
+    let late = rss(bed.agent().pid());
+    plane.end_follow(&follow);
+
+    check_once(&bed, &ids);
+    let lines = plane.lines(&follow);
+    assert_eq!(plane.faults(&follow), "", "lines that came twice, or not at all");
+    let said: Vec<u64> = lines.iter().map(|line| line.text.strip_prefix("line ").and_then(|n| n.parse().ok()).unwrap()).collect();
+    let first = said[0];
+    for (index, (line, said)) in lines.iter().zip(&said).enumerate() {
+        assert_eq!((line.number, *said), (index as u64 + 1, first + index as u64), "{line:?}");
+    }
+    println!("{rounds} kills, {} actions, {} lines, resident {resident:?} KiB, then {late}", ids.len(), lines.len());
+    assert!(late <= early + GROWTH, "from {early} to {late} KiB: {resident:?}");
+}
+
+fn agent_killed(stage: &Stage) {
+    let (mut bed, plane) = prepared(stage);
+    let ids: Vec<Uuid> = (0..10).map(|n| plane.act(action(&bed, n))).collect();
+    plane.end_of(ids[2], COMMAND);
+    bed.take_agent().kill();
+    let more: Vec<Uuid> = (10..20).map(|n| plane.act(action(&bed, n))).collect();
+    bed.start_agent();
+    let ids = [ids, more].concat();
+    for id in &ids {
+        plane.end_of(*id, ENDS);
+    }
+    check_once(&bed, &ids);
+    let (status, took) = bed.take_agent().terminate();
+    assert!(status.success(), "{status}");
+    assert!(took < Duration::from_secs(2), "{took:?}: an idle session holds nothing up");
+}
+
+/// Each action was accepted once and ended once, for the readers of the topic too.
+fn check_once(bed: &Bed<'_>, ids: &[Uuid]) {
+    bed.settle();
+    let log = std::fs::read_to_string(bed.log()).expect("the agent's log");
+    let mut accepted: BTreeMap<&str, usize> = BTreeMap::new();
+    for (at, _) in log.match_indices("accepted ") {
+        if let Some(id) = log[at..].split(' ').nth(2) {
+            *accepted.entry(id).or_default() += 1;
+        }
+    }
+    for id in ids {
+        assert_eq!(accepted.get(id.to_string().as_str()), Some(&1), "{id} was accepted so often");
+        let events = bed.all_of_so_far(*id);
+        // An agent that was killed before it heard of a delivery sends the same event again.
+        let ends: BTreeSet<Uuid> = events.iter().filter(|event| event.terminal).map(|event| event.event_id).collect();
+        assert_eq!(ends.len(), 1, "{events:?}");
+    }
+}
+
+fn deaf(stage: &Stage) {
+    let mut bed = Bed::prepare(stage, Plan::Enrolled);
+    let sessions = Sessions::open(&bed.directory().join("sessions"), Hearing::None).expect("a book");
+    bed.start_control_plane_with(sessions.clone());
+    bed.start_agent();
+    bed.agent().wait_ready(READY);
+    for n in 0..32 {
+        let record = action(&bed, 2 + 5 * n).record();
+        let (id, command) = (record.command_id.expect("an id"), String::from_utf8(record.body).expect("text"));
+        sessions.change(|book| book.add_action(&bed.id, id, command)).expect("the book");
+    }
+    let mut beats = Vec::new();
+    until("five beats came", Duration::from_secs(40), || {
+        for sighting in bed.sightings() {
+            if let Sighting::Beat(_) = sighting {
+                beats.push(Instant::now());
+            }
+        }
+        if beats.len() >= 5 { Ok(()) } else { Err(format!("{} beats", beats.len())) }
+    });
+    for pair in beats.windows(2) {
+        let gap = pair[1] - pair[0];
+        assert!((4000..=6500).contains(&gap.as_millis()), "{gap:?}: 5 s and a tenth were meant");
+    }
+    assert_eq!(bed.agent().dependency("session").unwrap(), "ready", "nobody can tell a slow reader from a deaf one");
+    let answer = bed.carry_out(bed.query());
+    assert_eq!(answer.event_type, "StatusReport", "the topic's commands go on");
+    let (_, took) = bed.take_agent().terminate();
+    assert!(took < Duration::from_secs(10), "{took:?}");
+}
+
+fn some(count: usize, what: &str) -> Result<(), String> {
+    if count > 0 { Ok(()) } else { Err(format!("no {what}")) }
+}
+
+/// The resident memory of a process, in KiB (proc(5)).
+fn rss(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the agent runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its resident memory");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
