@@ -146,9 +146,14 @@ pub struct Beat {
     pub shown: Shown,
     /// Whether it asked for a certificate.
     pub asked: bool,
+    /// Its stacks, `name project revision`, where it tells them.
+    pub stacks: Option<Vec<String>>,
     /// Dependencies that are not ready, each with its last error.
-    pub ailing: Vec<(String, String)>,
+    pub ailing: Ailing,
 }
+
+/// Dependencies, each with its last error.
+pub type Ailing = Vec<(String, String)>;
 
 /// How an agent shows who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,7 +183,7 @@ impl AgentServer {
             .build_args();
         let listen = settings.listen.clone();
         let credentials = credentials(&settings)?;
-        let desk = Desk { settings: Arc::new(settings), sightings, enrolled: Arc::default() };
+        let desk = Desk { settings: Arc::new(settings), sightings, enrolled: Arc::default(), ailing: Arc::default() };
         let sessions = desk.settings.sessions.clone();
         let (enrolling, beating, leaving, opening) = (desk.clone(), desk.clone(), desk.clone(), desk);
         let mut service = ServiceBuilder::new()
@@ -261,6 +266,8 @@ struct Desk {
     sightings: Sender<Sighting>,
     /// The agents by the request that enrolled them.
     enrolled: Arc<Mutex<BTreeMap<String, String>>>,
+    /// What each agent lacks.
+    ailing: Arc<Mutex<BTreeMap<String, Ailing>>>,
 }
 
 impl Desk {
@@ -318,7 +325,8 @@ impl Desk {
 
     fn heartbeat(&self, context: &RpcContext<'_>, request: &HeartbeatRequest) -> Result<HeartbeatResponse, RpcStatus> {
         let shown = self.recognise(&Papers::of(context), &request.agent_id)?;
-        self.see(Sighting::Beat(Box::new(beat(request, shown))));
+        let ailing = self.ailing(request);
+        self.see(Sighting::Beat(Box::new(beat(request, shown, ailing))));
         let certificate = self.certificate(&request.certificate_request, &request.agent_id)?;
         Ok(HeartbeatResponse { interval_seconds: self.settings.interval_seconds, certificate, ..HeartbeatResponse::default() })
     }
@@ -327,6 +335,16 @@ impl Desk {
         self.recognise(&Papers::of(context), &request.agent_id)?;
         self.see(Sighting::Unregistered { agent: request.agent_id.clone() });
         Ok(UnregisterResponse::default())
+    }
+
+    /// The dependencies that are not ready, as they were told last.
+    fn ailing(&self, request: &HeartbeatRequest) -> Ailing {
+        let mut known = self.ailing.lock().unwrap_or_else(PoisonError::into_inner);
+        if request.details_told {
+            let ailing = request.dependencies.iter().filter(|one| one.state == "not_ready");
+            known.insert(request.agent_id.clone(), ailing.map(|one| (one.name.clone(), one.last_error.clone())).collect());
+        }
+        known.get(&request.agent_id).cloned().unwrap_or_default()
     }
 
     /// Whether the caller is this agent, by its certificate or its credential.
@@ -373,7 +391,7 @@ impl Desk {
     }
 }
 
-fn beat(request: &HeartbeatRequest, shown: Shown) -> Beat {
+fn beat(request: &HeartbeatRequest, shown: Shown, ailing: Ailing) -> Beat {
     let state = match request.state.enum_value() {
         Ok(AgentState::AGENT_STATE_STARTING) => "STARTING",
         Ok(AgentState::AGENT_STATE_READY) => "READY",
@@ -381,7 +399,6 @@ fn beat(request: &HeartbeatRequest, shown: Shown) -> Beat {
         Ok(AgentState::AGENT_STATE_STOPPING) => "STOPPING",
         _ => "UNKNOWN",
     };
-    let ailing = request.dependencies.iter().filter(|one| one.state == "not_ready");
     Beat {
         agent: request.agent_id.clone(),
         state: state.to_owned(),
@@ -389,6 +406,10 @@ fn beat(request: &HeartbeatRequest, shown: Shown) -> Beat {
         commands_open: request.load.commands_open,
         shown,
         asked: !request.certificate_request.is_empty(),
-        ailing: ailing.map(|one| (one.name.clone(), one.last_error.clone())).collect(),
+        stacks: request.details_told.then(|| {
+            let stacks = request.stacks.iter();
+            stacks.map(|stack| format!("{} {} {}", stack.name, stack.project_id, stack.revision)).collect()
+        }),
+        ailing,
     }
 }

@@ -2,10 +2,11 @@
 
 use super::host::HostFacts;
 use super::{Enrolment, Settings};
-use crate::domain::{AgentId, DependencyState, Health, InvalidId, Phase, Sensitive, Timestamp};
+use crate::domain::{self, AgentId, DependencyState, Health, InvalidId, Phase, Sensitive, StackName, Timestamp};
 use crate::proto::agent::{
-    AgentState, Dependency, EnrollRequest, EnrollResponse, HeartbeatRequest, HostFacts as WireFacts, LastCommand, Load,
+    AgentState, Dependency, EnrollRequest, EnrollResponse, HeartbeatRequest, HostFacts as WireFacts, LastCommand, Load, StackBrief,
 };
+use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -24,6 +25,20 @@ pub(super) struct Beat<'a> {
     pub(super) load1: f64,
     /// PKCS #10, DER: the certificate is due to be renewed.
     pub(super) certificate_request: Option<Vec<u8>>,
+    pub(super) details: Details,
+}
+
+/// Whether a beat says what seldom changes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Details {
+    Told,
+    AsBefore,
+}
+
+/// Whether two snapshots have the same details.
+pub(super) fn same_details(one: &Health, other: &Health) -> bool {
+    let of = |health: &Health| (health.dependencies.clone(), health.last_command.clone(), Arc::clone(&health.stacks));
+    of(one) == of(other)
 }
 
 /// What one enrolment says beside the settings.
@@ -106,7 +121,8 @@ pub(super) fn heartbeat_request(beat: Beat<'_>, health: &Health) -> HeartbeatReq
         load1: beat.load1,
         ..Load::default()
     };
-    let last = health.last_command.as_ref().map(|last| LastCommand {
+    let told = (beat.details == Details::Told).then_some(health);
+    let last = told.and_then(|health| health.last_command.as_ref()).map(|last| LastCommand {
         command_id: last.id.to_string(),
         command_type: last.command_type.to_owned(),
         result: last.result.to_owned(),
@@ -122,13 +138,24 @@ pub(super) fn heartbeat_request(beat: Beat<'_>, health: &Health) -> HeartbeatReq
         uptime_seconds: beat.uptime.as_secs(),
         load: Some(load).into(),
         last_command: last.into(),
-        dependencies: health.dependencies.iter().map(dependency).collect(),
+        dependencies: told.iter().flat_map(|health| &health.dependencies).map(dependency).collect(),
         certificate_request: beat.certificate_request.unwrap_or_default(),
+        stacks: told.iter().flat_map(|health| health.stacks.iter()).map(|(name, brief)| stack_brief(name, brief)).collect(),
+        details_told: told.is_some(),
         ..HeartbeatRequest::default()
     }
 }
 
-fn dependency(one: &crate::domain::Dependency) -> Dependency {
+fn stack_brief(name: &StackName, brief: &domain::StackBrief) -> StackBrief {
+    StackBrief {
+        name: name.as_str().to_owned(),
+        project_id: brief.project.as_str().to_owned(),
+        revision: brief.revision,
+        ..StackBrief::default()
+    }
+}
+
+fn dependency(one: &domain::Dependency) -> Dependency {
     let state = match one.state {
         DependencyState::Off => "off",
         DependencyState::Connecting => "connecting",

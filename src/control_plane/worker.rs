@@ -10,12 +10,13 @@ use super::fault::{Doing, Fault, Manner};
 use super::keyring::{Keyring, Pair};
 use super::line::{Line, Lines, Shows, Stamps, look, shows};
 use super::pace::Pace;
-use super::wire::{self, Asking, Beat};
+use super::wire::{self, Asking, Beat, Details, same_details};
 use super::{Enrolment, Event, Identity, Scheme, Settings, host};
 use crate::domain::{AgentId, Health, LinkState, Phase, Sensitive, Timestamp};
 use crate::threads::{Deadline, Published, Stop, stop_pair};
 use crossbeam_channel::{Receiver, Sender, TrySendError, at, never, select_biased};
 use grpcio::Client;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use uuid::Uuid;
 
@@ -81,6 +82,8 @@ pub(super) struct Worker {
     keyring: Keyring,
     lines: Lines,
     line: Option<Line>,
+    /// What was told last over this connection.
+    told: Option<Arc<Health>>,
     /// The files of the configuration as they were at the newest call.
     files: Stamps,
     link: Link,
@@ -110,6 +113,7 @@ impl Worker {
             stop,
             lines: Lines::new(),
             line: None,
+            told: None,
             link: Link::Unknown,
             deaf: 0,
             sequence: 0,
@@ -179,6 +183,8 @@ impl Worker {
         self.files = files;
         let unfit = |error: super::channel::ChannelError| Fault::new("control_plane.files", error.to_string(), Manner::Away);
         self.line = Some(self.lines.open(&self.settings, own, now()).map_err(unfit)?);
+        // Another process may answer at the other end.
+        self.told = None;
         self.deaf = 0;
         Ok(())
     }
@@ -285,7 +291,7 @@ impl Worker {
         &mut self,
         me: &Me,
         certificate_request: Option<Vec<u8>>,
-        health: &Health,
+        health: &Arc<Health>,
         timeout: Duration,
         stop: &Stop,
     ) -> Result<wire::HeartbeatResponse, CallError> {
@@ -297,12 +303,15 @@ impl Worker {
             uptime: self.started.elapsed(),
             load1: host::load1(),
             certificate_request,
+            details: if self.told.as_ref().is_some_and(|told| same_details(told, health)) { Details::AsBefore } else { Details::Told },
         };
         let request = wire::heartbeat_request(beat, health);
         let shows = self.line.as_ref().map_or(Shows::Nothing, |line| line.shows);
         let credential = me.credential.as_ref().filter(|_| needs_credential(shows));
         let terms = Terms { doing: Doing::Speaking, credential: credential.map(|text| text.reveal().as_str()), timeout, stop };
-        unary(self.client()?, &wire::HEARTBEAT, &request, &terms).map_err(|error| without(error, credential))
+        let answer = unary(self.client()?, &wire::HEARTBEAT, &request, &terms).map_err(|error| without(error, credential))?;
+        self.told = Some(Arc::clone(health));
+        Ok(answer)
     }
 
     /// One last beat with STOPPING, if the link was up; its own stop never comes.
@@ -311,7 +320,7 @@ impl Worker {
             return;
         }
         let (_source, never) = stop_pair();
-        let health = Health { phase: Phase::Stopping, ..(*self.health.newest()).clone() };
+        let health = Arc::new(Health { phase: Phase::Stopping, ..(*self.health.newest()).clone() });
         match self.beat(me, None, &health, FAREWELL, &never) {
             // Also this answer may bring a new credential.
             Ok(answer) => drop(self.obey(answer, me)),
@@ -477,7 +486,14 @@ mod tests {
             labels: BTreeMap::new(),
             state_dir: std::env::temp_dir(),
         };
-        let health = Health { phase: Phase::Ready, dependencies: Vec::new(), commands_open: 0, events_unreported: 0, last_command: None };
+        let health = Health {
+            phase: Phase::Ready,
+            dependencies: Vec::new(),
+            commands_open: 0,
+            events_unreported: 0,
+            last_command: None,
+            stacks: Default::default(),
+        };
         let (events, inbox) = bounded(8);
         (Worker::new(settings, Published::new(health), events, access::pair().0, never(), stop), inbox)
     }

@@ -3,7 +3,8 @@
 use super::on_report::Ended;
 use super::state::{State, now};
 use crate::docker;
-use crate::domain::{CommandId, Event, EventKind, LastCommand, Outcome, Progress, Stage, Verdict};
+use crate::domain::{CommandId, Event, EventKind, LastCommand, Outcome, Progress, StackName, Stage, Verdict};
+use std::sync::Arc;
 
 impl State {
     pub(super) fn on_docker(&mut self, event: docker::Event) {
@@ -50,9 +51,22 @@ impl State {
             self.fail(super::ExitReason::Journal(error.to_string()));
             return;
         }
+        if let Some(target) = open.command.action.target() {
+            self.look_at(&target.stack);
+        }
         let timely_until = self.timely_until(&open.command);
         let ended = Ended { command: id, way: open.way, readers: open.readers, timely_until };
         self.report_terminal(ended, terminal);
         self.answer_cancels(id, outcome.verdict);
+    }
+
+    /// A command may have changed whose a stack is, and its newest revision.
+    fn look_at(&mut self, stack: &StackName) {
+        match self.journal.brief(stack) {
+            Ok(brief) if self.stacks.get(stack) == brief.as_ref() => {}
+            Ok(Some(brief)) => drop(Arc::make_mut(&mut self.stacks).insert(stack.clone(), brief)),
+            Ok(None) => drop(Arc::make_mut(&mut self.stacks).remove(stack)),
+            Err(error) => self.fail(super::ExitReason::Journal(error.to_string())),
+        }
     }
 }

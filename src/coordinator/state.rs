@@ -8,7 +8,7 @@ use super::rules::Rules;
 use crate::docker::{Follows, Job};
 use crate::domain::{
     Action, Admission, Admitted, AgentId, Code, Command, CommandId, Event, EventKind, Health, LastCommand, Ledger as _, Outcome, Phase,
-    Position, Reader, Stage, Timestamp, WINDOW, Watermark, Way,
+    Position, Reader, StackBrief, StackName, Stage, Timestamp, WINDOW, Watermark, Way,
 };
 use crate::journal::{Entry, Journal, Recovered};
 use crate::telemetry::Metrics;
@@ -78,6 +78,8 @@ pub struct State {
     pub(super) session: Upstream,
     pub(super) links: Links,
     pub(super) last_command: Option<LastCommand>,
+    /// The stacks that have an owner, as the journal has them.
+    pub(super) stacks: Arc<BTreeMap<StackName, StackBrief>>,
     /// The Cancel commands that wait for the end of another, by that one.
     pub(super) cancels: BTreeMap<CommandId, Vec<CommandId>>,
     health: Published<Health>,
@@ -114,6 +116,7 @@ impl State {
             session: Upstream::default(),
             links: Links::new(&health.newest()),
             last_command: None,
+            stacks: Arc::new(recovered.stacks),
             cancels: BTreeMap::new(),
             health,
             failure: None,
@@ -279,6 +282,7 @@ impl State {
             commands_open: self.admission.open(),
             events_unreported: self.reports.unconfirmed().max(self.session.owed()),
             last_command: self.last_command.clone(),
+            stacks: Arc::clone(&self.stacks),
         };
         self.metrics.observe_health(&health);
         if *self.health.newest() != health {

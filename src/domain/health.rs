@@ -1,7 +1,9 @@
 //! How the agent is, as health, heartbeats and status show it.
 
-use super::{CommandId, Timestamp};
+use super::{CommandId, ProjectId, StackName, Timestamp};
 use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The agent as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -69,6 +71,15 @@ pub struct LastCommand {
     pub finished_at: Timestamp,
 }
 
+/// A stack that this agent owns, in short.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StackBrief {
+    /// Whose it is.
+    pub project: ProjectId,
+    /// The number of the newest kept revision; 0 without one.
+    pub revision: u64,
+}
+
 /// The snapshot that the coordinator publishes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Health {
@@ -82,6 +93,9 @@ pub struct Health {
     pub events_unreported: usize,
     /// The newest command that has ended.
     pub last_command: Option<LastCommand>,
+    /// The stacks of this agent; for heartbeats, not for the health pages, which need no password.
+    #[serde(skip)]
+    pub stacks: Arc<BTreeMap<StackName, StackBrief>>,
 }
 
 impl Health {

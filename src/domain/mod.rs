@@ -26,7 +26,7 @@ pub use command::{
 };
 pub use event::{Event, EventKind, Stage};
 pub use follow::{Follow, FollowId, FollowPart, LogLine};
-pub use health::{Dependency, DependencyState, Health, LastCommand, LinkState, Phase};
+pub use health::{Dependency, DependencyState, Health, LastCommand, LinkState, Phase, StackBrief};
 pub use ids::{AgentId, CommandId, EventId, InvalidId, ProjectId, StackName};
 pub use ledger::{Ledger, LedgerError, Revision, Step, StepOutcome};
 pub use outcome::{Outcome, Progress, Verdict};

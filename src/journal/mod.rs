@@ -14,7 +14,7 @@ mod store;
 mod worker;
 
 use crate::domain::{
-    AgentId, Command, CommandId, Event, Ledger, LedgerError, Position, ProjectId, Reader, Revision, Sensitive, StackName, Step,
+    AgentId, Command, CommandId, Event, Ledger, LedgerError, Position, ProjectId, Reader, Revision, Sensitive, StackBrief, StackName, Step,
     StepOutcome, Timestamp, Way,
 };
 use crate::threads::{Exit, Thread, ThreadName, spawn};
@@ -166,6 +166,8 @@ pub struct Recovered {
     pub positions: Vec<Position>,
     /// Who this agent is, if it knows.
     pub identity: Option<Identity>,
+    /// The stacks that have an owner.
+    pub stacks: BTreeMap<StackName, StackBrief>,
 }
 
 /// One change of the journal.
@@ -297,6 +299,14 @@ impl Journal {
     /// When file system or store cannot be read.
     pub fn space(&self, enough: u64) -> Result<Space, JournalError> {
         space::of(&self.store, enough)
+    }
+
+    /// A stack in short, if it has an owner.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn brief(&self, stack: &StackName) -> Result<Option<StackBrief>, JournalError> {
+        Ok(self.store.stack(stack)?.brief())
     }
 
     /// The owners of all stacks that this agent knows.

@@ -4,7 +4,7 @@
 //! Records are JSON: they are few and small, and a support engineer can read them.
 
 use super::{Entry, Identity, JournalError, Origin, Recovered, Reported, Write};
-use crate::domain::{CommandId, Event, Position, ProjectId, Revision, Sensitive, StackName, Step, StepOutcome, Timestamp};
+use crate::domain::{CommandId, Event, Position, ProjectId, Revision, Sensitive, StackBrief, StackName, Step, StepOutcome, Timestamp};
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata as _, TableDefinition, WriteTransaction};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,14 @@ pub(super) struct Stack {
     pub(super) revisions: Vec<Revision>,
     #[serde(default)]
     pub(super) rotation_key: Option<Sensitive<String>>,
+}
+
+impl Stack {
+    /// Nothing for a stack that is nobody's.
+    pub(super) fn brief(&self) -> Option<StackBrief> {
+        let revision = self.revisions.last().map_or(0, |newest| newest.number);
+        self.owner.clone().map(|project| StackBrief { project, revision })
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -111,7 +119,15 @@ impl Store {
             let (topic, partition) = key.value();
             positions.push(Position { topic: topic.to_owned(), partition, offset: offset.value() });
         }
-        Ok(Recovered { entries, positions, identity: self.identity()? })
+        let mut briefs = BTreeMap::new();
+        for row in read.open_table(STACKS).map_err(failed("read"))?.iter().map_err(failed("read"))? {
+            let (name, record) = row.map_err(failed("read"))?;
+            let stack: Stack = decode("stacks", record.value())?;
+            if let (Ok(name), Some(brief)) = (StackName::new(name.value()), stack.brief()) {
+                briefs.insert(name, brief);
+            }
+        }
+        Ok(Recovered { entries, positions, identity: self.identity()?, stacks: briefs })
     }
 
     /// Who this agent is.

@@ -118,6 +118,9 @@ fn a_stack_keeps_its_owner_and_its_newest_revisions() {
     assert_eq!(journal.keep(&stack, revision(4), 3).unwrap(), 4, "the same command is the same revision");
     let numbers: Vec<_> = journal.revisions(&stack).unwrap().iter().map(|revision| revision.number).collect();
     assert_eq!(numbers, [2, 3, 4]);
+    let brief = StackBrief { project: project.clone(), revision: 4 };
+    assert_eq!(journal.brief(&stack).unwrap(), Some(brief.clone()));
+    assert_eq!(journal.store.recover().unwrap().stacks, BTreeMap::from([(stack.clone(), brief)]));
     assert_eq!(journal.owners().unwrap(), BTreeMap::from([(stack.clone(), project)]));
     let key = |text: &str| Sensitive::new(text.to_owned());
     assert_eq!(journal.rotation_key(&stack, key("first")).unwrap(), key("first"));

@@ -292,6 +292,7 @@ mod tests {
             commands_open: 3,
             events_unreported: 1,
             last_command: None,
+            stacks: Default::default(),
         });
         let lines = lines(&metrics);
         for expected in

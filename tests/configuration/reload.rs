@@ -10,7 +10,7 @@ use uuid::Uuid;
 const NOTICE: Duration = Duration::from_secs(10);
 
 /// An agent with a file of its own and nothing around it.
-pub struct Alone {
+struct Alone {
     file: PathBuf,
     log: PathBuf,
     fixed: String,
@@ -18,22 +18,13 @@ pub struct Alone {
 }
 
 impl Alone {
-    pub fn start(stage: &Stage, text: &str) -> Self {
-        Self::with(stage, "id = \"alone\"", text)
-    }
-
-    /// One that shows a token.
-    pub fn enrolling(stage: &Stage, token: &str, text: &str) -> Self {
-        Self::with(stage, &format!("id = \"alone\"\ntoken = \"{token}\""), text)
-    }
-
-    fn with(stage: &Stage, identity: &str, text: &str) -> Self {
+    fn start(stage: &Stage, text: &str) -> Self {
         let directory = stage.directory().join(Uuid::new_v4().simple().to_string());
         std::fs::create_dir_all(&directory).unwrap();
         let port = free_port();
         let place = directory.display();
         let fixed =
-            format!("[agent]\n{identity}\nstate_dir = \"{place}/state\"\n[health]\nport = {port}\n[docker]\nhost = \"{place}/none\"\n");
+            format!("[agent]\nid = \"alone\"\nstate_dir = \"{place}/state\"\n[health]\nport = {port}\n[docker]\nhost = \"{place}/none\"\n");
         let mut alone = Self { file: directory.join("agent.toml"), log: directory.join("agent.log"), fixed, agent: None };
         alone.write(text);
         alone.agent = Some(Agent::start(Launch::Direct, &alone.file, port, &alone.log));
@@ -44,21 +35,17 @@ impl Alone {
         std::fs::write(&self.file, format!("{}{text}", self.fixed)).unwrap();
     }
 
-    pub fn agent(&self) -> &Agent {
-        self.agent.as_ref().unwrap()
-    }
-
-    pub fn reload(&self, text: &str) {
+    fn reload(&self, text: &str) {
         self.write(text);
         self.agent.as_ref().unwrap().reload();
     }
 
-    pub fn log(&self) -> String {
+    fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
     /// What `/readyz` says of the configuration.
-    pub fn configuration(&self) -> Value {
+    fn configuration(&self) -> Value {
         let health = self.agent.as_ref().unwrap().page("/readyz").unwrap().json();
         health["dependencies"].as_array().unwrap().iter().find(|one| one["name"] == "configuration").unwrap().clone()
     }

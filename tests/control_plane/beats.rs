@@ -2,7 +2,12 @@
 
 use crate::bed::*;
 use crate::mischief::Mischief;
+use axion_agent::domain::{CommandId, Dependency, DependencyState, Health, LastCommand, ProjectId, StackBrief, StackName, Timestamp};
+use axion_agent::threads::Published;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 /// What the development control plane asks for.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -42,4 +47,83 @@ fn a_stop_does_not_wait_for_a_server_that_hangs() {
     // The farewell is the one call that is still made, and it has a second.
     let took = room.stop();
     assert!(took < Duration::from_millis(1500), "{took:?}");
+}
+
+#[test]
+fn stacks_are_told_at_first_and_when_they_change() {
+    let (state, server) = (Folder::new(), Server::start(|_| {}));
+    let with = |revision| {
+        let brief = StackBrief { project: ProjectId::new("p").unwrap(), revision };
+        let stacks = Arc::new(BTreeMap::from([(StackName::new("shop").unwrap(), brief)]));
+        Health { stacks, ..Room::healthy() }
+    };
+    let published = Published::new(with(1));
+    let room = Room::start_with(settings(server.port(), &state, None), to_enrol(), published.clone());
+    room.enrolled();
+    assert_eq!(server.beat("the first beat", |_| true).stacks, Some(vec!["shop p 1".to_owned()]));
+    assert_eq!(server.beat("the second beat", |_| true).stacks, None, "nothing has changed");
+    published.publish(with(2));
+    assert_eq!(server.beat("a beat with the change", |beat| beat.stacks.is_some()).stacks, Some(vec!["shop p 2".to_owned()]));
+    room.stop();
+}
+
+/// A month of beats every 120 s.
+const BEATS_A_MONTH: u64 = 30 * 86_400 / 120;
+const BYTES_A_MONTH: u64 = 20_000_000;
+
+#[test]
+fn a_heartbeat_every_two_minutes_costs_less_than_20_mb_a_month() {
+    // Its own network namespace: what goes over that loopback is this link's alone.
+    let own = std::env::current_exe().unwrap();
+    let inside = format!("ip link set lo up && exec {} --exact beats::inside_a_namespace --ignored --nocapture", own.display());
+    #[allow(clippy::disallowed_methods, reason = "the agent has no children, its tests have")]
+    let run = std::process::Command::new("unshare").args(["--net", "--", "sh", "-c", &inside]).output();
+    let output = match run {
+        Ok(output) if !String::from_utf8_lossy(&output.stderr).contains("unshare failed") => output,
+        other => return println!("skipped: needs root for a network namespace ({other:?})"),
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    println!("{text}");
+}
+
+#[test]
+#[ignore = "run by the test above, in a network namespace of its own"]
+fn inside_a_namespace() {
+    const MEASURED: u64 = 6;
+    let ((_ca, authority), state) = (authority(LONG), Folder::new());
+    let server = Server::start(|serve| serve.issuing = Some(issuing(&authority)));
+    let at = Timestamp::from_millis(1_769_853_600_250);
+    let dependency = |name| Dependency { name, state: DependencyState::Ready, since: at, last_error: None, detail: None };
+    let names = ["configuration", "docker", "kafka_consumer", "kafka_producer", "control_plane", "session"];
+    let last = LastCommand { id: CommandId(Uuid::new_v4()), command_type: "Deploy", result: "DeployCompleted", finished_at: at };
+    let health = Health { dependencies: names.map(dependency).to_vec(), last_command: Some(last), ..Room::healthy() };
+    let room = Room::start_with(settings(server.port(), &state, Some(&authority.ca_file())), to_enrol(), Published::new(health));
+    room.enrolled();
+    room.up();
+    // What a connection costs at its beginning is no part of a beat.
+    server.beat("the first beat", |_| true);
+    server.beat("the second beat", |_| true);
+    let before = loopback();
+    for _ in 0..MEASURED {
+        server.beat("a beat", |_| true);
+    }
+    let (bytes, packets) = (loopback().0 - before.0, loopback().1 - before.1);
+    room.stop();
+    let month = bytes / MEASURED * BEATS_A_MONTH;
+    println!(
+        "a heartbeat over TLS: {} bytes in {:.1} packets, IP headers included; every 120 s that is {:.1} MB a month",
+        bytes / MEASURED,
+        packets as f64 / MEASURED as f64,
+        month as f64 / 1e6
+    );
+    assert!(month <= BYTES_A_MONTH);
+}
+
+/// Bytes and packets that loopback has carried, each counted once (proc_net_dev(5)).
+fn loopback() -> (u64, u64) {
+    let table = std::fs::read_to_string("/proc/self/net/dev").unwrap();
+    let line = table.lines().find_map(|line| line.trim().strip_prefix("lo:")).unwrap();
+    let mut numbers = line.split_whitespace().map(|number| number.parse::<u64>().unwrap());
+    (numbers.next().unwrap(), numbers.next().unwrap())
 }

@@ -84,12 +84,26 @@ pub struct Room {
 
 impl Room {
     pub fn start(settings: Settings, identity: Identity) -> Self {
-        let health = Health { phase: Phase::Ready, dependencies: Vec::new(), commands_open: 0, events_unreported: 0, last_command: None };
+        Self::start_with(settings, identity, Published::new(Self::healthy()))
+    }
+
+    pub fn healthy() -> Health {
+        Health {
+            phase: Phase::Ready,
+            dependencies: Vec::new(),
+            commands_open: 0,
+            events_unreported: 0,
+            last_command: None,
+            stacks: Default::default(),
+        }
+    }
+
+    pub fn start_with(settings: Settings, identity: Identity, health: Published<Health>) -> Self {
         let (control_plane, events) = bounded(64);
         let (session, session_events) = bounded(64);
         let (exit, exits) = bounded(4);
         let senders = control_plane::Events { control_plane, session };
-        let running = control_plane::start(settings, identity, Published::new(health), senders, exit).unwrap();
+        let running = control_plane::start(settings, identity, health, senders, exit).unwrap();
         Self { running: Some(running), events, _session: session_events, exits }
     }
 
