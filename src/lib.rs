@@ -58,7 +58,7 @@
 //!   `record/command.rs`, its payload in `record/payload.rs`; its file in `docker/`, called by
 //!   `docker/lane.rs` (in `docker/deploy/` where it writes whole specs and waits for a deploy's verdict); a
 //!   code for each way it can fail in `domain/code.rs`; its label in `telemetry/mod.rs`; README's table and
-//!   `docs/commands.md`. One that no lane has a part in is answered in `coordinator/on_cancel.rs`.
+//!   `docs/commands.md`. One that no lane has a part in is answered in `coordinator/on_cancel.rs` or `on_pause.rs`.
 //! - **a Compose option**: its reading in `stack/load/` (out of `ignored.rs`, if it was there), its mapping
 //!   in `stack/convert/`, the Engine's field in `stack/spec/`. Options of a container are the same in
 //!   Compose and Engine: `stack/load/container.rs` fills the spec itself.

@@ -13,12 +13,14 @@ mod support;
 
 use axion_agent::docker::{EngineState, SwarmRole};
 use axion_agent::domain::{
-    Action, Code, GetStatus, Ledger, Logs, Remove, Scale, Selection, Sensitive, SwarmAddresses, SwarmJoin, SwarmLeave, Verdict,
+    Action, Code, CommandId, GetStatus, Ledger, Logs, Prune, Remove, Revision, Scale, Selection, Sensitive, SwarmAddresses, SwarmJoin,
+    SwarmLeave, Timestamp, Verdict,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use support::{IMAGE, Lanes, Need, Stage, Test, Told, run, until};
+use uuid::Uuid;
 
 const TESTS: &[Test] = &[
     Test {
@@ -29,6 +31,7 @@ const TESTS: &[Test] = &[
     Test { name: "a_restart_replaces_every_task_but_those_of_jobs", needs: &[Need::Engine], body: restart },
     Test { name: "the_newest_lines_of_a_service_are_told_with_their_tasks", needs: &[Need::Engine], body: logs },
     Test { name: "the_engine_leaves_its_swarm_and_makes_another", needs: &[Need::EngineToStop], body: swarm },
+    Test { name: "a_prune_removes_what_nothing_needs_and_nothing_else", needs: &[Need::EngineToStop], body: prune },
     Test { name: "what_cannot_run_is_told_with_the_tasks_errors_when_the_time_is_over", needs: &[Need::Engine], body: cannot_run },
     Test { name: "a_stack_that_is_not_there_is_said_not_to_be", needs: &[Need::Engine], body: not_there },
 ];
@@ -160,6 +163,43 @@ fn logs(stage: &Stage) {
     assert_eq!(read("web", 2).completed().detail("lines").as_array().unwrap().len(), 2);
     read("db", 2).failed(Code::SERVICE_NOT_FOUND, "db");
     remove(&lanes, true).completed();
+}
+
+/// On an engine of our own: a prune knows no owner.
+fn prune(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    make_network(&lanes);
+    make_service(&lanes, "app", &json!({"Replicated": {"Replicas": 1}}), &["sleep", "infinity"]);
+    let stack_label = json!({"com.docker.stack.namespace": lanes.stack.as_str()});
+    let container = |labels: &Value| {
+        let made = lanes.call("POST", "/containers/create", &json!({"Image": IMAGE, "Cmd": ["true"], "Labels": labels}));
+        made["Id"].as_str().unwrap().to_owned()
+    };
+    let (free, of_stack) = (container(&json!({})), container(&stack_label));
+    for tag in 1..=3 {
+        lanes.call("POST", &format!("/commit?container={free}&repo=axt-prune&tag={tag}&comment={tag}"), &Value::Null);
+    }
+    lanes.call("POST", "/networks/create", &json!({"Name": "axt-prune"}));
+    lanes.call("POST", "/volumes/create", &json!({"Name": "axt-prune"}));
+    let specs = json!({"services": [{"TaskTemplate": {"ContainerSpec": {"Image": "axt-prune:1"}}}]});
+    let revision = Revision { number: 0, command: CommandId(Uuid::new_v4()), at: Timestamp::from_millis(0), specs };
+    lanes.journal.keep(&lanes.stack, revision, 5).unwrap();
+    lanes.settle(|tasks| tasks.iter().any(|task| task["Status"]["State"] == "running"));
+
+    let told = lanes.run(Action::Prune(Prune { images: true, containers: true, networks: true, keep: 1 })).completed();
+    let there = |path: &str| lanes.engine.ask("GET", path).unwrap().status == 200;
+    assert_eq!([1, 2, 3].map(|tag| there(&format!("/images/axt-prune:{tag}/json"))), [true, false, true], "{told:#?}");
+    assert_eq!([&free, &of_stack].map(|id| there(&format!("/containers/{id}/json"))), [false, true]);
+    let kept = [format!("/images/{IMAGE}/json"), "/volumes/axt-prune".to_owned(), format!("/networks/{}", lanes.stack.scoped("default"))];
+    assert!(kept.iter().all(|path| there(path)), "{told:#?}");
+    assert!(!there("/networks/axt-prune"));
+    assert_eq!(told.detail("images")["names"], json!(["axt-prune:2"]));
+    assert_eq!((&told.detail("containers")["removed"], &told.detail("networks")["names"]), (&json!(1), &json!(["axt-prune"])));
+
+    let again = lanes.run(Action::Prune(Prune { images: true, containers: true, networks: true, keep: 0 })).completed();
+    assert_eq!(again.detail("images")["names"], json!(["axt-prune:3"]));
+    lanes.call("DELETE", &format!("/containers/{of_stack}"), &Value::Null);
+    lanes.call("DELETE", "/volumes/axt-prune", &Value::Null);
 }
 
 fn swarm(stage: &Stage) {

@@ -142,6 +142,7 @@ pub(super) fn heartbeat_request(beat: Beat<'_>, health: &Health) -> HeartbeatReq
         certificate_request: beat.certificate_request.unwrap_or_default(),
         stacks: told.iter().flat_map(|health| health.stacks.iter()).map(|(name, brief)| stack_brief(name, brief)).collect(),
         details_told: told.is_some(),
+        paused_since: health.paused_since.map_or(0, crate::domain::Timestamp::as_millis),
         ..HeartbeatRequest::default()
     }
 }

@@ -1,6 +1,6 @@
 //! Commands that the coordinator answers itself: Cancel, which ends another one, and HealthCheck.
 //!
-//! A command that waits ends at once. One that runs hears of it at its next checkpoint and ends as its own
+//! A command that waits ends at once, also one that waits for the end of a pause. One that runs hears of it at its next checkpoint and ends as its own
 //! `on_failure` says; so does one that goes on after a restart, since it may have changed something. The
 //! Cancel ends after it, and says how it went.
 
@@ -21,7 +21,7 @@ impl State {
             return self.on_finished(cancel.id, &Outcome::failed(Code::FOREIGN_PROJECT, message));
         }
         self.cancels.entry(target).or_default().push(cancel.id);
-        if open.entry == Entry::Fresh && self.admission.withdraw(target) {
+        if (open.entry == Entry::Fresh || self.admission.holds_back(target)) && self.admission.withdraw(target) {
             let outcome = Outcome::failed(Code::CANCELLED, "the command was cancelled before it began").with("changed", false);
             self.on_finished(target, &outcome);
         } else {

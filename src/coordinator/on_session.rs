@@ -18,7 +18,7 @@ const ON_THE_WAY: usize = 16;
 /// Actions that are open or whose end is not confirmed; more are to be sent again later. Commands that may wait belong
 /// in the topic, which is longer.
 const MAX_OPEN: usize = 64;
-/// The same for what ends at once and may be the way out of a jam: Cancel, HealthCheck.
+/// The same for what ends at once and may be the way out of a jam: Cancel, Pause, Resume, HealthCheck.
 const MAX_OPEN_AT_ALL: usize = 2 * MAX_OPEN;
 /// The size of the events among them, in bytes.
 const MAX_OWED_BYTES: usize = 8 << 20;
@@ -128,7 +128,7 @@ impl State {
     fn is_busy(&self, action: &Action) -> bool {
         let open = self.open.values().filter(|open| open.readers.contains(&Reader::Session)).count() + self.session.owed.len();
         let limit = match action {
-            Action::Cancel(_) | Action::HealthCheck => MAX_OPEN_AT_ALL,
+            Action::Cancel(_) | Action::Pause | Action::Resume | Action::HealthCheck => MAX_OPEN_AT_ALL,
             _ => MAX_OPEN,
         };
         open >= limit || self.session.owed.iter().map(|owed| owed.bytes).sum::<usize>() >= MAX_OWED_BYTES

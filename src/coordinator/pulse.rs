@@ -80,6 +80,9 @@ fn in_words(health: &Health) -> String {
         Phase::Stopping => "leaving",
     };
     let mut words = vec![phase.to_owned()];
+    if let Some(since) = health.paused_since {
+        words.push(format!("paused since {since}"));
+    }
     for part in &health.dependencies {
         match part.state {
             DependencyState::Connecting => words.push(format!("waiting for {}", part.name)),

@@ -82,6 +82,8 @@ pub struct State {
     pub(super) stacks: Arc<BTreeMap<StackName, StackBrief>>,
     /// The Cancel commands that wait for the end of another, by that one.
     pub(super) cancels: BTreeMap<CommandId, Vec<CommandId>>,
+    /// Since when nothing starts that changes something.
+    pub(super) paused: Option<Timestamp>,
     health: Published<Health>,
     failure: Option<ExitReason>,
     recovered: Vec<Entry>,
@@ -99,9 +101,13 @@ impl State {
         health: Published<Health>,
         recovered: Recovered,
     ) -> Self {
+        let mut admission = Admission::new(rules.lanes, QUERIES);
+        if recovered.paused.is_some() {
+            admission.pause();
+        }
         Self {
             agent,
-            admission: Admission::new(rules.lanes, QUERIES),
+            admission,
             rules,
             ports,
             journal,
@@ -118,6 +124,7 @@ impl State {
             last_command: None,
             stacks: Arc::new(recovered.stacks),
             cancels: BTreeMap::new(),
+            paused: recovered.paused,
             health,
             failure: None,
             recovered: recovered.entries,
@@ -132,6 +139,9 @@ impl State {
             return;
         }
         let recovered = std::mem::take(&mut self.recovered);
+        if let Some(since) = self.paused {
+            log::warn!("paused since {since}: nothing starts that changes something, until a Resume comes");
+        }
         if !recovered.is_empty() {
             log::info!("the journal holds {} commands without a confirmed end: they go on", recovered.len());
         }
@@ -201,7 +211,10 @@ impl State {
         }
         match &command.action {
             Action::Cancel(cancel) => self.on_cancel(&command, cancel.command),
+            Action::Pause => self.on_pause(command.id),
+            Action::Resume => self.on_resume(command.id),
             Action::HealthCheck => self.on_health_check(command.id),
+            _ if entry == crate::docker::Entry::Resumed && self.was_begun(command.id) => self.admission.admit_begun(command),
             _ => self.admission.admit(command),
         }
     }
@@ -237,15 +250,17 @@ impl State {
     /// the process goes on: it may have changed half of its stack.
     fn too_late(&mut self, command: &Command) -> Option<Outcome> {
         let expires = command.expires_at.filter(|&expires| expires < now())?;
-        match self.journal.steps(command.id) {
-            Ok(steps) if steps.is_empty() => {
-                let message = format!("the command expired at {expires}, before its turn came; send a new one with a later expires_at");
-                Some(Outcome::failed(Code::EXPIRED, message))
-            }
-            Ok(_) => None,
+        let message = format!("the command expired at {expires}, before its turn came; send a new one with a later expires_at");
+        (!self.was_begun(command.id)).then(|| Outcome::failed(Code::EXPIRED, message))
+    }
+
+    /// Whether a command may have changed something.
+    pub(super) fn was_begun(&mut self, command: CommandId) -> bool {
+        match self.journal.steps(command) {
+            Ok(steps) => !steps.is_empty(),
             Err(error) => {
                 self.fail(ExitReason::Journal(error.to_string()));
-                None
+                true
             }
         }
     }
@@ -279,6 +294,7 @@ impl State {
         let health = Health {
             phase: phase.unwrap_or_else(|| Health::phase_of(self.links.dependencies())),
             dependencies: self.links.dependencies().to_vec(),
+            paused_since: self.paused,
             commands_open: self.admission.open(),
             events_unreported: self.reports.unconfirmed().max(self.session.owed()),
             last_command: self.last_command.clone(),

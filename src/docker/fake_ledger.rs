@@ -73,6 +73,11 @@ impl Ledger for FakeLedger {
         Ok(self.revisions.lock().unwrap().clone())
     }
 
+    fn stacks(&self) -> Result<Vec<StackName>, LedgerError> {
+        let one = self.revisions.lock().unwrap().first().and_then(|_| StackName::new("st").ok());
+        Ok(one.into_iter().collect())
+    }
+
     fn keep(&self, _stack: &StackName, revision: Revision, keep: usize) -> Result<u64, LedgerError> {
         self.check()?;
         let mut revisions = self.revisions.lock().unwrap();

@@ -8,7 +8,7 @@ use super::events::{Engine, is_pending, role};
 use super::follow::Running;
 use super::room::{End, Halt, Lane, Room};
 use super::types::{Info, SwarmInfo};
-use super::{Entry, Event, Job, Settings, SwarmRole, Swarmless, deploy, logs, remove, scale, status, swarm};
+use super::{Entry, Event, Job, Settings, SwarmRole, Swarmless, deploy, logs, prune, remove, scale, status, swarm};
 use crate::domain::{Action, Code, Command, Ledger, Outcome, Scope};
 use crate::threads::{Deadline, Published, Stop, at_rest};
 use crossbeam_channel::{Receiver, Sender, select_biased};
@@ -83,9 +83,9 @@ fn time_of(command: &Command, settings: &Settings) -> Duration {
         Action::Scale(scale) => scale.timeout_seconds,
         Action::Restart(services) | Action::Stop(services) | Action::Start(services) => services.timeout_seconds,
         Action::Rollback(rollback) => rollback.timeout_seconds,
-        Action::Remove(_) => None,
+        Action::Remove(_) | Action::Prune(_) => None,
         Action::SwarmInit(_) | Action::SwarmJoin(_) | Action::SwarmLeave(_) => return SWARM,
-        Action::GetStatus(_) | Action::Logs(_) | Action::Cancel(_) | Action::HealthCheck => return QUERY,
+        Action::GetStatus(_) | Action::Logs(_) | Action::Cancel(_) | Action::Pause | Action::Resume | Action::HealthCheck => return QUERY,
     };
     seconds.map_or(settings.deploy_timeout, Duration::from_secs).min(LONGEST)
 }
@@ -106,9 +106,12 @@ fn dispatch(work: &Work, room: &Room<'_>) -> End {
         (Action::SwarmInit(request), _) => swarm::init(room, request, &info),
         (Action::SwarmJoin(request), _) => swarm::join(room, request, &info),
         (Action::SwarmLeave(request), _) => swarm::leave(room, *request, &info),
+        (Action::Prune(request), role) => prune::run(room, request, role),
         (Action::GetStatus(query), _) => status::run(room, query, role),
         (Action::Logs(request), SwarmRole::Manager) => logs::run(room, request),
-        (Action::Cancel(_) | Action::HealthCheck, _) => refused(Code::UNSUPPORTED, "no lane has a part in this command"),
+        (Action::Cancel(_) | Action::Pause | Action::Resume | Action::HealthCheck, _) => {
+            refused(Code::UNSUPPORTED, "no lane has a part in this command")
+        }
         (_, SwarmRole::Inactive) => refused(Code::SWARM_INACTIVE, &inactive(&info.swarm)),
         (_, SwarmRole::Worker) => refused(
             Code::NOT_MANAGER,

@@ -14,6 +14,7 @@ mod changes;
 mod choose;
 mod client;
 mod deploy;
+mod disk;
 mod error;
 mod events;
 #[cfg(test)]
@@ -24,6 +25,9 @@ mod follow;
 mod lane;
 mod logs;
 mod ownership;
+mod prune;
+#[cfg(test)]
+mod prune_tests;
 mod remove;
 mod room;
 mod scale;

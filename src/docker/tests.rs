@@ -18,12 +18,12 @@ use std::time::Instant;
 use uuid::Uuid;
 
 /// The longest wait for anything in these tests.
-const SOON: Duration = Duration::from_secs(10);
+pub(super) const SOON: Duration = Duration::from_secs(10);
 
 /// The threads of the room, as the coordinator sees them.
-struct Desk {
+pub(super) struct Desk {
     docker: Option<Docker>,
-    ledger: Arc<FakeLedger>,
+    pub(super) ledger: Arc<FakeLedger>,
     events: Receiver<Event>,
     /// Dropped, it cancels every command.
     cancel: Option<StopSource>,
@@ -31,7 +31,7 @@ struct Desk {
 }
 
 impl Desk {
-    fn new(engine: &FakeEngine, deploy_timeout: Duration) -> Self {
+    pub(super) fn new(engine: &FakeEngine, deploy_timeout: Duration) -> Self {
         let settings = Published::new(Settings { deploy_timeout, ..Settings::of(engine.socket().to_owned()) });
         let (events, inbox) = bounded(64);
         let (exits, _) = bounded(8);
@@ -41,7 +41,7 @@ impl Desk {
         Self { docker: Some(docker), ledger, events: inbox, cancel: Some(cancel), cancelled }
     }
 
-    fn send(&self, action: Action) {
+    pub(super) fn send(&self, action: Action) {
         self.enter(action, Entry::Fresh);
     }
 
@@ -68,7 +68,7 @@ impl Desk {
         }
     }
 
-    fn outcome(&self) -> Outcome {
+    pub(super) fn outcome(&self) -> Outcome {
         self.wait(|event| match event {
             Event::Finished(_, outcome) => Some(outcome.clone()),
             _ => None,
@@ -127,11 +127,11 @@ fn running(count: usize) -> Value {
     Value::Array((1..=count).map(task).collect())
 }
 
-fn refusal(status: u16, message: &str) -> Option<Reply> {
+pub(super) fn refusal(status: u16, message: &str) -> Option<Reply> {
     Some(Reply::Json(status, json!({"message": message})))
 }
 
-fn is(asked: &Asked, start: &str) -> bool {
+pub(super) fn is(asked: &Asked, start: &str) -> bool {
     asked.line.starts_with(start)
 }
 

@@ -1,5 +1,6 @@
 //! What may run when: one changing command per stack, in the order of arrival; different stacks side
-//! by side; commands that only read overtake; one that changes the engine as a whole runs alone.
+//! by side; commands that only read overtake; one that changes the engine as a whole runs alone. While the
+//! agent is paused only those start that read, or were begun before the last end of the process.
 
 use super::{Command, CommandId, Scope, StackName};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -39,18 +40,50 @@ pub struct Admission {
     queries: usize,
     waiting: VecDeque<Arc<Command>>,
     running: BTreeMap<CommandId, Held>,
+    /// Of those that wait, what an earlier process had begun.
+    begun: BTreeSet<CommandId>,
+    gate: Gate,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    Open,
+    Paused,
 }
 
 impl Admission {
     /// With so many lanes for changing commands and threads for reading ones.
     #[must_use]
     pub fn new(lanes: usize, queries: usize) -> Self {
-        Self { lanes, queries, waiting: VecDeque::new(), running: BTreeMap::new() }
+        Self { lanes, queries, waiting: VecDeque::new(), running: BTreeMap::new(), begun: BTreeSet::new(), gate: Gate::Open }
     }
 
     /// Takes a command in; it waits until [`Self::next`] gives it out.
     pub fn admit(&mut self, command: Arc<Command>) {
         self.waiting.push_back(command);
+    }
+
+    /// The same for one that an earlier process had begun: a pause does not leave its stack half changed.
+    pub fn admit_begun(&mut self, command: Arc<Command>) {
+        self.begun.insert(command.id);
+        self.admit(command);
+    }
+
+    /// From now on nothing starts that changes something.
+    pub fn pause(&mut self) {
+        self.gate = Gate::Paused;
+    }
+
+    /// Everything starts again in its turn.
+    pub fn let_go_on(&mut self) {
+        self.gate = Gate::Open;
+    }
+
+    /// Whether a command waits for the end of the pause.
+    #[must_use]
+    pub fn holds_back(&self, command: CommandId) -> bool {
+        let changes = |waiting: &&Arc<Command>| waiting.id == command && waiting.action.changes() != Scope::Nothing;
+        self.gate == Gate::Paused && !self.begun.contains(&command) && self.waiting.iter().any(|waiting| changes(&waiting))
     }
 
     /// Whether no further command should be taken in.
@@ -86,16 +119,18 @@ impl Admission {
         // A stack is closed to later commands by one that runs and by one that waits before them.
         let mut closed: BTreeSet<&StackName> = self.running.values().filter_map(Held::stack).collect();
         let mut all_closed = self.running.values().any(|held| matches!(held, Held::Engine));
+        let may_start = |command: &Command| self.gate == Gate::Open || self.begun.contains(&command.id);
         let index = self.waiting.iter().position(|command| match command.action.changes() {
             Scope::Nothing => query_free,
-            Scope::Stack(stack) => closed.insert(stack) && lane_free && !all_closed,
+            Scope::Stack(stack) => closed.insert(stack) && lane_free && !all_closed && may_start(command),
             Scope::Engine => {
                 let alone = changing == 0 && closed.is_empty() && !all_closed;
                 all_closed = true;
-                alone
+                alone && may_start(command)
             }
         })?;
         let command = self.waiting.remove(index)?;
+        self.begun.remove(&command.id);
         let held = match command.action.changes() {
             Scope::Nothing => Held::Query,
             Scope::Stack(stack) => Held::Stack(stack.clone()),
@@ -167,6 +202,29 @@ mod tests {
         assert_eq!(next(&mut admission), Some(1));
         assert_eq!(next(&mut admission), Some(9));
         assert_eq!(next(&mut admission), None);
+    }
+
+    #[test]
+    fn a_pause_holds_back_what_changes_something_and_was_not_begun() {
+        let mut admission = Admission::new(3, 1);
+        let id = |n| CommandId(Uuid::from_u128(n));
+        admission.admit(remove(1, "a"));
+        assert_eq!(next(&mut admission), Some(1));
+        admission.pause();
+        admission.admit_begun(remove(2, "b"));
+        for command in [
+            remove(3, "c"),
+            command(4, Action::SwarmLeave(SwarmLeave { force: true })),
+            command(5, Action::GetStatus(GetStatus { target: None })),
+        ] {
+            admission.admit(command);
+        }
+        assert_eq!([next(&mut admission), next(&mut admission), next(&mut admission)], [Some(2), Some(5), None]);
+        assert_eq!([1, 2, 3, 4, 5].map(|n| admission.holds_back(id(n))), [false, false, true, true, false]);
+        assert!(admission.finish(id(1)) && admission.finish(id(2)));
+        admission.let_go_on();
+        assert!(!admission.holds_back(id(3)));
+        assert_eq!([next(&mut admission), next(&mut admission)], [Some(3), None]);
     }
 
     #[test]

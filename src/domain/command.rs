@@ -58,8 +58,14 @@ pub enum Action {
     SwarmJoin(SwarmJoin),
     /// Take this engine out of its swarm.
     SwarmLeave(SwarmLeave),
+    /// Remove what nothing needs from this engine.
+    Prune(Prune),
     /// End another command before its time.
     Cancel(Cancel),
+    /// Let what changes something wait.
+    Pause,
+    /// Let it go on.
+    Resume,
     /// Report how the agent itself is.
     HealthCheck,
     /// Report what a service wrote last.
@@ -210,6 +216,19 @@ pub struct SwarmLeave {
     pub force: bool,
 }
 
+/// What is removed from this engine if nothing needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prune {
+    /// Images.
+    pub images: bool,
+    /// Containers that do not run.
+    pub containers: bool,
+    /// Networks.
+    pub networks: bool,
+    /// How many of the newest images of a repository stay, beside those that something needs.
+    pub keep: u64,
+}
+
 /// What a command changes: it decides what may run beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope<'a> {
@@ -261,7 +280,10 @@ impl Action {
         "SwarmInit",
         "SwarmJoin",
         "SwarmLeave",
+        "Prune",
         "Cancel",
+        "Pause",
+        "Resume",
         "HealthCheck",
         "Logs",
         "GetStatus",
@@ -281,7 +303,10 @@ impl Action {
             Self::SwarmInit(_) => "SwarmInit",
             Self::SwarmJoin(_) => "SwarmJoin",
             Self::SwarmLeave(_) => "SwarmLeave",
+            Self::Prune(_) => "Prune",
             Self::Cancel(_) => "Cancel",
+            Self::Pause => "Pause",
+            Self::Resume => "Resume",
             Self::HealthCheck => "HealthCheck",
             Self::Logs(_) => "Logs",
             Self::GetStatus(_) => "GetStatus",
@@ -297,7 +322,8 @@ impl Action {
             Self::Scale(scale) => Some(&scale.target),
             Self::Restart(services) | Self::Stop(services) | Self::Start(services) => Some(&services.target),
             Self::Rollback(rollback) => Some(&rollback.target),
-            Self::SwarmInit(_) | Self::SwarmJoin(_) | Self::SwarmLeave(_) | Self::Cancel(_) | Self::HealthCheck => None,
+            Self::SwarmInit(_) | Self::SwarmJoin(_) | Self::SwarmLeave(_) | Self::Prune(_) => None,
+            Self::Cancel(_) | Self::Pause | Self::Resume | Self::HealthCheck => None,
             Self::Logs(logs) => Some(&logs.target),
             Self::GetStatus(status) => status.target.as_ref(),
         }
@@ -308,8 +334,8 @@ impl Action {
     pub fn changes(&self) -> Scope<'_> {
         match self {
             Self::Deploy(deploy) if deploy.dry_run => Scope::Nothing,
-            Self::Cancel(_) | Self::HealthCheck | Self::Logs(_) | Self::GetStatus(_) => Scope::Nothing,
-            Self::SwarmInit(_) | Self::SwarmJoin(_) | Self::SwarmLeave(_) => Scope::Engine,
+            Self::Cancel(_) | Self::Pause | Self::Resume | Self::HealthCheck | Self::Logs(_) | Self::GetStatus(_) => Scope::Nothing,
+            Self::SwarmInit(_) | Self::SwarmJoin(_) | Self::SwarmLeave(_) | Self::Prune(_) => Scope::Engine,
             Self::Deploy(Deploy { target, .. })
             | Self::Remove(Remove { target, .. })
             | Self::Scale(Scale { target, .. })

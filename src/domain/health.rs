@@ -87,6 +87,8 @@ pub struct Health {
     pub phase: Phase,
     /// The parts.
     pub dependencies: Vec<Dependency>,
+    /// Since when nothing starts that changes something, because somebody asked for it.
+    pub paused_since: Option<Timestamp>,
     /// Commands admitted and not finished.
     pub commands_open: usize,
     /// Terminal events that the broker has not confirmed yet.

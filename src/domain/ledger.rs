@@ -80,6 +80,12 @@ pub trait Ledger: Send + Sync {
     /// When the journal cannot be read.
     fn revisions(&self, stack: &StackName) -> Result<Vec<Revision>, LedgerError>;
 
+    /// The stacks of which something is kept.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    fn stacks(&self) -> Result<Vec<StackName>, LedgerError>;
+
     /// Keeps one more revision (its number is given by the ledger) and forgets the oldest beyond `keep`.
     ///
     /// # Errors

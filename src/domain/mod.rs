@@ -21,8 +21,8 @@ mod way;
 pub use admission::{Admission, Admitted, WINDOW};
 pub use code::Code;
 pub use command::{
-    Action, Cancel, Command, Context, Deploy, GetStatus, Logs, OnFailure, RegistryCredential, Remove, ResolveImage, Rollback, Scale, Scope,
-    Selection, SwarmAddresses, SwarmJoin, SwarmLeave, Target,
+    Action, Cancel, Command, Context, Deploy, GetStatus, Logs, OnFailure, Prune, RegistryCredential, Remove, ResolveImage, Rollback, Scale,
+    Scope, Selection, SwarmAddresses, SwarmJoin, SwarmLeave, Target,
 };
 pub use event::{Event, EventKind, Stage};
 pub use follow::{Follow, FollowId, FollowPart, LogLine};

@@ -70,7 +70,7 @@ fn status_page(health: &Health, uptime: Duration) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"refresh\" content=\"5\">\n\
          <title>axion-agent: {phase}</title>\n<style>body{{font-family:sans-serif;margin:2em;max-width:60em}}\
          table{{border-collapse:collapse}}th,td{{text-align:left;padding:.3em .8em;border-bottom:1px solid #ccc}}</style>\n</head>\n<body>\n\
-         <h1>axion-agent is {phase}</h1>\n<p>Version {version}, up for {uptime} s. Commands open: {open}. \
+         <h1>axion-agent is {phase}</h1>\n<p>{paused}Version {version}, up for {uptime} s. Commands open: {open}. \
          Events not confirmed yet: {unreported}. Last command: {last}.</p>\n\
          <table>\n<tr><th>Dependency</th><th>State</th><th>Since</th><th>Detail</th><th>Last error</th></tr>\n{rows}</table>\n\
          <p><a href=\"/health\">health</a> <a href=\"/livez\">livez</a> <a href=\"/readyz\">readyz</a> <a href=\"/metrics\">metrics</a></p>\n\
@@ -81,6 +81,7 @@ fn status_page(health: &Health, uptime: Duration) -> String {
             Phase::Degraded => "degraded",
             Phase::Stopping => "stopping",
         },
+        paused = health.paused_since.map(|since| format!("Paused since {since}. ")).unwrap_or_default(),
         version = env!("CARGO_PKG_VERSION"),
         uptime = uptime.as_secs(),
         open = health.commands_open,
@@ -124,7 +125,7 @@ mod tests {
             last_error: Some("<b>no</b> answer".into()),
             detail: None,
         };
-        Health { phase, dependencies: vec![docker], commands_open: 2, events_unreported: 1, last_command: None, stacks: Default::default() }
+        Health { phase, dependencies: vec![docker], paused_since: None, commands_open: 2, events_unreported: 1, last_command: None, stacks: Default::default() }
     }
 
     fn get(target: &str, phase: Phase) -> Answer {

@@ -168,6 +168,8 @@ pub struct Recovered {
     pub identity: Option<Identity>,
     /// The stacks that have an owner.
     pub stacks: BTreeMap<StackName, StackBrief>,
+    /// Since when it is paused, if it is.
+    pub paused: Option<Timestamp>,
 }
 
 /// One change of the journal.
@@ -178,6 +180,7 @@ enum Write {
     Report(Vec<Reported>, Vec<(CommandId, Reader)>, Vec<Position>),
     Identify(Box<Identity>),
     EnrolmentSalt(Uuid),
+    Pause(Option<Timestamp>),
     Intend(CommandId, Step),
     Settle(CommandId, Step, StepOutcome),
     Own(StackName, ProjectId),
@@ -269,6 +272,14 @@ impl Journal {
         Ok(fresh)
     }
 
+    /// Remembers since when the agent is paused; none lets it go on.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub fn pause(&self, since: Option<Timestamp>) -> Result<(), Arc<JournalError>> {
+        self.write(Write::Pause(since)).map(drop)
+    }
+
     /// Forgets the ids that need not be known after `now`. An idle agent has none, and writes nothing.
     ///
     /// # Errors
@@ -347,6 +358,10 @@ impl Ledger for Journal {
 
     fn revisions(&self, stack: &StackName) -> Result<Vec<Revision>, LedgerError> {
         Ok(self.store.stack(stack).map_err(unavailable)?.revisions)
+    }
+
+    fn stacks(&self) -> Result<Vec<StackName>, LedgerError> {
+        self.store.stacks().map_err(unavailable)
     }
 
     fn keep(&self, stack: &StackName, revision: Revision, keep: usize) -> Result<u64, LedgerError> {

@@ -32,6 +32,7 @@ const STACKS: TableDefinition<&str, &[u8]> = TableDefinition::new("stacks");
 
 const IDENTITY: &str = "identity";
 const ENROLMENT_SALT: &str = "enrolment_salt";
+const PAUSED: &str = "paused";
 
 /// A stack as the journal knows it.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -127,7 +128,7 @@ impl Store {
                 briefs.insert(name, brief);
             }
         }
-        Ok(Recovered { entries, positions, identity: self.identity()?, stacks: briefs })
+        Ok(Recovered { entries, positions, identity: self.identity()?, stacks: briefs, paused: self.paused()? })
     }
 
     /// Who this agent is.
@@ -144,6 +145,14 @@ impl Store {
         let meta = read.open_table(META).map_err(failed("read"))?;
         let salt = meta.get(ENROLMENT_SALT).map_err(failed("read"))?;
         salt.map(|guard| decode("meta", guard.value())).transpose()
+    }
+
+    /// Since when the agent is paused.
+    fn paused(&self) -> Result<Option<Timestamp>, JournalError> {
+        let read = self.database.begin_read().map_err(failed("read"))?;
+        let meta = read.open_table(META).map_err(failed("read"))?;
+        let paused = meta.get(PAUSED).map_err(failed("read"))?;
+        paused.map(|guard| decode("meta", guard.value())).transpose()
     }
 
     /// Whether an id is known.
@@ -184,6 +193,16 @@ impl Store {
         let stacks = read.open_table(STACKS).map_err(failed("read"))?;
         let record = stacks.get(stack.as_str()).map_err(failed("read"))?;
         record.map_or_else(|| Ok(Stack::default()), |guard| decode("stacks", guard.value()))
+    }
+
+    /// The stacks of which there is a record.
+    pub(super) fn stacks(&self) -> Result<Vec<StackName>, JournalError> {
+        let read = self.database.begin_read().map_err(failed("read"))?;
+        let mut names = Vec::new();
+        for row in read.open_table(STACKS).map_err(failed("read"))?.iter().map_err(failed("read"))? {
+            names.extend(StackName::new(row.map_err(failed("read"))?.0.value()));
+        }
+        Ok(names)
     }
 
     /// Who owns which stack.
@@ -257,6 +276,12 @@ fn apply(transaction: &WriteTransaction, write: Write) -> Result<u64, StoreFailu
         }
         Write::EnrolmentSalt(salt) => {
             transaction.open_table(META)?.insert(ENROLMENT_SALT, encode(&salt).as_slice())?;
+        }
+        Write::Pause(Some(since)) => {
+            transaction.open_table(META)?.insert(PAUSED, encode(&since).as_slice())?;
+        }
+        Write::Pause(None) => {
+            transaction.open_table(META)?.remove(PAUSED)?;
         }
         Write::Intend(command, step) => intend(transaction, command, step)?,
         Write::Settle(command, step, outcome) => settle(transaction, command, &step, outcome)?,

@@ -21,13 +21,16 @@ pub(super) const SUPPORTED: &[&str] = &[
     "SwarmInit",
     "SwarmJoin",
     "SwarmLeave",
+    "Prune",
     "Cancel",
+    "Pause",
+    "Resume",
     "HealthCheck",
     "Logs",
     "GetStatus",
 ];
 /// Those of the contract that it does not.
-const NOT_YET: &[&str] = &["Prune", "Update"];
+const NOT_YET: &[&str] = &["Update"];
 /// The longest unknown command_type that an answer repeats, in characters.
 const SHOWN_TYPE_CHARS: usize = 64;
 
@@ -84,6 +87,9 @@ fn action(command_type: &str, payload: Fields, context: &mut Context) -> Result<
         "SwarmInit" => payload::swarm_init(payload, context).map(Action::SwarmInit),
         "SwarmJoin" => payload::swarm_join(payload, context).map(Action::SwarmJoin),
         "SwarmLeave" => payload::swarm_leave(payload, context).map(Action::SwarmLeave),
+        "Prune" => payload::prune(payload, context).map(Action::Prune),
+        "Pause" => payload::nothing(payload, context).map(|()| Action::Pause),
+        "Resume" => payload::nothing(payload, context).map(|()| Action::Resume),
         "Cancel" => payload::cancel(payload, context).map(Action::Cancel),
         "HealthCheck" => Ok(Action::HealthCheck),
         "Logs" => payload::logs(payload, context).map(Action::Logs),

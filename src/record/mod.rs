@@ -53,6 +53,8 @@ pub mod limits {
     pub const MAX_VARIABLES: usize = 10_000;
     /// Files shipped with a deploy: a Swarm service takes far fewer configs and secrets.
     pub const MAX_FILES: usize = 1_000;
+    /// Images of a repository that a Prune may keep: beyond it nothing would ever be removed.
+    pub const MAX_KEPT_IMAGES: u64 = 1_000;
     /// Registry logins of a deploy.
     pub const MAX_REGISTRIES: usize = 100;
     /// Services named in one command.

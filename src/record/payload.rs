@@ -2,10 +2,12 @@
 
 use super::error::{WireError, kind};
 use super::fields::Fields;
-use super::limits::{MAX_FILES, MAX_MANAGERS, MAX_REGISTRIES, MAX_REPLICAS, MAX_SERVICES, MAX_TAIL, MAX_TIMEOUT_SECONDS, MAX_VARIABLES};
+use super::limits::{
+    MAX_FILES, MAX_KEPT_IMAGES, MAX_MANAGERS, MAX_REGISTRIES, MAX_REPLICAS, MAX_SERVICES, MAX_TAIL, MAX_TIMEOUT_SECONDS, MAX_VARIABLES,
+};
 use crate::domain::{
-    Cancel, CommandId, Context, Deploy, GetStatus, Logs, OnFailure, ProjectId, RegistryCredential, Remove, ResolveImage, Rollback, Scale,
-    Selection, Sensitive, StackName, SwarmAddresses, SwarmJoin, SwarmLeave, Target, Timestamp,
+    Cancel, CommandId, Context, Deploy, GetStatus, Logs, OnFailure, ProjectId, Prune, RegistryCredential, Remove, ResolveImage, Rollback,
+    Scale, Selection, Sensitive, StackName, SwarmAddresses, SwarmJoin, SwarmLeave, Target, Timestamp,
 };
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -19,6 +21,8 @@ const BASE64: GeneralPurpose =
 
 /// So many lines of a log where the command does not say.
 const TAIL: u64 = 100;
+/// So many images of a repository stay where the command does not say: the one to go back to.
+const KEPT_IMAGES: u64 = 1;
 
 pub(super) fn deploy(mut payload: Fields, context: &mut Context) -> Result<Deploy, WireError> {
     let target = required_target(&mut payload, context)?;
@@ -112,6 +116,22 @@ fn addresses(payload: &mut Fields) -> Result<SwarmAddresses, WireError> {
 fn speak_for_a_project(payload: &mut Fields, context: &mut Context) -> Result<(), WireError> {
     context.project_id = project(payload)?.or(context.project_id.take());
     Ok(())
+}
+
+/// Nothing is removed that the payload does not name.
+pub(super) fn prune(mut payload: Fields, context: &mut Context) -> Result<Prune, WireError> {
+    speak_for_a_project(&mut payload, context)?;
+    let mut flag = |key| payload.flag(key).map(|flag| flag.unwrap_or(false));
+    let (images, containers, networks) = (flag("images")?, flag("containers")?, flag("networks")?);
+    if !images && !containers && !networks {
+        return Err(WireError::Missing { path: payload.path("images"), expected: "true for images, containers or networks" });
+    }
+    Ok(Prune { images, containers, networks, keep: payload.whole("keep", 0..=MAX_KEPT_IMAGES)?.unwrap_or(KEPT_IMAGES) })
+}
+
+/// A command that says all by its name.
+pub(super) fn nothing(mut payload: Fields, context: &mut Context) -> Result<(), WireError> {
+    speak_for_a_project(&mut payload, context)
 }
 
 pub(super) fn cancel(mut payload: Fields, context: &mut Context) -> Result<Cancel, WireError> {

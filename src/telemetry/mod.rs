@@ -13,7 +13,7 @@ use page::Page;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The command_types with a line of their own; the last one stands for all others.
-const COMMAND_TYPES: [&str; 15] = [
+const COMMAND_TYPES: [&str; 18] = [
     "Deploy",
     "Remove",
     "Scale",
@@ -24,7 +24,10 @@ const COMMAND_TYPES: [&str; 15] = [
     "SwarmInit",
     "SwarmJoin",
     "SwarmLeave",
+    "Prune",
     "Cancel",
+    "Pause",
+    "Resume",
     "HealthCheck",
     "Logs",
     "GetStatus",
@@ -192,6 +195,8 @@ impl Metrics {
         for dependency in health.dependencies.iter().filter(|dependency| dependency.state != DependencyState::Off) {
             page.sample(&[("dependency", dependency.name)], u8::from(dependency.state == DependencyState::Ready));
         }
+        page.gauge("axion_agent_paused", "1 while nothing starts that changes something, because somebody asked for it.");
+        page.sample(&[], u8::from(health.paused_since.is_some()));
         page.gauge("axion_agent_commands_open", "Commands admitted and not finished.");
         page.sample(&[], health.commands_open);
         page.gauge("axion_agent_events_unreported", "Terminal events that the broker has not confirmed yet.");
@@ -289,6 +294,7 @@ mod tests {
         metrics.observe_health(&Health {
             phase: Phase::Degraded,
             dependencies,
+            paused_since: None,
             commands_open: 3,
             events_unreported: 1,
             last_command: None,

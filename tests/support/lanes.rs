@@ -34,6 +34,7 @@ pub struct Lanes<'a> {
 }
 
 /// How a command ended, and what it said on the way.
+#[derive(Debug)]
 pub struct Told {
     pub id: CommandId,
     pub outcome: Outcome,

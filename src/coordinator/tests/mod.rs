@@ -2,6 +2,7 @@
 
 mod cancelling;
 mod leaving;
+mod pausing;
 mod refusing;
 mod sessions;
 mod watched;

@@ -4,6 +4,7 @@
 
 mod local;
 mod networks;
+mod prune;
 mod services;
 mod stores;
 mod system;

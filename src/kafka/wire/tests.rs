@@ -3,7 +3,7 @@
 use super::headers::Headers;
 use super::*;
 use crate::domain::{
-    Action, AgentId, Code, Command, CommandId, Context, Event, EventKind, OnFailure, Refusal, ResolveImage, Stage, SwarmAddresses,
+    Action, AgentId, Code, Command, CommandId, Context, Event, EventKind, OnFailure, Prune, Refusal, ResolveImage, Stage, SwarmAddresses,
     SwarmLeave, Timestamp,
 };
 use crate::kafka::{DeadLetter, Inbound};
@@ -99,6 +99,12 @@ fn the_other_commands_are_read_too() {
         panic!("no rollback")
     };
     assert_eq!((rollback.to_revision, rollback.timeout_seconds), (Some(3), None));
+    let prune = |payload| read_json(&envelope("Prune", payload));
+    let expected = Prune { images: true, containers: false, networks: false, keep: 1 };
+    assert!(matches!(prune(json!({"images": true})), Inbound::Command(command) if command.action == Action::Prune(expected)));
+    assert!(refusal(prune(json!({"keep": 3}))).message.contains("images, containers or networks"));
+    assert_eq!(command(&envelope("Pause", json!({}))).action, Action::Pause);
+    assert_eq!(command(&envelope("Resume", Value::Null)).action, Action::Resume);
     for name in ["Stop", "Start"] {
         assert_eq!(command(&envelope(name, json!({"project_id": "p"}))).action.name(), name);
     }
@@ -245,9 +251,7 @@ fn a_refusal_names_the_path_and_what_belongs_there_but_never_what_stood_there() 
 
 #[test]
 fn what_this_version_does_not_carry_out_is_said_with_what_it_does() {
-    for (name, expected) in
-        [("Prune", "not carried out in this version"), ("Update", "not carried out in this version"), ("Dance", "\"Dance\" is unknown")]
-    {
+    for (name, expected) in [("Update", "not carried out in this version"), ("Dance", "\"Dance\" is unknown")] {
         let refused = refusal(read_json(&envelope(name, json!({}))));
         assert_eq!((refused.code, refused.command_type.as_deref()), (Code::UNSUPPORTED, Some(name)));
         assert!(refused.message.contains(expected) && refused.message.contains("Deploy, Remove, Scale, Restart"), "{}", refused.message);
