@@ -91,6 +91,7 @@ impl Room {
         Health {
             phase: Phase::Ready,
             dependencies: Vec::new(),
+            paused_since: None,
             commands_open: 0,
             events_unreported: 0,
             last_command: None,
