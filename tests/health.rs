@@ -72,7 +72,15 @@ impl Pages {
 fn snapshot(phase: Phase) -> Health {
     let state = if phase == Phase::Ready { DependencyState::Ready } else { DependencyState::Connecting };
     let docker = Dependency { name: "docker", state, since: Timestamp::from_millis(0), last_error: None, detail: None };
-    Health { phase, dependencies: vec![docker], paused_since: None, commands_open: 0, events_unreported: 0, last_command: None, stacks: Default::default() }
+    Health {
+        phase,
+        dependencies: vec![docker],
+        paused_since: None,
+        commands_open: 0,
+        events_unreported: 0,
+        last_command: None,
+        stacks: Default::default(),
+    }
 }
 
 fn status(answer: &str) -> &str {

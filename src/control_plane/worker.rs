@@ -489,7 +489,8 @@ mod tests {
         let health = Health {
             phase: Phase::Ready,
             dependencies: Vec::new(),
-            paused_since: None, commands_open: 0,
+            paused_since: None,
+            commands_open: 0,
             events_unreported: 0,
             last_command: None,
             stacks: Default::default(),

@@ -34,7 +34,15 @@ pub fn initial_health(kafka: DependencyState, control_plane: DependencyState, co
         part(CONTROL_PLANE, control_plane, None),
         part(SESSION, control_plane, None),
     ];
-    Health { phase: Phase::Starting, dependencies, paused_since: None, commands_open: 0, events_unreported: 0, last_command: None, stacks: Default::default() }
+    Health {
+        phase: Phase::Starting,
+        dependencies,
+        paused_since: None,
+        commands_open: 0,
+        events_unreported: 0,
+        last_command: None,
+        stacks: Default::default(),
+    }
 }
 
 /// The dependencies as they are now.

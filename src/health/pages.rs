@@ -125,7 +125,15 @@ mod tests {
             last_error: Some("<b>no</b> answer".into()),
             detail: None,
         };
-        Health { phase, dependencies: vec![docker], paused_since: None, commands_open: 2, events_unreported: 1, last_command: None, stacks: Default::default() }
+        Health {
+            phase,
+            dependencies: vec![docker],
+            paused_since: None,
+            commands_open: 2,
+            events_unreported: 1,
+            last_command: None,
+            stacks: Default::default(),
+        }
     }
 
     fn get(target: &str, phase: Phase) -> Answer {
