@@ -81,10 +81,10 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
     let engine = docker::start(docker.clone(), ledger, docker_events, exit_reports.clone())?;
 
     let link = start_control_plane(&config, identity.as_ref(), &journal, &published, &exit_reports)?;
-    let rooms = reload::Rooms { docker, control_plane: link.wake };
+    let rooms = reload::Rooms { config: Published::new(config.clone()), docker, control_plane: link.wake, kafka: Published::new(None) };
     let (report_events, reports) = bounded(REPORTS);
     let (command_events, commands) = bounded(COMMANDS);
-    let start_kafka = kafka_starter(&config, recovered.positions.clone(), report_events, command_events, exit_reports);
+    let start_kafka = kafka_starter(&rooms, recovered.positions.clone(), report_events, command_events, exit_reports);
     let start_kafka = removing_used_token(&config, start_kafka);
 
     let (jobs, queries, follows) = (engine.jobs, engine.queries, engine.follows);
@@ -101,6 +101,7 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
         rest,
         journal: Some(writer),
         start_kafka,
+        without_kafka: None,
         reload: reload::reload(again, config, rooms),
     };
     if let Some(identity) = &identity {
@@ -281,21 +282,18 @@ fn removing_used_token(config: &Config, mut start_kafka: coordinator::StartKafka
 
 /// Kafka starts once the agent knows its id, which its topics carry.
 fn kafka_starter(
-    config: &Config,
+    rooms: &reload::Rooms,
     positions: Vec<Position>,
     reports: Sender<kafka::Event>,
     commands: Sender<kafka::Event>,
     exits: Sender<Exit>,
 ) -> coordinator::StartKafka {
-    let mut section = config.kafka.clone();
-    if section.security_protocol.ends_with("ssl") {
-        section.ca = config::ca_bundle([&section.ca, &config.security.ca]);
-    }
-    let limits = config.limits;
+    let (config, hands) = (rooms.config.clone(), rooms.kafka.clone());
     Box::new(move |identity| {
-        let Some(settings) = kafka_settings(&section, limits, identity) else { return Ok(None) };
+        let Some(settings) = kafka_settings(&config.newest(), identity) else { return Ok(None) };
         let (producer, consumer) = kafka::start(&settings, positions.clone(), reports.clone(), commands.clone(), exits.clone())
             .map_err(|error| error.trouble().to_string())?;
+        hands.publish(Some(reload::Hands { identity: identity.clone(), producer: producer.renewals, consumer: consumer.renewals }));
         Ok(Some(KafkaClients {
             intake: Group { stops: vec![consumer.stop], threads: vec![consumer.thread] },
             reports: Group { stops: vec![producer.stop], threads: vec![producer.thread] },
@@ -306,7 +304,8 @@ fn kafka_starter(
 }
 
 /// The configuration wins over what enrolment brought.
-fn kafka_settings(section: &config::Kafka, limits: config::Limits, identity: &Identity) -> Option<kafka::Settings> {
+fn kafka_settings(config: &Config, identity: &Identity) -> Option<kafka::Settings> {
+    let section = &config.kafka;
     let agent = &identity.agent_id;
     let enrolled = &identity.kafka;
     let brokers = if section.brokers.is_empty() { &enrolled.brokers } else { &section.brokers };
@@ -316,17 +315,19 @@ fn kafka_settings(section: &config::Kafka, limits: config::Limits, identity: &Id
         event_topic: section.event_topic.of(agent, &enrolled.event_topic),
         dead_letter_topic: section.dead_letter_topic.of(agent, &enrolled.dead_letter_topic),
         consumer_group: section.consumer_group.of(agent),
-        security: kafka_security(section),
+        security: kafka_security(config),
         librdkafka: section.librdkafka.clone(),
-        max_message_bytes: limits.max_message_bytes,
+        max_message_bytes: config.limits.max_message_bytes,
     })
 }
 
-fn kafka_security(section: &config::Kafka) -> kafka::Security {
+fn kafka_security(config: &Config) -> kafka::Security {
+    let section = &config.kafka;
+    let tls = section.security_protocol.ends_with("ssl");
     let login = section.sasl.as_ref();
     kafka::Security {
         protocol: section.security_protocol.clone(),
-        ca: section.ca.clone(),
+        ca: tls.then(|| config::ca_bundle([&section.ca, &config.security.ca])).flatten(),
         certificate: section.client_identity.as_ref().map(|pair| pair.certificate.clone()),
         key: section.client_identity.as_ref().map(|pair| pair.key.clone()),
         sasl_mechanism: login.map(|login| login.mechanism.clone()),

@@ -123,7 +123,7 @@ fn a_full_file_is_read_as_written() {
     assert_eq!(kafka.consumer_group.of(&agent), "runner-agent-edge-7");
     let sasl = kafka.sasl.unwrap();
     assert_eq!((kafka.security_protocol.as_str(), sasl.mechanism.as_str()), ("sasl_ssl", "SCRAM-SHA-512"));
-    let passed: Vec<_> = kafka.librdkafka.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let passed: Vec<_> = kafka.librdkafka.iter().map(|(name, value)| (name.as_str(), value.reveal().as_str())).collect();
     assert_eq!(passed, [("log.connection.close", "false"), ("socket.timeout.ms", "3000")]);
     assert_eq!(config.docker.socket, Path::new("/run/d.sock"));
     assert_eq!(config.docker.deploy_timeout.as_secs(), 5400);

@@ -33,6 +33,7 @@ const TESTS: &[Test] = &[
     Test { name: "each_documented_permission_is_needed_and_its_absence_told_as_documented", needs: NEEDS, body: permissions },
     Test { name: "the_documented_permissions_suffice_for_transactions", needs: BROKER, body: transactions },
     Test { name: "a_wrong_password_is_on_the_health_page_and_in_the_log_but_not_repeated", needs: NEEDS, body: wrong_password },
+    Test { name: "a_password_that_was_mended_is_taken_over_by_a_reload", needs: NEEDS, body: mended_password },
     Test { name: "a_missing_dead_letter_topic_holds_no_command_up", needs: NEEDS, body: no_dead_letter_topic },
 ];
 
@@ -199,6 +200,28 @@ fn wrong_password(stage: &Stage) {
     let log = bed.whole_log();
     assert!(log.contains("kafka.login_refused: "), "{log}");
     assert!(!log.contains(PASSWORD) && pages.iter().all(|page| !page.contains(PASSWORD)), "{log}\n{pages:?}");
+}
+
+fn mended_password(stage: &Stage) {
+    let listeners = listeners(stage);
+    let mut bed = agent(stage, &listeners.sasl, &login(&listeners, "SCRAM-SHA-512", "not-yet"), "User:agent");
+    bed.start_agent();
+    bed.agent().wait_trouble("kafka_consumer", "kafka.login_refused: ", NOTICE);
+    bed.reconfigure(&bed.configuration().replace("not-yet", "agent-secret"));
+    bed.agent().reload();
+    bed.agent().wait_ready(NOTICE);
+    deploys(&bed);
+
+    // A file that librdkafka cannot use is noticed before anything is given up.
+    let (whole, missing) = (bed.configuration(), listeners.certificates.join("missing.pem"));
+    bed.reconfigure(&whole.replace(&listeners.certificates.join("ca.pem").display().to_string(), &missing.display().to_string()));
+    bed.agent().reload();
+    bed.agent().wait_trouble("configuration", "the one before holds on: kafka.setting: kafka.ssl_ca_location", NOTICE);
+    assert_eq!(bed.agent().dependency("kafka_consumer"), Ok("ready".to_owned()));
+    bed.reconfigure(&whole);
+    bed.agent().reload();
+    bed.agent().wait_ready(NOTICE);
+    deploys(&bed);
 }
 
 fn no_dead_letter_topic(stage: &Stage) {

@@ -4,12 +4,14 @@
 //!
 //! Runs on the main thread, called by the coordinator, which decides what is said of it.
 
-use super::{docker_settings, rules, understood};
+use super::{docker_settings, kafka_settings, rules, understood};
 use crate::config::{self, Config, Key, Logging};
 use crate::coordinator::{Fresh, Reload, Reloaded};
-use crate::docker;
+use crate::journal::Identity;
 use crate::threads::Published;
+use crate::{docker, kafka};
 use crossbeam_channel::Sender;
+use std::sync::Arc;
 
 /// What a reload needs of the process.
 pub struct Again {
@@ -21,9 +23,21 @@ pub struct Again {
 
 /// Where the rooms see what they are to go by.
 pub(super) struct Rooms {
+    /// What holds now, for what starts later.
+    pub(super) config: Published<Config>,
+    /// The lanes and the event stream.
     pub(super) docker: Published<docker::Settings>,
     /// Makes the next try of the link come at once.
     pub(super) control_plane: Option<Sender<()>>,
+    /// The Kafka clients, once they are there.
+    pub(super) kafka: Published<Option<Hands>>,
+}
+
+/// Where the Kafka clients take others in their place.
+pub(super) struct Hands {
+    pub(super) identity: Identity,
+    pub(super) producer: Sender<kafka::Renewal>,
+    pub(super) consumer: Sender<kafka::Renewal>,
 }
 
 /// How an agent that was started with `started` reads its configuration again.
@@ -34,27 +48,69 @@ pub(super) fn reload(again: Again, started: Config, rooms: Rooms) -> Reload {
             Ok(fresh) => fresh,
             Err(error) => return Reloaded::Refused(error.to_string().replace('\n', "; ")),
         };
-        for warning in fresh.warnings.iter().chain(&fresh.ignored) {
-            log::warn!("{warning}");
-        }
-        let given = fresh.given.clone();
-        let understood = understood(&fresh.ignored);
+        let (given, understood) = (fresh.given.clone(), understood(&fresh.ignored));
+        let doubts: Vec<String> = fresh.warnings.iter().chain(&fresh.ignored).map(ToString::to_string).collect();
+        let changed: Vec<&Key> = given.changed(&last).into_iter().filter(|key| !key.needs_restart()).collect();
         let config = fresh.keeping(&started);
+        let renewals = match renewals(&rooms, &config, &changed) {
+            Ok(renewals) => renewals,
+            Err(reason) => return Reloaded::Refused(reason),
+        };
 
+        // From here nothing fails.
         (again.set_log)(config.logging);
+        for doubt in doubts {
+            log::warn!("{doubt}");
+        }
         rooms.docker.publish(docker_settings(&config));
         if let Some(control_plane) = &rooms.control_plane {
             // Full: the word is on its way already.
             let _full = control_plane.try_send(());
         }
-        let changed = given.changed(&last).into_iter().filter(|key| !key.needs_restart());
+        if let Some(renewals) = renewals {
+            renewals.hand_over();
+        }
         let after_restart = given.changed(&started.given).into_iter().filter(|key| key.needs_restart());
         let fresh = Fresh { rules: rules(&config), understood, changed: names(changed), after_restart: names(after_restart) };
+        rooms.config.publish(config);
         last = given;
         Reloaded::Taken(fresh)
     })
 }
 
-fn names(keys: impl Iterator<Item = &'static Key>) -> Vec<String> {
-    keys.map(Key::dotted).collect()
+fn names(keys: impl IntoIterator<Item = &'static Key>) -> Vec<String> {
+    keys.into_iter().map(Key::dotted).collect()
+}
+
+/// Clients that connect as the configuration says now.
+struct Renewals {
+    hands: Arc<Option<Hands>>,
+    producer: kafka::Renewal,
+    consumer: kafka::Renewal,
+}
+
+impl Renewals {
+    /// There is room: it was looked at, and nobody else sends.
+    fn hand_over(self) {
+        if let Some(hands) = &*self.hands {
+            drop(hands.producer.try_send(self.producer));
+            drop(hands.consumer.try_send(self.consumer));
+        }
+    }
+}
+
+/// Other clients, where something has changed that they were made of.
+fn renewals(rooms: &Rooms, config: &Config, changed: &[&Key]) -> Result<Option<Renewals>, String> {
+    let hands = rooms.kafka.newest();
+    let (Some(found), true) = (&*hands, changed.iter().any(|key| is_of_kafka(key))) else { return Ok(None) };
+    if found.producer.is_full() || found.consumer.is_full() {
+        return Err("the Kafka clients have not taken over the last one yet: try again soon".to_owned());
+    }
+    let Some(settings) = kafka_settings(config, &found.identity) else { return Ok(None) };
+    let (producer, consumer) = kafka::renew(&settings).map_err(|error| error.trouble().to_string())?;
+    Ok(Some(Renewals { hands, producer, consumer }))
+}
+
+fn is_of_kafka(key: &Key) -> bool {
+    key.section == "kafka" || matches!((key.section, key.name), ("security", "tls_ca_location") | ("limits", "max_message_bytes"))
 }

@@ -166,8 +166,8 @@ pub struct Kafka {
     pub client_identity: Option<ClientIdentity>,
     /// The login; there exactly where the protocol is a `sasl_` one.
     pub sasl: Option<Sasl>,
-    /// Passed through.
-    pub librdkafka: Vec<(String, String)>,
+    /// Passed through; some of it may be a secret.
+    pub librdkafka: Vec<(String, Sensitive<String>)>,
 }
 
 /// A login at the brokers.

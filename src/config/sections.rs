@@ -9,7 +9,7 @@ use super::{
     Agent, ClientIdentity, Config, ControlPlane, Direct, Docker, Format, Given, Health, Kafka, Limits, Logging, Network, Proxy, Sasl,
     Security, SwarmAutoInit, TlsVersion, nearest,
 };
-use crate::domain::{Action, AgentId};
+use crate::domain::{Action, AgentId, Sensitive};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -242,12 +242,12 @@ fn security_protocol(reader: &mut Reader) -> &'static str {
     protocol
 }
 
-fn librdkafka(reader: &mut Reader) -> Vec<(String, String)> {
+fn librdkafka(reader: &mut Reader) -> Vec<(String, Sensitive<String>)> {
     let pairs: Vec<_> = reader.pairs(&KAFKA_LIBRDKAFKA).into_iter().collect();
     for (name, _) in pairs.iter().filter(|(name, _)| OWN_LIBRDKAFKA.contains(&name.as_str())) {
         reader.refuse(&KAFKA_LIBRDKAFKA, format!("{name} is set by the agent itself: remove it"));
     }
-    pairs
+    pairs.into_iter().map(|(name, value)| (name, Sensitive::new(value))).collect()
 }
 
 fn docker(reader: &mut Reader) -> Docker {

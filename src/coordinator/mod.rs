@@ -164,7 +164,7 @@ fn step(state: &mut State, inbox: &Inbox, workers: &mut Workers, pulse: &Pulse, 
             Ok(Signal::Leave) | Err(_) => return Turn::Leave(ExitReason::Asked),
             Ok(Signal::Reload) => {
                 pulse.reload();
-                state.on_reload((workers.reload)());
+                workers.reload(state);
                 pulse.begin();
             }
         },

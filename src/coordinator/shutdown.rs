@@ -66,6 +66,8 @@ pub struct Workers {
     pub journal: Option<Thread>,
     /// How Kafka is started.
     pub start_kafka: StartKafka,
+    /// Whose Kafka could not be started, because a setting was wrong.
+    pub without_kafka: Option<Identity>,
     /// How the configuration is read again.
     pub reload: Reload,
 }
@@ -97,10 +99,19 @@ impl Workers {
             }
             Ok(None) => log::info!("no Kafka brokers are configured: commands come from elsewhere"),
             Err(reason) => {
+                self.without_kafka = Some(identity.clone());
                 for side in [kafka::Side::Consumer, kafka::Side::Producer, kafka::Side::DeadLetters] {
                     state.on_kafka_link(side, LinkState::Down(reason.clone()));
                 }
             }
+        }
+    }
+
+    /// Takes over what the configuration says now.
+    pub(super) fn reload(&mut self, state: &mut State) {
+        state.on_reload((self.reload)());
+        if let Some(identity) = self.without_kafka.take() {
+            self.start_kafka(state, &identity);
         }
     }
 

@@ -15,7 +15,7 @@ use super::settings::{StartError, config, unusable};
 use super::teller::{Stopped, Teller};
 use super::trouble::Trouble;
 use super::wire::{RawRecord, read};
-use super::{Event, Settings, Side, StartPositions, TURN};
+use super::{Event, RENEWALS, Renewal, Settings, Side, StartPositions, TURN};
 use crate::domain::{Position, Timestamp};
 use crate::threads::{Deadline, Exit, Stop, StopSource, Thread, ThreadName, alive_by, at_rest, spawn, stop_pair};
 use crossbeam_channel::{Receiver, Sender, bounded, never, select_biased};
@@ -36,6 +36,8 @@ pub struct Consumer {
     pub thread: Thread,
     /// Low-water marks to be committed to the group.
     pub marks: Sender<Position>,
+    /// Clients that take the place of the one in use.
+    pub renewals: Sender<Renewal>,
 }
 
 impl Consumer {
@@ -55,6 +57,7 @@ impl Consumer {
         exits: Sender<Exit>,
     ) -> Result<Self, StartError> {
         let (stop, stopped) = stop_pair();
+        let (renewals, renewed) = bounded(RENEWALS);
         let (marks, inbox) = bounded(MARKS);
         let own = positions.into_iter().filter(|position| position.topic == settings.command_topic);
         let intake = Intake {
@@ -66,6 +69,7 @@ impl Consumer {
             settings: settings.clone(),
             client,
             marks: inbox,
+            renewals: renewed,
             teller: Teller::new(events, stopped.clone()),
             stop: stopped,
         };
@@ -75,7 +79,7 @@ impl Consumer {
             Ok::<(), Infallible>(())
         })
         .map_err(|error| StartError::Thread(error.to_string()))?;
-        Ok(Self { stop, thread, marks })
+        Ok(Self { stop, thread, marks, renewals })
     }
 }
 
@@ -93,6 +97,7 @@ struct Intake {
     group: Group,
     stop: Stop,
     marks: Receiver<Position>,
+    renewals: Receiver<Renewal>,
     teller: Teller,
 }
 
@@ -121,11 +126,29 @@ impl Intake {
             at_rest();
             select_biased! {
                 recv(self.stop.receiver()) -> _ => return Err(Stopped),
+                recv(self.renewals) -> renewal => match renewal {
+                    Ok(renewal) => self.renew(renewal)?,
+                    Err(_) => self.renewals = never(),
+                },
                 recv(self.client.woken()) -> _ => {},
                 recv(self.marks) -> mark => self.note(mark.ok()),
                 recv(self.look.due()) -> _ => self.look()?,
             }
         }
+    }
+
+    /// The configuration has changed: another client reads on where this one is.
+    fn renew(&mut self, renewal: Renewal) -> Result<(), Stopped> {
+        self.settings = renewal.settings;
+        self.client = renewal.client;
+        self.link = Link::new(Side::Consumer, &self.settings);
+        self.look = Look::new(&[&self.settings.command_topic]);
+        self.group = Group::Unasked;
+        for (partition, offset) in mem::take(&mut self.commits.on_its_way) {
+            self.commits.waiting.entry(partition).or_insert(offset);
+        }
+        let places = self.partitions.assignment();
+        self.assign(if places.is_empty() { Assignment::Same } else { Assignment::Changed })
     }
 
     fn look(&mut self) -> Result<(), Stopped> {

@@ -22,7 +22,7 @@ pub use producer::Producer;
 pub use settings::StartError;
 pub use trouble::{Trouble, TroubleCode};
 
-use crate::domain::{Code, Command, LinkState, Position, Refusal};
+use crate::domain::{Code, Command, LinkState, Position, Refusal, Sensitive};
 use crate::threads::Exit;
 use crossbeam_channel::Sender;
 use std::path::PathBuf;
@@ -47,7 +47,7 @@ pub struct Settings {
     /// TLS and SASL.
     pub security: Security,
     /// `[kafka.librdkafka]`, passed through last.
-    pub librdkafka: Vec<(String, String)>,
+    pub librdkafka: Vec<(String, Sensitive<String>)>,
     /// `limits.max_message_bytes`.
     pub max_message_bytes: usize,
 }
@@ -57,7 +57,7 @@ pub struct Settings {
 pub struct Security {
     /// `plaintext`, `ssl`, `sasl_plaintext`, `sasl_ssl`.
     pub protocol: String,
-    /// The CA bundle.
+    /// The CA bundle; TLS needs one.
     pub ca: Option<PathBuf>,
     /// The client's certificate.
     pub certificate: Option<PathBuf>,
@@ -68,7 +68,7 @@ pub struct Security {
     /// The account.
     pub sasl_username: Option<String>,
     /// Its password.
-    pub sasl_password: Option<crate::domain::Sensitive<String>>,
+    pub sasl_password: Option<Sensitive<String>>,
 }
 
 /// What a record on the command topic turned out to be.
@@ -158,6 +158,33 @@ pub type StartPositions = Vec<Position>;
 /// Read permission is silent otherwise (delivery.md).
 pub const METADATA_INTERVAL: Duration = Duration::from_secs(60);
 
+/// A client that is to take the place of the one in use, for instance with another password. It begins to connect
+/// when it is made; the thread goes on with it where it is, and nothing is lost.
+pub struct Renewal {
+    settings: Settings,
+    client: native::Client,
+}
+
+impl std::fmt::Debug for Renewal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Renewal").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// Renewals on their way. A thread takes one within milliseconds; so many mean that it hangs.
+const RENEWALS: usize = 4;
+
+/// Makes both clients anew, or neither: for the producer and for the consumer. Brokers, topics and group stay as
+/// they were at the start.
+///
+/// # Errors
+/// When a setting is wrong or a file cannot be read; never because a broker is away.
+pub fn renew(settings: &Settings) -> Result<(Renewal, Renewal), StartError> {
+    let (producing, consuming) = (producer::connect(settings)?, consumer::connect(settings)?);
+    let renewal = |client| Renewal { settings: settings.clone(), client };
+    Ok((renewal(producing), renewal(consuming)))
+}
+
 /// Starts both clients, or neither. One that was started alone would end with the other's error, and its end
 /// would look like a failure of its own.
 ///
@@ -185,7 +212,7 @@ mod tests {
     fn a_setting_that_one_client_does_not_take_starts_neither() {
         let table = [("session.timeout.ms", "600000"), ("max.in.flight", "100")];
         for (key, value) in table {
-            let settings = Settings { librdkafka: vec![(key.to_owned(), value.to_owned())], ..settings::tests::settings() };
+            let settings = Settings { librdkafka: vec![(key.to_owned(), Sensitive::new(value.to_owned()))], ..settings::tests::settings() };
             let ((events, _inbox), (exits, reports)) = (bounded(1), bounded(2));
             let error = start(&settings, Vec::new(), events.clone(), events, exits).err().unwrap();
             assert!(error.to_string().contains(key), "{error}");

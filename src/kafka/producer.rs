@@ -15,7 +15,7 @@ use super::settings::{StartError, config, unusable};
 use super::teller::{Stopped, Teller};
 use super::trouble::{Trouble, TroubleCode};
 use super::wire::{write_dead_letter, write_event};
-use super::{DeadLetter, Event, Request, Settings, Side, TURN};
+use super::{DeadLetter, Event, RENEWALS, Renewal, Request, Settings, Side, TURN};
 use crate::threads::{Backoff, Deadline, Exit, Stop, StopSource, Thread, ThreadName, alive_by, at_rest, spawn, stop_pair};
 use crossbeam_channel::{Receiver, Sender, at, bounded, never, select_biased};
 use std::convert::Infallible;
@@ -39,6 +39,8 @@ pub struct Producer {
     pub thread: Thread,
     /// What is to be written.
     pub requests: Sender<Request>,
+    /// Clients that take the place of the one in use.
+    pub renewals: Sender<Renewal>,
 }
 
 impl Producer {
@@ -52,6 +54,7 @@ impl Producer {
 
     pub(super) fn over(client: Client, settings: &Settings, events: Sender<Event>, exits: Sender<Exit>) -> Result<Self, StartError> {
         let (stop, stopped) = stop_pair();
+        let (renewals, renewed) = bounded(RENEWALS);
         let (requests, inbox) = bounded(REQUESTS);
         let output = Output {
             client,
@@ -63,6 +66,7 @@ impl Producer {
             backoff: Backoff::new(FIRST_RENEWAL, LONGEST_RENEWAL),
             settings: settings.clone(),
             requests: inbox,
+            renewals: renewed,
             teller: Teller::new(events, stopped.clone()),
             stop: stopped,
         };
@@ -71,7 +75,7 @@ impl Producer {
             Ok::<(), Infallible>(())
         })
         .map_err(|error| StartError::Thread(error.to_string()))?;
-        Ok(Self { stop, thread, requests })
+        Ok(Self { stop, thread, requests, renewals })
     }
 }
 
@@ -91,6 +95,7 @@ struct Output {
     backoff: Backoff,
     stop: Stop,
     requests: Receiver<Request>,
+    renewals: Receiver<Renewal>,
     teller: Teller,
 }
 
@@ -116,6 +121,10 @@ impl Output {
             at_rest();
             select_biased! {
                 recv(self.stop.receiver()) -> _ => return Err(Stopped),
+                recv(self.renewals) -> renewal => match renewal {
+                    Ok(renewal) => self.renew(renewal),
+                    Err(_) => self.renewals = never(),
+                },
                 recv(self.client.woken()) -> _ => {},
                 recv(pause.map_or_else(never, at)) -> now => self.resume(now.unwrap_or_else(|_| Instant::now()))?,
                 recv(requests) -> request => match request {
@@ -297,10 +306,7 @@ impl Output {
         }
         match connect(&self.settings) {
             Ok(client) => {
-                self.client = client;
-                self.renewal = None;
-                self.outbox.all_failed();
-                self.look = Look::new(&[&self.settings.event_topic, &self.settings.dead_letter_topic]);
+                self.go_on_with(client);
                 Ok(())
             }
             // Such as a certificate's file that is being replaced.
@@ -310,6 +316,22 @@ impl Output {
                 self.tell_both(|link| link.down(trouble.clone()))
             }
         }
+    }
+
+    /// The configuration has changed.
+    fn renew(&mut self, renewal: Renewal) {
+        self.settings = renewal.settings;
+        self.events.renew(Link::new(Side::Producer, &self.settings));
+        self.letters.renew(Link::new(Side::DeadLetters, &self.settings));
+        self.go_on_with(renewal.client);
+    }
+
+    /// What the old client has not confirmed is written again.
+    fn go_on_with(&mut self, client: Client) {
+        self.client = client;
+        self.renewal = None;
+        self.outbox.all_failed();
+        self.look = Look::new(&[&self.settings.event_topic, &self.settings.dead_letter_topic]);
     }
 
     /// After the stop: what was handed over is still written if a broker answers, within a bound.

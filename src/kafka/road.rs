@@ -29,6 +29,14 @@ impl Road {
         Self { topic: topic.to_owned(), cargo, link, closed: None, usable: true, backoff: Backoff::new(FIRST_RETRY, LONGEST_RETRY) }
     }
 
+    /// Another client goes this way: nothing is known of it.
+    pub(super) fn renew(&mut self, link: Link) {
+        self.link = link;
+        self.closed = None;
+        self.usable = true;
+        self.backoff.reset();
+    }
+
     pub(super) fn topic(&self) -> &str {
         &self.topic
     }

@@ -21,6 +21,9 @@ pub enum StartError {
     /// A key of the pass-through table that the agent's promises rest on.
     #[error("kafka.librdkafka.{0} cannot be set: the agent needs its own value there; remove the line")]
     Reserved(String),
+    /// TLS without anything to trust.
+    #[error("found no CA bundle of the system: set kafka.ssl_ca_location, or security.tls_ca_location")]
+    NoBundle,
     /// A path that librdkafka cannot be told.
     #[error("{0}: the path is not UTF-8")]
     Path(&'static str),
@@ -162,7 +165,7 @@ pub(super) fn config(kind: Kind, settings: &Settings) -> Result<Config, StartErr
     for (property, value) in &settings.librdkafka {
         let passed =
             |refused: Refused| StartError::Setting { key: format!("kafka.librdkafka.{}", refused.property), reason: refused.reason };
-        config.set(property, value).map_err(passed)?;
+        config.set(property, value.reveal()).map_err(passed)?;
     }
     Ok(config)
 }
@@ -176,8 +179,7 @@ fn security(settings: &Settings) -> Result<Vec<(&'static str, String)>, StartErr
     let tls = security.protocol.to_ascii_lowercase().ends_with("ssl");
     match &security.ca {
         Some(path) => found.push(("ssl.ca.location", utf8(path, "kafka.ssl_ca_location")?)),
-        // Looks for the system's bundle in the usual places.
-        None if tls => found.push(("ssl.ca.location", "probe".to_owned())),
+        None if tls => return Err(StartError::NoBundle),
         None => {}
     }
     for (path, property, key) in [
@@ -258,7 +260,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_bad_setting_is_named_by_its_key() {
-        let pass = |key: &str, value: &str| Settings { librdkafka: vec![(key.to_owned(), value.to_owned())], ..settings() };
+        let pass = |key: &str, value: &str| Settings { librdkafka: vec![(key.to_owned(), Sensitive::new(value.to_owned()))], ..settings() };
         let secure = |security: Security| Settings { security, ..settings() };
         let table = [
             (secure(Security { protocol: "carrier-pigeon".to_owned(), ..Security::default() }), "kafka.security_protocol: "),

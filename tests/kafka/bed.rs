@@ -81,17 +81,11 @@ impl<'a> Bed<'a> {
     }
 
     pub fn consume(&self, positions: StartPositions) -> Intake {
-        let (events, inbox) = bounded(16);
-        let (exits, exit_reports) = bounded(4);
-        let consumer = Consumer::start(&self.settings, positions, events, exits).unwrap();
-        Intake { consumer, events: inbox, exits: exit_reports }
+        Intake::start(&self.settings, positions)
     }
 
     pub fn produce(&self) -> Output {
-        let (events, inbox) = bounded(16);
-        let (exits, exit_reports) = bounded(4);
-        let producer = Producer::start(&self.settings, events, exits).unwrap();
-        Output { producer, events: inbox, exits: exit_reports }
+        Output::start(&self.settings)
     }
 
     /// The first record of a topic, by another client.
@@ -138,6 +132,13 @@ pub struct Intake {
 }
 
 impl Intake {
+    pub fn start(settings: &Settings, positions: StartPositions) -> Self {
+        let (events, inbox) = bounded(16);
+        let (exits, exit_reports) = bounded(4);
+        let consumer = Consumer::start(settings, positions, events, exits).unwrap();
+        Self { consumer, events: inbox, exits: exit_reports }
+    }
+
     /// Reads on until `wanted` finds what it looks for.
     pub fn until<T>(&self, what: &str, wanted: impl FnMut(&Event) -> Option<T>) -> T {
         until(&self.events, what, wanted)
@@ -168,6 +169,13 @@ pub struct Output {
 }
 
 impl Output {
+    pub fn start(settings: &Settings) -> Self {
+        let (events, inbox) = bounded(16);
+        let (exits, exit_reports) = bounded(4);
+        let producer = Producer::start(settings, events, exits).unwrap();
+        Self { producer, events: inbox, exits: exit_reports }
+    }
+
     pub fn until<T>(&self, what: &str, wanted: impl FnMut(&Event) -> Option<T>) -> T {
         until(&self.events, what, wanted)
     }

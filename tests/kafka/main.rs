@@ -12,6 +12,7 @@ mod consumer;
 mod link;
 mod measure;
 mod producer;
+mod renewal;
 mod security;
 #[path = "../support/mod.rs"]
 mod support;
@@ -41,6 +42,8 @@ const TESTS: &[Test] = &[
     Test { name: "a_producer_that_breaks_is_replaced_and_nothing_is_lost", needs: &[], body: producer::replacement },
     Test { name: "a_broker_that_comes_back_is_used_again", needs: &[], body: link::comes_back },
     Test { name: "brokers_that_were_never_there_are_waited_for_and_the_stop_does_not_wait_for_them", needs: &[], body: link::never_there },
+    Test { name: "clients_that_are_replaced_read_and_write_on", needs: &[Need::Broker], body: renewal::goes_on },
+    Test { name: "a_setting_that_was_wrong_is_mended_without_a_restart", needs: &[], body: renewal::mends },
     Test { name: "both_sides_say_who_they_are", needs: &[], body: link::sides },
     Test {
         name: "an_idle_pair_sleeps_and_still_sees_a_command_soon",

@@ -44,6 +44,7 @@ pub(super) fn nobody() -> Workers {
         rest: Group::default(),
         journal: None,
         start_kafka,
+        without_kafka: None,
         reload: Box::new(|| Reloaded::Refused("nobody reads it".to_owned())),
     }
 }
