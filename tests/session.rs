@@ -148,7 +148,7 @@ fn check_once(bed: &Bed<'_>, ids: &[Uuid]) {
 
 fn deaf(stage: &Stage) {
     let mut bed = Bed::prepare(stage, Plan::Enrolled);
-    let sessions = Sessions::open(&bed.directory().join("sessions"), Hearing::None).expect("a book");
+    let sessions = Sessions::open(&bed.directory().join("sessions"), Hearing::Deaf).expect("a book");
     bed.start_control_plane_with(sessions.clone());
     bed.start_agent();
     bed.agent().wait_ready(READY);

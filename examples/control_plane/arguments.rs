@@ -15,7 +15,7 @@ const HELP: &str = "\
 A development control plane for axion-agent.
 
 control_plane serve [--listen ADDRESS] [--token TOKEN] [--brokers LIST | --mock-broker] [--interval SECONDS]
-                    [--tls-certificate FILE --tls-key FILE | --state DIR] [--sessions DIR] [--deaf] [--misbehave HOW] [--json]
+                    [--tls-certificate FILE --tls-key FILE | --state DIR] [--sessions DIR] [--hearing HOW] [--misbehave HOW] [--json]
     Enrols agents, takes their heartbeats and prints what they report until it is interrupted.
     Its first lines are 'grpc ADDRESS', 'brokers LIST' and with --state 'ca FILE', then 'ready'.
     --listen ADDRESS     where gRPC listens [127.0.0.1:0, a free port]
@@ -26,7 +26,8 @@ control_plane serve [--listen ADDRESS] [--token TOKEN] [--brokers LIST | --mock-
     --tls-certificate FILE, --tls-key FILE   speak TLS, with this chain and its key (PEM)
     --sessions DIR       keep open actions and logs here, also when this process is killed [a folder that is
                          printed as 'sessions DIR' and goes with the machine's temporary files]
-    --deaf               read nothing of a session behind its first word, to see what an agent does about that
+    --hearing HOW        of sessions, to see what an agent does about it: good, deaf (reads nothing behind the first
+                         word), absent (says nothing) [good]
 {conduct}
 control_plane send --brokers LIST --agent ID [--wait [--timeout SECONDS]] [--json] COMMAND
 control_plane send --via session --sessions DIR --agent ID [--wait [--timeout SECONDS]] [--json] COMMAND
@@ -181,7 +182,14 @@ fn serve(mut words: lexopt::Parser) -> Result<Invocation, lexopt::Error> {
             Long("tls-certificate") => certificate = Some(PathBuf::from(words.value()?)),
             Long("tls-key") => key = Some(PathBuf::from(words.value()?)),
             Long("sessions") => options.sessions = Some(PathBuf::from(words.value()?)),
-            Long("deaf") => options.hearing = Hearing::None,
+            Long("hearing") => {
+                options.hearing = match words.value()?.string()?.as_str() {
+                    "good" => Hearing::Good,
+                    "deaf" => Hearing::Deaf,
+                    "absent" => Hearing::Absent,
+                    other => return Err(format!("--hearing {other}: there are good, deaf, absent").into()),
+                }
+            }
             Long("json") => options.format = Format::Json,
             Long(name) if Conduct::takes(name) => {
                 let name = name.to_owned();

@@ -57,6 +57,11 @@ impl Publisher {
     pub(super) fn publish(&mut self, client: Client, agent: AgentId, credential: Option<Sensitive<String>>) {
         self.generation += 1;
         self.newest.publish(Some(Access { client, agent, credential, generation: self.generation }));
+        self.works_again();
+    }
+
+    /// What holds works again: whoever waits to try it may do so now.
+    pub(super) fn works_again(&self) {
         let _rung_already = self.bell.try_send(());
     }
 }
@@ -67,7 +72,7 @@ impl Reader {
         (*self.newest.newest()).clone()
     }
 
-    /// Ready once it has changed. It closes when the thread that decides has ended.
+    /// Ready once it has changed, or works again. It closes when the thread that decides has ended.
     pub(super) fn changed(&self) -> &Receiver<()> {
         &self.rung
     }

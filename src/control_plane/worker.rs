@@ -150,8 +150,8 @@ impl Worker {
             };
             // Neither a renewal that falls due nor a new channel waits for the next period.
             let wait = match &me.certificate {
-                Certificate::Kept(_, renewal) if self.link == Link::Up && *renewal > now() => wait.min(renewal.since(now())),
                 _ if self.link == Link::Up && self.line.is_none() => Duration::ZERO,
+                Certificate::Kept(_, renewal) if self.link == Link::Up && *renewal > now() => wait.min(renewal.since(now())),
                 _ => wait,
             };
             if let Err(Stopped) = self.rest(wait) {
@@ -359,6 +359,7 @@ impl Worker {
             return Ok(());
         }
         self.link = Link::Up;
+        self.access.works_again();
         self.tell(Event::Link(LinkState::Up))
     }
 

@@ -3,7 +3,7 @@
 use crate::agents::{AgentServer, Beat, Clients, Issuing, Settings as Serve, Sighting};
 use crate::authority::{Authority, ServerCertificate};
 use crate::mischief::Imp;
-use axion_agent::control_plane::{self, ControlPlane, Endpoint, Event, Identity, Route, Scheme, Settings};
+use axion_agent::control_plane::{self, ControlPlane, Endpoint, Event, Identity, Route, Scheme, SessionEvent, Settings};
 use axion_agent::domain::{AgentId, Health, LinkState, Phase, Sensitive};
 use axion_agent::threads::{Exit, Published};
 use crossbeam_channel::{Receiver, bounded};
@@ -78,7 +78,7 @@ pub fn issuing(authority: &Arc<Authority>) -> Issuing {
 pub struct Room {
     pub running: Option<ControlPlane>,
     pub events: Receiver<Event>,
-    _session: Receiver<control_plane::SessionEvent>,
+    session: Receiver<SessionEvent>,
     exits: Receiver<Exit>,
 }
 
@@ -105,7 +105,7 @@ impl Room {
         let (exit, exits) = bounded(4);
         let senders = control_plane::Events { control_plane, session };
         let running = control_plane::start(settings, identity, health, senders, exit).unwrap();
-        Self { running: Some(running), events, _session: session_events, exits }
+        Self { running: Some(running), events, session: session_events, exits }
     }
 
     pub fn event<T>(&self, what: &str, wanted: impl Fn(&Event) -> Option<T>) -> T {
@@ -113,6 +113,21 @@ impl Room {
         let mut others = Vec::new();
         loop {
             match self.events.recv_deadline(end) {
+                Ok(event) => match wanted(&event) {
+                    Some(found) => return found,
+                    None => others.push(event),
+                },
+                Err(_) => panic!("not within {} s: {what}; heard: {others:?}", SOON.as_secs()),
+            }
+        }
+    }
+
+    /// The next word of the session that `wanted` likes.
+    pub fn session<T>(&self, what: &str, wanted: impl Fn(&SessionEvent) -> Option<T>) -> T {
+        let end = Instant::now() + SOON;
+        let mut others = Vec::new();
+        loop {
+            match self.session.recv_deadline(end) {
                 Ok(event) => match wanted(&event) {
                     Some(found) => return found,
                     None => others.push(event),

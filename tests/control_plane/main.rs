@@ -22,3 +22,4 @@ mod proxy;
 #[path = "../../examples/control_plane/session/mod.rs"]
 #[allow(dead_code, reason = "other programs use the rest")]
 mod session;
+mod sessions;

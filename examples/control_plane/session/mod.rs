@@ -34,12 +34,15 @@ struct Shared {
     hearing: Hearing,
 }
 
-/// Whether a stream is read.
+/// What a control plane makes of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hearing {
+    /// It listens and speaks.
     Good,
-    /// Not behind its first word: for tests of what an agent does about that.
-    None,
+    /// It speaks, and reads nothing behind the first word.
+    Deaf,
+    /// It takes the stream and says nothing at all.
+    Absent,
 }
 
 /// Whether the caller is the agent that it says it is.

@@ -59,6 +59,9 @@ pub(super) fn run(sessions: &Sessions, judge: Judge, mut up: RequestStream<Sessi
         return;
     }
     let number = sessions.enter(&agent, bell);
+    while sessions.0.hearing == Hearing::Absent && sessions.is_newest(&agent, number) {
+        let _rung = rung.recv_timeout(LOOK);
+    }
     let welcome = VecDeque::from([Down::Welcome(Welcome::default())]);
     let mut session =
         Session { sessions, agent, number, outbox: welcome, sent: BTreeSet::new(), busy: BTreeSet::new(), followed: BTreeSet::new() };
