@@ -1,5 +1,7 @@
 //! The codes in the pages are the code's own, and each of them is seen by a test.
 
+#![cfg(test)]
+
 use axion_agent::domain::Code;
 use axion_agent::kafka::TroubleCode;
 use std::collections::{BTreeMap, BTreeSet};
