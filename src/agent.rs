@@ -2,8 +2,10 @@
 //! knows all rooms; it decides nothing.
 
 mod reload;
+mod unenroll;
 
 pub use reload::Again;
+pub use unenroll::{Enrolled, Farewell, UnenrollError};
 
 use crate::config::{self, Config, SwarmAutoInit};
 use crate::coordinator::{self, Group, Inbox, KafkaClients, Ports, Pulse, Rules, Signal, State, Workers};
@@ -220,21 +222,14 @@ struct Link {
     farewell: Group,
 }
 
-fn start_control_plane(
-    config: &Config,
-    identity: Option<&Identity>,
-    journal: &Journal,
-    published: &Published<crate::domain::Health>,
-    exits: &Sender<Exit>,
-) -> Result<Link, StartError> {
-    let Some(section) = &config.control_plane else {
-        return Ok(Link { events: never(), session: never(), requests: None, wake: None, farewell: Group::default() });
-    };
+/// How the control plane is reached, where there is one.
+fn control_plane_settings(config: &Config, identity: Option<&Identity>) -> Option<control_plane::Settings> {
+    let section = config.control_plane.as_ref()?;
     let scheme = match section.url.transport {
         config::Transport::Tls => control_plane::Scheme::Tls,
         config::Transport::Plain => control_plane::Scheme::Plain,
     };
-    let settings = control_plane::Settings {
+    Some(control_plane::Settings {
         endpoint: control_plane::Endpoint { target: section.url.authority.clone(), scheme },
         route: config.network.proxy_for(&section.url).map_or(control_plane::Route::Direct, |proxy| {
             control_plane::Route::Through(control_plane::Proxy { address: proxy.address.clone(), login: proxy.login() })
@@ -250,6 +245,18 @@ fn start_control_plane(
         name: config.agent.name.clone(),
         labels: config.agent.labels.clone(),
         state_dir: config.agent.state_dir.clone(),
+    })
+}
+
+fn start_control_plane(
+    config: &Config,
+    identity: Option<&Identity>,
+    journal: &Journal,
+    published: &Published<crate::domain::Health>,
+    exits: &Sender<Exit>,
+) -> Result<Link, StartError> {
+    let Some(settings) = control_plane_settings(config, identity) else {
+        return Ok(Link { events: never(), session: never(), requests: None, wake: None, farewell: Group::default() });
     };
     let who = match identity {
         Some(Identity { agent_id, credential, origin: Origin::Enrolled { .. }, .. }) => {

@@ -27,7 +27,7 @@
 //! | part of the product | room | what to look for |
 //! | --- | --- | --- |
 //! | configuration | [`config`] | the table of keys is `config/keys.rs`, `config/sections.rs` reads them; the typed result is [`config::Config`] |
-//! | gRPC client | [`control_plane`] | `worker.rs` enrols and beats, `call.rs` is one cancellable call, `access.rs` says over which channel and in whose name, `session/` is the stream for immediate actions and logs; `wire.rs` files map protobuf; the contract is `proto/` |
+//! | gRPC client | [`control_plane`] | `worker.rs` enrols and beats when `pace.rs` says, `call.rs` is one cancellable call, `keyring.rs` keeps key and certificate, `line.rs` and `channel.rs` make the channel, `fault.rs` says what went wrong and `probe.rs` looks closer, `access.rs` says over which channel and in whose name, `session/` is the stream for immediate actions and logs; `wire.rs` files map protobuf; the contract is `proto/` |
 //! | Kafka consumer | [`kafka`] | `consumer.rs` is the thread, `wire/` reads the record around a command |
 //! | Kafka producer | [`kafka`] | `producer.rs` is the thread, `wire/` makes the record around an event |
 //! | Docker manager | [`docker`] | `client.rs` and `api/` speak to the Engine, `events.rs` listens to it, `lane.rs` runs commands, one file or folder per command; `room.rs` is what a running command works with |
@@ -70,6 +70,8 @@
 //! - **something to hear of the engine**: the filter in `docker/events.rs`, whom it wakes in `docker/changes.rs`.
 //! - **a metric**: `telemetry/mod.rs`; the coordinator counts when it hears of something, so what a lane alone
 //!   knows must be in its event. **A health page**, or a limit on its clients: `health/pages.rs`, `health/gate.rs`.
+//! - **a fault of the link to the control plane**: its code and its mend in `control_plane/fault.rs`, its row in
+//!   docs/control-plane.md; what only the handshake shows is found in `control_plane/probe.rs`.
 //! - **a field of the heartbeat**: `proto/` and `control_plane/wire.rs`; it is read from [`domain::Health`].
 //! - **how long leaving may take**: the constants of `coordinator/shutdown.rs`, one for each phase.
 //! - **a thread**: `spawn` in its room's face, its channel and its stop in [`agent`], its phase in

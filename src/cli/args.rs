@@ -1,6 +1,7 @@
 //! The command line into an [`Invocation`]. Pure.
 
 use super::help::Topic;
+use crate::agent::Farewell;
 use crate::config::nearest;
 use crate::domain::StackName;
 use lexopt::prelude::{Long, Short, Value};
@@ -21,6 +22,8 @@ pub enum Invocation {
     ConfigExample,
     /// `render`.
     Render(Render),
+    /// `unenroll`.
+    Unenroll(Unenroll),
     /// A help text.
     Help(Topic),
     /// The version.
@@ -49,6 +52,32 @@ pub struct Render {
     pub api_version: Option<String>,
 }
 
+/// `unenroll [--yes] [--local]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unenroll {
+    /// The configuration.
+    pub file: Option<PathBuf>,
+    /// Whether anybody is asked first.
+    pub sure: Sure,
+    /// Whether the control plane is told.
+    pub farewell: Farewell,
+}
+
+/// Whether a command that cannot be taken back is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sure {
+    /// The command line says so.
+    Said,
+    /// It has to be asked.
+    ToBeAsked,
+}
+
+impl Sure {
+    pub(super) fn is_said(self) -> bool {
+        self == Self::Said
+    }
+}
+
 /// The command line is wrong.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}\nTry: {}", topic.invocation())]
@@ -57,9 +86,9 @@ pub struct UsageError {
     topic: Topic,
 }
 
-const COMMANDS: [&str; 4] = ["run", "config", "render", "help"];
+const COMMANDS: [&str; 5] = ["run", "config", "render", "unenroll", "help"];
 /// Commands of the documentation that this version does not have.
-const LATER: [&str; 26] = [
+const LATER: [&str; 25] = [
     "cancel",
     "commands",
     "completions",
@@ -85,7 +114,6 @@ const LATER: [&str; 26] = [
     "status",
     "stop",
     "support-bundle",
-    "unenroll",
 ];
 
 /// Reads the command line; the first argument is the program's own name.
@@ -105,6 +133,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
             "render" => {
                 render(Arguments { parser, topic: Topic::Render, options: &["--compose-file", "--env-file", "--api-version", "--help"] })
             }
+            "unenroll" => unenroll(Arguments { parser, topic: Topic::Unenroll, options: &["--config", "--yes", "--local", "--help"] }),
             "help" => help(parser),
             other => Err(usage(unknown_command(other))),
         },
@@ -198,6 +227,21 @@ fn render(mut arguments: Arguments) -> Result<Invocation, UsageError> {
     Ok(Invocation::Render(Render { stack, files, env_file, api_version }))
 }
 
+fn unenroll(mut arguments: Arguments) -> Result<Invocation, UsageError> {
+    let (topic, options) = (arguments.topic, arguments.options);
+    let mut unenroll = Unenroll { file: None, sure: Sure::ToBeAsked, farewell: Farewell::Told };
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("config") => unenroll.file = Some(PathBuf::from(arguments.value()?)),
+            Long("yes") => unenroll.sure = Sure::Said,
+            Long("local") => unenroll.farewell = Farewell::Untold,
+            Short('h') | Long("help") => return Ok(Invocation::Help(topic)),
+            other => return Err(unknown_option(&other, options, topic)),
+        }
+    }
+    Ok(Invocation::Unenroll(unenroll))
+}
+
 fn help(mut parser: Parser) -> Result<Invocation, UsageError> {
     let usage = |message: String| UsageError { message, topic: Topic::Program };
     let topic = match parser.next().map_err(|error| usage(error.to_string()))? {
@@ -206,6 +250,7 @@ fn help(mut parser: Parser) -> Result<Invocation, UsageError> {
             "run" => Topic::Run,
             "config" => Topic::Config,
             "render" => Topic::Render,
+            "unenroll" => Topic::Unenroll,
             "help" => Topic::Program,
             other => return Err(usage(unknown_command(other))),
         },
@@ -256,6 +301,11 @@ mod tests {
             ("config check --json --config /a.toml", Invocation::ConfigCheck(file(), Output::Json)),
             ("config --config /a.toml show", Invocation::ConfigShow(file())),
             ("config example", Invocation::ConfigExample),
+            ("unenroll", Invocation::Unenroll(Unenroll { file: None, sure: Sure::ToBeAsked, farewell: Farewell::Told })),
+            (
+                "unenroll --yes --local --config /a.toml",
+                Invocation::Unenroll(Unenroll { file: file(), sure: Sure::Said, farewell: Farewell::Untold }),
+            ),
             ("config -h", Invocation::Help(Topic::Config)),
             ("help render", Invocation::Help(Topic::Render)),
             ("--help", Invocation::Help(Topic::Program)),

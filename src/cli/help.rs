@@ -11,6 +11,8 @@ pub enum Topic {
     Config,
     /// `render`.
     Render,
+    /// `unenroll`.
+    Unenroll,
 }
 
 impl Topic {
@@ -22,6 +24,7 @@ impl Topic {
             Self::Run => RUN,
             Self::Config => CONFIG,
             Self::Render => RENDER,
+            Self::Unenroll => UNENROLL,
         }
     }
 
@@ -33,6 +36,7 @@ impl Topic {
             Self::Run => "axion-agent run --help",
             Self::Config => "axion-agent config --help",
             Self::Render => "axion-agent render --help",
+            Self::Unenroll => "axion-agent unenroll --help",
         }
     }
 }
@@ -46,6 +50,7 @@ Commands:
   run                          Run the agent; this is what the service does
   config check|show|example    Look at the configuration
   render NAME -c FILE...       Show what Swarm would be sent for a Compose file
+  unenroll                     Take this agent out of service at its control plane
 
 Options:
   -h, --help       Show this help, or that of a command
@@ -83,7 +88,22 @@ Options:
   -h, --help       Show this help
 
 Files that a key names only for others (certificates) need not be readable yet: check warns of them. The file of
-a secret (token_file) must be, since its content is the value.
+a secret must be, since its content is the value; only a used token in the state directory may be gone.
+";
+
+const UNENROLL: &str = "\
+Take this agent out of service for good: the control plane is told, and the agent's identity, credential, key and
+certificate are removed from its state directory. Stacks go on as they are. The agent must not run.
+
+Usage: axion-agent unenroll [--config FILE] [--yes] [--local]
+
+Options:
+  --config FILE    The configuration [default: $AXION_AGENT_CONFIG, else /etc/axion/agent.toml]
+  --yes            Do not ask
+  --local          Forget the identity without telling the control plane
+  -h, --help       Show this help
+
+Run it as the agent's own account, so that the files keep their owner. To enrol again the agent needs a new token.
 ";
 
 const RENDER: &str = "\

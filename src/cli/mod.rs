@@ -9,8 +9,9 @@ mod logging;
 mod print;
 mod render;
 mod serve;
+mod unenroll;
 
-pub use args::{Invocation, Output, Render, UsageError, parse};
+pub use args::{Invocation, Output, Render, Sure, Unenroll, UsageError, parse};
 pub use exit::Exit;
 pub use help::Topic;
 
@@ -31,6 +32,7 @@ pub fn execute(invocation: Invocation) -> Leaving {
         Invocation::ConfigShow(file) => config::show_effective(file),
         Invocation::ConfigExample => config::print_example(),
         Invocation::Run(file) => return serve::serve(file),
+        Invocation::Unenroll(arguments) => unenroll::unenroll(arguments),
         Invocation::Render(arguments) => render::render(&arguments),
         Invocation::Help(topic) => print::out(topic.text()),
         Invocation::Version => print::out(concat!("axion-agent ", env!("CARGO_PKG_VERSION"), "\n")),

@@ -97,7 +97,7 @@ const GIB: u64 = 1024 * MIB;
 
 keys! {
     AGENT_TOKEN = "agent"."token", Kind::Secret, None, "\"one-time token\"",
-        "The one-time token for the first start with a control plane. Better in a file of its own: token_file.";
+        "The one-time token for the first start with a control plane. Better in a file of its own: token_file. In the\nstate directory that file is removed after use.";
     AGENT_ID = "agent"."id", Kind::Text, None, "\"edge-7\"",
         "Who this agent is; part of its topic names. Normally the control plane issues it, and the journal keeps it.\nAnother id than that makes it another agent: with a token it enrols anew.";
     AGENT_NAME = "agent"."name", Kind::Text, None, "\"Shop floor 7\"",

@@ -116,6 +116,12 @@ impl Keyring {
         Ok(pair)
     }
 
+    /// The agent is nobody any more.
+    pub(super) fn forget(&self) -> Result<(), KeyError> {
+        self.remove(PAIR_FILE)?;
+        self.remove(PENDING_FILE)
+    }
+
     /// The key of the request that is under way, or of the next one.
     fn pending_key(&self) -> Result<PKey<Private>, KeyError> {
         let kept = read(&self.folder.join(PENDING_FILE))?;

@@ -65,6 +65,14 @@ pub(super) fn shows(settings: &Settings, own: Option<&Pair>, now: Timestamp) -> 
     }
 }
 
+/// The credential goes along until a certificate says who the agent is (contract).
+pub(super) fn needs_credential(shows: Shows) -> bool {
+    match shows {
+        Shows::Nothing | Shows::Configured => true,
+        Shows::Own(_) => false,
+    }
+}
+
 /// What of the handshake gRPC's text leaves out.
 pub(super) fn look(settings: &Settings, own: Option<&Pair>, now: Timestamp) -> Option<Finding> {
     let own = own.filter(|_| shows(settings, own, now) != Shows::Nothing);

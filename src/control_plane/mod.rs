@@ -12,6 +12,7 @@ mod channel;
 mod fault;
 mod host;
 mod keyring;
+mod leave;
 mod line;
 mod pace;
 mod probe;
@@ -31,6 +32,7 @@ use uuid::Uuid;
 
 pub use crate::record::Read;
 pub use channel::{Endpoint, Proxy, Route, Scheme};
+pub use leave::{forget, unregister};
 pub use session::{Answer, EVENTS as SESSION_EVENTS, Event as SessionEvent, REQUESTS as SESSION_REQUESTS, Request as SessionRequest};
 
 const THREAD: ThreadName = ThreadName::new("control-plane");

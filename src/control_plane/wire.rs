@@ -5,13 +5,14 @@ use super::{Enrolment, Settings};
 use crate::domain::{self, AgentId, DependencyState, Health, InvalidId, Phase, Sensitive, StackName, Timestamp};
 use crate::proto::agent::{
     AgentState, Dependency, EnrollRequest, EnrollResponse, HeartbeatRequest, HostFacts as WireFacts, LastCommand, Load, StackBrief,
+    UnregisterRequest,
 };
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
 pub(super) use crate::proto::agent::HeartbeatResponse;
-pub(super) use crate::proto::methods::{ENROLL, HEARTBEAT};
+pub(super) use crate::proto::methods::{ENROLL, HEARTBEAT, UNREGISTER};
 
 /// The version that the agent says it is.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -90,6 +91,10 @@ pub(super) fn enrolment(response: EnrollResponse, wish: Option<AgentId>) -> Resu
         dead_letter_topic: kafka.dead_letter_topic,
     };
     Ok((enrolment, certificate))
+}
+
+pub(super) fn unregister_request(agent: &AgentId) -> UnregisterRequest {
+    UnregisterRequest { agent_id: agent.as_str().to_owned(), ..UnregisterRequest::default() }
 }
 
 /// What the answer to a heartbeat changes.

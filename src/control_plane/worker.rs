@@ -8,7 +8,7 @@ use super::access::Publisher;
 use super::call::{CallError, Terms, unary};
 use super::fault::{Doing, Fault, Manner};
 use super::keyring::{Keyring, Pair};
-use super::line::{Line, Lines, Shows, Stamps, look, shows};
+use super::line::{Line, Lines, Shows, Stamps, look, needs_credential, shows};
 use super::pace::Pace;
 use super::wire::{self, Asking, Beat, Details, same_details};
 use super::{Enrolment, Event, Identity, Scheme, Settings, host};
@@ -441,14 +441,6 @@ enum Changed {
 impl From<Stopped> for CallError {
     fn from(_: Stopped) -> Self {
         Self::Stopped
-    }
-}
-
-/// The credential goes along until a certificate says who the agent is (contract).
-fn needs_credential(shows: Shows) -> bool {
-    match shows {
-        Shows::Nothing | Shows::Configured => true,
-        Shows::Own(_) => false,
     }
 }
 

@@ -179,6 +179,7 @@ enum Write {
     Finish(CommandId, Box<Event>),
     Report(Vec<Reported>, Vec<(CommandId, Reader)>, Vec<Position>),
     Identify(Box<Identity>),
+    ForgetIdentity,
     EnrolmentSalt(Uuid),
     Pause(Option<Timestamp>),
     Intend(CommandId, Step),
@@ -216,6 +217,12 @@ pub fn open(state_dir: &Path, exits: Sender<Exit>) -> Result<(Journal, Recovered
     let writer = Arc::clone(&store);
     let thread = spawn(ThreadName::new("journal"), exits, move || worker::run(&writer, &requests)).map_err(JournalError::Thread)?;
     Ok((Journal { store, writes }, recovered, thread))
+}
+
+/// Whether there is a journal in `state_dir`.
+#[must_use]
+pub fn exists(state_dir: &Path) -> bool {
+    state_dir.join(FILE).exists()
 }
 
 fn prepare(state_dir: &Path) -> std::io::Result<()> {
@@ -256,6 +263,14 @@ impl Journal {
     /// When it is not on disk.
     pub fn identify(&self, identity: Identity) -> Result<(), Arc<JournalError>> {
         self.write(Write::Identify(Box::new(identity))).map(drop)
+    }
+
+    /// The agent is nobody any more.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub fn forget_identity(&self) -> Result<(), Arc<JournalError>> {
+        self.write(Write::ForgetIdentity).map(drop)
     }
 
     /// What makes the id of a request to be enrolled: drawn once and the same until the agent was enrolled, so that an

@@ -274,6 +274,9 @@ fn apply(transaction: &WriteTransaction, write: Write) -> Result<u64, StoreFailu
                 meta.remove(ENROLMENT_SALT)?;
             }
         }
+        Write::ForgetIdentity => {
+            transaction.open_table(META)?.remove(IDENTITY)?;
+        }
         Write::EnrolmentSalt(salt) => {
             transaction.open_table(META)?.insert(ENROLMENT_SALT, encode(&salt).as_slice())?;
         }

@@ -142,6 +142,8 @@ fn a_request_to_be_enrolled_stays_the_same_until_the_agent_is() {
     let origin = Origin::Enrolled { wish: None };
     journal.identify(Identity { origin, ..Identity::local(AgentId::new("a").unwrap()) }).unwrap();
     assert_ne!(journal.enrolment_salt().unwrap(), salt, "the next enrolment is another one");
+    journal.forget_identity().unwrap();
+    assert_eq!(journal.identity().unwrap(), None);
 }
 
 #[test]

@@ -56,6 +56,11 @@ impl Server {
         self.agents.address().rsplit_once(':').unwrap().1.parse().unwrap()
     }
 
+    /// What was seen since the last look.
+    pub fn seen(&self) -> Vec<Sighting> {
+        self.seen.try_iter().collect()
+    }
+
     /// The next heartbeat that `wanted` likes.
     pub fn beat(&self, what: &str, wanted: impl Fn(&Beat) -> bool) -> Beat {
         let end = Instant::now() + SOON;

@@ -15,6 +15,7 @@ mod bed;
 mod certificates;
 mod enrolling;
 mod faults;
+mod leaving;
 #[path = "../../examples/control_plane/mischief.rs"]
 #[allow(dead_code, reason = "other programs use the rest")]
 mod mischief;

@@ -168,7 +168,22 @@ impl<'a> Bed<'a> {
     pub fn start_control_plane_apart(&mut self) -> ControlPlane {
         self.stop_control_plane();
         let listen = format!("127.0.0.1:{}", self.grpc_port);
-        ControlPlane::start(&listen, &self.broker.brokers(), &self.directory.join("control-plane"), &self.id)
+        ControlPlane::start(&listen, &self.broker.brokers(), &self.directory.join("control-plane"), &self.id, &[])
+    }
+
+    /// The same over TLS: it issues certificates that are valid for `life`, such as `9s`. The agent is configured for it.
+    pub fn start_issuing_control_plane(&mut self, life: &str) -> ControlPlane {
+        self.stop_control_plane();
+        let (id, port, ca) = (&self.id, self.grpc_port, self.directory.join("ca"));
+        let more = ["--state", &ca.display().to_string(), "--certificate-life", life];
+        let listen = format!("127.0.0.1:{port}");
+        let plane = ControlPlane::start(&listen, &self.broker.brokers(), &self.directory.join("control-plane"), id, &more);
+        let file = ca.join("ca.pem");
+        self.configure_as(&format!(
+            "token = \"{TOKEN}\"\nname = \"{id}\"\n[control_plane]\ngrpc_url = \"https://localhost:{port}\"\nca_file = \"{}\"\n",
+            file.display()
+        ));
+        plane
     }
 
     /// Starts one, in place of the one that stands, that takes sessions.

@@ -24,6 +24,8 @@ pub struct ControlPlane {
     brokers: String,
     folder: PathBuf,
     agent: String,
+    /// Further words of its command line.
+    more: Vec<String>,
 }
 
 impl ControlPlane {
@@ -34,17 +36,18 @@ impl ControlPlane {
     }
 
     /// Starts it for one agent; what it must not forget is in `folder`.
-    pub fn start(listen: &str, brokers: &str, folder: &Path, agent: &str) -> Self {
+    pub fn start(listen: &str, brokers: &str, folder: &Path, agent: &str, more: &[&str]) -> Self {
         let (listen, brokers, folder, agent) = (listen.to_owned(), brokers.to_owned(), folder.to_owned(), agent.to_owned());
-        let process = spawn(&listen, &brokers, &folder);
-        Self { process, listen, brokers, folder, agent }
+        let more: Vec<String> = more.iter().map(|&word| word.to_owned()).collect();
+        let process = spawn(&listen, &brokers, &folder, &more);
+        Self { process, listen, brokers, folder, agent, more }
     }
 
     /// Ends it as a power cut would, and starts it again.
     pub fn kill_and_restart(&mut self) {
         self.process.kill().expect("the control plane can be killed");
         self.process.wait().expect("the control plane was ours");
-        self.process = spawn(&self.listen, &self.brokers, &self.folder);
+        self.process = spawn(&self.listen, &self.brokers, &self.folder, &self.more);
     }
 
     /// Gives it an action for the agent.
@@ -74,28 +77,13 @@ impl ControlPlane {
         end.expect("it waited for the end")
     }
 
-    /// Follows the log of a service, from some lines back.
-    pub fn follow(&self, project: &str, stack: &str, service: &str, tail: u32) -> String {
+    /// Follows the log of a service, from its first line.
+    pub fn follow(&self, project: &str, service: &str, tail: u32) -> String {
         let id = Uuid::new_v4().to_string();
-        let (agent, project, stack, service) = (self.agent.clone(), project.to_owned(), stack.to_owned(), service.to_owned());
-        self.keep(&Request::Follow { follow: Follow { id: id.clone(), agent, project, stack, service, tail }, after: 0 });
+        let (agent, project, service) = (self.agent.clone(), project.to_owned(), service.to_owned());
+        let follow = Follow { id: id.clone(), agent, project, stack: String::new(), service, tail };
+        self.keep(&Request::Follow { follow, after: 0 });
         id
-    }
-
-    /// The code with which the agent has ended a log.
-    pub fn end_of_log(&self, id: &str, within: Duration) -> String {
-        // It is known: only its id counts.
-        let text = String::new;
-        let follow = Follow { id: id.to_owned(), agent: text(), project: text(), stack: text(), service: text(), tail: 0 };
-        let mut end = None;
-        let request = || Request::Follow { follow: follow.clone(), after: u64::MAX };
-        let waited = local::insist(&self.folder, Instant::now() + within, request, |reply| {
-            let Reply::End { code, .. } = reply else { return Enough::NotYet };
-            end = Some(code);
-            Enough::Yes
-        });
-        waited.unwrap_or_else(|error| panic!("no end of the log {id} within {} s: {error}", within.as_secs()));
-        end.expect("it waited for the end")
     }
 
     /// Ends it.
@@ -120,11 +108,11 @@ impl ControlPlane {
     }
 }
 
-fn spawn(listen: &str, brokers: &str, folder: &Path) -> Child {
+fn spawn(listen: &str, brokers: &str, folder: &Path, more: &[String]) -> Child {
     std::fs::create_dir_all(folder).expect("a folder for the control plane");
     let output = folder.join("output");
     let mut command = child::bound("KILL", ControlPlane::program().expect("the test said that it needs the program"));
-    command.args(["serve", "--token", TOKEN, "--listen", listen, "--brokers", brokers, "--sessions"]).arg(folder);
+    command.args(["serve", "--token", TOKEN, "--listen", listen, "--brokers", brokers, "--sessions"]).arg(folder).args(more);
     let text = File::create(&output).expect("a file for its output");
     let errors = text.try_clone().expect("the same file again");
     let mut process = command.stdout(Stdio::from(text)).stderr(Stdio::from(errors)).spawn().expect("setpriv and the control plane start");

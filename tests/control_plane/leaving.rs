@@ -1,0 +1,79 @@
+//! `axion-agent unenroll`, between the agent's own binary and the development control plane.
+
+use crate::agents::Sighting;
+use crate::bed::*;
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+#[allow(clippy::disallowed_methods, reason = "the program under test is a child process of its test")]
+fn agent(arguments: &[&str], config: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_axion-agent"));
+    command.args(arguments).arg("--config").arg(config).stdin(Stdio::null());
+    command
+}
+
+fn unenroll(more: &[&str], config: &Path) -> (Option<i32>, String) {
+    let Output { status, stdout, stderr } = agent(&[&["unenroll"], more].concat(), config).output().unwrap();
+    (status.code(), String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr))
+}
+
+/// Ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _gone = self.0.kill();
+        let _status = self.0.wait();
+    }
+}
+
+#[test]
+fn an_agent_is_taken_out_of_service_when_it_does_not_run_and_somebody_is_sure() {
+    let ((ca, authority), state) = (authority(LONG), Folder::new());
+    let server = Server::start(|serve| serve.issuing = Some(issuing(&authority)));
+    let (folder, token) = (state.0.join("state"), state.0.join("state/token"));
+    fs::create_dir(&folder).unwrap();
+    fs::write(&token, TOKEN).unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let config = state.0.join("agent.toml");
+    let text = format!(
+        "[agent]\nname = \"edge-7\"\nstate_dir = \"{}\"\ntoken_file = \"{}\"\n[control_plane]\ngrpc_url = \"https://localhost:{}\"\n\
+         ca_file = \"{}\"\n[docker]\nhost = \"unix:///nonexistent/docker.sock\"\n[health]\nport = {port}\n",
+        folder.display(),
+        token.display(),
+        server.port(),
+        authority.ca_file().display()
+    );
+    fs::write(&config, text).unwrap();
+    let (code, said) = unenroll(&["--yes"], &config);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("is not enrolled"), "{said}");
+
+    let log = fs::File::create(state.0.join("log")).unwrap();
+    let running = Running(agent(&["run"], &config).stderr(log).spawn().unwrap());
+    server.beat("a beat", |_| true);
+    until("the used token is removed", || !token.exists());
+    let (code, said) = unenroll(&["--yes"], &config);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("another agent uses the state directory"), "{said}");
+    drop(running);
+
+    let (code, said) = unenroll(&[], &config);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("Type edge-7") && said.contains("--yes"), "{said}");
+    fs::write(ca.0.join("revoked"), "edge-7").unwrap();
+    let (code, said) = unenroll(&["--yes"], &config);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("control_plane.unauthenticated") && said.contains("--local"), "{said}");
+    assert!(folder.join("control-plane.pem").exists(), "nothing was changed");
+    fs::remove_file(ca.0.join("revoked")).unwrap();
+
+    let (code, said) = unenroll(&["--yes"], &config);
+    assert_eq!((code, said.as_str()), (Some(0), "edge-7 is out of service\n"));
+    assert!(server.seen().iter().any(|seen| matches!(seen, Sighting::Unregistered { agent } if agent == "edge-7")));
+    let left: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().ends_with(".pem")), "{left:?}");
+    assert_eq!(unenroll(&["--yes"], &config).0, Some(1), "it is not enrolled any more");
+}
