@@ -95,7 +95,7 @@
 //! | `control-plane` | [`control_plane`] | the next beat, its stop, an answer | every 5 s |
 //! | `grpc-session` | [`control_plane`] | the session's stream, the coordinator, lines of logs, a new access | never |
 //! | `grpc-cq-0` | [`control_plane`] | answers | with beats |
-//! | `timer_manager`, `event_engine`, `grpc_global_timer`, `default-executor`, `resolver-executor` | gRPC's core | sockets, timers | together less than ten times a second |
+//! | `timer_manager`, `event_engine`, `grpc_global_timer`, `default-executor`, `resolver-executor` | gRPC's core (in the static binary they bear the name of the thread that made them: `control-plane`) | sockets, timers | together less than ten times a second |
 //! | `health-gate` | [`health`] | connections, its wake-up | never |
 //! | `health-http` (several: tiny_http's own too) | [`health`] | a request | never |
 //! | `health-stop` | [`health`] | the stop, to wake the other two | never |

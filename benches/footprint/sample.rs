@@ -32,64 +32,83 @@ pub struct Figures {
     pub stop_ms: f64,
 }
 
-/// A running agent with a folder of its own; dropped, it is killed and the folder is gone.
+/// A running agent with a folder of its own; dropped, both are gone.
 pub struct Running {
-    process: Child,
-    folder: PathBuf,
+    process: Process,
     port: u16,
     began: Instant,
+    _folder: Folder,
 }
+
+/// A child of ours; dropped, it is killed.
+struct Process(Child);
+
+/// A directory; dropped, it is removed.
+struct Folder(PathBuf);
 
 impl Running {
     /// Starts an agent and waits until it answers.
-    #[allow(clippy::disallowed_methods, reason = "what is measured is a process")]
     pub fn start(surroundings: &Surroundings, situation: Situation) -> Self {
-        let folder = std::env::temp_dir().join(format!("axion-footprint-{}", Uuid::new_v4().simple()));
-        fs::create_dir_all(&folder).expect("a directory for the agent");
+        let folder = Folder(std::env::temp_dir().join(format!("axion-footprint-{}", Uuid::new_v4().simple())));
+        fs::create_dir_all(&folder.0).expect("a directory for the agent");
         let port = free_port();
-        let config = folder.join("agent.toml");
-        fs::write(&config, surroundings.configuration(situation, &folder, port)).expect("its configuration");
-        let log = File::create(folder.join("agent.log")).expect("its log");
-        let binary = std::env::var_os("AXION_TEST_AGENT").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_axion-agent")), PathBuf::from);
-        let mut command = Command::new(binary);
-        command.args(["run".as_ref(), "--config".as_ref(), config.as_os_str()]).env_remove("DOCKER_HOST");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        if situation == Situation::Away {
+            // Only an agent that was enrolled starts Kafka's clients.
+            let mut enrolled = Process::launch(surroundings, Situation::Plain, &folder.0, port);
+            wait_ready(port);
+            enrolled.stop();
+        }
         let began = Instant::now();
-        let process = command.spawn().expect("the agent starts");
-        let running = Self { process, folder, port, began };
+        let process = Process::launch(surroundings, situation, &folder.0, port);
         wait(PATIENCE, "alive", || page(port, "/livez").is_some());
-        running
+        Self { process, port, began, _folder: folder }
     }
 
     fn milliseconds(&self) -> f64 {
         self.began.elapsed().as_secs_f64() * 1e3
     }
 
-    fn wait_ready(&self) {
-        wait(READY, "ready", || page(self.port, "/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")));
-    }
-
     /// What the kernel says of it now.
     pub fn reading(&self) -> Reading {
-        Reading::of(self.process.id())
+        Reading::of(self.process.0.id())
+    }
+}
+
+impl Process {
+    #[allow(clippy::disallowed_methods, reason = "what is measured is a process")]
+    fn launch(surroundings: &Surroundings, situation: Situation, folder: &Path, port: u16) -> Self {
+        let config = folder.join("agent.toml");
+        fs::write(&config, surroundings.configuration(situation, folder, port)).expect("its configuration");
+        let log = File::create(folder.join("agent.log")).expect("its log");
+        let binary = std::env::var_os("AXION_TEST_AGENT").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_axion-agent")), PathBuf::from);
+        let mut command = Command::new(binary);
+        command.args(["run".as_ref(), "--config".as_ref(), config.as_os_str()]).env_remove("DOCKER_HOST");
+        Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("the agent starts"))
     }
 
+    /// Gives the milliseconds that it took to leave.
     fn stop(&mut self) -> f64 {
         let began = Instant::now();
         // SAFETY: the process is a child of ours that was not waited for: the number is its own.
-        let told = unsafe { libc::kill(i32::try_from(self.process.id()).expect("a process number"), libc::SIGTERM) };
+        let told = unsafe { libc::kill(i32::try_from(self.0.id()).expect("a process number"), libc::SIGTERM) };
         assert_eq!(told, 0, "the agent can be told to stop");
-        wait(PATIENCE, "gone", || self.process.try_wait().expect("a child of ours").is_some());
+        wait(PATIENCE, "gone", || self.0.try_wait().expect("a child of ours").is_some());
         began.elapsed().as_secs_f64() * 1e3
     }
 }
 
-impl Drop for Running {
+impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already, and what it leaves is in a folder for such things.
-        let _gone = self.process.kill();
-        let _status = self.process.wait();
-        let _removed = fs::remove_dir_all(&self.folder);
+        // It may have ended already.
+        let _gone = self.0.kill();
+        let _status = self.0.wait();
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left is in a place for such things.
+        let _removed = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -99,7 +118,7 @@ pub fn measure(surroundings: &Surroundings, situation: Situation, span: Duration
     let alive_ms = agent.milliseconds();
     let mut ready_ms = f64::NAN;
     if Surroundings::is_reached(situation) {
-        agent.wait_ready();
+        wait_ready(agent.port);
         ready_ms = agent.milliseconds();
     }
     std::thread::park_timeout(SETTLE);
@@ -117,13 +136,17 @@ pub fn measure(surroundings: &Surroundings, situation: Situation, span: Duration
         written: after.written - before.written,
         alive_ms,
         ready_ms,
-        stop_ms: agent.stop(),
+        stop_ms: agent.process.stop(),
     }
 }
 
 /// The kernel counts in 1024 bytes, the budget in millions.
 pub fn megabytes(kilobytes: f64) -> f64 {
     kilobytes * 1.024 / 1000.0
+}
+
+fn wait_ready(port: u16) {
+    wait(READY, "ready", || page(port, "/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")));
 }
 
 fn wait(within: Duration, what: &str, mut done: impl FnMut() -> bool) {

@@ -25,7 +25,7 @@ pub enum Situation {
     Tls,
     /// The same, trusting all CAs of the machine's bundle too.
     Bundle,
-    /// To nothing: all three are configured, and none answers.
+    /// To nothing: all three are configured, the agent was enrolled once, and none answers.
     Away,
 }
 
@@ -78,11 +78,12 @@ impl Surroundings {
     pub fn find() -> Self {
         let (sender, sightings) = bounded(SIGHTINGS);
         let mock = MockBroker::start().expect("the mock broker");
-        let serve = |listen: &str, brokers: &str, tls: Option<Tls>| {
+        let serve = |listen: &str, tls: Option<Tls>| {
             let settings = Settings {
                 listen: listen.to_owned(),
                 token: TOKEN.to_owned(),
-                brokers: vec![brokers.to_owned()],
+                // The agent keeps those of its configuration.
+                brokers: Vec::new(),
                 interval_seconds: 5,
                 tls,
                 ..Settings::default()
@@ -96,10 +97,10 @@ impl Surroundings {
             TOPICS.iter().for_each(|topic| maker.make_topic(topic).expect("the broker makes topics"));
             let certificates = PathBuf::from(folder);
             let shown = Tls { certificate: certificates.join("server.pem"), key: certificates.join("server.key") };
-            SecureServers { control_plane: serve("localhost:0", &brokers, Some(shown)), brokers, certificates }
+            SecureServers { control_plane: serve("localhost:0", Some(shown)), brokers, certificates }
         });
         let engine = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
-        let plain = serve("127.0.0.1:0", &mock.brokers(), None);
+        let plain = serve("127.0.0.1:0", None);
         mock.make_topics(TOPICS);
         Self { engine, mock, plain, tls, _sightings: sightings }
     }
@@ -108,11 +109,10 @@ impl Surroundings {
     pub fn lacks(&self, situation: Situation) -> Option<&'static str> {
         let no_engine = !Path::new(self.engine.trim_start_matches("unix://")).exists();
         match situation {
-            Situation::Away => None,
             _ if no_engine => Some("no engine answers at $DOCKER_HOST"),
             Situation::Tls | Situation::Bundle if self.tls.is_none() => Some("AXION_TEST_KAFKA, _SSL and _CERTS name no broker with TLS"),
             Situation::Bundle if !Path::new(BUNDLE).exists() => Some("this machine has no CA bundle where Debian keeps it"),
-            Situation::Local | Situation::Plain | Situation::Tls | Situation::Bundle => None,
+            _ => None,
         }
     }
 
