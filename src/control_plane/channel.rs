@@ -16,8 +16,9 @@ use std::time::Duration;
 const FIRST_RECONNECT: Duration = Duration::from_secs(1);
 /// And no later. A channel that has lost its connection is given up with the next heartbeat.
 const MAX_RECONNECT: Duration = Duration::from_secs(30);
-/// Answers are small; a larger one is a mistake of the server.
-const MAX_MESSAGE_BYTES: i32 = 4 * 1024 * 1024;
+/// Answers are small; a larger one is a mistake of the server. An action that is too large is still received up to
+/// twice what the agent takes, so that it can be refused; beyond that gRPC ends the session.
+const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Arguments of gRPC's core that grpcio has no name for (http_connect_handshaker.h).
 const CONNECT_SERVER: &std::ffi::CStr = c"grpc.http_connect_server";
@@ -119,10 +120,11 @@ impl Papers {
 /// It sends no pings: heartbeats are the sign of life of the connection, and a server may count pings.
 pub(super) fn open(environment: &Arc<Environment>, settings: &Settings, papers: Option<Papers>) -> Result<Channel, ChannelError> {
     let target = &settings.endpoint.target;
+    let longest = MAX_MESSAGE_BYTES.max(2 * settings.max_message_bytes);
     let mut builder = ChannelBuilder::new(Arc::clone(environment))
         .initial_reconnect_backoff(FIRST_RECONNECT)
         .max_reconnect_backoff(MAX_RECONNECT)
-        .max_receive_message_len(MAX_MESSAGE_BYTES)
+        .max_receive_message_len(i32::try_from(longest).unwrap_or(i32::MAX))
         .http2_bdp_probe(false)
         .use_local_subchannel_pool(true)
         // The configuration has decided about the proxy; gRPC's own reading of the environment would decide again.

@@ -137,7 +137,10 @@ impl State {
     }
 
     pub(super) fn on_session_link(&mut self, link: LinkState) {
-        self.on_link(SESSION, link);
+        match link {
+            LinkState::Up => self.links.set(SESSION, DependencyState::Ready, Words::Detail("actions and logs".to_owned())),
+            down @ LinkState::Down(_) => self.on_link(SESSION, down),
+        }
     }
 
     /// The control plane is older than sessions: there is nothing to wait for.

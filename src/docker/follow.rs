@@ -58,11 +58,16 @@ pub struct Follows {
 pub(crate) struct Begun {
     pub(crate) job: FollowJob,
     client: Client,
+    mark: Mark,
 }
 
-/// The clients of the follows that somebody wants.
+/// Tells a follow from an earlier one of the same name, which may not have ended yet.
+#[derive(Debug, Clone)]
+struct Mark(Arc<()>);
+
+/// The follows that somebody wants, each with its way to the engine.
 #[derive(Debug, Default)]
-pub(super) struct Running(Mutex<BTreeMap<FollowId, Client>>);
+pub(super) struct Running(Mutex<BTreeMap<FollowId, (Mark, Client)>>);
 
 impl Follows {
     pub(super) fn new(jobs: Sender<Begun>, running: Arc<Running>, socket: &Path) -> Self {
@@ -81,9 +86,10 @@ impl Follows {
     /// # Errors
     /// When all threads are taken.
     pub fn begin(&self, job: FollowJob) -> Result<(), (Code, String)> {
-        let (id, client) = (job.follow.id.clone(), Client::connect(&self.socket));
-        self.running.lock().insert(id.clone(), client.clone());
-        self.jobs.try_send(Begun { job, client }).map_err(|error| {
+        let (id, client, mark) = (job.follow.id.clone(), Client::connect(&self.socket), Mark(Arc::default()));
+        self.end(&id);
+        self.running.lock().insert(id.clone(), (mark.clone(), client.clone()));
+        self.jobs.try_send(Begun { job, client, mark }).map_err(|error| {
             self.end(&id);
             match error {
                 TrySendError::Full(_) => (Code::TOO_MANY_FOLLOWS, format!("{} logs are followed already", THREADS.len())),
@@ -94,21 +100,31 @@ impl Follows {
 
     /// Nobody wants it any more.
     pub fn end(&self, id: &FollowId) {
-        if let Some(client) = self.running.lock().remove(id) {
+        if let Some((_, client)) = self.running.lock().remove(id) {
             client.shutdown();
         }
     }
 }
 
 impl Running {
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<FollowId, Client>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<FollowId, (Mark, Client)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends every read.
     pub(super) fn close(&self) {
-        for (_, client) in std::mem::take(&mut *self.lock()) {
+        for (_, client) in std::mem::take(&mut *self.lock()).into_values() {
             client.shutdown();
+        }
+    }
+
+    fn wants(&self, begun: &Begun) -> bool {
+        self.lock().get(&begun.job.follow.id).is_some_and(|(mark, _)| Arc::ptr_eq(&mark.0, &begun.mark.0))
+    }
+
+    fn forget(&self, begun: &Begun) {
+        if self.wants(begun) {
+            self.lock().remove(&begun.job.follow.id);
         }
     }
 }
@@ -163,7 +179,7 @@ fn follow(work: &Work, begun: &Begun) {
     log::info!("follows the log of {} in {} ({id})", begun.job.follow.service, begun.job.follow.target.stack);
     let (mut place, mut backoff) = (Place::default(), Backoff::new(FIRST_RETRY, LONGEST_RETRY));
     loop {
-        let wanted = || work.following.lock().contains_key(id);
+        let wanted = || work.following.wants(begun);
         let Err(ended) = read(work, begun, &mut place, &mut backoff);
         match ended {
             Ended::Broken(reason) if wanted() => {
@@ -178,7 +194,7 @@ fn follow(work: &Work, begun: &Begun) {
             }
             _ => log::info!("the log {id} is no longer wanted"),
         }
-        work.following.lock().remove(id);
+        work.following.forget(begun);
         return;
     }
 }

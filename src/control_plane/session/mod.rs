@@ -12,6 +12,8 @@
 
 mod follow;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use super::access::{Access, Reader as AccessReader};
