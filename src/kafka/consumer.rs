@@ -7,6 +7,7 @@
 //! A broker that is away is waited for. It decides nothing about a command, and nothing that happens to
 //! the brokers ends it.
 
+use super::files::Files;
 use super::link::{Link, usable};
 use super::look::{ANSWER_TIMEOUT, Look, Sight};
 use super::native::{Client, Fault, Happening, Kind, Message, Operation, PartitionOffset, code};
@@ -66,6 +67,7 @@ impl Consumer {
             look: Look::new(&[&settings.command_topic]),
             commits: Commits::default(),
             group: Group::Unasked,
+            files: Files::of(settings),
             settings: settings.clone(),
             client,
             marks: inbox,
@@ -95,6 +97,7 @@ struct Intake {
     look: Look,
     commits: Commits,
     group: Group,
+    files: Files,
     stop: Stop,
     marks: Receiver<Position>,
     renewals: Receiver<Renewal>,
@@ -139,6 +142,7 @@ impl Intake {
 
     /// The configuration has changed: another client reads on where this one is.
     fn renew(&mut self, renewal: Renewal) -> Result<(), Stopped> {
+        self.files = Files::of(&renewal.settings);
         self.settings = renewal.settings;
         self.client = renewal.client;
         self.link = Link::new(Side::Consumer, &self.settings);
@@ -151,7 +155,24 @@ impl Intake {
         self.assign(if places.is_empty() { Assignment::Same } else { Assignment::Changed })
     }
 
+    /// The brokers do not let this client in, and its certificates are others by now.
+    fn read_files_again(&mut self) -> Result<(), Stopped> {
+        let files = Files::of(&self.settings);
+        match connect(&self.settings) {
+            Ok(client) => {
+                log::info!("consumer: a file of its certificates has changed, another client takes over");
+                self.renew(Renewal { settings: self.settings.clone(), client })?;
+                self.files = files;
+                Ok(())
+            }
+            Err(error) => self.not_ready(error.trouble()),
+        }
+    }
+
     fn look(&mut self) -> Result<(), Stopped> {
+        if !self.link.is_up() && self.files.have_changed() {
+            return self.read_files_again();
+        }
         match self.look.look(&self.client) {
             Ok(Sight::Unclear) => Ok(()),
             Ok(Sight::Away) => {

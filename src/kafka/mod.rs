@@ -5,6 +5,7 @@
 //! record, and its delivery an [`Event::Delivered`]. Nothing here decides what is carried out.
 
 mod consumer;
+mod files;
 mod link;
 mod look;
 mod native;

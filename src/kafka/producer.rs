@@ -6,6 +6,7 @@
 //! take is given back. A client that broke is replaced, and what it had not confirmed is written again.
 //! It decides nothing about an event.
 
+use super::files::Files;
 use super::link::Link;
 use super::look::{Look, Sight};
 use super::native::{Client, Delivery, Fault, Happening, Kind, TopicState, code};
@@ -62,6 +63,7 @@ impl Producer {
             events: Road::new(&settings.event_topic, "events", Link::new(Side::Producer, settings)),
             letters: Road::new(&settings.dead_letter_topic, "dead letters", Link::new(Side::DeadLetters, settings)),
             look: Look::new(&[&settings.event_topic, &settings.dead_letter_topic]),
+            files: Files::of(settings),
             renewal: None,
             backoff: Backoff::new(FIRST_RENEWAL, LONGEST_RENEWAL),
             settings: settings.clone(),
@@ -90,6 +92,7 @@ struct Output {
     events: Road,
     letters: Road,
     look: Look,
+    files: Files,
     /// When a client that is of no use any more is replaced; until then nothing is sent.
     renewal: Option<Instant>,
     backoff: Backoff,
@@ -137,6 +140,12 @@ impl Output {
     }
 
     fn look(&mut self) -> Result<(), Stopped> {
+        // The brokers do not let this client in, and its certificates are others by now.
+        if !self.events.link.is_up() && self.files.have_changed() {
+            log::info!("producer: a file of its certificates has changed, another client takes over");
+            self.look.again_soon();
+            return self.replace_client();
+        }
         match self.look.look(&self.client) {
             Ok(Sight::Unclear) => Ok(()),
             Ok(Sight::Away) => {
@@ -301,12 +310,17 @@ impl Output {
     fn resume(&mut self, now: Instant) -> Result<(), Stopped> {
         self.events.open(now);
         self.letters.open(now);
-        if self.renewal.is_none_or(|due| due > now) {
-            return Ok(());
-        }
+        if self.renewal.is_none_or(|due| due > now) { Ok(()) } else { self.replace_client() }
+    }
+
+    fn replace_client(&mut self) -> Result<(), Stopped> {
+        let files = Files::of(&self.settings);
         match connect(&self.settings) {
             Ok(client) => {
+                self.events.renew(Link::new(Side::Producer, &self.settings));
+                self.letters.renew(Link::new(Side::DeadLetters, &self.settings));
                 self.go_on_with(client);
+                self.files = files;
                 Ok(())
             }
             // Such as a certificate's file that is being replaced.
@@ -320,6 +334,7 @@ impl Output {
 
     /// The configuration has changed.
     fn renew(&mut self, renewal: Renewal) {
+        self.files = Files::of(&renewal.settings);
         self.settings = renewal.settings;
         self.events.renew(Link::new(Side::Producer, &self.settings));
         self.letters.renew(Link::new(Side::DeadLetters, &self.settings));

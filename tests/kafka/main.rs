@@ -51,6 +51,11 @@ const TESTS: &[Test] = &[
         body: measure::idle_pair,
     },
     Test { name: "a_certificate_that_is_wrong_is_told_as_such", needs: &[Need::SecureBroker], body: security::certificates },
+    Test {
+        name: "a_certificate_that_is_replaced_is_used_without_a_restart",
+        needs: &[Need::SecureBroker],
+        body: security::replaced_certificate,
+    },
     Test { name: "a_wrong_password_is_told_as_such_and_not_repeated", needs: &[Need::SecureBroker], body: security::passwords },
     Test {
         name: "a_port_that_speaks_something_else_is_told_as_such",

@@ -4,7 +4,7 @@
 use crate::bed::settings;
 use crate::support::{Listeners, Stage};
 use axion_agent::domain::{LinkState, Sensitive};
-use axion_agent::kafka::{Consumer, Event, Producer, Settings};
+use axion_agent::kafka::{Consumer, Event, Producer, Settings, Side};
 use axion_agent::threads::{ThreadName, spawn};
 use crossbeam_channel::{Receiver, bounded};
 use openssl::asn1::Asn1Time;
@@ -98,6 +98,41 @@ pub fn certificates(stage: &Stage) {
     let (exits, _reports) = bounded(1);
     let error = Producer::start(&mixed, events, exits).err().unwrap().trouble().to_string();
     assert!(error.starts_with("kafka.setting: kafka.ssl_key_location"), "{error}");
+}
+
+/// A certificate that is replaced is used without a restart: whatever a broker says then, it has let the clients in.
+pub fn replaced_certificate(stage: &Stage) {
+    let listeners = listeners(stage);
+    let folder = stage.directory().join("replaced");
+    std::fs::create_dir_all(&folder).unwrap();
+    let put = |name: &str| {
+        for suffix in ["pem", "key"] {
+            std::fs::copy(listeners.certificates.join(format!("{name}.{suffix}")), folder.join("new")).unwrap();
+            std::fs::rename(folder.join("new"), folder.join(format!("own.{suffix}"))).unwrap();
+        }
+    };
+    put("expired");
+    let mut settings = tls(&listeners, &listeners.mutual_tls);
+    settings.security.certificate = Some(folder.join("own.pem"));
+    settings.security.key = Some(folder.join("own.key"));
+    let (events, inbox) = bounded(64);
+    let (exits, _reports) = bounded(4);
+    let _producer = Producer::start(&settings, events.clone(), exits.clone()).unwrap();
+    let _consumer = Consumer::start(&settings, Vec::new(), events, exits).unwrap();
+    for _ in 0..3 {
+        link(&inbox, "kafka.certificate_expired", "kafka.ssl_certificate_location");
+    }
+    put("client");
+    let mut waiting = vec![Side::Consumer, Side::Producer, Side::DeadLetters];
+    let deadline = Instant::now() + PATIENCE;
+    while !waiting.is_empty() {
+        let Ok(event) = inbox.recv_deadline(deadline) else { panic!("not let in: {waiting:?}") };
+        match event {
+            Event::Link(side, LinkState::Up) => waiting.retain(|one| *one != side),
+            Event::Link(side, LinkState::Down(reason)) if reason.starts_with("kafka.topic_") => waiting.retain(|one| *one != side),
+            _ => {}
+        }
+    }
 }
 
 pub fn passwords(stage: &Stage) {
