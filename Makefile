@@ -60,6 +60,7 @@ test-static: static  ## the tests of the whole agent with the static binary, bes
 
 image: static        ## a container image that holds the static binary alone, by the Docker Engine of this machine
 	docker build -f packaging/Dockerfile -t axion-agent:latest "$(dir $(static_agent))"
+	@$(dev)/check-image.sh axion-agent:latest
 
 size: static         ## the static binary's size beside its budget
 	@packaging/static/size.sh "$(ARCH)"

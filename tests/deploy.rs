@@ -38,6 +38,7 @@ const TESTS: &[Test] = &[
     Test { name: "a_job_that_fails", needs: &[Need::Engine], body: failing_job },
     Test { name: "a_failed_update_goes_back_to_the_last_good_revision", needs: &[Need::Engine], body: failed_update },
     Test { name: "changed_contents_rotate_and_old_ones_go_with_their_revision", needs: &[Need::Engine], body: contents },
+    Test { name: "a_content_whose_name_leaves_no_room_for_another_is_not_changed", needs: &[Need::Engine], body: fixed_name },
     Test { name: "a_stack_of_the_command_line_is_adopted_without_a_restart", needs: &[Need::Engine], body: adoption },
     Test { name: "a_command_that_comes_again_writes_nothing_twice", needs: &[Need::Engine], body: repeated },
     Test { name: "a_stack_on_the_network_of_the_node_is_left_alone", needs: &[Need::Engine], body: on_the_node },
@@ -272,6 +273,22 @@ fn once_on_each_node(stage: &Stage) {
     let once = quick("'true'", ", deploy: {mode: global, endpoint_mode: dnsrr, restart_policy: {condition: on-failure}}");
     let told = deploy(&lanes, &[("once", &once)]).completed();
     assert_eq!(told.service("once")["replicas"], json!({"running": 1, "desired": 1}));
+}
+
+fn fixed_name(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let service = quick("sleep, '1000'", ", configs: [{source: page, target: /page}], deploy: {endpoint_mode: dnsrr}");
+    let deploy = |page: &str| {
+        // 60 characters, of 64 that an object's name may have.
+        let rest =
+            format!("configs: {{page: {{name: '{}{}', file: page.txt}}}}\n", lanes.stack, "x".repeat(60 - lanes.stack.as_str().len()));
+        let files = [("page.txt".to_owned(), page.as_bytes().to_vec())];
+        lanes.run(Action::Deploy(Deploy { files: Sensitive::new(files.into()), ..request(&lanes, &[("web", &service)], &rest) }))
+    };
+    deploy("first").completed();
+    let running = lanes.running();
+    deploy("second").failed(Code::CONTENT_CHANGED, "xxx");
+    assert_eq!(lanes.running(), running);
 }
 
 fn contents(stage: &Stage) {

@@ -11,7 +11,7 @@
 
 mod support;
 
-use axion_agent::docker::{EngineState, SwarmRole};
+use axion_agent::docker::{EngineState, SwarmRole, Swarmless};
 use axion_agent::domain::{
     Action, Code, CommandId, GetStatus, Ledger, Logs, Prune, Remove, Revision, Scale, Selection, Sensitive, SwarmAddresses, SwarmJoin,
     SwarmLeave, Timestamp, Verdict,
@@ -30,6 +30,7 @@ const TESTS: &[Test] = &[
     },
     Test { name: "a_restart_replaces_every_task_but_those_of_jobs", needs: &[Need::Engine], body: restart },
     Test { name: "the_newest_lines_of_a_service_are_told_with_their_tasks", needs: &[Need::Engine], body: logs },
+    Test { name: "a_command_for_a_stack_makes_a_swarm_where_that_is_wanted", needs: &[Need::EngineToStop], body: makes_swarm },
     Test { name: "the_engine_leaves_its_swarm_and_makes_another", needs: &[Need::EngineToStop], body: swarm },
     Test { name: "a_prune_removes_what_nothing_needs_and_nothing_else", needs: &[Need::EngineToStop], body: prune },
     Test { name: "what_cannot_run_is_told_with_the_tasks_errors_when_the_time_is_over", needs: &[Need::Engine], body: cannot_run },
@@ -221,6 +222,18 @@ fn swarm(stage: &Stage) {
     assert_eq!(told.detail("swarm"), "manager");
     assert_ne!(told.detail("node_id"), "");
     lanes.run(Action::SwarmInit(addresses)).failed(Code::SWARM_ACTIVE, "already");
+}
+
+fn makes_swarm(stage: &Stage) {
+    let lanes = Lanes::with(stage, Swarmless::MakesOne);
+    lanes.run(Action::SwarmLeave(SwarmLeave { force: true })).completed();
+    let status = || lanes.run(Action::GetStatus(GetStatus { target: None })).completed().detail("swarm").clone();
+    assert_eq!(status(), "inactive", "a question makes no swarm");
+    // It makes one, and finds no such stack there.
+    scale(&lanes, "web", 1).failed(Code::STACK_NOT_FOUND, lanes.stack.as_str());
+    assert_eq!(status(), "manager");
+    let nodes = lanes.engine.call("GET", "/nodes", &Value::Null).unwrap();
+    assert_eq!(nodes[0]["ManagerStatus"]["Addr"], "127.0.0.1:2377", "{nodes}");
 }
 
 fn cannot_run(stage: &Stage) {

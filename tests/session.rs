@@ -14,6 +14,7 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use support::agents::Sighting;
+use support::session::book::Follow;
 use support::session::{Hearing, Sessions};
 use support::{AGENT, Bed, COMMAND, ControlPlane, Draft, Need, Plan, READY, Stage, Test, run, until};
 use uuid::Uuid;
@@ -23,6 +24,12 @@ const WITH_PROGRAM: &[Need] = &[Need::Engine, Need::Broker, Need::ControlPlane];
 const TESTS: &[Test] = &[
     Test { name: "a_control_plane_that_is_killed_again_and_again_loses_no_action_and_no_line", needs: WITH_PROGRAM, body: killed },
     Test { name: "an_agent_that_is_killed_ends_its_actions_once", needs: WITH_PROGRAM, body: agent_killed },
+    Test { name: "a_log_goes_on_with_the_next_task_and_ends_with_its_service", needs: WITH_PROGRAM, body: log_of_a_life },
+    Test {
+        name: "a_log_goes_on_after_its_engine_died",
+        needs: &[Need::EngineToStop, Need::Broker, Need::ControlPlane],
+        body: log_of_an_engine,
+    },
     Test { name: "certificates_are_renewed_under_load_and_no_command_fails", needs: WITH_PROGRAM, body: rotated },
     Test { name: "heartbeats_keep_their_time_while_a_session_is_not_read", needs: AGENT, body: deaf },
 ];
@@ -73,7 +80,7 @@ fn prepared(stage: &Stage) -> (Bed<'_>, ControlPlane) {
 
 fn killed(stage: &Stage) {
     let (bed, mut plane) = prepared(stage);
-    let follow = plane.follow(&bed.id, "talker", 0);
+    let follow = plane.follow(&bed.id, "", "talker", 0);
     until("lines come", RECOVERY, || some(plane.lines(&follow).len(), "lines"));
     let (rounds, mut ids) = (kills(), Vec::new());
     let (mut early, mut resident) = (0, Vec::new());
@@ -100,13 +107,8 @@ fn killed(stage: &Stage) {
     plane.end_follow(&follow);
 
     check_once(&bed, &ids);
+    check_lines(&plane, &follow);
     let lines = plane.lines(&follow);
-    assert_eq!(plane.faults(&follow), "", "lines that came twice, or not at all");
-    let said: Vec<u64> = lines.iter().map(|line| line.text.strip_prefix("line ").and_then(|n| n.parse().ok()).unwrap()).collect();
-    let first = said[0];
-    for (index, (line, said)) in lines.iter().zip(&said).enumerate() {
-        assert_eq!((line.number, *said), (index as u64 + 1, first + index as u64), "{line:?}");
-    }
     println!("{rounds} kills, {} actions, {} lines, resident {resident:?} KiB, then {late}", ids.len(), lines.len());
     assert!(late <= early + GROWTH, "from {early} to {late} KiB: {resident:?}");
 }
@@ -120,7 +122,7 @@ fn rotated(stage: &Stage) {
     bed.agent().wait_ready(READY);
     let end = plane.end_of(plane.act(bed.deploy(&talker())), COMMAND);
     assert_eq!(end.event_type, "DeployCompleted", "{end:?}");
-    let follow = plane.follow(&bed.id, "talker", 0);
+    let follow = plane.follow(&bed.id, "", "talker", 0);
     let file = bed.directory().join("state/control-plane.pem");
     let mut certificates = BTreeSet::new();
     let (mut actions, mut commands) = (Vec::new(), Vec::new());
@@ -165,6 +167,55 @@ fn agent_killed(stage: &Stage) {
     assert!(took < Duration::from_secs(2), "{took:?}: an idle session holds nothing up");
 }
 
+fn log_of_a_life(stage: &Stage) {
+    let (bed, plane) = prepared(stage);
+    for (project, stack, service, code) in [
+        (bed.id.as_str(), "", "nobody", "service.not_found"),
+        ("nobody", "", "talker", "stack.not_found"),
+        ("nobody", bed.stack.as_str(), "talker", "stack.foreign_project"),
+    ] {
+        let id = plane.follow(project, stack, service, 0);
+        assert_eq!(plane.end_of_log(&id, RECOVERY), code, "{project} {stack} {service}");
+    }
+    let follow = plane.follow(&bed.id, "", "talker", 3);
+    until("lines come", RECOVERY, || some(plane.lines(&follow).len(), "lines"));
+    let end = plane.end_of(plane.act(bed.draft("Restart").with("services", json!(["talker"]))), COMMAND);
+    assert_eq!(end.event_type, "CommandCompleted", "{end:?}");
+    until("the next task speaks", RECOVERY, || some(tasks(&plane, &follow).len().saturating_sub(1), "second task"));
+    plane.act(bed.draft("Remove"));
+    // It is looked for after a silence.
+    assert_eq!(plane.end_of_log(&follow, Duration::from_secs(60)), "service.not_found");
+    check_lines(&plane, &follow);
+}
+
+fn log_of_an_engine(stage: &Stage) {
+    let (bed, plane) = prepared(stage);
+    let follow = plane.follow(&bed.id, "", "talker", 1000);
+    until("lines come", RECOVERY, || some(plane.lines(&follow).len(), "lines"));
+    bed.engine().kill("KILL");
+    let before = tasks(&plane, &follow).len();
+    until("a task speaks after the engine's return", COMMAND, || some(tasks(&plane, &follow).len().saturating_sub(before), "further task"));
+    plane.end_follow(&follow);
+    check_lines(&plane, &follow);
+}
+
+/// Who wrote lines of a log.
+fn tasks(plane: &ControlPlane, follow: &str) -> BTreeSet<String> {
+    plane.lines(follow).into_iter().map(|line| line.task).collect()
+}
+
+/// Each task's lines came once and in order, without a gap behind its first.
+fn check_lines(plane: &ControlPlane, follow: &str) {
+    assert_eq!(plane.faults(follow), "", "lines that came twice, or not at all");
+    let mut last: BTreeMap<String, u64> = BTreeMap::new();
+    for (index, line) in plane.lines(follow).into_iter().enumerate() {
+        assert_eq!(line.number, index as u64 + 1, "{line:?}");
+        let said: u64 = line.text.strip_prefix("line ").and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("{line:?}"));
+        let before = last.insert(line.task.clone(), said);
+        assert!(before.is_none_or(|before| said == before + 1), "after line {before:?}: {line:?}");
+    }
+}
+
 /// Each action was accepted once and ended once, for the readers of the topic too.
 fn check_once(bed: &Bed<'_>, ids: &[Uuid]) {
     bed.settle();
@@ -190,11 +241,21 @@ fn deaf(stage: &Stage) {
     bed.start_control_plane_with(sessions.clone());
     bed.start_agent();
     bed.agent().wait_ready(READY);
+    // A service that writes as fast as it can, and a log of it that nobody takes.
+    let flood = "services:\n  flood:\n    image: axion-test/box:1\n    init: true\n    stop_grace_period: 1s\n    command: [\"yes\"]\n    \
+                 logging: {driver: json-file, options: {max-size: 1m}}\n";
+    assert_eq!(bed.carry_out(bed.deploy(flood)).event_type, "DeployCompleted");
+    let before = rss(bed.agent().pid());
+    let (agent, project) = (bed.id.clone(), bed.id.clone());
+    let (id, stack, service) = (Uuid::new_v4().to_string(), String::new(), "flood".to_owned());
+    sessions.change(|book| book.add_follow(Follow { id, agent, project, stack, service, tail: 0 })).expect("the book");
     for n in 0..32 {
         let record = action(&bed, 2 + 5 * n).record();
         let (id, command) = (record.command_id.expect("an id"), String::from_utf8(record.body).expect("text"));
         sessions.change(|book| book.add_action(&bed.id, id, command)).expect("the book");
     }
+    // Those that came before are not looked at one by one.
+    drop(bed.sightings());
     let mut beats = Vec::new();
     until("five beats came", Duration::from_secs(40), || {
         for sighting in bed.sightings() {
@@ -209,8 +270,12 @@ fn deaf(stage: &Stage) {
         assert!((4000..=6500).contains(&gap.as_millis()), "{gap:?}: 5 s and a tenth were meant");
     }
     assert_eq!(bed.agent().dependency("session").unwrap(), "ready", "nobody can tell a slow reader from a deaf one");
+    let asked = Instant::now();
     let answer = bed.carry_out(bed.query());
     assert_eq!(answer.event_type, "StatusReport", "the topic's commands go on");
+    let after = rss(bed.agent().pid());
+    println!("a log that nobody takes: from {before} to {after} KiB; a query took {} ms", asked.elapsed().as_millis());
+    assert!(after <= before + 2 * GROWTH, "from {before} to {after} KiB");
     let (_, took) = bed.take_agent().terminate();
     assert!(took < Duration::from_secs(10), "{took:?}");
 }

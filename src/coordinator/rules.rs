@@ -67,7 +67,7 @@ impl Rules {
     /// Whether a command goes on while the journal is full: one that writes nothing but its own record, and one
     /// that makes room.
     pub(super) fn passes_when_full(action: &Action) -> bool {
-        action.changes() == Scope::Nothing || matches!(action, Action::Remove(_))
+        action.changes() == Scope::Nothing || matches!(action, Action::Remove(_) | Action::Prune(_))
     }
 }
 

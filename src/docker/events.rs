@@ -219,3 +219,7 @@ pub(super) fn is_quiet(error: &io::Error) -> bool {
 fn broken(reason: &str) -> EngineError {
     EngineError::Lost { call: "GET /events".to_owned(), reason: reason.to_owned() }
 }
+
+#[cfg(test)]
+#[path = "events_tests.rs"]
+mod tests;

@@ -350,6 +350,17 @@ mod tests {
     use crate::domain::{ProjectId, StackName, Target};
 
     #[test]
+    fn a_log_that_is_asked_for_while_the_agent_leaves_is_told_to_be_lost() {
+        let (follows, begun) = Follows::unread();
+        drop(begun);
+        let target = Target { project: ProjectId::new("p").unwrap(), stack: StackName::new("s").unwrap() };
+        let follow = Follow { id: FollowId::new("f").unwrap(), target, service: "web".into(), tail: 10, since: None };
+        let (parts, bell) = (crossbeam_channel::bounded(1).0, crossbeam_channel::bounded(1).0);
+        let job = FollowJob { follow, agent: AgentId::new("a").unwrap(), parts, bell };
+        assert_eq!(follows.begin(job).unwrap_err().0, Code::FOLLOW_LOST);
+    }
+
+    #[test]
     fn a_stream_that_begins_again_repeats_nothing_and_leaves_nothing_out() {
         let target = Target { project: ProjectId::new("p").unwrap(), stack: StackName::new("s").unwrap() };
         let follow = Follow { id: FollowId::new("f").unwrap(), target, service: "web".into(), tail: 10, since: Some(1_500_000_000) };

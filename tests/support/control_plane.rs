@@ -77,13 +77,28 @@ impl ControlPlane {
         end.expect("it waited for the end")
     }
 
-    /// Follows the log of a service, from its first line.
-    pub fn follow(&self, project: &str, service: &str, tail: u32) -> String {
+    /// Follows the log of a service, from some lines back.
+    pub fn follow(&self, project: &str, stack: &str, service: &str, tail: u32) -> String {
         let id = Uuid::new_v4().to_string();
-        let (agent, project, service) = (self.agent.clone(), project.to_owned(), service.to_owned());
-        let follow = Follow { id: id.clone(), agent, project, stack: String::new(), service, tail };
-        self.keep(&Request::Follow { follow, after: 0 });
+        let (agent, project, stack, service) = (self.agent.clone(), project.to_owned(), stack.to_owned(), service.to_owned());
+        self.keep(&Request::Follow { follow: Follow { id: id.clone(), agent, project, stack, service, tail }, after: 0 });
         id
+    }
+
+    /// The code with which the agent has ended a log.
+    pub fn end_of_log(&self, id: &str, within: Duration) -> String {
+        // It is known: only its id counts.
+        let text = String::new;
+        let follow = Follow { id: id.to_owned(), agent: text(), project: text(), stack: text(), service: text(), tail: 0 };
+        let mut end = None;
+        let request = || Request::Follow { follow: follow.clone(), after: u64::MAX };
+        let waited = local::insist(&self.folder, Instant::now() + within, request, |reply| {
+            let Reply::End { code, .. } = reply else { return Enough::NotYet };
+            end = Some(code);
+            Enough::Yes
+        });
+        waited.unwrap_or_else(|error| panic!("no end of the log {id} within {} s: {error}", within.as_secs()));
+        end.expect("it waited for the end")
     }
 
     /// Ends it.

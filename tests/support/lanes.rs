@@ -4,7 +4,7 @@
 use super::engine::Engine;
 use super::runner::Stage;
 use super::until;
-use axion_agent::docker::{Docker, EngineState, Entry, Event, Job, Settings, start};
+use axion_agent::docker::{Docker, EngineState, Entry, Event, Job, Settings, Swarmless, start};
 use axion_agent::domain::{
     Action, AgentId, Code, Command, CommandId, Context, Ledger, Outcome, Progress, ProjectId, Remove, Scope, StackName, Target, Verdict,
 };
@@ -43,6 +43,11 @@ pub struct Told {
 
 impl<'a> Lanes<'a> {
     pub fn start(stage: &'a Stage) -> Self {
+        Self::with(stage, Swarmless::Refused)
+    }
+
+    /// The same with a choice for an engine in no swarm.
+    pub fn with(stage: &'a Stage, swarmless: Swarmless) -> Self {
         let engine = stage.engine();
         let stack = StackName::new(format!("axt{}", &Uuid::new_v4().simple().to_string()[..8])).unwrap();
         let folder = stage.directory().join(stack.as_str());
@@ -51,7 +56,7 @@ impl<'a> Lanes<'a> {
         let (events, inbox) = bounded(EVENTS);
         let ledger: Arc<dyn Ledger> = Arc::new(journal.clone());
         let socket = engine.socket().to_owned();
-        let settings = Published::new(Settings { deploy_timeout: SOON, revisions: 2, ..Settings::of(socket) });
+        let settings = Published::new(Settings { deploy_timeout: SOON, revisions: 2, swarmless, ..Settings::of(socket) });
         let docker = start(settings, ledger, events, exits).unwrap();
         Self { docker, events: inbox, journal, engine, folder, stack }
     }

@@ -392,6 +392,19 @@ fn an_update_that_swarm_took_back_while_the_agent_was_away_is_not_sent_again() {
 }
 
 #[test]
+fn an_update_that_swarm_paused_is_told_as_such() {
+    let bed = Bed::new();
+    bed.completed(1, FILE, Entry::Fresh);
+    bed.begun(2, "service.update", "st_web", &StepOutcome::Done(None));
+    let update = json!({"State": "paused", "Message": "update paused due to failure or early termination of task x"});
+    bed.swarm.lock().unwrap().services.get_mut("st_web").unwrap()["UpdateStatus"] = update;
+    let left = Deploy { on_failure: OnFailure::Leave, ..request(&with_env("bad")) };
+    let outcome = bed.run(2, left, Entry::Resumed);
+    assert_eq!(outcome.verdict, Verdict::Failed(Code::UPDATE_PAUSED), "{outcome:#?}");
+    assert!(outcome.message.contains("early termination of task x"), "{outcome:#?}");
+}
+
+#[test]
 fn a_deploy_that_changed_nothing_leaves_the_name_free() {
     let bed = Bed::new();
     bed.fault("POST /networks/create", Fault::Refusal);
