@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+use axion_agent::control_plane::LinkCode;
 use axion_agent::domain::Code;
 use axion_agent::kafka::TroubleCode;
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,4 +91,10 @@ fn collect(folder: &Path, tests: &mut String) {
             tests.push_str(if is_test { &text } else { text.split_once("mod tests {").map_or("", |(_, tests)| tests) });
         }
     }
+}
+
+#[test]
+fn the_page_on_the_control_plane_lists_every_code_of_its_link_and_no_other() {
+    let known: BTreeSet<String> = LinkCode::ALL.iter().map(|code| code.as_str().to_owned()).collect();
+    assert_eq!(listed(include_str!("../docs/control-plane.md"), "## When it does not work"), known);
 }

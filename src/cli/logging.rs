@@ -3,11 +3,14 @@
 
 use crate::config::{Format, Logging};
 use crate::domain::Timestamp;
-use log::{LevelFilter, Log, Metadata, Record};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde_json::json;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::SystemTime;
+
+/// gRPC's core names no target, and what it says below an error is for those who work on it.
+const GRPC: &str = "grpcio::log_util";
 
 /// Foreign crates may show what they send at finer levels, and with it secrets.
 const FOREIGN: LevelFilter = LevelFilter::Info;
@@ -50,12 +53,17 @@ fn logger(logging: Logging) -> env_logger::Logger {
     };
     let mut builder = env_logger::Builder::new();
     builder.filter_level(logging.level.min(FOREIGN)).filter_module("axion_agent", logging.level);
-    if json {
-        builder.format(|out, record| writeln!(out, "{}", json_line(record, SystemTime::now().into(), &thread_name())));
-    } else {
-        builder.format(|out, record| writeln!(out, "{}", text_line(record, SystemTime::now().into(), &thread_name())));
-    }
+    let line = if json { json_line } else { text_line };
+    builder.format(move |out, record| match record.module_path() {
+        Some(GRPC) if record.level() > Level::Error => Ok(()),
+        _ => writeln!(out, "{}", line(record, SystemTime::now().into(), &thread_name())),
+    });
     builder.build()
+}
+
+/// Who says it.
+fn target<'a>(record: &'a Record<'_>) -> &'a str {
+    if record.module_path() == Some(GRPC) { "grpc" } else { record.target() }
 }
 
 fn thread_name() -> String {
@@ -66,7 +74,7 @@ fn json_line(record: &Record<'_>, at: Timestamp, thread: &str) -> String {
     json!({
         "timestamp": at,
         "level": record.level().as_str(),
-        "target": record.target(),
+        "target": target(record),
         "thread": thread,
         "message": record.args().to_string(),
     })
@@ -75,7 +83,7 @@ fn json_line(record: &Record<'_>, at: Timestamp, thread: &str) -> String {
 
 /// One line, whatever the message holds: what came from outside cannot fake a second one.
 fn text_line(record: &Record<'_>, at: Timestamp, thread: &str) -> String {
-    let mut line = format!("{at} {:5} [{thread}] {}: ", record.level(), record.target());
+    let mut line = format!("{at} {:5} [{thread}] {}: ", record.level(), target(record));
     for c in record.args().to_string().chars() {
         if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
     }
@@ -85,7 +93,6 @@ fn text_line(record: &Record<'_>, at: Timestamp, thread: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use log::Level;
 
     fn record<T>(message: std::fmt::Arguments<'_>, body: impl FnOnce(&Record<'_>) -> T) -> T {
         body(&Record::builder().level(Level::Warn).target("axion_agent::kafka").args(message).build())

@@ -1,5 +1,6 @@
 //! One unary call, waited for by a plain thread, with a deadline and cancelled by the stop.
 
+use super::code::LinkCode;
 use super::fault::{Doing, Fault, Manner};
 use crate::threads::Stop;
 use crossbeam_channel::{Sender, bounded, select_biased};
@@ -74,7 +75,7 @@ pub(super) fn bearer(credential: Option<&str>) -> Result<Metadata, Fault> {
     if let Some(credential) = credential {
         let unfit = |_| {
             let words = "the credential has characters that no header can carry: enrol again with a new token";
-            Fault::new("control_plane.unauthenticated", words, Manner::Refused)
+            Fault::new(LinkCode::UNAUTHENTICATED, words, Manner::Refused)
         };
         headers.add_str("authorization", &format!("Bearer {credential}")).map_err(unfit)?;
     }
@@ -87,6 +88,6 @@ pub(super) fn judged(error: grpcio::Error, doing: Doing) -> Fault {
         grpcio::Error::RpcFailure(status) | grpcio::Error::RpcFinished(Some(status)) => {
             Fault::of_status(status.code(), status.message(), doing)
         }
-        other => Fault::new("control_plane.failed", other.to_string(), Manner::Away),
+        other => Fault::new(LinkCode::FAILED, other.to_string(), Manner::Away),
     }
 }

@@ -3,19 +3,17 @@
 //! gRPC says the status of a call, and for a connection that does not come about a text. What that text leaves
 //! open (which certificate, and what about it) is seen by [`super::probe`]. The table is in docs/control-plane.md.
 
+use super::code::LinkCode;
 use grpcio::RpcStatusCode;
 use std::fmt;
 
 /// A server's words beyond this are cut: health pages and log lines carry them.
 const MAX_WORDS: usize = 400;
 
-/// The code of a call that the other end does not know.
-pub(super) const UNIMPLEMENTED: &str = "control_plane.unimplemented";
-
 /// A fault, its code and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fault {
-    pub(super) code: &'static str,
+    pub(super) code: LinkCode,
     pub(super) words: String,
     pub(super) manner: Manner,
 }
@@ -76,41 +74,37 @@ pub(super) enum Finding {
 }
 
 impl Fault {
-    pub(super) fn new(code: &'static str, words: impl Into<String>, manner: Manner) -> Self {
+    pub(super) fn new(code: LinkCode, words: impl Into<String>, manner: Manner) -> Self {
         Self { code, words: clipped(&words.into()), manner }
     }
 
     /// What a status means.
     pub(super) fn of_status(status: RpcStatusCode, message: &str, doing: Doing) -> Self {
         let (code, mend, manner) = match status {
-            RpcStatusCode::UNAUTHENTICATED if doing == Doing::Enrolling => (
-                "control_plane.unauthenticated",
-                "the control plane does not take the token: get a new one and set agent.token",
-                Manner::Refused,
-            ),
+            RpcStatusCode::UNAUTHENTICATED if doing == Doing::Enrolling => {
+                (LinkCode::UNAUTHENTICATED, "the control plane does not take the token: get a new one and set agent.token", Manner::Refused)
+            }
             RpcStatusCode::UNAUTHENTICATED => (
-                "control_plane.unauthenticated",
+                LinkCode::UNAUTHENTICATED,
                 "the control plane does not take this agent's credential or certificate: let it in there, or enrol it again with a new token",
                 Manner::Refused,
             ),
             RpcStatusCode::PERMISSION_DENIED => (
-                "control_plane.permission_denied",
+                LinkCode::PERMISSION_DENIED,
                 "the control plane knows this agent and does not allow it in: allow it there, or enrol it again with a new token",
                 Manner::Refused,
             ),
             RpcStatusCode::UNIMPLEMENTED => (
-                UNIMPLEMENTED,
+                LinkCode::UNIMPLEMENTED,
                 "what answers there does not know the agent's calls: check control_plane.grpc_url, or update the control plane",
                 Manner::Away,
             ),
-            RpcStatusCode::DEADLINE_EXCEEDED => ("control_plane.slow", "no answer in time", Manner::Slow),
-            RpcStatusCode::RESOURCE_EXHAUSTED if message.contains("larger than max") => (
-                "control_plane.answer_too_large",
-                "the answer is larger than the agent reads: the control plane is out of order",
-                Manner::Away,
-            ),
+            RpcStatusCode::DEADLINE_EXCEEDED => (LinkCode::SLOW, "no answer in time", Manner::Slow),
+            RpcStatusCode::RESOURCE_EXHAUSTED if message.contains("larger than max") => {
+                (LinkCode::ANSWER_TOO_LARGE, "the answer is larger than the agent reads: the control plane is out of order", Manner::Away)
+            }
             RpcStatusCode::UNAVAILABLE => return Self::of_connection(message),
-            _ => ("control_plane.failed", "the control plane answered with an error", Manner::Away),
+            _ => (LinkCode::FAILED, "the control plane answered with an error", Manner::Away),
         };
         Self::new(code, with(mend, &format!("{status:?}: {message}")), manner)
     }
@@ -120,28 +114,25 @@ impl Fault {
         let lower = message.to_ascii_lowercase();
         let has = |part: &str| lower.contains(part);
         let (code, mend) = if has("http proxy returned response code 407") {
-            ("control_plane.proxy_login", "the proxy wants another login: check network.https_proxy")
+            (LinkCode::PROXY_LOGIN, "the proxy wants another login: check network.https_proxy")
         } else if has("http proxy returned response code") {
-            ("control_plane.proxy_refused", "the proxy does not lead there: check network.https_proxy and network.no_proxy")
+            (LinkCode::PROXY_REFUSED, "the proxy does not lead there: check network.https_proxy and network.no_proxy")
         } else if has("is not in peer certificate") {
-            ("control_plane.server_other_name", NAME_MEND)
+            (LinkCode::SERVER_OTHER_NAME, NAME_MEND)
         } else if has("wrong version number") || has("wrong_version_number") || has("http request") {
-            ("control_plane.not_tls", NOT_TLS_MEND)
+            (LinkCode::NOT_TLS, NOT_TLS_MEND)
         } else if has("certificate verify failed") || has("certificate_verify_failed") {
-            (
-                "control_plane.server_certificate",
-                "the certificate of the control plane cannot be verified: check it, and control_plane.ca_file",
-            )
+            (LinkCode::SERVER_CERTIFICATE, "the certificate of the control plane cannot be verified: check it, and control_plane.ca_file")
         } else if has("dns resolution failed") || has("name resolution") || has("domain name not found") {
-            ("control_plane.name_unknown", "the name cannot be resolved: check control_plane.grpc_url and the host's DNS")
+            (LinkCode::NAME_UNKNOWN, "the name cannot be resolved: check control_plane.grpc_url and the host's DNS")
         } else if has("handshake failed") || has("ssl_error") {
-            ("control_plane.handshake", "no secure connection comes about")
+            (LinkCode::HANDSHAKE, "no secure connection comes about")
         } else if has("connection refused")
             || has("no route to host")
             || has("network is unreachable")
             || has("failed to connect") && has("timeout")
         {
-            ("control_plane.away", "nothing answers there")
+            (LinkCode::AWAY, "nothing answers there")
         } else if has("socket closed")
             || has("endpoint read failed")
             || has("connection reset")
@@ -149,9 +140,9 @@ impl Fault {
             || has("goaway")
             || has("broken pipe")
         {
-            ("control_plane.closed", "the connection was closed")
+            (LinkCode::CLOSED, "the connection was closed")
         } else {
-            ("control_plane.away", "it cannot be reached")
+            (LinkCode::AWAY, "it cannot be reached")
         };
         Self::new(code, with(mend, message), Manner::Away)
     }
@@ -160,11 +151,7 @@ impl Fault {
     pub(super) fn is_vague(&self) -> bool {
         matches!(
             self.code,
-            "control_plane.server_certificate"
-                | "control_plane.server_other_name"
-                | "control_plane.not_tls"
-                | "control_plane.handshake"
-                | "control_plane.closed"
+            LinkCode::SERVER_CERTIFICATE | LinkCode::SERVER_OTHER_NAME | LinkCode::NOT_TLS | LinkCode::HANDSHAKE | LinkCode::CLOSED
         )
     }
 
@@ -173,53 +160,53 @@ impl Fault {
         let away = |code, words: String| Self::new(code, words, Manner::Away);
         let refused = |code, words: String| Self::new(code, words, Manner::Refused);
         match finding {
-            Finding::NotTls => away("control_plane.not_tls", NOT_TLS_MEND.to_owned()),
+            Finding::NotTls => away(LinkCode::NOT_TLS, NOT_TLS_MEND.to_owned()),
             Finding::NeedsTls => {
-                away("control_plane.needs_tls", "the port speaks TLS: write https:// in control_plane.grpc_url".to_owned())
+                away(LinkCode::NEEDS_TLS, "the port speaks TLS: write https:// in control_plane.grpc_url".to_owned())
             }
             Finding::ServerExpired(when) => away(
-                "control_plane.server_expired",
+                LinkCode::SERVER_EXPIRED,
                 format!("the certificate of the control plane ended on {when}: renew it there (or set this host's clock right)"),
             ),
             Finding::ServerNotYetValid(when) => away(
-                "control_plane.server_not_yet_valid",
+                LinkCode::SERVER_NOT_YET_VALID,
                 format!("the certificate of the control plane begins on {when}: set this host's clock right (or wait)"),
             ),
             Finding::UnknownCa(reason) => away(
-                "control_plane.unknown_ca",
+                LinkCode::UNKNOWN_CA,
                 with("the certificate of the control plane is from a CA that the agent does not know: set control_plane.ca_file to that CA", &reason),
             ),
-            Finding::OtherName(names) => away("control_plane.server_other_name", with(NAME_MEND, &names)),
+            Finding::OtherName(names) => away(LinkCode::SERVER_OTHER_NAME, with(NAME_MEND, &names)),
             Finding::ServerCertificate(reason) => {
-                away("control_plane.server_certificate", with("the certificate of the control plane cannot be used", &reason))
+                away(LinkCode::SERVER_CERTIFICATE, with("the certificate of the control plane cannot be used", &reason))
             }
             Finding::CertificateRequired => refused(
-                "control_plane.certificate_required",
+                LinkCode::CERTIFICATE_REQUIRED,
                 "the control plane wants a certificate and the agent has none: enrol it, or set control_plane.client_cert_file and client_key_file"
                     .to_owned(),
             ),
             Finding::ClosedWithoutCertificate => away(
-                "control_plane.certificate_required",
+                LinkCode::CERTIFICATE_REQUIRED,
                 "the control plane hangs up after the handshake, as one that wants a certificate; the agent has none: enrol it, or set \
                  control_plane.client_cert_file and client_key_file"
                     .to_owned(),
             ),
             Finding::ClosedWithCertificate => away(
-                "control_plane.certificate_refused",
+                LinkCode::CERTIFICATE_REFUSED,
                 "the control plane hangs up after the handshake, as one that does not take this agent's certificate: look at its log; enrol \
                  the agent again with a new token, or replace control_plane.client_cert_file"
                     .to_owned(),
             ),
-            Finding::CertificateExpired => refused("control_plane.certificate_expired", of_own_certificate("is over")),
-            Finding::CertificateRevoked => refused("control_plane.certificate_revoked", of_own_certificate("was revoked")),
+            Finding::CertificateExpired => refused(LinkCode::CERTIFICATE_EXPIRED, of_own_certificate("is over")),
+            Finding::CertificateRevoked => refused(LinkCode::CERTIFICATE_REVOKED, of_own_certificate("was revoked")),
             Finding::CertificateUnknownCa => {
-                refused("control_plane.certificate_unknown_ca", of_own_certificate("is from a CA that it does not know"))
+                refused(LinkCode::CERTIFICATE_UNKNOWN_CA, of_own_certificate("is from a CA that it does not know"))
             }
             Finding::CertificateRefused(alert) => {
-                refused("control_plane.certificate_refused", with(&of_own_certificate("cannot be used"), &alert))
+                refused(LinkCode::CERTIFICATE_REFUSED, with(&of_own_certificate("cannot be used"), &alert))
             }
             Finding::NoCommonTls(reason) => {
-                away("control_plane.no_common_tls", with("the two ends have no version of TLS or no cipher in common", &reason))
+                away(LinkCode::NO_COMMON_TLS, with("the two ends have no version of TLS or no cipher in common", &reason))
             }
         }
     }
@@ -258,7 +245,7 @@ fn clipped(text: &str) -> String {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code, self.words)
+        write!(f, "{}: {}", self.code.as_str(), self.words)
     }
 }
 
@@ -269,35 +256,29 @@ mod tests {
     #[test]
     fn a_status_has_one_code_and_one_manner() {
         for (status, doing, message, code, manner) in [
-            (RpcStatusCode::UNAUTHENTICATED, Doing::Enrolling, "no", "control_plane.unauthenticated", Manner::Refused),
-            (RpcStatusCode::UNAUTHENTICATED, Doing::Speaking, "no", "control_plane.unauthenticated", Manner::Refused),
-            (RpcStatusCode::PERMISSION_DENIED, Doing::Speaking, "", "control_plane.permission_denied", Manner::Refused),
-            (RpcStatusCode::DEADLINE_EXCEEDED, Doing::Speaking, "Deadline Exceeded", "control_plane.slow", Manner::Slow),
-            (RpcStatusCode::UNIMPLEMENTED, Doing::Speaking, "", "control_plane.unimplemented", Manner::Away),
+            (RpcStatusCode::UNAUTHENTICATED, Doing::Enrolling, "no", LinkCode::UNAUTHENTICATED, Manner::Refused),
+            (RpcStatusCode::UNAUTHENTICATED, Doing::Speaking, "no", LinkCode::UNAUTHENTICATED, Manner::Refused),
+            (RpcStatusCode::PERMISSION_DENIED, Doing::Speaking, "", LinkCode::PERMISSION_DENIED, Manner::Refused),
+            (RpcStatusCode::DEADLINE_EXCEEDED, Doing::Speaking, "Deadline Exceeded", LinkCode::SLOW, Manner::Slow),
+            (RpcStatusCode::UNIMPLEMENTED, Doing::Speaking, "", LinkCode::UNIMPLEMENTED, Manner::Away),
             (
                 RpcStatusCode::RESOURCE_EXHAUSTED,
                 Doing::Speaking,
                 "CLIENT: Received message larger than max (5 vs. 4)",
-                "control_plane.answer_too_large",
+                LinkCode::ANSWER_TOO_LARGE,
                 Manner::Away,
             ),
-            (RpcStatusCode::INTERNAL, Doing::Speaking, "oops", "control_plane.failed", Manner::Away),
+            (RpcStatusCode::INTERNAL, Doing::Speaking, "oops", LinkCode::FAILED, Manner::Away),
             (
                 RpcStatusCode::UNAVAILABLE,
                 Doing::Speaking,
                 "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:9: Failed to connect to remote host: Connection refused",
-                "control_plane.away",
+                LinkCode::AWAY,
                 Manner::Away,
             ),
-            (RpcStatusCode::UNAVAILABLE, Doing::Speaking, "Socket closed", "control_plane.closed", Manner::Away),
-            (
-                RpcStatusCode::UNAVAILABLE,
-                Doing::Speaking,
-                "HTTP proxy returned response code 407",
-                "control_plane.proxy_login",
-                Manner::Away,
-            ),
-            (RpcStatusCode::UNAVAILABLE, Doing::Speaking, "DNS resolution failed for x:1", "control_plane.name_unknown", Manner::Away),
+            (RpcStatusCode::UNAVAILABLE, Doing::Speaking, "Socket closed", LinkCode::CLOSED, Manner::Away),
+            (RpcStatusCode::UNAVAILABLE, Doing::Speaking, "HTTP proxy returned response code 407", LinkCode::PROXY_LOGIN, Manner::Away),
+            (RpcStatusCode::UNAVAILABLE, Doing::Speaking, "DNS resolution failed for x:1", LinkCode::NAME_UNKNOWN, Manner::Away),
         ] {
             let fault = Fault::of_status(status, message, doing);
             assert_eq!((fault.code, fault.manner), (code, manner), "{status:?} {message}");

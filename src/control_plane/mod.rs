@@ -9,6 +9,7 @@
 mod access;
 mod call;
 mod channel;
+mod code;
 mod fault;
 mod host;
 mod keyring;
@@ -32,6 +33,7 @@ use uuid::Uuid;
 
 pub use crate::record::Read;
 pub use channel::{Endpoint, Proxy, Route, Scheme};
+pub use code::LinkCode;
 pub use leave::{forget, unregister};
 pub use session::{Answer, EVENTS as SESSION_EVENTS, Event as SessionEvent, REQUESTS as SESSION_REQUESTS, Request as SessionRequest};
 

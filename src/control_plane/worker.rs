@@ -6,6 +6,7 @@
 
 use super::access::Publisher;
 use super::call::{CallError, Terms, unary};
+use super::code::LinkCode;
 use super::fault::{Doing, Fault, Manner};
 use super::keyring::{Keyring, Pair};
 use super::line::{Line, Lines, Shows, Stamps, look, needs_credential, shows};
@@ -87,6 +88,8 @@ pub(super) struct Worker {
     /// The files of the configuration as they were at the newest call.
     files: Stamps,
     link: Link,
+    /// The fault that was told last.
+    named: Option<LinkCode>,
     deaf: u32,
     sequence: u64,
     started: Instant,
@@ -115,6 +118,7 @@ impl Worker {
             line: None,
             told: None,
             link: Link::Unknown,
+            named: None,
             deaf: 0,
             sequence: 0,
             started: Instant::now(),
@@ -181,7 +185,7 @@ impl Worker {
             return Ok(());
         }
         self.files = files;
-        let unfit = |error: super::channel::ChannelError| Fault::new("control_plane.files", error.to_string(), Manner::Away);
+        let unfit = |error: super::channel::ChannelError| Fault::new(LinkCode::FILES, error.to_string(), Manner::Away);
         self.line = Some(self.lines.open(&self.settings, own, now()).map_err(unfit)?);
         // Another process may answer at the other end.
         self.told = None;
@@ -191,7 +195,7 @@ impl Worker {
 
     fn client(&self) -> Result<&Client, Fault> {
         let line = self.line.as_ref().map(|line| &line.client);
-        line.ok_or_else(|| Fault::new("control_plane.failed", "there is no channel", Manner::Away))
+        line.ok_or_else(|| Fault::new(LinkCode::FAILED, "there is no channel", Manner::Away))
     }
 
     /// Other threads of this room go on with this channel, in this name.
@@ -228,7 +232,7 @@ impl Worker {
         let request = wire::enroll_request(&self.settings, Asking { wish, token: &token, request, certificate_request, facts });
         let terms = Terms { doing: Doing::Enrolling, credential: None, timeout: self.settings.timeout, stop: &self.stop };
         let response = unary(self.client()?, &wire::ENROLL, &request, &terms).map_err(|error| without(error, Some(&token)))?;
-        let unusable = |why: String| Fault::new("control_plane.answer", format!("the answer to Enroll: {why}"), Manner::Away);
+        let unusable = |why: String| Fault::new(LinkCode::ANSWER, format!("the answer to Enroll: {why}"), Manner::Away);
         let (enrolment, chain) = wire::enrolment(response, wish.cloned()).map_err(|error| unusable(error.to_string()))?;
         // ORDER: the certificate before the identity. Without the identity the same request brings both again.
         let certificate = match chain.filter(|_| wants_certificate) {
@@ -247,13 +251,13 @@ impl Worker {
     fn token(&self) -> Result<Sensitive<String>, Fault> {
         let missing = || {
             let words = "the agent is not enrolled and has no token: set agent.token";
-            Fault::new("control_plane.no_token", words, Manner::Refused)
+            Fault::new(LinkCode::NO_TOKEN, words, Manner::Refused)
         };
         match &self.settings.token_file {
             None => self.settings.token.clone().ok_or_else(missing),
             Some(path) => {
                 let read = std::fs::read_to_string(path).map_err(|error| {
-                    Fault::new("control_plane.no_token", format!("cannot read the token in {}: {error}", path.display()), Manner::Refused)
+                    Fault::new(LinkCode::NO_TOKEN, format!("cannot read the token in {}: {error}", path.display()), Manner::Refused)
                 })?;
                 let token = read.trim();
                 if token.is_empty() || token.len() > MAX_TOKEN_BYTES { Err(missing()) } else { Ok(Sensitive::new(token.to_owned())) }
@@ -262,7 +266,7 @@ impl Worker {
     }
 
     fn certificate_request(&self, name: &str) -> Result<Vec<u8>, Fault> {
-        let failed = |error: super::keyring::KeyError| Fault::new("control_plane.files", error.to_string(), Manner::Away);
+        let failed = |error: super::keyring::KeyError| Fault::new(LinkCode::FILES, error.to_string(), Manner::Away);
         self.keyring.request(name).map_err(failed)
     }
 
@@ -365,7 +369,7 @@ impl Worker {
 
     /// Says why, and gives the wait until the next try.
     fn down(&mut self, fault: Fault, own: Option<&Pair>, took: Duration) -> Result<Duration, Stopped> {
-        self.link = Link::Down;
+        let was = std::mem::replace(&mut self.link, Link::Down);
         let seen = if fault.is_vague() { look(&self.settings, own, now()).map(Fault::of_finding) } else { None };
         let connection = match (fault.manner, &seen) {
             (Manner::Refused, None) => Connection::Good,
@@ -381,6 +385,11 @@ impl Worker {
         }
         let fault = seen.unwrap_or(fault);
         let wait = self.pace.after_fault(fault.manner, took);
+        // The coordinator logs that the link is lost, and with that the first reason.
+        if was == Link::Down && self.named != Some(fault.code) {
+            log::warn!("control_plane is not ready for another reason: {fault}");
+        }
+        self.named = Some(fault.code);
         self.tell(Event::Link(LinkState::Down(format!("{}: {fault}", self.settings.endpoint.target))))?;
         Ok(wait)
     }

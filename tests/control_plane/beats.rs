@@ -2,6 +2,7 @@
 
 use crate::bed::*;
 use crate::mischief::Mischief;
+use crate::session::{Hearing, Sessions};
 use axion_agent::domain::{CommandId, Dependency, DependencyState, Health, LastCommand, ProjectId, StackBrief, StackName, Timestamp};
 use axion_agent::threads::Published;
 use std::collections::BTreeMap;
@@ -92,7 +93,11 @@ fn a_heartbeat_every_two_minutes_costs_less_than_20_mb_a_month() {
 fn inside_a_namespace() {
     const MEASURED: u64 = 6;
     let ((_ca, authority), state) = (authority(LONG), Folder::new());
-    let server = Server::start(|serve| serve.issuing = Some(issuing(&authority)));
+    let sessions = Sessions::open(&state.0.join("sessions"), Hearing::Good).unwrap();
+    let server = Server::start(|serve| {
+        serve.issuing = Some(issuing(&authority));
+        serve.sessions = Some(sessions);
+    });
     let at = Timestamp::from_millis(1_769_853_600_250);
     let dependency = |name| Dependency { name, state: DependencyState::Ready, since: at, last_error: None, detail: None };
     let names = ["configuration", "docker", "kafka_consumer", "kafka_producer", "control_plane", "session"];

@@ -17,7 +17,8 @@ mod tests;
 mod wire;
 
 use super::access::{Access, Reader as AccessReader};
-use super::fault::{Fault, Manner, UNIMPLEMENTED};
+use super::code::LinkCode;
+use super::fault::{Fault, Manner};
 use crate::domain::{Code, CommandId, EventId, Follow, FollowId, FollowPart, LinkState};
 use crate::record::{self, Envelope, Read};
 use crate::threads::{Backoff, Deadline, Stop};
@@ -226,7 +227,7 @@ impl Session {
         let (reason, wait) = match over {
             Over::Stopped => return Err(Gone),
             Over::Renewed => return Ok(Duration::ZERO),
-            Over::Broken(fault) if fault.code == UNIMPLEMENTED => {
+            Over::Broken(fault) if fault.code == LinkCode::UNIMPLEMENTED => {
                 log::info!("the control plane has no sessions: {fault}");
                 if self.known != Known::Unavailable {
                     self.known = Known::Unavailable;
@@ -278,7 +279,7 @@ impl Session {
             }
             if welcome_by.is_some_and(Deadline::has_passed) {
                 let reason = format!("no welcome within {} s", self.settings.timeout.as_secs());
-                return Err(Fault::new("control_plane.slow", reason, Manner::Slow).into());
+                return Err(Fault::new(LinkCode::SLOW, reason, Manner::Slow).into());
             }
             self.give_up_follows()?;
             // ORDER: answers and events before lines of logs.
@@ -380,7 +381,7 @@ impl Session {
 
     fn refuse_follow(&mut self, id: &str, code: Code, message: &str) -> Result<(), Over> {
         if self.outbox.len() >= OUTBOX {
-            return Err(Fault::new("control_plane.slow", "the control plane asks and does not read the answers", Manner::Slow).into());
+            return Err(Fault::new(LinkCode::SLOW, "the control plane asks and does not read the answers", Manner::Slow).into());
         }
         self.outbox.push_back(wire::log_end(id, code.as_str(), message));
         Ok(())

@@ -2,6 +2,7 @@
 //! a bell when it is worth asking again. It never blocks and decides nothing.
 
 use super::super::call::{bearer, judged};
+use super::super::code::LinkCode;
 use super::super::fault::{Doing, Fault, Manner};
 use super::wire::{SESSION, SessionDown, SessionUp};
 use crate::control_plane::access::Access;
@@ -45,7 +46,7 @@ impl Stream {
         match Pin::new(&mut self.down).poll_next(&mut Context::from_waker(&self.waker)) {
             Poll::Ready(Some(Ok(message))) => Ok(Some(message)),
             Poll::Ready(Some(Err(error))) => Err(judged(error, Doing::Speaking)),
-            Poll::Ready(None) => Err(Fault::new("control_plane.closed", "the control plane ended the session", Manner::Away)),
+            Poll::Ready(None) => Err(Fault::new(LinkCode::CLOSED, "the control plane ended the session", Manner::Away)),
             Poll::Pending => Ok(None),
         }
     }
