@@ -2,64 +2,17 @@
 # test.sh [WORD ...]: every test, or those that these words choose for cargo test; and one summary of all test programs
 # with its true exit code.
 #
-# One broker serves all programs: ../shared/kafka if that is there and Java is, unless AXION_TEST_KAFKA names
-# another. The tests learn of it from variables: with _SSL, _MTLS, _SASL, _CERTS its other listeners, with
-# _ACLS (Kafka's jars) that it denies what nobody has granted, with _ROOT one that tests may stop. Engines and the registry are started
-# by the programs that need them. Tests without what they need are named.
+# One broker serves all programs (with-broker.sh). Engines and the registry are started by the programs that need them.
+# Tests without what they need are named.
 set -u
 
 cd "$(dirname "$0")/../.." || exit 1
-work=$(mktemp -d)
-log=$work/tests.log
-started=() # what is told to end at the end, last started first
-kafka=$PWD/../shared/kafka
-
-# shellcheck disable=SC2317 # the trap calls it
-clean_up() {
-  local pid
-  for pid in ${started[@]+"${started[@]}"}; do
-    kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
-  done
-  rm -rf "$work"
-}
-trap clean_up EXIT
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# Runs a program that ends with this script, however this script ends.
-background() {
-  setpriv --pdeathsig TERM -- "$@" &
-  started=($! ${started[@]+"${started[@]}"})
-}
-
-start_kafka() {
-  [ -x "$kafka/kafka-up.sh" ] && command -v java >/dev/null || return 0
-  local root=$work/kafka
-  # Without a rule nobody may do anything, but over the plain port.
-  "$kafka/kafka-up.sh" "$root" "$(free_ports)" allow.everyone.if.no.acl.found=false >"$work/kafka.log" 2>&1 || { tail -3 "$work/kafka.log"; return; }
-  # The broker has a session of its own: somebody must end it even if this script cannot.
-  # shellcheck disable=SC2016 # the arguments are the inner shell's
-  background bash -c 'trap "$1/kafka-down.sh $2 KILL" EXIT; trap exit TERM; sleep infinity & wait' keeper "$kafka" "$root"
-  # shellcheck source=/dev/null # it exports the addresses
-  . "$root/env"
-  export AXION_TEST_KAFKA_ROOT=$root
-  export AXION_TEST_KAFKA_ACLS=$kafka/libs
-}
-
-free_ports() { # the first of five ports in a row on which nothing listens
-  local base port
-  for base in $(seq $((21000 + $$ % 1000 * 5)) 5 30000); do
-    for port in $(seq "$base" $((base + 4))); do
-      (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && continue 2
-    done
-    echo "$base"
-    return
-  done
-}
-
-[ -n "${AXION_TEST_KAFKA:-}" ] || start_kafka
-
-cargo test --locked --no-fail-fast "$@" 2>&1 | tee "$log"
+packaging/dev/with-broker.sh cargo test --locked --no-fail-fast "$@" 2>&1 | tee "$log"
 code=${PIPESTATUS[0]}
 
 # libtest's lines are "test result: ok. 3 passed; 0 failed; …", those of tests/support "failures: 3 passed, 0 failed, 1 skipped".

@@ -73,7 +73,7 @@ impl Layers {
     /// The file.
     pub(super) fn add_file(&mut self, path: &Path) -> Result<(), Error> {
         let text = read_bounded(path)?;
-        let lines = Lines { path: path.into(), text: &text };
+        let lines = Lines::new(path, &text);
         let (document, errors) = DeTable::parse_recoverable(&text);
         if !errors.is_empty() {
             // What can be read of a broken file says little: its mistakes come first.
@@ -201,14 +201,20 @@ fn read_bounded(path: &Path) -> Result<String, Error> {
 struct Lines<'a> {
     path: Arc<Path>,
     text: &'a str,
+    /// Where each line begins.
+    starts: Vec<usize>,
 }
 
-impl Lines<'_> {
+impl<'a> Lines<'a> {
+    fn new(path: &Path, text: &'a str) -> Self {
+        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { path: path.into(), text, starts }
+    }
+
     fn place(&self, offset: usize) -> Place {
-        let before = self.text.get(..offset).unwrap_or(self.text);
-        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
-        let (line, column) = (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1);
-        Place::File(Arc::clone(&self.path), line, column)
+        let line = self.starts.partition_point(|start| *start <= offset).max(1);
+        let before = self.text.get(self.starts[line - 1]..offset).unwrap_or_default();
+        Place::File(Arc::clone(&self.path), line, before.chars().count() + 1)
     }
 
     fn found(&self, value: &Spanned<DeValue<'_>>) -> Found {

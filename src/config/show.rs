@@ -78,7 +78,10 @@ fn origin(place: &Place) -> String {
 fn value(key: &Key, found: &Found) -> String {
     match (&key.kind, &found.value) {
         (Kind::Secret, _) => REDACTED.to_owned(),
-        (Kind::List, Raw::Text(text)) => list(text.split(',').map(|item| quoted(item.trim()))),
+        (Kind::Registries, Raw::Table(hosts)) => table(hosts.iter().map(|(host, login)| (host.as_str(), registry(&login.value)))),
+        // In the wrong form, which `config check` finds: it may be the password alone.
+        (Kind::Registries, _) => REDACTED.to_owned(),
+        (Kind::List, Raw::Text(text)) => list(text.split(',').map(|item| quoted(&without_login(item.trim())))),
         (Kind::Number(..) | Kind::Flag, Raw::Text(text)) => in_toml(key, text),
         (Kind::Pairs, Raw::Text(text)) => table(
             text.split(',').filter_map(|pair| pair.split_once('=')).map(|(name, value)| (name, open_or_redacted(name, quoted(value)))),
@@ -99,18 +102,26 @@ fn raw_value(raw: &Raw) -> String {
     }
 }
 
+/// A login. Under another name, which `config check` finds, there may be the password too.
+fn registry(login: &Raw) -> String {
+    let Raw::Table(fields) = login else { return REDACTED.to_owned() };
+    let open = |name: &str| matches!(name, "username" | "password_file");
+    table(fields.iter().map(|(name, field)| (name.as_str(), if open(name) { raw_value(&field.value) } else { REDACTED.to_owned() })))
+}
+
 /// An address in which somebody has left a login, though no key takes one there.
 fn without_login(text: &str) -> Cow<'_, str> {
-    match text.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1))) {
-        Some((scheme, host)) => format!("{scheme}://[redacted]@{host}").into(),
-        None => text.into(),
+    let (scheme, rest) = text.split_at(text.find("://").map_or(0, |at| at + 3));
+    match rest.rsplit_once('@') {
+        Some((login, host)) if !scheme.is_empty() || login.contains(':') => format!("{scheme}[redacted]@{host}").into(),
+        _ => text.into(),
     }
 }
 
 /// Tables hold names that are not ours: what sounds like a secret is treated as one.
 fn open_or_redacted(name: &str, value: String) -> String {
     let name = name.to_ascii_lowercase();
-    let secret = ["password", "secret", "token", "credential", "ssl.key.pem", "sasl.oauthbearer.config", "sasl.jaas"];
+    let secret = ["pass", "secret", "token", "credential", "ssl.key.pem", "sasl.oauthbearer.config", "sasl.jaas"];
     if secret.iter().any(|part| name.contains(part)) && !name.ends_with("_file") { REDACTED.to_owned() } else { value }
 }
 

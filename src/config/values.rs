@@ -109,6 +109,10 @@ pub(super) fn host_and_port(text: &str, default_port: u16) -> Result<String, Str
         None => (text, None),
     };
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    // What stands before an @ is no part of a host, and may be a password: it is not repeated.
+    if text.contains('@') {
+        return Err("takes a host and a port alone: no user, no password".to_owned());
+    }
     if host.is_empty() || host.chars().any(|c| c.is_whitespace() || c == '/' || c == ',') {
         return Err(format!("{text:?} names no host: it should look like host:port"));
     }

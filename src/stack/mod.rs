@@ -7,6 +7,7 @@
 pub mod compare;
 mod convert;
 mod error;
+mod hide;
 pub mod images;
 mod interpolate;
 mod load;
@@ -23,6 +24,7 @@ pub use error::{Location, StackError, Warning};
 pub use load::{InvalidVariables, variables};
 
 use crate::domain::StackName;
+use hide::Hidden;
 use serde::Serialize;
 use spec::{ConfigSpec, NetworkCreate, SecretSpec, ServiceSpec};
 use std::collections::{BTreeMap, BTreeSet};
@@ -124,9 +126,11 @@ impl FromStr for ApiVersion {
 /// With the first thing in the files that cannot be deployed, and its place.
 pub fn load(source: &Source<'_>) -> Result<Loaded, StackError> {
     let context = load::Context::new(source);
-    let model = load::read(&context, source)?;
-    let specs = convert::specs(source.stack, &model, source.api)?;
-    Ok(Loaded { specs, warnings: context.take_warnings() })
+    let hidden = Hidden::new(source.env);
+    let model = load::read(&context, source).map_err(|error| hidden.error(error))?;
+    let specs = convert::specs(source.stack, &model, source.api).map_err(|error| hidden.error(error))?;
+    let warnings = context.take_warnings().into_iter().map(|warning| hidden.warning(warning)).collect();
+    Ok(Loaded { specs, warnings })
 }
 
 /// The files that a stack names and that were not sent along, by the paths to send them under. Files

@@ -10,7 +10,7 @@ use uuid::Uuid;
 const NOTICE: Duration = Duration::from_secs(10);
 
 /// An agent with a file of its own and nothing around it.
-struct Alone {
+pub struct Alone {
     file: PathBuf,
     log: PathBuf,
     fixed: String,
@@ -18,13 +18,22 @@ struct Alone {
 }
 
 impl Alone {
-    fn start(stage: &Stage, text: &str) -> Self {
+    pub fn start(stage: &Stage, text: &str) -> Self {
+        Self::with(stage, "id = \"alone\"", text)
+    }
+
+    /// One that shows a token.
+    pub fn enrolling(stage: &Stage, token: &str, text: &str) -> Self {
+        Self::with(stage, &format!("id = \"alone\"\ntoken = \"{token}\""), text)
+    }
+
+    fn with(stage: &Stage, identity: &str, text: &str) -> Self {
         let directory = stage.directory().join(Uuid::new_v4().simple().to_string());
         std::fs::create_dir_all(&directory).unwrap();
         let port = free_port();
         let place = directory.display();
         let fixed =
-            format!("[agent]\nid = \"alone\"\nstate_dir = \"{place}/state\"\n[health]\nport = {port}\n[docker]\nhost = \"{place}/none\"\n");
+            format!("[agent]\n{identity}\nstate_dir = \"{place}/state\"\n[health]\nport = {port}\n[docker]\nhost = \"{place}/none\"\n");
         let mut alone = Self { file: directory.join("agent.toml"), log: directory.join("agent.log"), fixed, agent: None };
         alone.write(text);
         alone.agent = Some(Agent::start(Launch::Direct, &alone.file, port, &alone.log));
@@ -35,17 +44,21 @@ impl Alone {
         std::fs::write(&self.file, format!("{}{text}", self.fixed)).unwrap();
     }
 
-    fn reload(&self, text: &str) {
+    pub fn agent(&self) -> &Agent {
+        self.agent.as_ref().unwrap()
+    }
+
+    pub fn reload(&self, text: &str) {
         self.write(text);
         self.agent.as_ref().unwrap().reload();
     }
 
-    fn log(&self) -> String {
+    pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
     /// What `/readyz` says of the configuration.
-    fn configuration(&self) -> Value {
+    pub fn configuration(&self) -> Value {
         let health = self.agent.as_ref().unwrap().page("/readyz").unwrap().json();
         health["dependencies"].as_array().unwrap().iter().find(|one| one["name"] == "configuration").unwrap().clone()
     }

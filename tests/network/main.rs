@@ -1,5 +1,5 @@
 //! How the agent finds its broker and its control plane, and what it believes of them: a name server,
-//! `/etc/hosts`, IPv6, TLS by the machine's CA bundle, logins, compressed records. Each agent has an `/etc`
+//! `/etc/hosts`, IPv6, TLS by the machine's CA bundle, compressed records. Each agent has an `/etc`
 //! of its own. `make test-static` runs them with the static binary, whose resolver and TLS are its own.
 
 #![allow(
@@ -28,7 +28,6 @@ const TESTS: &[Test] = &[
     Test { name: "names_in_etc_hosts_lead_over_ipv6", needs: IPV6, body: hosts_and_ipv6 },
     Test { name: "the_machines_ca_bundle_is_found_and_trusted", needs: SECURE, body: machine_bundle },
     Test { name: "a_server_whose_ca_is_not_in_the_bundle_is_not_trusted", needs: SECURE, body: other_bundle },
-    Test { name: "kafka_lets_in_by_certificate_and_by_scram", needs: &[AGENT[0], Need::SecureBroker], body: logins },
     Test { name: "commands_are_read_in_every_compression", needs: AGENT, body: compressions },
 ];
 
@@ -162,29 +161,6 @@ fn other_bundle(stage: &Stage) {
     bed.start_agent();
     bed.agent().wait_dependency("control_plane", "not_ready", READY);
     assert!(bed.sightings().is_empty(), "an untrusted control plane saw the agent");
-}
-
-fn logins(stage: &Stage) {
-    let listeners = listeners(stage);
-    let file = |name: &str| listeners.certificates.join(name).display().to_string();
-    let certificate = format!("ssl_certificate_location = \"{}\"\nssl_key_location = \"{}\"\n", file("client.pem"), file("client.key"));
-    let login =
-        |mechanism: &str| format!("sasl_mechanism = \"{mechanism}\"\nsasl_username = \"agent\"\nsasl_password = \"agent-secret\"\n");
-    let ways = [
-        (&listeners.mutual_tls, "ssl", certificate),
-        (&listeners.sasl, "sasl_ssl", login("PLAIN")),
-        (&listeners.sasl, "sasl_ssl", login("SCRAM-SHA-256")),
-        (&listeners.sasl, "sasl_ssl", login("SCRAM-SHA-512")),
-    ];
-    for (address, protocol, rest) in ways {
-        let mut bed = Bed::prepare(stage, Plan::Configured);
-        let kafka = format!("security_protocol = \"{protocol}\"\nssl_ca_location = \"{}\"\n{rest}", file("ca.pem"));
-        bed.configure_as(&format!("id = \"{}\"\n[kafka]\nbrokers = [\"{address}\"]\n{kafka}", bed.id));
-        bed.start_agent();
-        bed.agent().wait_ready(READY);
-        let answer = bed.carry_out(bed.query());
-        assert_eq!(answer.event_type, "StatusReport", "{rest}: {answer:?}");
-    }
 }
 
 fn compressions(stage: &Stage) {

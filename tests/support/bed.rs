@@ -134,6 +134,16 @@ impl<'a> Bed<'a> {
         std::fs::write(file, text.lines().map(change).collect::<String>()).expect("the configuration");
     }
 
+    /// Where the agent keeps what it must not forget.
+    pub fn state_dir(&self) -> PathBuf {
+        self.directory.join("state")
+    }
+
+    /// Where the control plane of [`Plan::Enrolled`] is.
+    pub fn control_plane_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.grpc_port)
+    }
+
     /// The text of the agent's configuration.
     pub fn configuration(&self) -> String {
         std::fs::read_to_string(self.directory.join("agent.toml")).expect("the configuration")
