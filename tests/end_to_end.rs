@@ -13,7 +13,7 @@ mod support;
 use serde_json::{Value, json};
 use std::time::Duration;
 use support::agents::Sighting;
-use support::{AGENT, Bed, COMMAND, Draft, Record, Stage, Test, free_port, run, until};
+use support::{AGENT, Bed, COMMAND, Draft, READY, Record, Stage, Test, free_port, run, until};
 use uuid::Uuid;
 
 const TESTS: &[Test] = &[
@@ -31,6 +31,7 @@ const TESTS: &[Test] = &[
     Test { name: "a_record_with_an_id_that_is_no_command_is_rejected", needs: AGENT, body: rejected },
     Test { name: "a_command_sent_twice_is_carried_out_once", needs: AGENT, body: duplicate },
     Test { name: "an_expired_command_is_rejected", needs: AGENT, body: expired },
+    Test { name: "a_paused_agent_lets_a_deploy_wait_also_over_a_restart", needs: AGENT, body: paused },
     Test { name: "the_control_plane_sees_the_agent_come_and_go", needs: AGENT, body: heartbeats },
 ];
 
@@ -239,6 +240,30 @@ fn expired(stage: &Stage) {
     let end = bed.carry_out(draft);
     assert_eq!((end.event_type.as_str(), end.code()), ("CommandRejected", Some("command.expired")), "{end:?}");
     assert_eq!(bed.engine().remains(&bed.stack).unwrap(), Vec::<String>::new());
+}
+
+fn paused(stage: &Stage) {
+    let mut bed = Bed::start(stage);
+    let pause = |command_type: &str| Draft { command_type: command_type.to_owned(), ..Draft::default() };
+    assert_eq!(bed.carry_out(pause("Pause")).event_type, "CommandCompleted");
+    let deploy = bed.send(bed.deploy(&one_service("exec sleep 1000", "")));
+    bed.event("it is accepted", COMMAND, |event| event.causation_id == Some(deploy) && event.event_type == "CommandAccepted");
+    // Queries are answered meanwhile.
+    bed.settle();
+    let since = bed.agent().page("/readyz").unwrap().json()["paused_since"].clone();
+    assert!(since.is_string(), "{since}");
+    assert!(bed.agent().page("/metrics").unwrap().body.contains("axion_agent_paused 1"));
+
+    bed.take_agent().kill();
+    bed.start_agent();
+    bed.agent().wait_ready(READY);
+    assert_eq!(bed.agent().page("/readyz").unwrap().json()["paused_since"], since);
+    bed.settle();
+    assert!(bed.terminal_so_far(deploy).is_none());
+    assert!(bed.engine().services(&bed.stack).unwrap().is_empty());
+
+    assert_eq!(bed.carry_out(pause("Resume")).event_type, "CommandCompleted");
+    assert_eq!(bed.terminal(deploy).event_type, "DeployCompleted");
 }
 
 fn heartbeats(stage: &Stage) {
