@@ -24,6 +24,8 @@ pub struct Figures {
     pub anonymous_mb: f64,
     pub threads: f64,
     pub switches: f64,
+    /// Of these, those that a busy machine forced.
+    pub forced: f64,
     pub processor_percent: f64,
     pub written: f64,
     pub alive_ms: f64,
@@ -132,6 +134,7 @@ pub fn measure(surroundings: &Surroundings, situation: Situation, span: Duration
         anonymous_mb: megabytes(after.anonymous_kb),
         threads: after.threads,
         switches: (after.switches - before.switches) / seconds,
+        forced: (after.forced - before.forced) / seconds,
         processor_percent: (after.running_ns - before.running_ns) / seconds / 1e7,
         written: after.written - before.written,
         alive_ms,
@@ -171,6 +174,7 @@ pub struct Reading {
     anonymous_kb: f64,
     pub threads: f64,
     switches: f64,
+    forced: f64,
     running_ns: f64,
     written: f64,
 }
@@ -184,12 +188,15 @@ impl Reading {
             anonymous_kb: field(&status, "RssAnon:"),
             threads: field(&status, "Threads:"),
             switches: 0.0,
+            forced: 0.0,
             running_ns: 0.0,
             written: field(&read(&process.join("io")), "write_bytes:"),
         };
         for task in fs::read_dir(process.join("task")).expect("its threads").flatten() {
             let status = read(&task.path().join("status"));
-            reading.switches += field(&status, "voluntary_ctxt_switches:") + field(&status, "nonvoluntary_ctxt_switches:");
+            let forced = field(&status, "nonvoluntary_ctxt_switches:");
+            reading.switches += field(&status, "voluntary_ctxt_switches:") + forced;
+            reading.forced += forced;
             reading.running_ns += read(&task.path().join("schedstat")).split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0.0);
         }
         reading
