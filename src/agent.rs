@@ -83,7 +83,13 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
     let engine = docker::start(docker.clone(), ledger, docker_events, exit_reports.clone())?;
 
     let link = start_control_plane(&config, identity.as_ref(), &journal, &published, &exit_reports)?;
-    let rooms = reload::Rooms { config: Published::new(config.clone()), docker, control_plane: link.wake, kafka: Published::new(None) };
+    let rooms = reload::Rooms {
+        config: Published::new(config.clone()),
+        identity: identity.clone(),
+        docker,
+        control_plane: link.hand,
+        kafka: Published::new(None),
+    };
     let (report_events, reports) = bounded(REPORTS);
     let (command_events, commands) = bounded(COMMANDS);
     let start_kafka = kafka_starter(&rooms, recovered.positions.clone(), report_events, command_events, exit_reports);
@@ -218,11 +224,11 @@ struct Link {
     events: Receiver<control_plane::Event>,
     session: Receiver<control_plane::SessionEvent>,
     requests: Option<Sender<control_plane::SessionRequest>>,
-    wake: Option<Sender<()>>,
+    hand: Option<reload::LinkHand>,
     farewell: Group,
 }
 
-/// How the control plane is reached, where there is one.
+/// How the control plane is reached, where there is one. `identity` is who the agent was at its start.
 fn control_plane_settings(config: &Config, identity: Option<&Identity>) -> Option<control_plane::Settings> {
     let section = config.control_plane.as_ref()?;
     let scheme = match section.url.transport {
@@ -256,7 +262,7 @@ fn start_control_plane(
     exits: &Sender<Exit>,
 ) -> Result<Link, StartError> {
     let Some(settings) = control_plane_settings(config, identity) else {
-        return Ok(Link { events: never(), session: never(), requests: None, wake: None, farewell: Group::default() });
+        return Ok(Link { events: never(), session: never(), requests: None, hand: None, farewell: Group::default() });
     };
     let who = match identity {
         Some(Identity { agent_id, credential, origin: Origin::Enrolled { .. }, .. }) => {
@@ -267,9 +273,11 @@ fn start_control_plane(
     };
     let ((beat_events, events), (session_events, session)) = (bounded(CONTROL_PLANE_EVENTS), bounded(control_plane::SESSION_EVENTS));
     let senders = control_plane::Events { control_plane: beat_events, session: session_events };
-    let running = control_plane::start(settings, who, published.clone(), senders, exits.clone())?;
+    let settings = Published::new(settings);
+    let running = control_plane::start(settings.clone(), who, published.clone(), senders, exits.clone())?;
+    let hand = Some(reload::LinkHand { settings, wake: running.wake });
     let (stops, threads) = [running.beats, running.session].into_iter().map(|one| (one.stop, one.thread)).unzip();
-    Ok(Link { events, session, requests: Some(running.requests), wake: Some(running.wake), farewell: Group { stops, threads } })
+    Ok(Link { events, session, requests: Some(running.requests), hand, farewell: Group { stops, threads } })
 }
 
 /// A token in the agent's own directory goes once it has brought an identity that is kept.

@@ -4,12 +4,12 @@
 //!
 //! Runs on the main thread, called by the coordinator, which decides what is said of it.
 
-use super::{docker_settings, kafka_settings, rules, understood};
+use super::{control_plane_settings, docker_settings, kafka_settings, rules, understood};
 use crate::config::{self, Config, Key, Logging};
 use crate::coordinator::{Fresh, Reload, Reloaded};
 use crate::journal::Identity;
 use crate::threads::Published;
-use crate::{docker, kafka};
+use crate::{control_plane, docker, kafka};
 use crossbeam_channel::Sender;
 use std::sync::Arc;
 
@@ -27,10 +27,18 @@ pub(super) struct Rooms {
     pub(super) config: Published<Config>,
     /// The lanes and the event stream.
     pub(super) docker: Published<docker::Settings>,
-    /// Makes the next try of the link come at once.
-    pub(super) control_plane: Option<Sender<()>>,
+    /// Who the agent was at its start.
+    pub(super) identity: Option<Identity>,
+    /// The control plane's thread, if there is one.
+    pub(super) control_plane: Option<LinkHand>,
     /// The Kafka clients, once they are there.
     pub(super) kafka: Published<Option<Hands>>,
+}
+
+/// Where the control plane's thread sees its settings, and what makes it look.
+pub(super) struct LinkHand {
+    pub(super) settings: Published<control_plane::Settings>,
+    pub(super) wake: Sender<()>,
 }
 
 /// Where the Kafka clients take others in their place.
@@ -63,9 +71,10 @@ pub(super) fn reload(again: Again, started: Config, rooms: Rooms) -> Reload {
             log::warn!("{doubt}");
         }
         rooms.docker.publish(docker_settings(&config));
-        if let Some(control_plane) = &rooms.control_plane {
+        if let (Some(hand), Some(settings)) = (&rooms.control_plane, control_plane_settings(&config, rooms.identity.as_ref())) {
+            hand.settings.publish(settings);
             // Full: the word is on its way already.
-            let _full = control_plane.try_send(());
+            let _full = hand.wake.try_send(());
         }
         if let Some(renewals) = renewals {
             renewals.hand_over();

@@ -40,8 +40,9 @@ pub use session::{Answer, EVENTS as SESSION_EVENTS, Event as SessionEvent, REQUE
 const THREAD: ThreadName = ThreadName::new("control-plane");
 const SESSION_THREAD: ThreadName = ThreadName::new("grpc-session");
 
-/// How to reach the control plane and what to say of this host.
-#[derive(Debug, Clone)]
+/// How to reach the control plane and what to say of this host. What is published later counts from the next try,
+/// which [`ControlPlane::wake`] makes come at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Where it is.
     pub endpoint: Endpoint,
@@ -67,6 +68,27 @@ pub struct Settings {
     pub labels: BTreeMap<String, String>,
     /// Where the agent's own key and certificate are kept. It is there.
     pub state_dir: PathBuf,
+}
+
+#[cfg(test)]
+impl Settings {
+    /// A control plane that nobody reaches.
+    fn of_nowhere() -> Self {
+        Self {
+            endpoint: Endpoint { target: "127.0.0.1:9".to_owned(), scheme: Scheme::Tls },
+            route: Route::Direct,
+            ca_file: None,
+            client_certificate: None,
+            timeout: Duration::from_secs(1),
+            heartbeat_interval: Duration::from_secs(5),
+            max_message_bytes: 1024,
+            token: None,
+            token_file: None,
+            name: None,
+            labels: BTreeMap::new(),
+            state_dir: std::env::temp_dir(),
+        }
+    }
 }
 
 /// Who the agent is when the thread starts.
@@ -124,8 +146,8 @@ pub struct ControlPlane {
     pub session: Running,
     /// To the session.
     pub requests: Sender<SessionRequest>,
-    /// Makes the next try come at once, over a new channel: something that the control plane did not like may have
-    /// changed. Full says the same.
+    /// Makes the next try come at once where the link is down, since something that the control plane did not like may
+    /// have changed, and where other settings were published: over a new channel. Full says the same.
     pub wake: Sender<()>,
 }
 
@@ -152,7 +174,7 @@ pub struct Events {
 /// # Errors
 /// When the operating system gives no further thread.
 pub fn start(
-    settings: Settings,
+    settings: Published<Settings>,
     identity: Identity,
     health: Published<Health>,
     events: Events,
@@ -160,9 +182,9 @@ pub fn start(
 ) -> io::Result<ControlPlane> {
     let (publisher, access) = access::pair();
     let (requests, inbox) = bounded(SESSION_REQUESTS);
-    let session = session::Settings { timeout: settings.timeout, max_message_bytes: settings.max_message_bytes };
+    let for_session = settings.clone();
     let session = run(SESSION_THREAD, exits.clone(), move |stop| {
-        session::Session::new(session, access, inbox, events.session, stop).run();
+        session::Session::new(for_session, access, inbox, events.session, stop).run();
     })?;
     let (wake, woken) = bounded(1);
     let beats = run(THREAD, exits, move |stop| {

@@ -55,6 +55,11 @@ impl Pace {
         Self { interval, young, old, waited: Duration::ZERO, lost: Lost::Before }
     }
 
+    /// The configuration has another interval, until the server asks for one.
+    pub(super) fn begin_with(&mut self, interval: Duration) {
+        self.interval = interval;
+    }
+
     /// The server has asked for another interval.
     pub(super) fn set_interval(&mut self, seconds: u32) {
         let (least, most) = INTERVAL_BOUNDS;

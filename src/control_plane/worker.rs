@@ -73,6 +73,8 @@ impl Certificate {
 }
 
 pub(super) struct Worker {
+    source: Published<Settings>,
+    /// Those of the newest try.
     settings: Settings,
     health: Published<Health>,
     events: Sender<Event>,
@@ -97,14 +99,16 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn new(
-        settings: Settings,
+        source: Published<Settings>,
         health: Published<Health>,
         events: Sender<Event>,
         access: Publisher,
         woken: Receiver<()>,
         stop: Stop,
     ) -> Self {
+        let settings = (*source.newest()).clone();
         Self {
+            source,
             pace: Pace::new(settings.heartbeat_interval),
             keyring: Keyring::new(&settings.state_dir),
             files: Stamps::of(&settings),
@@ -403,6 +407,7 @@ impl Worker {
             select_biased! {
                 recv(self.stop.receiver()) -> _ => return Err(Stopped),
                 recv(woken) -> word => match word {
+                    Ok(()) if self.take_over() == Changed::Nothing && self.link == Link::Up => {}
                     Ok(()) => {
                         self.line = None;
                         return Ok(());
@@ -416,6 +421,19 @@ impl Worker {
                 return Ok(());
             }
         }
+    }
+
+    /// Goes by what was published last.
+    fn take_over(&mut self) -> Changed {
+        let newest = self.source.newest();
+        if *newest == self.settings {
+            return Changed::Nothing;
+        }
+        if newest.heartbeat_interval != self.settings.heartbeat_interval {
+            self.pace.begin_with(newest.heartbeat_interval);
+        }
+        self.settings = (*newest).clone();
+        Changed::Settings
     }
 
     /// Where there is room the event goes out also after the stop: an identity or a credential that got lost
@@ -440,10 +458,11 @@ enum Connection {
     Lost,
 }
 
-/// What an answer has changed.
+/// What an answer or a reload has changed.
 #[derive(PartialEq, Eq)]
 enum Changed {
     Credential,
+    Settings,
     Nothing,
 }
 
@@ -467,27 +486,13 @@ fn now() -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Endpoint, Route, Scheme, access};
+    use super::super::access;
     use super::*;
     use crossbeam_channel::bounded;
-    use std::collections::BTreeMap;
     use std::path::PathBuf;
 
     fn worker(ca_file: Option<PathBuf>, stop: Stop) -> (Worker, Receiver<Event>) {
-        let settings = Settings {
-            endpoint: Endpoint { target: "127.0.0.1:9".to_owned(), scheme: Scheme::Tls },
-            route: Route::Direct,
-            ca_file,
-            client_certificate: None,
-            timeout: Duration::from_secs(1),
-            heartbeat_interval: Duration::from_secs(5),
-            max_message_bytes: 1024,
-            token: None,
-            token_file: None,
-            name: None,
-            labels: BTreeMap::new(),
-            state_dir: std::env::temp_dir(),
-        };
+        let settings = Settings { ca_file, ..Settings::of_nowhere() };
         let health = Health {
             phase: Phase::Ready,
             dependencies: Vec::new(),
@@ -498,7 +503,7 @@ mod tests {
             stacks: Default::default(),
         };
         let (events, inbox) = bounded(8);
-        (Worker::new(settings, Published::new(health), events, access::pair().0, never(), stop), inbox)
+        (Worker::new(Published::new(settings), Published::new(health), events, access::pair().0, never(), stop), inbox)
     }
 
     fn me() -> Me {

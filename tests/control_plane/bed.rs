@@ -82,6 +82,7 @@ pub fn issuing(authority: &Arc<Authority>) -> Issuing {
 /// The room of the agent, without the rest of it.
 pub struct Room {
     pub running: Option<ControlPlane>,
+    settings: Published<Settings>,
     pub events: Receiver<Event>,
     session: Receiver<SessionEvent>,
     exits: Receiver<Exit>,
@@ -109,8 +110,17 @@ impl Room {
         let (session, session_events) = bounded(64);
         let (exit, exits) = bounded(4);
         let senders = control_plane::Events { control_plane, session };
-        let running = control_plane::start(settings, identity, health, senders, exit).unwrap();
-        Self { running: Some(running), events, session: session_events, exits }
+        let settings = Published::new(settings);
+        let running = control_plane::start(settings.clone(), identity, health, senders, exit).unwrap();
+        Self { running: Some(running), settings, events, session: session_events, exits }
+    }
+
+    /// Publishes other settings and lets the thread look at them, as a reload does.
+    pub fn reload(&self, change: impl FnOnce(&mut Settings)) {
+        let mut settings = (*self.settings.newest()).clone();
+        change(&mut settings);
+        self.settings.publish(settings);
+        let _full = self.running.as_ref().unwrap().wake.try_send(());
     }
 
     pub fn event<T>(&self, what: &str, wanted: impl Fn(&Event) -> Option<T>) -> T {

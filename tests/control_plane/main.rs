@@ -20,6 +20,7 @@ mod leaving;
 #[allow(dead_code, reason = "other programs use the rest")]
 mod mischief;
 mod proxy;
+mod reloads;
 #[path = "../../examples/control_plane/session/mod.rs"]
 #[allow(dead_code, reason = "other programs use the rest")]
 mod session;

@@ -16,12 +16,13 @@ mod stream;
 mod tests;
 mod wire;
 
+use super::Settings;
 use super::access::{Access, Reader as AccessReader};
 use super::code::LinkCode;
 use super::fault::{Fault, Manner};
 use crate::domain::{Code, CommandId, EventId, Follow, FollowId, FollowPart, LinkState};
 use crate::record::{self, Envelope, Read};
-use crate::threads::{Backoff, Deadline, Stop};
+use crate::threads::{Backoff, Deadline, Published, Stop};
 use crossbeam_channel::{Receiver, Sender, bounded, never, select_biased};
 use follow::{Followed, Follows, Lost};
 use std::collections::VecDeque;
@@ -112,15 +113,6 @@ pub enum Answer {
     Busy,
 }
 
-/// What a session needs to know.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// How long a new stream may take until the control plane says welcome.
-    pub timeout: Duration,
-    /// The largest action.
-    pub max_message_bytes: usize,
-}
-
 /// Why a stream is over.
 enum Over {
     /// The agent leaves.
@@ -148,7 +140,7 @@ enum Known {
 
 /// The thread's own things.
 pub(super) struct Session {
-    settings: Settings,
+    settings: Published<Settings>,
     access: AccessReader,
     requests: Receiver<Request>,
     events: Sender<Event>,
@@ -162,7 +154,13 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(settings: Settings, access: AccessReader, requests: Receiver<Request>, events: Sender<Event>, stop: Stop) -> Self {
+    pub(super) fn new(
+        settings: Published<Settings>,
+        access: AccessReader,
+        requests: Receiver<Request>,
+        events: Sender<Event>,
+        stop: Stop,
+    ) -> Self {
         // One place: a bell that has rung already needs no second ring.
         let (bell, rung) = bounded(1);
         Self {
@@ -262,7 +260,8 @@ impl Session {
 
     fn talk(&mut self, access: &Access, stream: &mut Stream) -> Result<std::convert::Infallible, Over> {
         self.outbox.push_back(wire::hello(&access.agent));
-        let mut welcome_by = Some(Deadline::after(self.settings.timeout));
+        let timeout = self.settings.newest().timeout;
+        let mut welcome_by = Some(Deadline::after(timeout));
         loop {
             let mut turn = Turn::Over;
             for _ in 0..TURN {
@@ -278,7 +277,7 @@ impl Session {
                 }
             }
             if welcome_by.is_some_and(Deadline::has_passed) {
-                let reason = format!("no welcome within {} s", self.settings.timeout.as_secs());
+                let reason = format!("no welcome within {} s", timeout.as_secs());
                 return Err(Fault::new(LinkCode::SLOW, reason, Manner::Slow).into());
             }
             self.give_up_follows()?;
@@ -342,7 +341,7 @@ impl Session {
         match word {
             Word::Welcome | Word::Unknown => log::debug!("the control plane said something that this version does not know"),
             Word::Action(bytes) => {
-                let read = record::read(&bytes, Envelope::default(), self.settings.max_message_bytes);
+                let read = record::read(&bytes, Envelope::default(), self.settings.newest().max_message_bytes);
                 self.tell(Event::Action(Box::new(read)))?;
             }
             Word::Received(id) => self.tell(Event::Received(EventId(id)))?,

@@ -7,8 +7,8 @@ use crate::proto::agent::session_up::Message;
 
 fn session() -> (Session, Receiver<Event>) {
     let ((_, requests), (events, inbox)) = (bounded(1), bounded(EVENTS));
-    let settings = Settings { timeout: Duration::from_secs(1), max_message_bytes: 1024 };
-    (Session::new(settings, access::pair().1, requests, events, Stop::never()), inbox)
+    let settings = Settings { max_message_bytes: 1024, ..Settings::of_nowhere() };
+    (Session::new(Published::new(settings), access::pair().1, requests, events, Stop::never()), inbox)
 }
 
 fn follow(name: &str) -> Follow {
