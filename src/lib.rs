@@ -72,6 +72,8 @@
 //!   knows must be in its event. **A health page**, or a limit on its clients: `health/pages.rs`, `health/gate.rs`.
 //! - **a fault of the link to the control plane**: its code and its mend in `control_plane/fault.rs`, its row in
 //!   docs/control-plane.md; what only the handshake shows is found in `control_plane/probe.rs`.
+//! - **a word of the session**: `proto/`, its mapping in `control_plane/session/wire.rs`; what it means to a stream or a
+//!   log is `control_plane/session/`, what it means to a command is `coordinator/on_session.rs`.
 //! - **a field of the heartbeat**: `proto/` and `control_plane/wire.rs`; it is read from [`domain::Health`].
 //! - **how long leaving may take**: the constants of `coordinator/shutdown.rs`, one for each phase.
 //! - **a thread**: `spawn` in its room's face, its channel and its stop in [`agent`], its phase in

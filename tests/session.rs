@@ -179,6 +179,10 @@ fn log_of_a_life(stage: &Stage) {
     }
     let follow = plane.follow(&bed.id, "", "talker", 3);
     until("lines come", RECOVERY, || some(plane.lines(&follow).len(), "lines"));
+    let printed = plane.by_hand("logs", &["--project", &bed.id, "--service", "talker", "--lines", "3"]).expect("a log");
+    assert!(printed.lines().count() == 3 && printed.lines().all(|line| line.contains("stdout  line ")), "{printed}");
+    let printed = plane.by_hand("send", &["--via", "session", "--wait", "--type", "GetStatus", "--project", &bed.id]).expect("an end");
+    assert!(printed.contains("StatusReport") && printed.contains("talker: 1/1 running"), "{printed}");
     let end = plane.end_of(plane.act(bed.draft("Restart").with("services", json!(["talker"]))), COMMAND);
     assert_eq!(end.event_type, "CommandCompleted", "{end:?}");
     until("the next task speaks", RECOVERY, || some(tasks(&plane, &follow).len().saturating_sub(1), "second task"));

@@ -77,6 +77,13 @@ impl ControlPlane {
         end.expect("it waited for the end")
     }
 
+    /// What its program prints as a client of it.
+    pub fn by_hand(&self, verb: &str, words: &[&str]) -> Result<String, String> {
+        let (program, folder) = (Self::program()?, self.folder.display().to_string());
+        let whole = [&[verb, "--sessions", &folder, "--agent", &self.agent], words].concat();
+        child::output(&program.display().to_string(), &whole)
+    }
+
     /// Follows the log of a service, from some lines back.
     pub fn follow(&self, project: &str, stack: &str, service: &str, tail: u32) -> String {
         let id = Uuid::new_v4().to_string();

@@ -352,7 +352,7 @@ impl Session {
                 }
             }
             Word::EndFollow(id) => self.end_follow(id)?,
-            Word::NoFollow { id, problem } => self.refuse_follow(&id, Code::MALFORMED, &problem)?,
+            Word::NoFollow { id, problem } => self.refuse_follow(id.as_str(), Code::MALFORMED, &problem)?,
         }
         Ok(())
     }

@@ -74,3 +74,28 @@ fn an_action_is_read_as_a_record_is() {
     let Read::Refused(refusal) = read(long.as_bytes()) else { panic!("it is too large") };
     assert_eq!((refusal.code, refusal.command_id.to_string().as_str()), (Code::TOO_LARGE, id));
 }
+
+#[test]
+fn what_cannot_be_followed_is_answered_in_short() {
+    use crate::proto::agent::{FollowLogs, SessionDown, session_down};
+    let (mut session, inbox) = session();
+    let mut ask = |id: &str, project: &str, stack: &str, service: &str| {
+        let (follow_id, project_id) = (id.to_owned(), project.to_owned());
+        let (stack_name, service) = (stack.to_owned(), service.to_owned());
+        let asked = FollowLogs { follow_id, project_id, stack_name, service, ..FollowLogs::default() };
+        let message = Some(session_down::Message::FollowLogs(asked));
+        assert!(session.on_word(wire::word(SessionDown { message, ..SessionDown::default() })).is_ok());
+        ends(&mut session)
+    };
+    let long = "x".repeat(1 << 20);
+    for (project, stack, service) in [("", "", "web"), (&long, "", "web"), ("p", &long, "web"), ("p", "", ""), ("p", "", &long)] {
+        assert_eq!(ask("a", project, stack, service), [end("a", "command.malformed")]);
+    }
+    for id in ["", &long] {
+        assert_eq!(ask(id, "p", "", "web"), [], "nobody could say which it was");
+    }
+    assert!(inbox.is_empty());
+    assert_eq!(ask("a", "p", "", "web"), []);
+    let Ok(Event::Follow { follow, .. }) = inbox.try_recv() else { panic!("a follow was expected") };
+    assert_eq!((follow.target.stack.as_str(), follow.since), ("axion-p", None));
+}

@@ -11,6 +11,9 @@ use uuid::Uuid;
 pub(super) use crate::proto::agent::{SessionDown, SessionUp};
 pub(super) use crate::proto::methods::SESSION;
 
+/// The longest name of a service, in bytes: Swarm takes 63, and a stack's name in front of it.
+const MAX_SERVICE_BYTES: usize = 256;
+
 /// What the control plane says.
 #[derive(Debug)]
 pub(super) enum Word {
@@ -26,8 +29,8 @@ pub(super) enum Word {
     Lines(FollowId, u64),
     /// No more of a follow.
     EndFollow(FollowId),
-    /// A follow that cannot be, with its id as it was sent.
-    NoFollow { id: String, problem: String },
+    /// A follow that cannot be.
+    NoFollow { id: FollowId, problem: String },
     /// A word of a later version, or none at all: passed over.
     Unknown,
 }
@@ -38,9 +41,11 @@ pub(super) fn word(down: SessionDown) -> Word {
         Some(Down::Welcome(_)) => Word::Welcome,
         Some(Down::Action(action)) => Word::Action(action.command),
         Some(Down::EventReceived(received)) => Uuid::try_parse(&received.event_id).map_or(Word::Unknown, Word::Received),
-        Some(Down::FollowLogs(asked)) => {
-            let (id, after, window) = (asked.follow_id.clone(), asked.after, asked.window);
-            match follow(asked) {
+        Some(Down::FollowLogs(mut asked)) => {
+            let (after, window) = (asked.after, asked.window);
+            // Without an id that can be repeated there is no answer.
+            let Ok(id) = FollowId::new(std::mem::take(&mut asked.follow_id)) else { return Word::Unknown };
+            match follow(id.clone(), asked) {
                 Ok(follow) => Word::Follow { follow, after, window },
                 Err(problem) => Word::NoFollow { id, problem },
             }
@@ -54,8 +59,7 @@ pub(super) fn word(down: SessionDown) -> Word {
     }
 }
 
-fn follow(asked: agent::FollowLogs) -> Result<Follow, String> {
-    let id = FollowId::new(asked.follow_id)?;
+fn follow(id: FollowId, asked: agent::FollowLogs) -> Result<Follow, String> {
     let project = ProjectId::new(asked.project_id).map_err(|error| error.to_string())?;
     let stack = match asked.stack_name.is_empty() {
         true => StackName::of_project(&project),
@@ -64,6 +68,9 @@ fn follow(asked: agent::FollowLogs) -> Result<Follow, String> {
     let target = Target { project, stack: stack.map_err(|error| error.to_string())? };
     if asked.service.is_empty() {
         return Err("service is missing: the name of a service, as in the Compose file".to_owned());
+    }
+    if asked.service.len() > MAX_SERVICE_BYTES {
+        return Err(format!("service has more than {MAX_SERVICE_BYTES} bytes"));
     }
     Ok(Follow { id, target, service: asked.service, tail: asked.tail, since: Some(asked.since).filter(|since| *since > 0) })
 }
