@@ -1,9 +1,11 @@
 //! The wiring: builds every worker and hands each exactly the senders it needs. The only place that
 //! knows all rooms; it decides nothing.
 
+mod enroll;
 mod reload;
 mod unenroll;
 
+pub use enroll::{EnrollError, Enrollment, enroll};
 pub use reload::Again;
 pub use unenroll::{Enrolled, Farewell, UnenrollError};
 
@@ -280,19 +282,25 @@ fn start_control_plane(
     Ok(Link { events, session, requests: Some(running.requests), hand, farewell: Group { stops, threads } })
 }
 
-/// A token in the agent's own directory goes once it has brought an identity that is kept.
+/// A used token goes as soon as the identity that it brought is kept.
 fn removing_used_token(config: &Config, mut start_kafka: coordinator::StartKafka) -> coordinator::StartKafka {
-    let token = config.agent.token_file.clone().filter(|path| path.starts_with(&config.agent.state_dir));
+    let config = config.clone();
     Box::new(move |identity| {
-        if let (Some(path), Origin::Enrolled { .. }) = (&token, &identity.origin) {
-            match std::fs::remove_file(path) {
-                Ok(()) => log::info!("the token in {} was used and is removed", path.display()),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => log::warn!("cannot remove the used token in {}: {error}; remove it by hand", path.display()),
-            }
-        }
+        remove_used_token(&config, identity);
         start_kafka(identity)
     })
+}
+
+/// A token in the agent's own directory goes once it has brought an identity that is kept.
+fn remove_used_token(config: &Config, identity: &Identity) {
+    let token = config.agent.token_file.as_ref().filter(|path| path.starts_with(&config.agent.state_dir));
+    if let (Some(path), Origin::Enrolled { .. }) = (token, &identity.origin) {
+        match std::fs::remove_file(path) {
+            Ok(()) => log::info!("the token in {} was used and is removed", path.display()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => log::warn!("cannot remove the used token in {}: {error}; remove it by hand", path.display()),
+        }
+    }
 }
 
 /// Kafka starts once the agent knows its id, which its topics carry.

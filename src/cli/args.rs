@@ -22,6 +22,8 @@ pub enum Invocation {
     ConfigExample,
     /// `render`.
     Render(Render),
+    /// `enroll`.
+    Enroll(Enroll),
     /// `unenroll`.
     Unenroll(Unenroll),
     /// A help text.
@@ -50,6 +52,15 @@ pub struct Render {
     pub env_file: Option<PathBuf>,
     /// The Engine API version.
     pub api_version: Option<String>,
+}
+
+/// `enroll [--token-file FILE]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enroll {
+    /// The configuration.
+    pub file: Option<PathBuf>,
+    /// In place of the configured token.
+    pub token_file: Option<PathBuf>,
 }
 
 /// `unenroll [--yes] [--local]`.
@@ -86,15 +97,14 @@ pub struct UsageError {
     topic: Topic,
 }
 
-const COMMANDS: [&str; 5] = ["run", "config", "render", "unenroll", "help"];
+const COMMANDS: [&str; 6] = ["run", "config", "render", "enroll", "unenroll", "help"];
 /// Commands of the documentation that this version does not have.
-const LATER: [&str; 25] = [
+const LATER: [&str; 24] = [
     "cancel",
     "commands",
     "completions",
     "deploy",
     "doctor",
-    "enroll",
     "events",
     "keys",
     "logs",
@@ -133,6 +143,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
             "render" => {
                 render(Arguments { parser, topic: Topic::Render, options: &["--compose-file", "--env-file", "--api-version", "--help"] })
             }
+            "enroll" => enroll(Arguments { parser, topic: Topic::Enroll, options: &["--config", "--token-file", "--help"] }),
             "unenroll" => unenroll(Arguments { parser, topic: Topic::Unenroll, options: &["--config", "--yes", "--local", "--help"] }),
             "help" => help(parser),
             other => Err(usage(unknown_command(other))),
@@ -227,6 +238,20 @@ fn render(mut arguments: Arguments) -> Result<Invocation, UsageError> {
     Ok(Invocation::Render(Render { stack, files, env_file, api_version }))
 }
 
+fn enroll(mut arguments: Arguments) -> Result<Invocation, UsageError> {
+    let (topic, options) = (arguments.topic, arguments.options);
+    let mut enroll = Enroll { file: None, token_file: None };
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("config") => enroll.file = Some(PathBuf::from(arguments.value()?)),
+            Long("token-file") => enroll.token_file = Some(PathBuf::from(arguments.value()?)),
+            Short('h') | Long("help") => return Ok(Invocation::Help(topic)),
+            other => return Err(unknown_option(&other, options, topic)),
+        }
+    }
+    Ok(Invocation::Enroll(enroll))
+}
+
 fn unenroll(mut arguments: Arguments) -> Result<Invocation, UsageError> {
     let (topic, options) = (arguments.topic, arguments.options);
     let mut unenroll = Unenroll { file: None, sure: Sure::ToBeAsked, farewell: Farewell::Told };
@@ -250,6 +275,7 @@ fn help(mut parser: Parser) -> Result<Invocation, UsageError> {
             "run" => Topic::Run,
             "config" => Topic::Config,
             "render" => Topic::Render,
+            "enroll" => Topic::Enroll,
             "unenroll" => Topic::Unenroll,
             "help" => Topic::Program,
             other => return Err(usage(unknown_command(other))),
@@ -301,6 +327,7 @@ mod tests {
             ("config check --json --config /a.toml", Invocation::ConfigCheck(file(), Output::Json)),
             ("config --config /a.toml show", Invocation::ConfigShow(file())),
             ("config example", Invocation::ConfigExample),
+            ("enroll --token-file t", Invocation::Enroll(Enroll { file: None, token_file: Some("t".into()) })),
             ("unenroll", Invocation::Unenroll(Unenroll { file: None, sure: Sure::ToBeAsked, farewell: Farewell::Told })),
             (
                 "unenroll --yes --local --config /a.toml",

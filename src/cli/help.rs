@@ -11,6 +11,8 @@ pub enum Topic {
     Config,
     /// `render`.
     Render,
+    /// `enroll`.
+    Enroll,
     /// `unenroll`.
     Unenroll,
 }
@@ -24,6 +26,7 @@ impl Topic {
             Self::Run => RUN,
             Self::Config => CONFIG,
             Self::Render => RENDER,
+            Self::Enroll => ENROLL,
             Self::Unenroll => UNENROLL,
         }
     }
@@ -36,6 +39,7 @@ impl Topic {
             Self::Run => "axion-agent run --help",
             Self::Config => "axion-agent config --help",
             Self::Render => "axion-agent render --help",
+            Self::Enroll => "axion-agent enroll --help",
             Self::Unenroll => "axion-agent unenroll --help",
         }
     }
@@ -50,6 +54,7 @@ Commands:
   run                          Run the agent; this is what the service does
   config check|show|example    Look at the configuration
   render NAME -c FILE...       Show what Swarm would be sent for a Compose file
+  enroll                       Enrol this agent at its control plane, before its first start
   unenroll                     Take this agent out of service at its control plane
 
 Options:
@@ -89,6 +94,21 @@ Options:
 
 Files that a key names only for others (certificates) need not be readable yet: check warns of them. The file of
 a secret must be, since its content is the value; only a used token in the state directory may be gone.
+";
+
+const ENROLL: &str = "\
+Enrol this agent at its control plane before its first start, and print the id that it is given. The agent does this
+by itself when it starts with a token; here whoever sets the host up hears at once whether the token is good. One try;
+repeated, it uses a one-time token once. The agent must not run.
+
+Usage: axion-agent enroll [--config FILE] [--token-file FILE]
+
+Options:
+  --config FILE        The configuration [default: $AXION_AGENT_CONFIG, else /etc/axion/agent.toml]
+  --token-file FILE    The token, in place of agent.token
+  -h, --help           Show this help
+
+Run it as the agent's own account: its state directory is written.
 ";
 
 const UNENROLL: &str = "\

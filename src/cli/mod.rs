@@ -3,6 +3,7 @@
 
 mod args;
 mod config;
+mod enroll;
 mod exit;
 mod help;
 mod logging;
@@ -11,7 +12,7 @@ mod render;
 mod serve;
 mod unenroll;
 
-pub use args::{Invocation, Output, Render, Sure, Unenroll, UsageError, parse};
+pub use args::{Enroll, Invocation, Output, Render, Sure, Unenroll, UsageError, parse};
 pub use exit::Exit;
 pub use help::Topic;
 
@@ -32,6 +33,7 @@ pub fn execute(invocation: Invocation) -> Leaving {
         Invocation::ConfigShow(file) => config::show_effective(file),
         Invocation::ConfigExample => config::print_example(),
         Invocation::Run(file) => return serve::serve(file),
+        Invocation::Enroll(arguments) => enroll::enroll(arguments),
         Invocation::Unenroll(arguments) => unenroll::unenroll(arguments),
         Invocation::Render(arguments) => render::render(&arguments),
         Invocation::Help(topic) => print::out(topic.text()),

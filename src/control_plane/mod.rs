@@ -13,8 +13,8 @@ mod code;
 mod fault;
 mod host;
 mod keyring;
-mod leave;
 mod line;
+mod once;
 mod pace;
 mod probe;
 mod session;
@@ -34,7 +34,7 @@ use uuid::Uuid;
 pub use crate::record::Read;
 pub use channel::{Endpoint, Proxy, Route, Scheme};
 pub use code::LinkCode;
-pub use leave::{forget, unregister};
+pub use once::{enroll, forget, unregister};
 pub use session::{Answer, EVENTS as SESSION_EVENTS, Event as SessionEvent, REQUESTS as SESSION_REQUESTS, Request as SessionRequest};
 
 const THREAD: ThreadName = ThreadName::new("control-plane");

@@ -224,6 +224,20 @@ impl Worker {
         }
     }
 
+    /// The same with one try.
+    pub(super) fn enrol_once(&mut self, wish: Option<&AgentId>, salt: Uuid) -> Result<(), Fault> {
+        match self.ask_for_identity(wish, salt) {
+            Ok(_) => Ok(()),
+            Err(CallError::Fault(fault)) => Err(self.seen(&fault, None).unwrap_or(fault)),
+            Err(CallError::Stopped) => Err(Fault::new(LinkCode::FAILED, "it was stopped", Manner::Away)),
+        }
+    }
+
+    /// What a look at the handshake adds to a fault that gRPC cannot name.
+    fn seen(&self, fault: &Fault, own: Option<&Pair>) -> Option<Fault> {
+        if fault.is_vague() { look(&self.settings, own, now()).map(Fault::of_finding) } else { None }
+    }
+
     fn ask_for_identity(&mut self, wish: Option<&AgentId>, salt: Uuid) -> Result<Me, CallError> {
         self.ensure_line(None)?;
         let token = self.token()?;
@@ -374,7 +388,7 @@ impl Worker {
     /// Says why, and gives the wait until the next try.
     fn down(&mut self, fault: Fault, own: Option<&Pair>, took: Duration) -> Result<Duration, Stopped> {
         let was = std::mem::replace(&mut self.link, Link::Down);
-        let seen = if fault.is_vague() { look(&self.settings, own, now()).map(Fault::of_finding) } else { None };
+        let seen = self.seen(&fault, own);
         let connection = match (fault.manner, &seen) {
             (Manner::Refused, None) => Connection::Good,
             (Manner::Slow, None) if self.deaf + 1 < DEAF_BEATS => {

@@ -23,7 +23,7 @@ mod shutdown;
 mod state;
 
 pub use exit::ExitReason;
-pub use on_link::initial_health;
+pub use on_link::{enrolled_identity, initial_health};
 pub use on_reload::{Fresh, Reload, Reloaded};
 pub use pulse::Pulse;
 pub use rules::Rules;

@@ -45,6 +45,19 @@ pub fn initial_health(kafka: DependencyState, control_plane: DependencyState, co
     }
 }
 
+/// What is kept of an enrolment.
+#[must_use]
+pub fn enrolled_identity(enrolment: control_plane::Enrolment) -> Identity {
+    let kafka = EnrolledKafka {
+        brokers: enrolment.brokers,
+        command_topic: enrolment.command_topic,
+        event_topic: enrolment.event_topic,
+        dead_letter_topic: enrolment.dead_letter_topic,
+    };
+    let origin = Origin::Enrolled { wish: enrolment.wish };
+    Identity { agent_id: enrolment.agent_id, origin, credential: enrolment.credential, kafka }
+}
+
 /// The dependencies as they are now.
 #[derive(Debug)]
 pub(super) struct Links(Vec<Dependency>);
@@ -180,14 +193,7 @@ impl State {
                 None
             }
             control_plane::Event::Enrolled(enrolment) => {
-                let kafka = EnrolledKafka {
-                    brokers: enrolment.brokers,
-                    command_topic: enrolment.command_topic,
-                    event_topic: enrolment.event_topic,
-                    dead_letter_topic: enrolment.dead_letter_topic,
-                };
-                let origin = Origin::Enrolled { wish: enrolment.wish };
-                let identity = Identity { agent_id: enrolment.agent_id, origin, credential: enrolment.credential, kafka };
+                let identity = enrolled_identity(*enrolment);
                 self.remember(identity.clone());
                 Some(identity)
             }

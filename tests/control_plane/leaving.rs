@@ -1,6 +1,6 @@
-//! `axion-agent unenroll`, between the agent's own binary and the development control plane.
+//! `axion-agent enroll` and `unenroll`, between the agent's own binary and the development control plane.
 
-use crate::agents::Sighting;
+use crate::agents::{Shown, Sighting};
 use crate::bed::*;
 use std::fs;
 use std::net::TcpListener;
@@ -14,8 +14,16 @@ fn agent(arguments: &[&str], config: &Path) -> Command {
     command
 }
 
+fn enroll(more: &[&str], config: &Path) -> (Option<i32>, String) {
+    call("enroll", more, config)
+}
+
 fn unenroll(more: &[&str], config: &Path) -> (Option<i32>, String) {
-    let Output { status, stdout, stderr } = agent(&[&["unenroll"], more].concat(), config).output().unwrap();
+    call("unenroll", more, config)
+}
+
+fn call(command: &str, more: &[&str], config: &Path) -> (Option<i32>, String) {
+    let Output { status, stdout, stderr } = agent(&[&[command], more].concat(), config).output().unwrap();
     (status.code(), String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr))
 }
 
@@ -30,7 +38,7 @@ impl Drop for Running {
 }
 
 #[test]
-fn an_agent_is_taken_out_of_service_when_it_does_not_run_and_somebody_is_sure() {
+fn an_agent_is_enrolled_before_its_start_and_taken_out_of_service_when_it_does_not_run() {
     let ((ca, authority), state) = (authority(LONG), Folder::new());
     let server = Server::start(|serve| serve.issuing = Some(issuing(&authority)));
     let (folder, token) = (state.0.join("state"), state.0.join("state/token"));
@@ -51,10 +59,22 @@ fn an_agent_is_taken_out_of_service_when_it_does_not_run_and_somebody_is_sure() 
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("is not enrolled"), "{said}");
 
+    // One try with a wrong token, and one with the right one, which is told from a later one.
+    let wrong = state.0.join("wrong");
+    fs::write(&wrong, "canary-wrong").unwrap();
+    let (code, said) = enroll(&["--token-file", wrong.to_str().unwrap()], &config);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("control_plane.unauthenticated") && !said.contains("canary"), "{said}");
+    let (code, said) = enroll(&[], &config);
+    assert_eq!((code, said.as_str()), (Some(0), "edge-7\n"));
+    assert!(!token.exists(), "the used token is removed");
+    let (code, said) = enroll(&[], &config);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("enrolled already"), "{said}");
+
     let log = fs::File::create(state.0.join("log")).unwrap();
     let running = Running(agent(&["run"], &config).stderr(log).spawn().unwrap());
-    server.beat("a beat", |_| true);
-    until("the used token is removed", || !token.exists());
+    assert_eq!(server.beat("a beat", |_| true).shown, Shown::Certificate);
     let (code, said) = unenroll(&["--yes"], &config);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("another agent uses the state directory"), "{said}");

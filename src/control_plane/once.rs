@@ -1,14 +1,40 @@
-//! Taking an agent out of service: one call, on the caller's thread, and what was kept for the link is removed.
+//! What is done once, on the caller's thread, by a process that is not the running agent: to enrol, and to take an
+//! agent out of service.
 
-use super::Settings;
 use super::call::{CallError, Terms, unary};
 use super::fault::{Doing, Fault};
 use super::keyring::{KeyError, Keyring};
 use super::line::{Lines, look, needs_credential};
 use super::wire::{UNREGISTER, unregister_request};
-use crate::domain::{AgentId, Sensitive, Timestamp};
-use crate::threads::Stop;
+use super::worker::Worker;
+use super::{Enrolment, Event, Settings, access};
+use crate::domain::{AgentId, Health, Phase, Sensitive, Timestamp};
+use crate::threads::{Published, Stop};
+use crossbeam_channel::{bounded, never};
+use std::sync::Arc;
 use std::time::SystemTime;
+use uuid::Uuid;
+
+/// Asks for an identity, once.
+///
+/// # Errors
+/// With the code, the reason and the mend when there is none to be had.
+pub fn enroll(settings: Settings, wish: Option<&AgentId>, salt: Uuid) -> Result<Enrolment, String> {
+    let health = Health {
+        phase: Phase::Starting,
+        dependencies: Vec::new(),
+        commands_open: 0,
+        events_unreported: 0,
+        last_command: None,
+        stacks: Arc::default(),
+        paused_since: None,
+    };
+    let (events, inbox) = bounded(1);
+    let mut worker = Worker::new(settings, Published::new(health), events, access::pair().0, never(), Stop::never());
+    worker.enrol_once(wish, salt).map_err(|fault| fault.to_string())?;
+    let enrolment = inbox.try_iter().find_map(|event| if let Event::Enrolled(enrolment) = event { Some(*enrolment) } else { None });
+    enrolment.ok_or_else(|| "the identity got lost".to_owned())
+}
 
 /// Tells the control plane that this agent is out of service for good.
 ///
