@@ -30,7 +30,7 @@ pub fn enroll(settings: Settings, wish: Option<&AgentId>, salt: Uuid) -> Result<
         paused_since: None,
     };
     let (events, inbox) = bounded(1);
-    let mut worker = Worker::new(settings, Published::new(health), events, access::pair().0, never(), Stop::never());
+    let mut worker = Worker::new(Published::new(settings), Published::new(health), events, access::pair().0, never(), Stop::never());
     worker.enrol_once(wish, salt).map_err(|fault| fault.to_string())?;
     let enrolment = inbox.try_iter().find_map(|event| if let Event::Enrolled(enrolment) = event { Some(*enrolment) } else { None });
     enrolment.ok_or_else(|| "the identity got lost".to_owned())
