@@ -8,10 +8,19 @@ use super::support::{Agent, Bed, Broker, COMMAND, Draft, Plan, READY, Stage};
 use axion_agent::config::{self, Sources, UnknownKeys};
 use axion_agent::domain::Sensitive;
 use axion_agent::record::{Envelope, Read, read};
+use axion_agent::threads::{ThreadName, spawn};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use crossbeam_channel::bounded;
+use openssl::asn1::Asn1Time;
+use openssl::hash::MessageDigest;
+use openssl::pkey::PKey;
+use openssl::rsa::Rsa;
+use openssl::x509::{X509Builder, X509NameBuilder};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use uuid::Uuid;
@@ -230,6 +239,60 @@ pub fn refused_token(stage: &Stage) {
     seen.pages(alone.agent());
     seen.add("the log", alone.log());
     seen.holds_none_of([TOKEN]);
+}
+
+pub fn refusing_proxy(stage: &Stage) {
+    // One that takes no login, and one that is not there.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = listener.local_addr().unwrap();
+    let refuse = move || -> std::io::Result<()> {
+        for connection in listener.incoming() {
+            let mut connection = connection?;
+            let mut head = [0; 4096];
+            let length = connection.read(&mut head)?;
+            // What a proxy says may repeat what it was sent.
+            let said = String::from_utf8_lossy(&head[..length]).replace("\r\n", " ");
+            write!(connection, "HTTP/1.1 407 {said}\r\nContent-Length: 0\r\n\r\n")?;
+        }
+        Ok(())
+    };
+    let (exits, _nobody) = bounded(1);
+    // It ends with the process.
+    spawn(ThreadName::new("proxy"), exits, refuse).unwrap();
+    let ca = stage.directory().join("proxy-ca.pem");
+    std::fs::write(&ca, self_signed()).unwrap();
+    let text = |address: &str| {
+        format!(
+            "[logging]\nlevel = \"trace\"\n[control_plane]\ngrpc_url = \"https://127.0.0.1:1\"\n\
+             ca_file = {ca:?}\n[network]\nhttps_proxy = \"http://u:{PROXY_PASSWORD}@{address}\"\n"
+        )
+    };
+    let alone = Alone::enrolling(stage, TOKEN, &text(&proxy.to_string()));
+    alone.agent().wait_trouble("control_plane", "control_plane.proxy_login", NOTICE);
+    let mut seen = Seen::default();
+    seen.pages(alone.agent());
+    alone.reload(&text("127.0.0.1:1"));
+    seen.pages(alone.agent());
+    seen.add("the log", alone.log());
+    let header = STANDARD.encode(format!("u:{PROXY_PASSWORD}"));
+    seen.holds_none_of([TOKEN, PROXY_PASSWORD, header.as_str()]);
+}
+
+/// Any certificate at all: the proxy refuses before it is looked at.
+fn self_signed() -> Vec<u8> {
+    let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
+    let mut name = X509NameBuilder::new().unwrap();
+    name.append_entry_by_text("CN", "nobody").unwrap();
+    let name = name.build();
+    let mut certificate = X509Builder::new().unwrap();
+    certificate.set_version(2).unwrap();
+    certificate.set_subject_name(&name).unwrap();
+    certificate.set_issuer_name(&name).unwrap();
+    certificate.set_pubkey(&key).unwrap();
+    certificate.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+    certificate.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
+    certificate.sign(&key, MessageDigest::sha256()).unwrap();
+    certificate.build().to_pem().unwrap()
 }
 
 pub fn refused_login(stage: &Stage) {

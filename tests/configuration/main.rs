@@ -20,6 +20,7 @@ const TESTS: &[Test] = &[
     Test { name: "a_configuration_that_cannot_be_used_changes_nothing", needs: &[], body: reload::broken },
     Test { name: "no_secret_of_a_configuration_or_a_command_is_seen", needs: AGENT, body: canaries::agent },
     Test { name: "no_secret_is_seen_where_a_token_is_refused", needs: AGENT, body: canaries::refused_token },
+    Test { name: "no_secret_is_seen_where_a_proxy_refuses", needs: &[], body: canaries::refusing_proxy },
     Test { name: "no_secret_is_seen_where_a_login_is_refused", needs: &[Need::Broker], body: canaries::refused_login },
     Test { name: "no_secret_is_seen_where_a_configuration_is_checked_or_shown", needs: &[], body: canaries::configuration },
     Test { name: "no_secret_is_seen_where_a_command_is_shown", needs: &[], body: canaries::commands },
