@@ -91,7 +91,7 @@
 //! | `docker-query` | [`docker`] | its job | never |
 //! | `docker-events` | [`docker`] | the Engine's event stream | with Docker's events |
 //! | `log-follow-N` | [`docker`] | its job; inside one: the Engine's log stream, its reader | never |
-//! | `kafka-consumer` | [`kafka`] | librdkafka's queue (woken by a callback), its stop | topic metadata once a minute |
+//! | `kafka-consumer` | [`kafka`] | librdkafka's queue (woken by a callback), its stop | the topic's metadata and the group's offsets once a minute |
 //! | `kafka-producer` | [`kafka`] | its requests, librdkafka's queue, its stop | never |
 //! | `rdk:main`, `rdk:broker…` | librdkafka | sockets, its timers (1 s) | about once a second each |
 //! | `control-plane` | [`control_plane`] | the next beat, its stop, an answer | every 5 s |

@@ -254,6 +254,13 @@ fn paused(stage: &Stage) {
     assert!(since.is_string(), "{since}");
     assert!(bed.agent().page("/metrics").unwrap().body.contains("axion_agent_paused 1"));
 
+    until("a heartbeat tells it", READY, || {
+        match bed.sightings().into_iter().any(|seen| matches!(seen, Sighting::Beat(beat) if beat.paused)) {
+            true => Ok(()),
+            false => Err("none so far".to_owned()),
+        }
+    });
+
     bed.take_agent().kill();
     bed.start_agent();
     bed.agent().wait_ready(READY);

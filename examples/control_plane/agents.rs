@@ -142,6 +142,8 @@ pub struct Beat {
     pub state: String,
     pub sequence: u64,
     pub commands_open: u32,
+    /// Whether nothing starts that changes something.
+    pub paused: bool,
     /// How the agent showed who it is.
     pub shown: Shown,
     /// Whether it asked for a certificate.
@@ -404,6 +406,7 @@ fn beat(request: &HeartbeatRequest, shown: Shown, ailing: Ailing) -> Beat {
         state: state.to_owned(),
         sequence: request.sequence,
         commands_open: request.load.commands_open,
+        paused: request.paused_since != 0,
         shown,
         asked: !request.certificate_request.is_empty(),
         stacks: request.details_told.then(|| {

@@ -84,10 +84,15 @@ pub fn sighting(sighting: &Sighting, before: Option<&Beat>) -> io::Result<()> {
         Sighting::Enrolled { agent, host, version } => line(&format!("agent {agent} enrolled from {host}, version {version}")),
         Sighting::Unregistered { agent } => line(&format!("agent {agent} is taken out of service")),
         Sighting::Refused { peer } => line(&format!("refused a caller from {peer}: wrong token or credential")),
-        Sighting::Beat(beat) if before.is_some_and(|before| (&before.state, &before.ailing) == (&beat.state, &beat.ailing)) => Ok(()),
+        Sighting::Beat(beat)
+            if before.is_some_and(|before| (&before.state, before.paused, &before.ailing) == (&beat.state, beat.paused, &beat.ailing)) =>
+        {
+            Ok(())
+        }
         Sighting::Beat(beat) => {
             let ailing: String = beat.ailing.iter().map(|(name, error)| format!("; {name}: {error}")).collect();
-            line(&format!("agent {} is {}{ailing}", beat.agent, beat.state))
+            let paused = if beat.paused { ", paused" } else { "" };
+            line(&format!("agent {} is {}{paused}{ailing}", beat.agent, beat.state))
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::domain::LinkState;
 use openssl::asn1::Asn1Time;
 use openssl::x509::X509;
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The last word about one client's link.
@@ -17,6 +18,8 @@ pub(super) struct Link {
     told: Told,
     /// The last trouble with a connection since the link was up: the reason behind "all brokers are down".
     last: Option<Trouble>,
+    /// What was said in the log of brokers that do not let us in while others do.
+    warned: BTreeSet<&'static str>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -29,7 +32,7 @@ enum Told {
 impl Link {
     pub(super) fn new(side: Side, settings: &Settings) -> Self {
         let (brokers, certificate) = (settings.brokers.join(", "), settings.security.certificate.clone());
-        Self { side, brokers, certificate, told: Told::Nothing, last: None }
+        Self { side, brokers, certificate, told: Told::Nothing, last: None, warned: BTreeSet::new() }
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -70,7 +73,20 @@ impl Link {
         match &self.told {
             Told::Nothing => self.away(evidence),
             Told::Down(told) if told.is_of_connection() => self.away(evidence),
-            Told::Up | Told::Down(_) => None,
+            Told::Up => {
+                self.warn();
+                None
+            }
+            Told::Down(_) => None,
+        }
+    }
+
+    /// One broker of several does not let us in: once for each way.
+    fn warn(&mut self) {
+        if let Some(trouble) = self.last.as_ref().filter(|last| last.is_specific())
+            && self.warned.insert(trouble.code.as_str())
+        {
+            log::warn!("{trouble}; other brokers let us in");
         }
     }
 
