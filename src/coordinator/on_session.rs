@@ -18,12 +18,28 @@ const ON_THE_WAY: usize = 16;
 /// Actions that are open or whose end is not confirmed; more are to be sent again later. Commands that may wait belong
 /// in the topic, which is longer.
 const MAX_OPEN: usize = 64;
-/// The same for what ends at once and may be the way out of a jam: Cancel, Pause, Resume, HealthCheck.
-const MAX_OPEN_AT_ALL: usize = 2 * MAX_OPEN;
 /// The size of the events among them, in bytes.
 const MAX_OWED_BYTES: usize = 8 << 20;
 /// A larger event is sent in short, in bytes: gRPC's own limit is 4 MiB, that of the event topic 1 MiB.
 const MAX_EVENT_BYTES: usize = 1 << 20;
+
+/// How much of a jam an action is held up by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Urgency {
+    /// It may wait.
+    Usual,
+    /// It ends at once and may be the way out: there is as much room again for these.
+    WayOut,
+}
+
+impl Urgency {
+    fn of(action: &Action) -> Self {
+        match action {
+            Action::Cancel(_) | Action::Pause | Action::Resume | Action::HealthCheck => Self::WayOut,
+            _ => Self::Usual,
+        }
+    }
+}
 
 /// What is known of the session, and what is owed to it.
 #[derive(Debug, Default)]
@@ -101,15 +117,17 @@ impl State {
 
     fn on_action(&mut self, read: Read) {
         let way = Way::Direct(Direct::Session);
+        let (id, urgency) = match &read {
+            Read::Command(command) => (Some(command.id), Urgency::of(&command.action)),
+            Read::Refused(refusal) => (Some(refusal.command_id), Urgency::Usual),
+            Read::Unreadable { .. } => (None, Urgency::Usual),
+        };
+        if let Some(id) = id.filter(|id| self.is_busy(urgency) && !self.is_known(*id)) {
+            let message = "too many actions are open or not confirmed: send it again after the next terminal event, or later".to_owned();
+            return self.acknowledge(Some(id), Answer::Busy, message);
+        }
         let (id, taken) = match read {
-            Read::Command(command) => {
-                let id = command.id;
-                if self.is_busy(&command.action) && !self.is_known(id) {
-                    let message = format!("{MAX_OPEN} actions are open or not confirmed: send it again after the next terminal event");
-                    return self.acknowledge(Some(id), Answer::Busy, message);
-                }
-                (id, self.on_command(way, command))
-            }
+            Read::Command(command) => (command.id, self.on_command(way, command)),
             Read::Refused(refusal) => (refusal.command_id, self.on_refusal(way, &refusal)),
             Read::Unreadable { code, message } => {
                 log::warn!("an action is no command: {code}: {message}");
@@ -125,13 +143,14 @@ impl State {
         self.acknowledge(Some(id), answer, String::new());
     }
 
-    fn is_busy(&self, action: &Action) -> bool {
+    fn is_busy(&self, urgency: Urgency) -> bool {
         let open = self.open.values().filter(|open| open.readers.contains(&Reader::Session)).count() + self.session.owed.len();
-        let limit = match action {
-            Action::Cancel(_) | Action::Pause | Action::Resume | Action::HealthCheck => MAX_OPEN_AT_ALL,
-            _ => MAX_OPEN,
+        let times = match urgency {
+            Urgency::Usual => 1,
+            Urgency::WayOut => 2,
         };
-        open >= limit || self.session.owed.iter().map(|owed| owed.bytes).sum::<usize>() >= MAX_OWED_BYTES
+        let owed: usize = self.session.owed.iter().map(|owed| owed.bytes).sum();
+        open >= times * MAX_OPEN || owed >= times * MAX_OWED_BYTES || self.is_backed_up(times)
     }
 
     /// A journal that cannot be read ends the agent with the next command that it should take.

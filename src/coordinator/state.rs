@@ -174,10 +174,12 @@ impl State {
     /// Whether a further record may be taken in.
     #[must_use]
     pub fn wants_commands(&self) -> bool {
-        !self.admission.is_full()
-            && self.open.len() < WINDOW
-            && self.reports.unconfirmed() < MAX_UNCONFIRMED
-            && self.reports.unconfirmed_bytes() < MAX_UNCONFIRMED_BYTES
+        !self.admission.is_full() && self.open.len() < WINDOW && !self.is_backed_up(1)
+    }
+
+    /// Whether what the broker has not confirmed takes so many times the room that is meant for it.
+    pub(super) fn is_backed_up(&self, times: usize) -> bool {
+        self.reports.unconfirmed() >= times * MAX_UNCONFIRMED || self.reports.unconfirmed_bytes() >= times * MAX_UNCONFIRMED_BYTES
     }
 
     /// Why the agent has to leave, if it has to.

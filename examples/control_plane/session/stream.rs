@@ -43,7 +43,7 @@ struct Session<'a> {
     outbox: VecDeque<Down>,
     /// Actions that were sent on this stream.
     sent: BTreeSet<Uuid>,
-    /// Of those, the ones that the agent had no room for; their turn comes again with the next end.
+    /// Of those, the ones that the agent had no room for; their turn comes again with the next end, or after a silence.
     busy: BTreeSet<Uuid>,
     /// Logs that were asked for on this stream.
     followed: BTreeSet<String>,
@@ -66,7 +66,9 @@ pub(super) fn run(sessions: &Sessions, judge: Judge, mut up: RequestStream<Sessi
     let mut session =
         Session { sessions, agent, number, outbox: welcome, sent: BTreeSet::new(), busy: BTreeSet::new(), followed: BTreeSet::new() };
     while session.turn(&mut up, &mut down, &mut context).is_ok() && sessions.is_newest(&session.agent, number) {
-        let _late = rung.recv_timeout(LOOK);
+        if rung.recv_timeout(LOOK).is_err() {
+            session.try_busy_again();
+        }
     }
     if !sessions.is_newest(&session.agent, session.number) {
         let replaced = RpcStatus::with_message(RpcStatusCode::ABORTED, "the agent has opened another session".to_owned());
@@ -161,8 +163,7 @@ impl Session<'_> {
                 let Ok(body) = serde_json::from_slice(&event.event) else { return Err(Over) };
                 self.keep(|book| book.add_event(body))?;
                 if event.terminal {
-                    self.sent.retain(|id| !self.busy.contains(id));
-                    self.busy.clear();
+                    self.try_busy_again();
                     // Only now: it is on disk.
                     self.outbox.push_back(Down::EventReceived(EventReceived { event_id: event.event_id, ..EventReceived::default() }));
                 }
@@ -176,6 +177,12 @@ impl Session<'_> {
             _ => return Err(Over),
         }
         Ok(())
+    }
+
+    /// What the agent had no room for may be sent again.
+    fn try_busy_again(&mut self) {
+        self.sent.retain(|id| !self.busy.contains(id));
+        self.busy.clear();
     }
 
     fn on_answer(&mut self, answer: &Acknowledgement) {

@@ -207,6 +207,30 @@ fn a_control_plane_that_does_not_read_costs_bounded_memory() {
 }
 
 #[test]
+fn neither_refusals_nor_what_the_topic_does_not_take_pile_up() {
+    let mut desk = opened();
+    let refusal =
+        |n| Refusal { command_id: id(n), command_type: None, context: Context::default(), code: Code::UNSUPPORTED, message: String::new() };
+    for n in 1..=200 {
+        desk.hear(SessionEvent::Action(Box::new(Read::Refused(refusal(n)))));
+        desk.said.try_iter().for_each(drop);
+    }
+    assert_eq!(desk.state.session.owed(), 64);
+
+    // What waits for the broker counts too.
+    let mut desk = opened();
+    let mut offset = 0;
+    while desk.state.wants_commands() {
+        assert!(offset < 17, "further ones are read");
+        desk.read(offset, letter(offset, 1 << 20));
+        offset += 1;
+    }
+    desk.act(Inbound::Command(status(1)));
+    desk.act(Inbound::Command(command(2, Action::HealthCheck)));
+    assert_eq!(desk.up().0, [(1, Answer::Busy), (2, Answer::Accepted)]);
+}
+
+#[test]
 fn an_end_that_no_session_takes_is_told_in_short() {
     let mut desk = opened();
     desk.act(Inbound::Command(status(1)));
