@@ -26,7 +26,7 @@
 //!
 //! | part of the product | room | what to look for |
 //! | --- | --- | --- |
-//! | configuration | [`config`] | the table of keys is `config/keys.rs`, `config/sections.rs` reads them; the typed result is [`config::Config`] |
+//! | configuration | [`config`] | the table of keys is `config/keys.rs`, `config/sections.rs` reads them; the typed result is [`config::Config`]; `agent/reload.rs` hands a new one to the rooms |
 //! | gRPC client | [`control_plane`] | `worker.rs` enrols and beats when `pace.rs` says, `call.rs` is one cancellable call, `keyring.rs` keeps key and certificate, `line.rs` and `channel.rs` make the channel, `fault.rs` says what went wrong and `probe.rs` looks closer, `access.rs` says over which channel and in whose name, `session/` is the stream for immediate actions and logs; `wire.rs` files map protobuf; the contract is `proto/` |
 //! | Kafka consumer | [`kafka`] | `consumer.rs` is the thread, `wire/` reads the record around a command |
 //! | Kafka producer | [`kafka`] | `producer.rs` is the thread, `wire/` makes the record around an event |
@@ -51,9 +51,9 @@
 //! - **a configuration key**: its row in `config/keys.rs` (which also says whether a change needs a restart),
 //!   its field in the section's struct in `config/mod.rs`, its reading in `config/sections.rs`; [`agent`]
 //!   puts it into the `Settings` of the room that wants it. The example file and `config check` follow from
-//!   the table and a test holds them together.
-//!   A reload (`agent/reload.rs`) takes it over unless `AFTER_RESTART` in the table lists it: then a room must see it
-//!   anew, through a published `Settings` or a message.
+//!   the table and tests hold them together, with `docs/configuration.md` too. A reload takes the key over, through a
+//!   published `Settings` or a message to the room, unless `AFTER_RESTART` in the table lists it.
+//! - **a reason to refuse every command of a kind**: `coordinator/rules.rs`.
 //! - **a command**: its variant, and what it changes, in `domain/command.rs`; its name in
 //!   `record/command.rs`, its payload in `record/payload.rs`; its file in `docker/`, called by
 //!   `docker/lane.rs` (in `docker/deploy/` where it writes whole specs and waits for a deploy's verdict); a

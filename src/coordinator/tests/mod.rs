@@ -4,6 +4,7 @@ mod cancelling;
 mod leaving;
 mod pausing;
 mod refusing;
+mod reloading;
 mod sessions;
 mod watched;
 
