@@ -393,6 +393,8 @@ fn a_certificate_that_is_not_there_yet_is_a_warning() {
     assert_eq!(config.control_plane.unwrap().ca_file, Some("/does/not/exist.pem".into()));
     let warnings: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
     assert!(warnings.len() == 1 && warnings[0].contains("control_plane.ca_file: cannot read"), "{warnings:?}");
+    let folder = load("[control_plane]\ngrpc_url = \"https://cp\"\nca_file = \"/tmp\"\n");
+    assert!(folder.warnings[0].to_string().contains("control_plane.ca_file: /tmp is no ordinary file"), "{:?}", folder.warnings);
 }
 
 #[test]

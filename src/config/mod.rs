@@ -24,6 +24,7 @@ use crate::domain::{AgentId, RegistryCredential, Sensitive};
 use layers::Layers;
 use reader::Reader;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -275,8 +276,8 @@ pub struct Limits {
     pub journal_size: u64,
 }
 
-/// Where the configuration is looked for.
-#[derive(Debug, Clone, Default)]
+/// Where the configuration is looked for. Its `Debug` shows the names of the variables alone: some hold secrets.
+#[derive(Clone, Default)]
 pub struct Sources {
     /// What `--config` names.
     pub file: Option<PathBuf>,
@@ -292,6 +293,12 @@ pub enum UnknownKeys {
     /// A mistake on a first start; where a journal is there already, a warning, since an older binary
     /// that returns after an update must run with its successor's file.
     WarnedWithJournal,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources").field("file", &self.file).field("variables", &self.environment.keys()).finish()
+    }
 }
 
 impl Sources {

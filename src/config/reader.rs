@@ -81,8 +81,14 @@ impl Reader {
     /// A file that somebody else will read: that it cannot be opened now is worth a warning.
     pub(super) fn file(&mut self, key: &Key) -> Option<PathBuf> {
         let path = self.path(key)?;
-        if let Err(error) = File::open(&path) {
-            self.warn(key, format!("cannot read {}: {error}", path.display()));
+        match path.metadata() {
+            // To open a pipe would wait for its other end.
+            Ok(about) if !about.is_file() => self.warn(key, format!("{} is no ordinary file", path.display())),
+            _ => {
+                if let Err(error) = File::open(&path) {
+                    self.warn(key, format!("cannot read {}: {error}", path.display()));
+                }
+            }
         }
         Some(path)
     }

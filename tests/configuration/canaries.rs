@@ -338,7 +338,10 @@ pub fn configuration(stage: &Stage) {
     );
     std::fs::write(&file, &good).unwrap();
     let mut seen = Seen::default();
-    let loaded = config::load(&Sources { file: Some(file.clone()), environment: BTreeMap::new() }, UnknownKeys::Refused).unwrap();
+    let environment = BTreeMap::from([("AXION_AGENT__KAFKA__SASL_PASSWORD".to_owned(), SASL_PASSWORD.to_owned())]);
+    let sources = Sources { file: Some(file.clone()), environment };
+    seen.add("Debug of Sources", format!("{sources:?}"));
+    let loaded = config::load(&sources, UnknownKeys::Refused).unwrap();
     assert_eq!(loaded.docker.registries["s"].password, Sensitive::new(FILE_SECRET.to_owned()));
     seen.add("Debug of Config", format!("{loaded:?} {loaded:#?}"));
     for (place, text) in program(&["config", "show"], &file, &[]).into_iter().chain(program(&["config", "check"], &file, &[])) {
