@@ -27,7 +27,7 @@
 //! | part of the product | room | what to look for |
 //! | --- | --- | --- |
 //! | configuration | [`config`] | the table of keys is `config/keys.rs`, `config/sections.rs` reads them; the typed result is [`config::Config`]; `agent/reload.rs` hands a new one to the rooms |
-//! | gRPC client | [`control_plane`] | `worker.rs` enrols and beats when `pace.rs` says, `call.rs` is one cancellable call, `keyring.rs` keeps key and certificate, `line.rs` and `channel.rs` make the channel, `fault.rs` says what went wrong and `probe.rs` looks closer, `access.rs` says over which channel and in whose name, `session/` is the stream for immediate actions and logs; `wire.rs` files map protobuf; the contract is `proto/` |
+//! | gRPC client | [`control_plane`] | `worker.rs` beats when `pace.rs` says, `worker/enrol.rs` enrols, `call.rs` is one cancellable call, `keyring.rs` keeps key and certificate, `line.rs` and `channel.rs` make the channel, `fault.rs` says what went wrong and `probe.rs` looks closer, `access.rs` says over which channel and in whose name, `session/` is the stream for immediate actions and logs; `wire.rs` files map protobuf; the contract is `proto/` |
 //! | Kafka consumer | [`kafka`] | `consumer.rs` is the thread, `wire/` reads the record around a command |
 //! | Kafka producer | [`kafka`] | `producer.rs` is the thread, `wire/` makes the record around an event |
 //! | Docker manager | [`docker`] | `client.rs` and `api/` speak to the Engine, `events.rs` listens to it, `lane.rs` runs commands, one file or folder per command; `room.rs` is what a running command works with |

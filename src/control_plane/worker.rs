@@ -4,6 +4,8 @@
 //! made when the certificate was renewed, a file was replaced or the connection was lost; calls of this thread
 //! never run while it changes, and what else runs on the old channel keeps it until it is over.
 
+mod enrol;
+
 use super::access::Publisher;
 use super::call::{CallError, Terms, unary};
 use super::code::LinkCode;
@@ -11,15 +13,14 @@ use super::fault::{Doing, Fault, Manner};
 use super::keyring::{Keyring, Pair};
 use super::line::{Line, Lines, Shows, Stamps, look, needs_credential, shows};
 use super::pace::Pace;
-use super::wire::{self, Asking, Beat, Details, same_details};
-use super::{Enrolment, Event, Identity, Scheme, Settings, host};
+use super::wire::{self, Beat, Details, same_details};
+use super::{Event, Identity, Scheme, Settings, host};
 use crate::domain::{AgentId, Health, LinkState, Phase, Sensitive, Timestamp};
 use crate::threads::{Deadline, Published, Stop, stop_pair};
 use crossbeam_channel::{Receiver, Sender, TrySendError, at, never, select_biased};
 use grpcio::Client;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
-use uuid::Uuid;
 
 /// The last beat must not hold up the exit.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -27,9 +28,6 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const FILES_LOOK: Duration = Duration::from_secs(5);
 /// So many beats in a row without an answer, and the connection is taken for dead: another is made.
 const DEAF_BEATS: u32 = 3;
-/// A token is a line of text.
-const MAX_TOKEN_BYTES: usize = 64 * 1024;
-
 /// The agent was stopped in the middle of something.
 struct Stopped;
 
@@ -209,78 +207,9 @@ impl Worker {
         self.access.publish(line.client.clone(), me.agent.clone(), me.credential.clone().filter(|_| needs_credential(line.shows)));
     }
 
-    /// Asks for an identity until there is one.
-    fn enrol(&mut self, wish: Option<&AgentId>, salt: Uuid) -> Result<Me, Stopped> {
-        loop {
-            let begun = Instant::now();
-            match self.ask_for_identity(wish, salt) {
-                Ok(me) => return Ok(me),
-                Err(CallError::Stopped) => return Err(Stopped),
-                Err(CallError::Fault(fault)) => {
-                    let wait = self.down(fault, None, begun.elapsed())?;
-                    self.rest(wait)?;
-                }
-            }
-        }
-    }
-
-    /// The same with one try.
-    pub(super) fn enrol_once(&mut self, wish: Option<&AgentId>, salt: Uuid) -> Result<(), Fault> {
-        match self.ask_for_identity(wish, salt) {
-            Ok(_) => Ok(()),
-            Err(CallError::Fault(fault)) => Err(self.seen(&fault, None).unwrap_or(fault)),
-            Err(CallError::Stopped) => Err(Fault::new(LinkCode::FAILED, "it was stopped", Manner::Away)),
-        }
-    }
-
     /// What a look at the handshake adds to a fault that gRPC cannot name.
     fn seen(&self, fault: &Fault, own: Option<&Pair>) -> Option<Fault> {
         if fault.is_vague() { look(&self.settings, own, now()).map(Fault::of_finding) } else { None }
-    }
-
-    fn ask_for_identity(&mut self, wish: Option<&AgentId>, salt: Uuid) -> Result<Me, CallError> {
-        self.ensure_line(None)?;
-        let token = self.token()?;
-        let facts = host::facts();
-        let name = wish.map(AgentId::as_str).or(self.settings.name.as_deref()).unwrap_or(&facts.hostname);
-        let wants_certificate = self.settings.endpoint.scheme == Scheme::Tls && self.settings.client_certificate.is_none();
-        let certificate_request = if wants_certificate { Some(self.certificate_request(name)?) } else { None };
-        // Follows from the token: another token is another request.
-        let request = Uuid::new_v5(&salt, token.reveal().as_bytes());
-        let request = wire::enroll_request(&self.settings, Asking { wish, token: &token, request, certificate_request, facts });
-        let terms = Terms { doing: Doing::Enrolling, credential: None, timeout: self.settings.timeout, stop: &self.stop };
-        let response = unary(self.client()?, &wire::ENROLL, &request, &terms).map_err(|error| without(error, Some(&token)))?;
-        let unusable = |why: String| Fault::new(LinkCode::ANSWER, format!("the answer to Enroll: {why}"), Manner::Away);
-        let (enrolment, chain) = wire::enrolment(response, wish.cloned()).map_err(|error| unusable(error.to_string()))?;
-        // ORDER: the certificate before the identity. Without the identity the same request brings both again.
-        let certificate = match chain.filter(|_| wants_certificate) {
-            Some(chain) => {
-                let pair = self.keyring.accept(&chain, now()).map_err(|error| unusable(error.to_string()))?;
-                self.kept(pair)
-            }
-            None => Certificate::Without,
-        };
-        let me = Me { agent: enrolment.agent_id.clone(), credential: enrolment.credential.clone(), certificate };
-        self.tell(Event::Enrolled(Box::<Enrolment>::new(enrolment)))?;
-        Ok(me)
-    }
-
-    /// The token of now: its file may have been given another one.
-    fn token(&self) -> Result<Sensitive<String>, Fault> {
-        let missing = || {
-            let words = "the agent is not enrolled and has no token: set agent.token";
-            Fault::new(LinkCode::NO_TOKEN, words, Manner::Refused)
-        };
-        match &self.settings.token_file {
-            None => self.settings.token.clone().ok_or_else(missing),
-            Some(path) => {
-                let read = std::fs::read_to_string(path).map_err(|error| {
-                    Fault::new(LinkCode::NO_TOKEN, format!("cannot read the token in {}: {error}", path.display()), Manner::Refused)
-                })?;
-                let token = read.trim();
-                if token.is_empty() || token.len() > MAX_TOKEN_BYTES { Err(missing()) } else { Ok(Sensitive::new(token.to_owned())) }
-            }
-        }
     }
 
     fn certificate_request(&self, name: &str) -> Result<Vec<u8>, Fault> {
@@ -397,9 +326,12 @@ impl Worker {
             }
             _ => Connection::Lost,
         };
-        // A channel without a connection would go on trying by itself, at gRPC's pace.
-        if connection == Connection::Lost {
-            self.line = None;
+        match (connection, &mut self.line) {
+            // A channel without a connection would go on trying by itself, at gRPC's pace.
+            (Connection::Lost, line) => *line = None,
+            // What was refused with it is tried again as soon as this thread gets an answer.
+            (Connection::Good, Some(line)) if fault.manner == Manner::Refused => line.announced = false,
+            (Connection::Good, _) => {}
         }
         let fault = seen.unwrap_or(fault);
         let wait = self.pace.after_fault(fault.manner, took);
@@ -504,6 +436,7 @@ mod tests {
     use super::*;
     use crossbeam_channel::bounded;
     use std::path::PathBuf;
+    use uuid::Uuid;
 
     fn worker(ca_file: Option<PathBuf>, stop: Stop) -> (Worker, Receiver<Event>) {
         let settings = Settings { ca_file, ..Settings::of_nowhere() };
