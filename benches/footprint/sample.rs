@@ -24,7 +24,7 @@ pub struct Figures {
     pub anonymous_mb: f64,
     pub threads: f64,
     pub switches: f64,
-    /// Of these, those that a busy machine forced.
+    /// Those of `switches` in which the kernel gave the processor to somebody else.
     pub forced: f64,
     pub processor_percent: f64,
     pub written: f64,
