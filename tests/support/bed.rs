@@ -14,6 +14,7 @@ use crossbeam_channel::{Receiver, bounded};
 use std::cell::RefCell;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -25,6 +26,11 @@ pub const COMMAND: Duration = Duration::from_secs(90);
 const SIGHTINGS: usize = 1024;
 /// What the bed's control planes want to be shown.
 pub const TOKEN: &str = "test-token";
+
+/// The ports of the tests; programs that run at the same time begin at different ones.
+const FIRST_PORT: u32 = 10_000;
+const PORTS: u32 = 8_000;
+const STEP: u32 = 61;
 
 /// How the agent comes to its identity and its topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -408,7 +414,11 @@ fn topics(id: &str) -> [String; 3] {
     [format!("runner.commands.{id}"), format!("runner.events.{id}"), format!("runner.commands.{id}.dlq")]
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, and that the kernel gives to nobody who asks for any: its own begin at 32768.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(STEP);
+    let number = || first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS;
+    let mut ports = (0..PORTS).filter_map(|_| u16::try_from(FIRST_PORT + number()).ok());
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
 }
