@@ -45,9 +45,13 @@ servers() {
     openssl x509 -req -in server.csr -CA root/ca.pem -CAkey ca.key -CAcreateserial -days 2 -out server.pem \
       -extfile <(echo subjectAltName=DNS:localhost)) >"$quiet" 2>&1 || fail "no certificates"
   kafka=$(free_port) grpc=$(free_port)
-  openssl s_server -accept "127.0.0.1:$kafka" -key "$work/server.key" -cert "$work/server.pem" -tls1_2 >"$work/kafka.log" 2>&1 </dev/zero &
+  # They hear and never speak: an input that ends would end them, and one that has something to say would be sent
+  # before they report the handshake.
+  mkfifo "$work/silence"
+  exec 7<>"$work/silence"
+  openssl s_server -accept "127.0.0.1:$kafka" -key "$work/server.key" -cert "$work/server.pem" -tls1_2 >"$work/kafka.log" 2>&1 <&7 &
   running+=($!)
-  openssl s_server -accept "127.0.0.1:$grpc" -key "$work/server.key" -cert "$work/server.pem" -tls1_3 -alpn h2 >"$work/grpc.log" 2>&1 </dev/zero &
+  openssl s_server -accept "127.0.0.1:$grpc" -key "$work/server.key" -cert "$work/server.pem" -tls1_3 -alpn h2 >"$work/grpc.log" 2>&1 <&7 &
   running+=($!)
 }
 
