@@ -23,10 +23,14 @@ use crossbeam_channel::{Receiver, Sender, bounded, never, select_biased};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::mem;
+use std::time::Duration;
 
 const NAME: ThreadName = ThreadName::new("kafka-consumer");
 /// Marks on their way. The newest per partition counts, so a few are enough; the coordinator drops what finds no room.
 const MARKS: usize = 64;
+/// How long the group's coordinator may take: a wait that a stop does not end, so it is short. It is asked only while a
+/// broker answers, and the next look asks again.
+const GROUP_ANSWER: Duration = Duration::from_secs(2);
 
 /// The running consumer.
 #[derive(Debug)]
@@ -193,8 +197,6 @@ impl Intake {
                 Ok(partitions) => self.on_partitions(&partitions),
                 Err(trouble) => self.not_ready(trouble),
             },
-            Happening::GroupOffsets(Ok(offsets)) => self.on_group_offsets(offsets),
-            Happening::GroupOffsets(Err(fault)) => self.on_no_group(&fault),
             Happening::Earliest(Ok(offsets)) => self.on_earliest(offsets),
             Happening::Topics(_, Err(fault)) | Happening::Earliest(Err(fault)) => self.bad_answer(&fault),
             Happening::Committed(result) => self.on_committed(result),
@@ -234,10 +236,11 @@ impl Intake {
             self.look.again_soon();
         }
         self.ready()?;
-        let (topic, group) = (&self.settings.command_topic, &self.settings.consumer_group);
+        let topic = self.settings.command_topic.clone();
         // Also where no place is missing: that the group may not be used shows in no other way.
-        if let Err(fault) = self.client.ask_group_offsets(group, topic, partitions, ANSWER_TIMEOUT) {
-            self.bad_answer(&fault)?;
+        match self.client.group_offsets(&topic, partitions, GROUP_ANSWER) {
+            Ok(offsets) => self.on_group_offsets(offsets)?,
+            Err(fault) => self.on_no_group(&fault)?,
         }
         self.ask_earliest(&lost)
     }
@@ -256,7 +259,8 @@ impl Intake {
 
     /// The group's coordinator does not answer as wished.
     fn on_no_group(&mut self, fault: &Fault) -> Result<(), Stopped> {
-        if fault.code == code::GROUP_AUTHORIZATION {
+        // Where the coordinator may not even be looked for, the refusal comes through the queue, and the offsets never.
+        if fault.code == code::GROUP_AUTHORIZATION || (fault.code == code::TIMED_OUT && self.group == Group::Denied) {
             self.group = Group::Denied;
             return self.not_ready(Trouble::group_denied(&self.settings.consumer_group));
         }
@@ -349,6 +353,9 @@ impl Intake {
 
     fn on_fault(&mut self, fault: &Fault) -> Result<(), Stopped> {
         log::debug!("consumer: {fault}");
+        if fault.code == code::GROUP_AUTHORIZATION {
+            return self.on_no_group(fault);
+        }
         self.look.hasten();
         let down = self.link.fault(fault, &self.client.evidence());
         self.teller.tell_some(down)

@@ -213,11 +213,7 @@ impl Output {
             Happening::Topics(_, answer) => self.on_topics(answer),
             Happening::Fault(fault) => self.on_fault(&fault),
             // These belong to a consumer.
-            Happening::Message(_)
-            | Happening::PartitionFault { .. }
-            | Happening::Committed(_)
-            | Happening::GroupOffsets(_)
-            | Happening::Earliest(_) => Ok(()),
+            Happening::Message(_) | Happening::PartitionFault { .. } | Happening::Committed(_) | Happening::Earliest(_) => Ok(()),
         }
     }
 

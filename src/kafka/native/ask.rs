@@ -3,7 +3,7 @@
 use super::client::Client;
 use super::config::EXPLANATION_BYTES;
 use super::fault::{Fault, code, text_in};
-use super::offsets::{List, PartitionOffset, text};
+use super::offsets::{List, PartitionOffset, elements, text};
 use rdkafka::bindings as sys;
 use rdkafka::types::RDKafkaAdminOp;
 use std::ffi::{CString, c_char, c_int, c_void};
@@ -113,22 +113,21 @@ impl Client {
         }
     }
 
-    /// Asks for the offsets that a group has committed; the answer comes as [`super::Happening::GroupOffsets`].
+    /// The offsets that the client's group has committed, none where it never did. It waits for the group's
+    /// coordinator, at most `timeout`: librdkafka (2.12) has a question that does not wait, and ends the process with a
+    /// failed assertion when the coordinator goes away while it is open.
     ///
     /// # Errors
-    /// When it could not be asked.
-    pub(crate) fn ask_group_offsets(&self, group: &str, topic: &str, partitions: &[i32], timeout: Duration) -> Result<(), Fault> {
-        let options = Options::new(self, RDKafkaAdminOp::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, timeout)?;
-        let group = text(group)?;
+    /// When the coordinator does not answer in time, or not as wished.
+    pub(crate) fn group_offsets(&self, topic: &str, partitions: &[i32], timeout: Duration) -> Result<Vec<(i32, Option<i64>)>, Fault> {
+        let millis = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
         let list = List::new(topic, &at(partitions, 0))?;
-        // SAFETY: group and list are copied; the question is ours and is destroyed once it was read;
-        // client and queue are alive.
-        unsafe {
-            let mut question = sys::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), list.raw());
-            sys::rd_kafka_ListConsumerGroupOffsets(self.raw(), &raw mut question, 1, options.raw(), self.raw_queue());
-            sys::rd_kafka_ListConsumerGroupOffsets_destroy(question);
-        }
-        Ok(())
+        // SAFETY: client and list are alive; the answer is written into the list, which is ours.
+        let found = unsafe {
+            Fault::of_code(sys::rd_kafka_committed(self.raw(), list.raw(), millis) as c_int)?;
+            elements(list.raw())
+        };
+        found.into_iter().map(|(at, result)| result.map(|()| (at.partition, (at.offset >= 0).then_some(at.offset)))).collect()
     }
 
     /// Asks for the first offsets that can be read; the answer comes as [`super::Happening::Earliest`].

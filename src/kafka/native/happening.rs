@@ -21,8 +21,6 @@ pub(crate) enum Happening {
     Committed(Result<(), Fault>),
     /// The answer to `ask_topics` with that number.
     Topics(usize, Result<Vec<TopicState>, Fault>),
-    /// The answer to `ask_group_offsets`; none where nothing was ever committed.
-    GroupOffsets(Result<Vec<(i32, Option<i64>)>, Fault>),
     /// The answer to `ask_earliest`.
     Earliest(Result<Vec<PartitionOffset>, Fault>),
 }
@@ -91,9 +89,6 @@ pub(super) unsafe fn take(event: *mut sys::rd_kafka_event_t) -> Option<Happening
                 // The opaque pointer is the number of the question (see `ask`).
                 let number = sys::rd_kafka_event_opaque(event) as usize;
                 Some(Happening::Topics(number, answer(event).map(|()| topics(event))))
-            }
-            sys::RD_KAFKA_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT => {
-                Some(Happening::GroupOffsets(answer(event).and_then(|()| group_offsets(event))))
             }
             sys::RD_KAFKA_EVENT_LISTOFFSETS_RESULT => Some(Happening::Earliest(answer(event).and_then(|()| first_offsets(event)))),
             _ => None,
@@ -216,25 +211,6 @@ unsafe fn topics(event: *mut sys::rd_kafka_event_t) -> Vec<TopicState> {
                 }
             })
             .collect()
-    }
-}
-
-unsafe fn group_offsets(event: *mut sys::rd_kafka_event_t) -> Result<Vec<(i32, Option<i64>)>, Fault> {
-    // SAFETY: the event is a ListConsumerGroupOffsets result (see `take`) with `count` groups, of which
-    // each lives as long as it.
-    unsafe {
-        let result = sys::rd_kafka_event_ListConsumerGroupOffsets_result(event);
-        let mut count = 0;
-        let groups = sys::rd_kafka_ListConsumerGroupOffsets_result_groups(result, &raw mut count);
-        let mut found = Vec::new();
-        for &group in array(groups, count) {
-            Fault::of_borrowed_error(sys::rd_kafka_group_result_error(group))?;
-            for (at, result) in elements(sys::rd_kafka_group_result_partitions(group)) {
-                result?;
-                found.push((at.partition, (at.offset >= 0).then_some(at.offset)));
-            }
-        }
-        Ok(found)
     }
 }
 

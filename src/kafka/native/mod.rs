@@ -4,7 +4,7 @@
 //! wrapper has neither: one queue per client brings everything ([`Happening`]), a channel of one
 //! ([`Client::woken`]) says that there is something to fetch, so a thread can wait for it, for its
 //! stop and for its requests at once; questions to a broker are asked without waiting and
-//! answered through the queue (but [`Client::seek_broker`]); and the end never waits for a broker.
+//! answered through the queue (but [`Client::seek_broker`] and [`Client::group_offsets`]); and the end never waits for a broker.
 //!
 //! Everything that leaves this module is owned: no pointer of librdkafka outlives a call.
 //! A [`Client`] may be used by one thread at a time; librdkafka's own threads (`rdk:…`) only ever
