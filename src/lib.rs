@@ -57,7 +57,7 @@
 //! - **a command**: its variant, and what it changes, in `domain/command.rs`; its name in
 //!   `record/command.rs`, its payload in `record/payload.rs`; its file in `docker/`, called by
 //!   `docker/lane.rs` (in `docker/deploy/` where it writes whole specs and waits for a deploy's verdict); a
-//!   code for each way it can fail in `domain/code.rs`; its label in `telemetry/mod.rs`; README's table and
+//!   code for each way it can fail in `domain/code.rs`; README's table and
 //!   `docs/commands.md`. One that no lane has a part in is answered in `coordinator/on_cancel.rs` or `on_pause.rs`.
 //! - **a Compose option**: its reading in `stack/load/` (out of `ignored.rs`, if it was there), its mapping
 //!   in `stack/convert/`, the Engine's field in `stack/spec/`. Options of a container are the same in

@@ -9,27 +9,7 @@ use crate::domain::{Action, Command, CommandId, Context, ProjectId, Refusal, Tim
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-/// The command types that this version carries out.
-pub(super) const SUPPORTED: &[&str] = &[
-    "Deploy",
-    "Remove",
-    "Scale",
-    "Restart",
-    "Stop",
-    "Start",
-    "Rollback",
-    "SwarmInit",
-    "SwarmJoin",
-    "SwarmLeave",
-    "Prune",
-    "Cancel",
-    "Pause",
-    "Resume",
-    "HealthCheck",
-    "Logs",
-    "GetStatus",
-];
-/// Those of the contract that it does not.
+/// Command types of the contract that this version does not carry out.
 const NOT_YET: &[&str] = &["Update"];
 /// The longest unknown command_type that an answer repeats, in characters.
 const SHOWN_TYPE_CHARS: usize = 64;

@@ -1,6 +1,6 @@
 //! Why a record is no command: where in it, and what belongs there. Never what stood there.
 
-use crate::domain::Code;
+use crate::domain::{Action, Code};
 use serde_json::Value;
 
 /// What is wrong with a record.
@@ -24,9 +24,9 @@ pub(super) enum WireError {
     TooMany { path: String, count: usize, limit: usize },
     #[error("{path} is nested deeper than {limit} levels")]
     TooDeep { path: String, limit: usize },
-    #[error("command_type {0} is not carried out in this version; it knows {known}", known = super::command::SUPPORTED.join(", "))]
+    #[error("command_type {0} is not carried out in this version; it knows {known}", known = Action::NAMES.join(", "))]
     NotYet(&'static str),
-    #[error("$.command_type {0:?} is unknown; there are {known}", known = super::command::SUPPORTED.join(", "))]
+    #[error("$.command_type {0:?} is unknown; there are {known}", known = Action::NAMES.join(", "))]
     Unknown(String),
 }
 
