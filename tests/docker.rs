@@ -18,7 +18,7 @@ use axion_agent::domain::{
 };
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use support::{IMAGE, Lanes, Need, Stage, Test, Told, run, until};
 use uuid::Uuid;
 
@@ -166,6 +166,10 @@ fn logs(stage: &Stage) {
     remove(&lanes, true).completed();
 }
 
+fn second() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
 /// On an engine of our own: a prune knows no owner.
 fn prune(stage: &Stage) {
     let lanes = Lanes::start(stage);
@@ -179,6 +183,9 @@ fn prune(stage: &Stage) {
     let (free, of_stack) = (container(&json!({})), container(&stack_label));
     for tag in 1..=3 {
         lanes.call("POST", &format!("/commit?container={free}&repo=axt-prune&tag={tag}&comment={tag}"), &Value::Null);
+        // An image is as old as its second says, and the newest is to be told from the others.
+        let made = second();
+        until("the next second", Duration::from_secs(5), || if second() > made { Ok(()) } else { Err("not yet".to_owned()) });
     }
     lanes.call("POST", "/networks/create", &json!({"Name": "axt-prune"}));
     lanes.call("POST", "/volumes/create", &json!({"Name": "axt-prune"}));
@@ -242,7 +249,7 @@ fn cannot_run(stage: &Stage) {
     make_service(&lanes, "web", &json!({"Replicated": {"Replicas": 0}}), &["sh", "-c", "exit 3"]);
     // Long enough for a slow machine to start a container and see it end.
     let services = [("web".to_owned(), 1)].into();
-    let told = lanes.run(Action::Scale(Scale { target: lanes.target(), services, timeout_seconds: Some(15) }));
+    let told = lanes.run(Action::Scale(Scale { target: lanes.target(), services, timeout_seconds: Some(20) }));
     assert_eq!(told.outcome.verdict, Verdict::Failed(Code::TIMED_OUT), "{:?}", told.outcome);
     let errors = told.detail("services")[0]["errors"].to_string();
     assert!(errors.contains("non-zero exit (3)"), "{errors}");
