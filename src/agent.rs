@@ -322,6 +322,7 @@ fn kafka_starter(
             reports: Group { stops: vec![producer.stop], threads: vec![producer.thread] },
             producer: producer.requests,
             commits: consumer.marks,
+            events: settings.events,
         }))
     })
 }
@@ -338,6 +339,11 @@ fn kafka_settings(config: &Config, identity: &Identity) -> Option<kafka::Setting
         event_topic: section.event_topic.of(agent, &enrolled.event_topic),
         dead_letter_topic: section.dead_letter_topic.of(agent, &enrolled.dead_letter_topic),
         consumer_group: section.consumer_group.of(agent),
+        transactional_id: format!("runner-agent-{agent}"),
+        events: match section.events {
+            config::EventMode::ExactlyOnce => kafka::EventMode::ExactlyOnce,
+            config::EventMode::AtLeastOnce => kafka::EventMode::AtLeastOnce,
+        },
         security: kafka_security(config),
         librdkafka: section.librdkafka.clone(),
         max_message_bytes: config.limits.max_message_bytes,

@@ -88,7 +88,7 @@ fn a_full_file_is_read_as_written() {
         heartbeat_interval = "10s"
         [kafka]
         brokers = ["a:9092", "b"]
-        event_topic = "fleet.events"
+        event_topic = "fleet.events.{agent_id}"
         security_protocol = "SASL_SSL"
         sasl_mechanism = "scram-sha-512"
         sasl_username = "u"
@@ -118,7 +118,7 @@ fn a_full_file_is_read_as_written() {
     assert_eq!(kafka.brokers, ["a:9092", "b:9092"]);
     assert_eq!(kafka.command_topic.of(&agent, ""), "runner.commands.edge-7");
     assert_eq!(kafka.command_topic.of(&agent, "assigned"), "assigned", "enrolment replaces a default");
-    assert_eq!(kafka.event_topic.of(&agent, "assigned"), "fleet.events", "the configuration wins");
+    assert_eq!(kafka.event_topic.of(&agent, "assigned"), "fleet.events.edge-7", "the configuration wins");
     assert_eq!(kafka.dead_letter_topic.of(&agent, ""), "runner.commands.edge-7.dlq");
     assert_eq!(kafka.consumer_group.of(&agent), "runner-agent-edge-7");
     let sasl = kafka.sasl.unwrap();
@@ -229,7 +229,7 @@ fn one_mistake_is_told_from_another() {
         ("[update]\nmanifest_url = \"http://insecure\"\n", vec![], "must be an https:// address"),
         ("[telemetry]\nbatch_size = 0\n", vec![], "0 is outside of 1 to 10000"),
         ("[limits]\njournal_size = \"1MiB\"\n", vec![], "1048576 bytes is outside of 16777216"),
-        ("[kafka]\nevents = \"exactly-once\"\n", vec![], "kafka.events: is not in this version"),
+        ("[kafka]\nevents = \"exactly-once\"\nevent_topic = \"t\"\n", vec![], "3:15: kafka.event_topic: needs {agent_id}"),
         ("[kafka]\nsasl_mechanism = \"PLAIN\"\n", vec![], "needs kafka.sasl_username and kafka.sasl_password"),
         ("[kafka]\nsecurity_protocol = \"sasl_ssl\"\n", vec![], "sasl_ssl needs kafka.sasl_mechanism"),
         (
@@ -335,7 +335,7 @@ fn a_reload_takes_over_all_but_what_needs_a_restart() {
     let load = |text: &str| config::load(&sources(&folder.write("agent.toml", text), &[]), UnknownKeys::Refused).unwrap();
     let old_text = "[agent]\nname = \"old\"\n[control_plane]\ngrpc_url = \"http://old\"\n[kafka]\nbrokers = [\"old:1\"]\n";
     let new_text = "[agent]\nname = \"new\"\nid = \"new\"\nstate_dir = \"/new\"\n[control_plane]\ngrpc_url = \"http://new\"\ntimeout = 9\n\
-                    [kafka]\nbrokers = [\"new:1\"]\ncommand_topic = \"new\"\nevent_topic = \"new\"\ndead_letter_topic = \"new\"\n\
+                    [kafka]\nbrokers = [\"new:1\"]\ncommand_topic = \"new\"\nevent_topic = \"new.{agent_id}\"\nevents = \"at-least-once\"\ndead_letter_topic = \"new\"\n\
                     consumer_group = \"new\"\n[docker]\nhost = \"unix:///new\"\nlanes = 9\nrevisions = 9\n\
                     [health]\nbind = \"::1\"\nport = 9\ncheck_interval = 9\ntimeout = 9\n";
     let (old, new) = (load(old_text), load(new_text));

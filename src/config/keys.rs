@@ -130,8 +130,10 @@ keys! {
         "Where records go that are no commands and that nobody could be answered about.";
     KAFKA_CONSUMER_GROUP = "kafka"."consumer_group", Kind::Text, Some("runner-agent-{agent_id}"), "",
         "Offsets are committed in this group's name.";
-    KAFKA_EVENTS = "kafka"."events", Kind::Choice(&["exactly-once", "at-least-once"]), Some("at-least-once"), "",
-        "at-least-once: an event may come twice, with the same event_id. exactly-once is not in this version yet.";
+    KAFKA_EVENTS = "kafka"."events", Kind::Choice(&["exactly-once", "at-least-once"]), Some("exactly-once"), "",
+        "exactly-once: in transactions, so that a reader of what is committed (isolation.level=read_committed) sees each event\n\
+         once. Needs {agent_id} in event_topic, Read on that topic, and Write on the transactional id runner-agent-{agent_id}.\n\
+         at-least-once: an event may come twice, with the same event_id.";
     KAFKA_PROTOCOL = "kafka"."security_protocol",
         Kind::Choice(&["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]), None, "\"sasl_ssl\"",
         "How to talk to the brokers: plaintext, ssl, sasl_plaintext or sasl_ssl. Not set: plaintext.";
@@ -302,6 +304,7 @@ pub(super) static AFTER_RESTART: &[&Key] = &[
     &KAFKA_EVENT_TOPIC,
     &KAFKA_DEAD_LETTER_TOPIC,
     &KAFKA_CONSUMER_GROUP,
+    &KAFKA_EVENTS,
     &DOCKER_HOST,
     &DOCKER_LANES,
     &HEALTH_BIND,

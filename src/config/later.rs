@@ -22,9 +22,6 @@ pub(super) fn check(reader: &mut Reader) {
     if reader.is_set(&SECURITY_DOCKER_POLICY) {
         refuse(reader, &SECURITY_DOCKER_POLICY);
     }
-    if reader.choice(&KAFKA_EVENTS) == Some("exactly-once") {
-        refuse(reader, &KAFKA_EVENTS);
-    }
 }
 
 fn check_manifest(reader: &mut Reader) {

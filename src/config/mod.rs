@@ -92,6 +92,7 @@ impl Config {
             event_topic: old.kafka.event_topic.clone(),
             dead_letter_topic: old.kafka.dead_letter_topic.clone(),
             consumer_group: old.kafka.consumer_group.clone(),
+            events: old.kafka.events,
             ..self.kafka
         };
         Self {
@@ -159,6 +160,8 @@ pub struct Kafka {
     pub dead_letter_topic: Topic,
     /// Offsets are committed in its name.
     pub consumer_group: TopicTemplate,
+    /// What is promised about events.
+    pub events: EventMode,
     /// `plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`.
     pub security_protocol: String,
     /// A private CA; none means the system's bundle.
@@ -199,6 +202,15 @@ pub struct Docker {
     pub revisions: usize,
     /// Logins by registry host.
     pub registries: BTreeMap<String, RegistryCredential>,
+}
+
+/// What is promised about events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventMode {
+    /// A reader of what is committed sees each once.
+    ExactlyOnce,
+    /// Some may come twice.
+    AtLeastOnce,
 }
 
 /// What becomes of a command for a stack where the engine is in no swarm.

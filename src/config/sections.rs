@@ -6,8 +6,8 @@ use super::later;
 use super::reader::Reader;
 use super::values::{GrpcUrl, Topic, TopicTemplate, Transport, docker_socket, host_and_port};
 use super::{
-    Agent, ClientIdentity, Config, ControlPlane, Direct, Docker, Format, Given, Health, Kafka, Limits, Logging, Network, Proxy, Sasl,
-    Security, SwarmAutoInit, TlsVersion, nearest,
+    Agent, ClientIdentity, Config, ControlPlane, Direct, Docker, EventMode, Format, Given, Health, Kafka, Limits, Logging, Network, Proxy,
+    Sasl, Security, SwarmAutoInit, TlsVersion, nearest,
 };
 use crate::domain::{Action, AgentId, Sensitive};
 use std::collections::BTreeSet;
@@ -153,12 +153,26 @@ fn kafka(reader: &mut Reader) -> Kafka {
         event_topic: topic(reader, &KAFKA_EVENT_TOPIC),
         dead_letter_topic: topic(reader, &KAFKA_DEAD_LETTER_TOPIC),
         consumer_group: template(reader, &KAFKA_CONSUMER_GROUP, TopicTemplate::group),
+        events: events(reader),
         sasl: sasl(reader),
         security_protocol: security_protocol(reader).to_owned(),
         ca: reader.file(&KAFKA_CA),
         client_identity: client_identity(reader, &KAFKA_CERT, &KAFKA_KEY),
         librdkafka: librdkafka(reader),
     }
+}
+
+/// Exactly-once reads the topic back, and fences every other who writes to it under this id: it must be the agent's own.
+fn events(reader: &mut Reader) -> EventMode {
+    let mode = match reader.choice(&KAFKA_EVENTS) {
+        Some("at-least-once") => EventMode::AtLeastOnce,
+        _ => EventMode::ExactlyOnce,
+    };
+    if mode == EventMode::ExactlyOnce && !template(reader, &KAFKA_EVENT_TOPIC, TopicTemplate::topic).names_agent() {
+        reader
+            .refuse(&KAFKA_EVENT_TOPIC, "needs {agent_id} in it, since kafka.events is exactly-once: each agent reads back its own topic");
+    }
+    mode
 }
 
 fn topic(reader: &mut Reader, key: &Key) -> Topic {

@@ -87,6 +87,11 @@ impl TopicTemplate {
         Self::bounded(text)
     }
 
+    /// Whether each agent has its own.
+    pub(super) fn names_agent(&self) -> bool {
+        self.0.contains(Self::PLACEHOLDER)
+    }
+
     fn bounded(text: &str) -> Result<Self, String> {
         if text.len() > Self::MAX_BYTES {
             return Err(format!("is longer than {} bytes", Self::MAX_BYTES));

@@ -8,6 +8,7 @@
 //! [`on_space`], [`on_reload`]; what the host takes at all is [`rules`], what the service manager hears [`pulse`], the end [`shutdown`].
 
 mod exit;
+mod marks;
 mod on_cancel;
 mod on_command;
 mod on_docker;
@@ -17,6 +18,7 @@ mod on_reload;
 mod on_report;
 mod on_session;
 mod on_space;
+mod on_topic;
 mod pulse;
 mod rules;
 mod shutdown;

@@ -29,7 +29,7 @@ pub(super) enum Taken {
 impl State {
     pub(super) fn on_read(&mut self, position: Position, inbound: Inbound) {
         self.metrics.record_read();
-        self.mark(&position).read(position.offset);
+        self.marks.read(&position);
         match inbound {
             Inbound::Command(command) => drop(self.on_command(Way::Topic(position), command)),
             Inbound::Refused(refusal) => drop(self.on_refusal(Way::Topic(position), &refusal)),

@@ -2,6 +2,7 @@
 //! follows from it: the command is reported, the low-water mark moves.
 
 use super::ExitReason;
+use super::on_topic::Standing;
 use super::state::{State, now};
 use crate::domain::{CommandId, Event, Position, Reader, Timestamp, Way};
 use crate::journal::Reported;
@@ -74,6 +75,18 @@ pub(super) struct Reports {
     heard: Vec<(CommandId, Reader)>,
     /// Positions whose mark may have moved since then.
     moved: BTreeSet<(String, i32)>,
+    /// Where the event topic is known up to, where that has changed since then.
+    known: BTreeMap<(String, i32), i64>,
+    /// Whether that alone is worth a write.
+    known_matters: Matters,
+}
+
+/// Whether something that is told the journal by the way is worth a write of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Matters {
+    #[default]
+    No,
+    Yes,
 }
 
 impl Reports {
@@ -107,6 +120,48 @@ impl Reports {
         let answered = self.answered.get_mut(&command)?;
         answered.ended.readers.insert(reader);
         Some(Arc::clone(&answered.event))
+    }
+
+    /// The event topic is known up to here. Less is no fault: then more of it is read back at the next start.
+    pub(super) fn know(&mut self, position: Position) {
+        self.known.insert((position.topic, position.partition), position.offset);
+    }
+
+    /// That place is worth a write.
+    pub(super) fn note_known(&mut self) {
+        self.known_matters = Matters::Yes;
+    }
+
+    /// Somebody has the end of an open command.
+    pub(super) fn note_heard(&mut self, command: CommandId, reader: Reader) {
+        self.heard.push((command, reader));
+    }
+
+    /// A command is over that the journal does not know.
+    pub(super) fn note_reported(&mut self, reported: Reported) {
+        self.confirmed.push(reported);
+    }
+
+    /// The end of a command needs not be sent any more.
+    pub(super) fn take_back(&mut self, command: CommandId) {
+        let of_command = |kept: &Kept| matches!(kept.pending, Pending::Terminal { command: pending, .. } if pending == command);
+        let Some(receipt) = self.pending.iter().find(|(_, kept)| of_command(kept)).map(|(receipt, _)| *receipt) else { return };
+        self.take(receipt);
+        self.waiting.retain(|request| !matches!(request, Request::Publish(waiting, _) if *waiting == receipt));
+    }
+
+    /// The place of the record whose command ends with this request.
+    fn place_of(&self, request: &Request) -> Option<Position> {
+        let Request::Publish(receipt, _) = request else { return None };
+        match self.pending.get(receipt)?.pending {
+            Pending::Terminal { command, .. } => self.answered.get(&command)?.ended.way.position().cloned(),
+            Pending::DeadLetter { .. } => None,
+        }
+    }
+
+    fn has_news_for_the_journal(&self) -> bool {
+        let known = self.known_matters == Matters::Yes && !self.known.is_empty();
+        known || !(self.confirmed.is_empty() && self.heard.is_empty() && self.moved.is_empty())
     }
 
     fn receipt(&mut self) -> Receipt {
@@ -168,7 +223,7 @@ impl State {
     }
 
     /// Everybody has the end of a command: it is reported.
-    fn all_heard(&mut self, ended: Ended) {
+    pub(super) fn all_heard(&mut self, ended: Ended) {
         // INVARIANT: an id is known for as long as its record would still be carried out.
         let too_old = now().plus(self.rules.max_command_age);
         let known_until = ended.timely_until.map_or(too_old, |until| until.max(too_old));
@@ -187,7 +242,9 @@ impl State {
         // What waits goes first: an event must not overtake the terminal event of an earlier command.
         self.send_waiting();
         let sent = match &self.ports.producer {
-            Some(producer) if self.reports.waiting.is_empty() => producer.try_send(Request::Publish(receipt, Box::new(event))).is_ok(),
+            Some(producer) if self.reports.waiting.is_empty() && self.standing.is_open() => {
+                producer.try_send(Request::Publish(receipt, Box::new(event))).is_ok()
+            }
             _ => false,
         };
         if !sent {
@@ -199,18 +256,21 @@ impl State {
     pub(super) fn flush_reports(&mut self) {
         self.send_waiting();
         self.send_owed();
-        if self.reports.confirmed.is_empty() && self.reports.heard.is_empty() && self.reports.moved.is_empty() {
+        if !self.reports.has_news_for_the_journal() {
             return;
         }
         let (confirmed, heard) = (std::mem::take(&mut self.reports.confirmed), std::mem::take(&mut self.reports.heard));
         let marks: Vec<Position> = std::mem::take(&mut self.reports.moved)
             .into_iter()
             .filter_map(|(topic, partition)| {
-                let offset = self.marks.get(&(topic.clone(), partition))?.mark()?;
+                let offset = self.marks.confirmed(&topic, partition)?;
                 Some(Position { topic, partition, offset })
             })
             .collect();
-        if let Err(error) = self.journal.report(confirmed, heard, marks.clone()) {
+        self.reports.known_matters = Matters::No;
+        let known = std::mem::take(&mut self.reports.known).into_iter();
+        let places = known.map(|((topic, partition), offset)| Position { topic, partition, offset }).chain(marks.iter().cloned());
+        if let Err(error) = self.journal.report(confirmed, heard, places.collect()) {
             self.fail(ExitReason::Journal(error.to_string()));
             return;
         }
@@ -228,6 +288,10 @@ impl State {
             kafka::Event::Delivered(receipt) => self.on_delivered(receipt),
             kafka::Event::Undeliverable(receipt, reason) => self.on_undeliverable(receipt, &reason),
             kafka::Event::Gap { wanted, resumed } => self.on_gap(&wanted, resumed),
+            kafka::Event::Answered(commands) => self.on_answered(commands),
+            kafka::Event::Reached(position) => self.on_reached(position),
+            kafka::Event::CaughtUp => self.on_caught_up(),
+            kafka::Event::Fenced => self.on_fenced(),
             kafka::Event::Link(side, state) => self.on_kafka_link(side, state),
         }
     }
@@ -261,7 +325,7 @@ impl State {
     }
 
     pub(super) fn settle_position(&mut self, position: &Position) {
-        self.mark(position).settle(position.offset);
+        self.marks.settle(position);
         self.reports.moved.insert((position.topic.clone(), position.partition));
     }
 
@@ -278,7 +342,7 @@ impl State {
             )
         };
         log::error!("{message}");
-        self.mark(wanted).resume_at(resumed);
+        self.marks.resume_at(wanted, resumed);
         self.reports.moved.insert((topic.clone(), *partition));
         let Some(agent) = self.agent.clone() else { return };
         let about = format!("gap/{topic}/{partition}/{offset}/{resumed}");
@@ -288,8 +352,9 @@ impl State {
     }
 
     fn send_waiting(&mut self) {
-        let Some(producer) = &self.ports.producer else { return };
+        let Some(producer) = self.ports.producer.as_ref().filter(|_| self.standing.is_open()) else { return };
         while let Some(request) = self.reports.waiting.pop_front() {
+            let place = self.reports.place_of(&request).filter(|_| self.standing == Standing::Writing);
             match producer.try_send(request) {
                 Ok(()) => {}
                 Err(TrySendError::Full(request)) => {
@@ -298,6 +363,10 @@ impl State {
                 }
                 // The producer has ended; its exit report ends the agent.
                 Err(TrySendError::Disconnected(_)) => return,
+            }
+            if let Some(mark) = place.and_then(|place| self.marks.hand_over(&place)) {
+                // Without room for it the next one says more.
+                drop(producer.try_send(Request::Mark(mark)));
             }
         }
     }

@@ -5,6 +5,7 @@
 //! the journal and goes on at the next start.
 
 use super::exit::{ExitReason, is_vital};
+use super::on_topic::Standing;
 use super::state::State;
 use super::{Closed, Inbox, Reload, Signal};
 use crate::domain::{LinkState, Phase, Position};
@@ -45,6 +46,8 @@ pub struct KafkaClients {
     pub producer: Sender<kafka::Request>,
     /// To the consumer.
     pub commits: Sender<Position>,
+    /// What they promise.
+    pub events: kafka::EventMode,
 }
 
 /// Starts the Kafka clients for an identity; nothing where no brokers are configured.
@@ -95,6 +98,10 @@ impl Workers {
                 state.on_kafka_starting();
                 state.ports.producer = Some(clients.producer);
                 state.ports.commits = Some(clients.commits);
+                state.standing = match clients.events {
+                    kafka::EventMode::AtLeastOnce => Standing::Free,
+                    kafka::EventMode::ExactlyOnce => Standing::CatchingUp,
+                };
                 (self.intake, self.reports) = (clients.intake, clients.reports);
             }
             Ok(None) => log::info!("no Kafka brokers are configured: commands come from elsewhere"),

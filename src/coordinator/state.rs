@@ -1,14 +1,16 @@
 //! What the coordinator knows: admitted commands, positions, events on their way, the dependencies.
 
 use super::ExitReason;
+use super::marks::Marks;
 use super::on_link::Links;
 use super::on_report::{Ended, Reports};
 use super::on_session::Upstream;
+use super::on_topic::Standing;
 use super::rules::Rules;
 use crate::docker::{Follows, Job};
 use crate::domain::{
     Action, Admission, Admitted, AgentId, Code, Command, CommandId, Event, EventKind, Health, LastCommand, Ledger as _, Outcome, Phase,
-    Position, Reader, StackBrief, StackName, Stage, Timestamp, WINDOW, Watermark, Way,
+    Position, Reader, StackBrief, StackName, Stage, Timestamp, WINDOW, Way,
 };
 use crate::journal::{Entry, Journal, Recovered};
 use crate::telemetry::Metrics;
@@ -73,7 +75,8 @@ pub struct State {
     pub(super) metrics: Arc<Metrics>,
     pub(super) admission: Admission,
     pub(super) open: HashMap<CommandId, Open>,
-    pub(super) marks: BTreeMap<(String, i32), Watermark>,
+    pub(super) marks: Marks,
+    pub(super) standing: Standing,
     pub(super) reports: Reports,
     pub(super) session: Upstream,
     pub(super) links: Links,
@@ -113,11 +116,8 @@ impl State {
             journal,
             metrics,
             open: HashMap::new(),
-            marks: recovered
-                .positions
-                .into_iter()
-                .map(|position| ((position.topic, position.partition), Watermark::starting_at(position.offset)))
-                .collect(),
+            marks: Marks::starting_at(recovered.positions),
+            standing: Standing::default(),
             reports: Reports::default(),
             session: Upstream::default(),
             links: Links::new(&health.newest()),
@@ -147,7 +147,7 @@ impl State {
         }
         for entry in recovered {
             if let Some(position) = entry.way.position() {
-                self.mark(position).hold(position.offset);
+                self.marks.hold(position);
             }
             match entry.terminal {
                 Some(terminal) => {
@@ -163,6 +163,7 @@ impl State {
                     // something else that the process before has told. It told no more than one a millisecond.
                     let told = now().since(entry.accepted_at).as_millis();
                     if let Some(open) = self.open.get_mut(&id) {
+                        open.readers.retain(|reader| !entry.heard.contains(reader));
                         open.progress = u32::try_from(told).unwrap_or(u32::MAX).min(u32::MAX / 2);
                     }
                 }
@@ -174,7 +175,7 @@ impl State {
     /// Whether a further record may be taken in.
     #[must_use]
     pub fn wants_commands(&self) -> bool {
-        !self.admission.is_full() && self.open.len() < WINDOW && !self.is_backed_up(1)
+        self.standing.is_open() && !self.admission.is_full() && self.open.len() < WINDOW && !self.is_backed_up(1)
     }
 
     /// Whether what the broker has not confirmed takes so many times the room that is meant for it.
@@ -199,10 +200,6 @@ impl State {
         self.publish_health(None);
     }
 
-    pub(super) fn mark(&mut self, position: &Position) -> &mut Watermark {
-        self.marks.entry((position.topic.clone(), position.partition)).or_default()
-    }
-
     pub(super) fn admit(&mut self, command: Arc<Command>, way: Way, entry: crate::docker::Entry) {
         let ((cancel, cancelled), readers) = (stop_pair(), way.readers(self.has_topic()));
         let (since, cancel) = (now(), Some(cancel));
@@ -222,7 +219,7 @@ impl State {
     }
 
     fn hand_out(&mut self) {
-        let Some(agent) = self.agent.clone() else { return };
+        let Some(agent) = self.agent.clone().filter(|_| self.standing != Standing::Fenced) else { return };
         while let Some(admitted) = self.admission.next() {
             let (Admitted::Changing(command) | Admitted::Reading(command)) = &admitted;
             if let Some(outcome) = self.too_late(command) {

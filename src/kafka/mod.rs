@@ -12,6 +12,7 @@ mod native;
 mod outbox;
 mod partitions;
 mod producer;
+mod readback;
 mod road;
 mod settings;
 mod teller;
@@ -23,7 +24,7 @@ pub use producer::Producer;
 pub use settings::StartError;
 pub use trouble::{Trouble, TroubleCode};
 
-use crate::domain::{Code, Command, LinkState, Position, Refusal, Sensitive};
+use crate::domain::{Code, Command, CommandId, LinkState, Position, Refusal, Sensitive};
 use crate::threads::Exit;
 use crossbeam_channel::Sender;
 use std::path::PathBuf;
@@ -45,12 +46,25 @@ pub struct Settings {
     pub dead_letter_topic: String,
     /// Offsets are committed in its name, for people's tools and for a lost journal.
     pub consumer_group: String,
+    /// What is promised about events.
+    pub events: EventMode,
+    /// With exactly-once, whoever writes with it fences every other who does: one per agent.
+    pub transactional_id: String,
     /// TLS and SASL.
     pub security: Security,
     /// `[kafka.librdkafka]`, passed through last.
     pub librdkafka: Vec<(String, Sensitive<String>)>,
     /// `limits.max_message_bytes`.
     pub max_message_bytes: usize,
+}
+
+/// What is promised about events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventMode {
+    /// Each is written, some twice, with the same id.
+    AtLeastOnce,
+    /// A reader of what is committed sees each once.
+    ExactlyOnce,
 }
 
 /// TLS and SASL, as librdkafka names them.
@@ -118,6 +132,9 @@ pub enum Request {
     Publish(Receipt, Box<crate::domain::Event>),
     /// Write a dead letter to its topic.
     Bury(Receipt, Box<DeadLetter>),
+    /// Every command before this place has its end among the events that were handed over so far. With
+    /// exactly-once the next transaction carries it.
+    Mark(Position),
 }
 
 /// From the consumer and the producer.
@@ -136,6 +153,14 @@ pub enum Event {
     Delivered(Receipt),
     /// A publication can never be written (too large, refused): what the broker said.
     Undeliverable(Receipt, String),
+    /// These commands have their end on the event topic; the producer has read it there.
+    Answered(Vec<CommandId>),
+    /// The event topic is known up to here: what the producer reads back after the next start begins there.
+    Reached(Position),
+    /// With exactly-once: all that earlier clients have written is known, and this one may write.
+    CaughtUp,
+    /// Another process uses the agent's identity: this one must begin nothing until it has caught up again.
+    Fenced,
     /// A link changed.
     Link(Side, LinkState),
 }
@@ -199,7 +224,7 @@ pub fn start(
     exits: Sender<Exit>,
 ) -> Result<(Producer, Consumer), StartError> {
     let (producing, consuming) = (producer::connect(settings)?, consumer::connect(settings)?);
-    let producer = Producer::over(producing, settings, reports, exits.clone())?;
+    let producer = Producer::over(producing, settings, &positions, reports, exits.clone())?;
     let consumer = Consumer::over(consuming, settings, positions, commands, exits)?;
     Ok((producer, consumer))
 }

@@ -1,10 +1,11 @@
 //! What the coordinator handed over and no broker has confirmed yet, in its order. Pure.
 //!
 //! Everything is kept here until the broker's word, so a client that breaks can be replaced and what it
-//! had not confirmed is written again. This is also where transactions would take their batches from.
+//! had not confirmed is written again. This is also where transactions take their batches from.
 
 use super::Receipt;
 use super::wire::Outgoing;
+use crate::domain::EventId;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// More events than the coordinator's window has terminal ones, so light events find room too. Dead letters do not
@@ -14,7 +15,7 @@ const MAX_EVENTS: usize = 1024;
 const MAX_BYTES: usize = 8 << 20;
 
 /// Which of the two topics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Destination {
     Events,
     DeadLetters,
@@ -31,6 +32,8 @@ struct Pile {
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) receipt: Receipt,
+    /// Of an event.
+    pub(super) event: Option<EventId>,
     pub(super) destination: Destination,
     pub(super) record: Outgoing,
 }
@@ -68,14 +71,28 @@ impl Outbox {
         self.kept.insert(number, kept);
     }
 
-    /// The oldest record for a topic that no client has in its hands.
-    pub(super) fn next_unsent(&self, destination: Destination) -> Option<(u64, &Kept)> {
+    /// The records for a topic that no client has in its hands, in their order.
+    pub(super) fn unsent(&self, destination: Destination) -> impl Iterator<Item = u64> {
         let pile = match destination {
             Destination::Events => &self.events,
             Destination::DeadLetters => &self.letters,
         };
-        let number = *pile.unsent.first()?;
-        Some((number, self.kept.get(&number)?))
+        pile.unsent.iter().copied()
+    }
+
+    pub(super) fn get(&self, number: u64) -> Option<&Kept> {
+        self.kept.get(&number)
+    }
+
+    /// The number of the newest record.
+    pub(super) fn newest(&self) -> u64 {
+        self.last
+    }
+
+    /// This event is on its topic already.
+    pub(super) fn settle_event(&mut self, event: EventId) -> Option<Receipt> {
+        let number = *self.kept.iter().find(|(_, kept)| kept.event == Some(event))?.0;
+        self.settle(number)
     }
 
     /// A client took it.
@@ -141,7 +158,7 @@ mod tests {
 
     fn kept(receipt: u64, bytes: usize) -> Kept {
         let record = Outgoing { key: None, value: vec![0; bytes], headers: Vec::new() };
-        Kept { receipt: Receipt(receipt), destination: Destination::Events, record }
+        Kept { receipt: Receipt(receipt), event: None, destination: Destination::Events, record }
     }
 
     fn letter(receipt: u64, bytes: usize) -> Kept {
@@ -149,11 +166,9 @@ mod tests {
     }
 
     fn take_unsent(outbox: &mut Outbox) -> Vec<u64> {
-        let mut receipts = Vec::new();
-        while let Some((number, kept)) = outbox.next_unsent(Destination::Events) {
-            receipts.push(kept.receipt.0);
-            outbox.sent(Destination::Events, number);
-        }
+        let numbers: Vec<u64> = outbox.unsent(Destination::Events).collect();
+        let receipts = numbers.iter().map(|number| outbox.get(*number).unwrap().receipt.0).collect();
+        numbers.into_iter().for_each(|number| outbox.sent(Destination::Events, number));
         receipts
     }
 
@@ -196,7 +211,7 @@ mod tests {
             outbox.add(record);
         }
         assert_eq!(take_unsent(&mut outbox), [2]);
-        assert_eq!(outbox.next_unsent(Destination::DeadLetters).map(|(number, _)| number), Some(1));
+        assert_eq!(outbox.unsent(Destination::DeadLetters).next(), Some(1));
         assert!(outbox.shorten_letter(1, 4) && !outbox.shorten_letter(1, 4) && !outbox.shorten_letter(2, 4), "only letters, and once");
         outbox.settle(1);
         outbox.settle(3);

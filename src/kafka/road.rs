@@ -12,6 +12,13 @@ use std::time::{Duration, Instant};
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LONGEST_RETRY: Duration = Duration::from_secs(10);
 
+/// Whether the producer behind it has come so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readiness {
+    Ready,
+    NotYet,
+}
+
 pub(super) struct Road {
     topic: String,
     /// What travels on it, for a person.
@@ -21,12 +28,16 @@ pub(super) struct Road {
     closed: Option<Instant>,
     /// What the last look at the topic said.
     usable: bool,
+    partitions: Vec<i32>,
+    /// Whether the producer may write at all: with transactions not before it has read back.
+    readiness: Readiness,
     backoff: Backoff,
 }
 
 impl Road {
-    pub(super) fn new(topic: &str, cargo: &'static str, link: Link) -> Self {
-        Self { topic: topic.to_owned(), cargo, link, closed: None, usable: true, backoff: Backoff::new(FIRST_RETRY, LONGEST_RETRY) }
+    pub(super) fn new(topic: &str, cargo: &'static str, link: Link, readiness: Readiness) -> Self {
+        let backoff = Backoff::new(FIRST_RETRY, LONGEST_RETRY);
+        Self { topic: topic.to_owned(), cargo, link, closed: None, usable: true, partitions: Vec::new(), readiness, backoff }
     }
 
     /// Another client goes this way: nothing is known of it.
@@ -47,6 +58,22 @@ impl Road {
 
     pub(super) fn is_usable(&self) -> bool {
         self.usable
+    }
+
+    /// The topic's partitions, once they were seen.
+    pub(super) fn partitions(&self) -> &[i32] {
+        &self.partitions
+    }
+
+    /// The producer has come so far that it may write.
+    pub(super) fn ready(&mut self) -> Option<Event> {
+        self.readiness = Readiness::Ready;
+        if self.usable && self.is_open() { self.link.up() } else { None }
+    }
+
+    /// It has to begin anew.
+    pub(super) fn not_ready(&mut self) {
+        self.readiness = Readiness::NotYet;
     }
 
     pub(super) fn closed_until(&self) -> Option<Instant> {
@@ -86,9 +113,10 @@ impl Road {
     /// What the brokers say of the topic. While records fail, their reason stands until one is written.
     pub(super) fn seen(&mut self, states: &[TopicState]) -> Option<Event> {
         match usable(&self.topic, states, Operation::Write) {
-            Ok(_) => {
+            Ok(partitions) => {
                 self.usable = true;
-                if self.is_open() { self.link.up() } else { None }
+                self.partitions = partitions;
+                if self.is_open() && self.readiness == Readiness::Ready { self.link.up() } else { None }
             }
             Err(trouble) => {
                 self.usable = false;

@@ -2,9 +2,9 @@
 //!
 //! An error names the key of the agent's own configuration, and never repeats a password.
 
-use super::Settings;
 use super::native::{Config, Kind, Refused};
 use super::trouble::{Trouble, TroubleCode};
+use super::{EventMode, Settings};
 use std::path::Path;
 
 /// A client cannot be made.
@@ -93,17 +93,32 @@ const CONSUMER: &[(&str, &str)] = &[
 const PRODUCER: &[(&str, &str)] = &[
     ("enable.idempotence", "true"),
     ("acks", "all"),
-    // No time limit: what the coordinator handed over is kept until the broker confirms it.
-    ("message.timeout.ms", "0"),
     ("linger.ms", "1"),
     ("compression.type", "lz4"),
     // The partition that a Java producer would choose for the same key.
     ("partitioner", "murmur2_random"),
-    // 1 ms is the floor; the default of 100 ms would slow the retry of a broker that is busy for a moment.
-    ("retry.backoff.ms", "50"),
-    ("retry.backoff.max.ms", "1000"),
     // A topic that does not exist is told after this, and tried again.
     ("topic.metadata.propagation.max.ms", "5000"),
+];
+
+/// For a producer without transactions.
+const AT_LEAST_ONCE: &[(&str, &str)] = &[
+    // No time limit: what the coordinator handed over is kept until the broker confirms it.
+    ("message.timeout.ms", "0"),
+    // The default of 100 ms would slow the retry of a broker that is busy for a moment.
+    ("retry.backoff.ms", "50"),
+    ("retry.backoff.max.ms", "1000"),
+];
+
+/// For one with them.
+const EXACTLY_ONCE: &[(&str, &str)] = &[
+    // A transaction that somebody died in, or was cut off in, holds up its readers for this long. Records that are
+    // not written by then make it void, and are written again in the next one.
+    ("transaction.timeout.ms", "60000"),
+    ("message.timeout.ms", "60000"),
+    // The broker refuses the next transaction until the last one's markers are written, some milliseconds.
+    ("retry.backoff.ms", "1"),
+    ("retry.backoff.max.ms", "1000"),
 ];
 
 /// Properties that `[kafka.librdkafka]` may not touch, since the promises of the agent rest on them or
@@ -122,6 +137,7 @@ const RESERVED: &[&str] = &[
     "metadata.broker.list",
     "request.required.acks",
     "sasl.password",
+    "transaction.timeout.ms",
     "transactional.id",
 ];
 
@@ -159,7 +175,15 @@ pub(super) fn config(kind: Kind, settings: &Settings) -> Result<Config, StartErr
             set("group.id", &settings.consumer_group)?;
             set("fetch.message.max.bytes", &record)?;
         }
-        Kind::Producer => set("message.max.bytes", &record)?,
+        Kind::Producer => {
+            set("message.max.bytes", &record)?;
+            if settings.events == EventMode::ExactlyOnce {
+                set("transactional.id", &settings.transactional_id)?;
+            }
+            for (property, value) in if settings.events == EventMode::ExactlyOnce { EXACTLY_ONCE } else { AT_LEAST_ONCE } {
+                set(property, value)?;
+            }
+        }
     }
     for (property, value) in security(settings)? {
         set(property, &value)?;
@@ -224,7 +248,7 @@ pub(super) mod tests {
     use super::super::native::Client;
     use super::*;
     use crate::domain::Sensitive;
-    use crate::kafka::Security;
+    use crate::kafka::{EventMode, Security};
 
     pub(in super::super) fn settings() -> Settings {
         Settings {
@@ -234,6 +258,8 @@ pub(super) mod tests {
             event_topic: "events".to_owned(),
             dead_letter_topic: "dead".to_owned(),
             consumer_group: "group".to_owned(),
+            events: EventMode::AtLeastOnce,
+            transactional_id: "agent".to_owned(),
             security: Security::default(),
             librdkafka: Vec::new(),
             max_message_bytes: 1 << 20,

@@ -11,15 +11,20 @@ pub(super) struct Stopped;
 pub(super) struct Teller {
     events: Sender<Event>,
     stop: Stop,
+    /// Until when it tells on after the stop.
+    outlasts: Option<Deadline>,
 }
 
 impl Teller {
     pub(super) fn new(events: Sender<Event>, stop: Stop) -> Self {
-        Self { events, stop }
+        Self { events, stop, outlasts: None }
     }
 
     /// Hands an event to the coordinator, however long that takes.
     pub(super) fn tell(&self, event: Event) -> Result<(), Stopped> {
+        if let Some(deadline) = self.outlasts {
+            return self.events.send_deadline(event, deadline.instant()).map_err(|_| Stopped);
+        }
         at_rest();
         select_biased! {
             recv(self.stop.receiver()) -> _ => return Err(Stopped),
@@ -38,9 +43,9 @@ impl Teller {
         event.map_or(Ok(()), |event| self.tell(event))
     }
 
-    /// Also after the stop, but only until `deadline`. The coordinator may have left already; its journal
-    /// then sends the event again.
-    pub(super) fn tell_by(&self, event: Event, deadline: Deadline) {
-        drop(self.events.send_deadline(event, deadline.instant()));
+    /// From here on it tells also after the stop, but only until `deadline`. The coordinator may have left already;
+    /// its journal then sends the event again.
+    pub(super) fn outlast(&mut self, deadline: Deadline) {
+        self.outlasts = Some(deadline);
     }
 }

@@ -58,6 +58,10 @@ codes! {
     GROUP_DENIED = "kafka.group_denied";
     /// An ACL for the cluster is missing.
     CLUSTER_DENIED = "kafka.cluster_denied";
+    /// An ACL for the transactional id is missing.
+    TRANSACTIONS_DENIED = "kafka.transactions_denied";
+    /// Another process uses the agent's identity.
+    IDENTITY_IN_USE = "kafka.identity_in_use";
     /// Records are not taken for another reason; they are kept and tried again.
     NOT_WRITTEN = "kafka.not_written";
     /// The brokers, or the client itself, do something that nobody expects.
@@ -184,6 +188,8 @@ impl Trouble {
                 | TroubleCode::TOPIC_DENIED
                 | TroubleCode::GROUP_DENIED
                 | TroubleCode::CLUSTER_DENIED
+                | TroubleCode::TRANSACTIONS_DENIED
+                | TroubleCode::IDENTITY_IN_USE
                 | TroubleCode::NOT_WRITTEN
                 | TroubleCode::UNEXPECTED
                 | TroubleCode::SETTING
@@ -214,6 +220,24 @@ impl Trouble {
         Self::new(
             TroubleCode::GROUP_DENIED,
             format!("group {group} may not be used: grant this client's principal Read on it (kafka.consumer_group)"),
+        )
+    }
+
+    pub(super) fn transactions_denied(id: &str) -> Self {
+        Self::new(
+            TroubleCode::TRANSACTIONS_DENIED,
+            format!(
+                "transactional id {id} may not be used: grant this client's principal Write on it, or set kafka.events to at-least-once, \
+                 where a reader may see an event twice"
+            ),
+        )
+    }
+
+    pub(super) fn identity_in_use() -> Self {
+        Self::new(
+            TroubleCode::IDENTITY_IN_USE,
+            "another process uses this agent's identity and transactional id: stop one of the two, or enrol one anew; this one takes in \
+             nothing, and tries again in about ten minutes or at its next start",
         )
     }
 

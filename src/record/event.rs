@@ -1,7 +1,7 @@
 //! An event → its bytes.
 
 use crate::domain::{CommandId, Event, EventId, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -35,4 +35,21 @@ pub fn write_event(event: &Event) -> Result<Vec<u8>, serde_json::Error> {
         timestamp: event.timestamp,
         agent_id: event.agent_id.as_str(),
     })
+}
+
+/// What is read of an event that this agent has written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Written {
+    /// Its id.
+    pub event_id: EventId,
+    /// Whether it is its command's last word.
+    pub terminal: bool,
+    /// The command.
+    pub causation_id: Option<CommandId>,
+}
+
+/// Looks at the bytes of an event; none where they are none.
+#[must_use]
+pub fn read_event(bytes: &[u8]) -> Option<Written> {
+    serde_json::from_slice(bytes).ok()
 }

@@ -15,7 +15,7 @@ mod head;
 mod payload;
 
 pub use command::read;
-pub use event::write_event;
+pub use event::{Written, read_event, write_event};
 
 use crate::domain::{Code, Command, Context, Refusal, Timestamp};
 

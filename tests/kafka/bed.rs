@@ -4,11 +4,13 @@
 use crate::support::commands::CommandSender;
 use crate::support::mock::MockBroker;
 use crate::support::{Broker, Stage};
-use axion_agent::domain::{AgentId, CommandId, Context, Event as Report, EventKind, LinkState, Stage as EventStage, Timestamp};
-use axion_agent::kafka::{Consumer, Event, Producer, Receipt, Request, Security, Settings, StartPositions};
+use axion_agent::domain::{AgentId, CommandId, Context, Event as Report, EventKind, LinkState, Position, Stage as EventStage, Timestamp};
+use axion_agent::kafka::{Consumer, Event, EventMode, Producer, Receipt, Request, Security, Settings, StartPositions};
 use axion_agent::threads::{Exit, StopSource};
 use crossbeam_channel::{Receiver, bounded};
+use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
@@ -85,7 +87,49 @@ impl<'a> Bed<'a> {
     }
 
     pub fn produce(&self) -> Output {
-        Output::start(&self.settings)
+        self.produce_knowing(&[])
+    }
+
+    /// A producer whose journal knows the topics up to these places.
+    pub fn produce_knowing(&self, known: &[Position]) -> Output {
+        Output::start(&self.settings, known)
+    }
+
+    /// The event ids that a reader of what is committed finds, to the end of the topic.
+    pub fn committed_events(&self) -> Vec<String> {
+        let reader: BaseConsumer = client(&self.settings)
+            .set("group.id", "reader")
+            .set("isolation.level", "read_committed")
+            .set("enable.partition.eof", "true")
+            .create()
+            .unwrap();
+        let mut partitions = TopicPartitionList::new();
+        partitions.add_partition_offset(&self.settings.event_topic, 0, Offset::Beginning).unwrap();
+        reader.assign(&partitions).unwrap();
+        let (started, mut found) = (Instant::now(), Vec::new());
+        loop {
+            assert!(started.elapsed() < PATIENCE, "the topic has no end");
+            match reader.poll(Duration::from_millis(100)) {
+                Some(Ok(message)) => {
+                    let event: Value = serde_json::from_slice(message.payload().unwrap()).unwrap();
+                    found.push(event["event_id"].as_str().unwrap().to_owned());
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => return found,
+                Some(Err(error)) => panic!("{error}"),
+                None => {}
+            }
+        }
+    }
+
+    /// What the group has committed of the command topic.
+    pub fn committed_offset(&self) -> Option<i64> {
+        let reader: BaseConsumer = client(&self.settings).set("group.id", &self.settings.consumer_group).create().unwrap();
+        let mut partitions = TopicPartitionList::new();
+        partitions.add_partition(&self.settings.command_topic, 0);
+        match reader.committed_offsets(partitions, PATIENCE).unwrap().elements()[0].offset() {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        }
     }
 
     /// The first record of a topic, by another client.
@@ -112,6 +156,8 @@ pub fn settings(brokers: &str) -> Settings {
         event_topic: format!("runner.events.{id}"),
         dead_letter_topic: format!("runner.commands.{id}.dlq"),
         consumer_group: format!("runner-agent-{id}"),
+        transactional_id: format!("runner-agent-{id}"),
+        events: EventMode::AtLeastOnce,
         security: Security::default(),
         librdkafka: Vec::new(),
         max_message_bytes: 1 << 20,
@@ -169,10 +215,10 @@ pub struct Output {
 }
 
 impl Output {
-    pub fn start(settings: &Settings) -> Self {
+    pub fn start(settings: &Settings, known: &[Position]) -> Self {
         let (events, inbox) = bounded(16);
         let (exits, exit_reports) = bounded(4);
-        let producer = Producer::start(settings, events, exits).unwrap();
+        let producer = Producer::start(settings, known, events, exits).unwrap();
         Self { producer, events: inbox, exits: exit_reports }
     }
 
@@ -233,8 +279,13 @@ pub fn commands(count: u128) -> Vec<Value> {
 }
 
 pub fn report(payload: Value) -> Report {
+    ending(7, payload)
+}
+
+/// The terminal event of a command.
+pub fn ending(command: u128, payload: Value) -> Report {
     let agent = AgentId::new("edge-7").unwrap();
-    let id = CommandId(Uuid::from_u128(7));
+    let id = CommandId(Uuid::from_u128(command));
     let context = Context { correlation_id: Some(Uuid::from_u128(8)), user_id: Some("u".to_owned()), ..Default::default() };
     Report::of_id(&agent, id, EventKind::CommandCompleted, EventStage::Terminal, context, payload, Timestamp::from_millis(1_000))
 }

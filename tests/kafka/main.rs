@@ -16,6 +16,7 @@ mod renewal;
 mod security;
 #[path = "../support/mod.rs"]
 mod support;
+mod transactions;
 
 use support::{Need, Test, run};
 
@@ -40,6 +41,19 @@ const TESTS: &[Test] = &[
     Test { name: "a_missing_dead_letter_topic_holds_no_event_up", needs: &[], body: producer::no_letters },
     Test { name: "a_permission_that_is_granted_later_lets_the_event_through", needs: &[], body: producer::permission },
     Test { name: "a_producer_that_breaks_is_replaced_and_nothing_is_lost", needs: &[], body: producer::replacement },
+    Test { name: "events_are_committed_with_the_mark_that_follows_from_them", needs: &[Need::Broker], body: transactions::commits },
+    Test { name: "what_is_on_the_event_topic_is_read_back_and_not_written_again", needs: &[Need::Broker], body: transactions::reads_back },
+    Test {
+        name: "one_that_is_fenced_says_so_and_what_it_had_open_is_never_seen",
+        needs: &[Need::SecureBroker],
+        body: transactions::fences,
+    },
+    Test {
+        name: "an_event_that_is_too_large_voids_its_transaction_and_the_others_are_written",
+        needs: &[Need::Broker],
+        body: transactions::too_large,
+    },
+    Test { name: "a_transaction_that_cannot_be_committed_is_voided_and_written_again", needs: &[], body: transactions::broken_commit },
     Test { name: "a_broker_that_comes_back_is_used_again", needs: &[], body: link::comes_back },
     Test { name: "brokers_that_were_never_there_are_waited_for_and_the_stop_does_not_wait_for_them", needs: &[], body: link::never_there },
     Test { name: "clients_that_are_replaced_read_and_write_on", needs: &[Need::Broker], body: renewal::goes_on },

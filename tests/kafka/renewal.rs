@@ -28,7 +28,7 @@ pub fn mends(_stage: &Stage) {
     let bed = Bed::mock();
     // A port that nobody listens on stands for whatever was wrong.
     let wrong = Settings { brokers: vec!["127.0.0.1:1".to_owned()], ..bed.settings.clone() };
-    let (intake, output) = (Intake::start(&wrong, Vec::new()), Output::start(&wrong));
+    let (intake, output) = (Intake::start(&wrong, Vec::new()), Output::start(&wrong, &[]));
     intake.until("the consumer is down", down);
     output.until("the producer is down", down);
     output.publish(1, report(json!({})));

@@ -58,7 +58,7 @@ fn other_name(address: &str) -> String {
 fn told(settings: &Settings, code: &str, mend: &str) {
     let (events, inbox) = bounded(16);
     let (exits, _reports) = bounded(4);
-    let producer = Producer::start(settings, events, exits.clone()).unwrap();
+    let producer = Producer::start(settings, &[], events, exits.clone()).unwrap();
     link(&inbox, code, mend);
     drop(producer);
     let (events, inbox) = bounded(16);
@@ -96,7 +96,7 @@ pub fn certificates(stage: &Stage) {
     mixed.security.key = Some(listeners.certificates.join("expired.key"));
     let (events, _inbox) = bounded(1);
     let (exits, _reports) = bounded(1);
-    let error = Producer::start(&mixed, events, exits).err().unwrap().trouble().to_string();
+    let error = Producer::start(&mixed, &[], events, exits).err().unwrap().trouble().to_string();
     assert!(error.starts_with("kafka.setting: kafka.ssl_key_location"), "{error}");
 }
 

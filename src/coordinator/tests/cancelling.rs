@@ -15,7 +15,7 @@ fn ends(desk: &Desk) -> Vec<(u128, EventKind, Option<String>)> {
     };
     let published = desk.published.try_iter().filter_map(|request| match request {
         Request::Publish(_, event) => Some(event),
-        Request::Bury(..) => None,
+        Request::Bury(..) | Request::Mark(_) => None,
     });
     published.filter_map(end).collect()
 }

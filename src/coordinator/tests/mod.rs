@@ -1,6 +1,7 @@
 //! The coordinator by transcript: events in, requests and journal lines out, no worker threads.
 
 mod cancelling;
+mod exactly_once;
 mod leaving;
 mod pausing;
 mod refusing;
@@ -113,6 +114,7 @@ impl Desk {
                     terminal = Some(receipt);
                     None
                 }
+                Request::Mark(_) => None,
             })
             .collect();
         (kinds, terminal)
@@ -123,7 +125,7 @@ impl Desk {
     }
 
     fn mark(&self) -> Option<i64> {
-        self.state.marks.values().next().and_then(crate::domain::Watermark::mark)
+        self.state.marks.confirmed(&position(0).topic, 0)
     }
 }
 
@@ -184,7 +186,7 @@ fn after_a_crash_what_was_accepted_goes_on_and_what_was_finished_is_sent_again()
     let again = desk.published.try_recv().unwrap();
     let event = |request: &Request| match request {
         Request::Publish(_, event) => (event.id, event.kind, event.terminal),
-        Request::Bury(..) => panic!("no dead letter was expected"),
+        Request::Bury(..) | Request::Mark(_) => panic!("an event was expected"),
     };
     assert_eq!(event(&again), event(&sent.unwrap()), "the same event with the same id");
 
@@ -301,7 +303,7 @@ fn a_command_that_expired_before_its_turn_does_not_start() {
     let answers: Vec<_> = desk.published.try_iter().collect();
     let codes = answers.iter().map(|request| match request {
         Request::Publish(_, event) => (event.kind, event.payload.pointer("/details/code").cloned().unwrap_or_default()),
-        Request::Bury(..) => panic!("no dead letter was expected"),
+        Request::Bury(..) | Request::Mark(_) => panic!("an event was expected"),
     });
     let expected = [(EventKind::CommandCompleted, serde_json::Value::Null), (EventKind::CommandFailed, Code::EXPIRED.as_str().into())];
     assert_eq!(codes.collect::<Vec<_>>(), expected);

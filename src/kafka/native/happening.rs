@@ -42,7 +42,8 @@ pub(crate) struct Message {
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) receipt: u64,
-    pub(crate) result: Result<(), Fault>,
+    /// Where it stands now.
+    pub(crate) result: Result<PartitionOffset, Fault>,
 }
 
 /// A topic, as far as we may see it.
@@ -183,7 +184,8 @@ unsafe fn deliveries(event: *mut sys::rd_kafka_event_t) -> Vec<Delivery> {
                 return found;
             }
             let code = ptr::addr_of!((*message).err).cast::<c_int>().read();
-            found.push(Delivery { receipt: (*message)._private as usize as u64, result: Fault::of_code(code) });
+            let at = PartitionOffset { partition: (*message).partition, offset: (*message).offset };
+            found.push(Delivery { receipt: (*message)._private as usize as u64, result: Fault::of_code(code).map(|()| at) });
         }
     }
 }

@@ -17,6 +17,7 @@ mod fault;
 mod happening;
 mod offsets;
 mod produce;
+mod transaction;
 mod witness;
 
 pub(super) use ask::Sought;
@@ -25,4 +26,5 @@ pub(super) use config::{Config, Refused};
 pub(super) use fault::{Fault, code};
 pub(super) use happening::{Delivery, Happening, Message, Operation, TopicState};
 pub(super) use offsets::{BEGINNING, PartitionOffset};
+pub(super) use transaction::{Remedy, Setback};
 pub(super) use witness::Evidence;

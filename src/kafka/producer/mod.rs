@@ -4,23 +4,28 @@
 //! A broker that is away, a topic that is missing, an ACL that is not granted: all may be mended, so
 //! such a record is tried for ever and the link says what is wrong. Only a record that no broker will ever
 //! take is given back. A client that broke is replaced, and what it had not confirmed is written again.
-//! It decides nothing about an event.
+//! It decides nothing about an event. With `kafka.events = "exactly-once"` it writes in transactions (`transact.rs`).
 
-use super::files::Files;
-use super::link::Link;
-use super::look::{Look, Sight};
-use super::native::{Client, Delivery, Fault, Happening, Kind, TopicState, code};
-use super::outbox::{Destination, Kept, Outbox};
-use super::road::Road;
-use super::settings::{StartError, config, unusable};
-use super::teller::{Stopped, Teller};
-use super::trouble::{Trouble, TroubleCode};
-use super::wire::{write_dead_letter, write_event};
-use super::{DeadLetter, Event, RENEWALS, Renewal, Request, Settings, Side, TURN};
+mod transact;
+
+use crate::domain::Position;
+use crate::kafka::files::Files;
+use crate::kafka::link::{Link, usable};
+use crate::kafka::look::{Look, Sight};
+use crate::kafka::native::{Client, Delivery, Fault, Happening, Kind, Operation, TopicState, code};
+use crate::kafka::outbox::{Destination, Kept, Outbox};
+use crate::kafka::readback::ReadBack;
+use crate::kafka::road::{Readiness, Road};
+use crate::kafka::settings::{StartError, config, unusable};
+use crate::kafka::teller::{Stopped, Teller};
+use crate::kafka::trouble::{Trouble, TroubleCode};
+use crate::kafka::wire::{write_dead_letter, write_event};
+use crate::kafka::{DeadLetter, Event, EventMode, RENEWALS, Renewal, Request, Settings, Side, TURN};
 use crate::threads::{Backoff, Deadline, Exit, Stop, StopSource, Thread, ThreadName, alive_by, at_rest, spawn, stop_pair};
 use crossbeam_channel::{Receiver, Sender, at, bounded, never, select_biased};
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
+use transact::Transactions;
 
 const NAME: ThreadName = ThreadName::new("kafka-producer");
 /// Requests on their way: a burst of a deploy's progress. When it is full the coordinator decides what is shed.
@@ -45,23 +50,38 @@ pub struct Producer {
 }
 
 impl Producer {
-    /// Starts the thread; it connects by itself.
+    /// Starts the thread; it connects by itself. `known` are the places up to which the journal knows the topics.
     ///
     /// # Errors
     /// When a setting is wrong or there is no further thread; never because a broker is away.
-    pub fn start(settings: &Settings, events: Sender<Event>, exits: Sender<Exit>) -> Result<Self, StartError> {
-        Self::over(connect(settings)?, settings, events, exits)
+    pub fn start(settings: &Settings, known: &[Position], events: Sender<Event>, exits: Sender<Exit>) -> Result<Self, StartError> {
+        Self::over(connect(settings)?, settings, known, events, exits)
     }
 
-    pub(super) fn over(client: Client, settings: &Settings, events: Sender<Event>, exits: Sender<Exit>) -> Result<Self, StartError> {
+    pub(super) fn over(
+        client: Client,
+        settings: &Settings,
+        known: &[Position],
+        events: Sender<Event>,
+        exits: Sender<Exit>,
+    ) -> Result<Self, StartError> {
         let (stop, stopped) = stop_pair();
         let (renewals, renewed) = bounded(RENEWALS);
         let (requests, inbox) = bounded(REQUESTS);
+        let (transactions, readiness) = match settings.events {
+            EventMode::AtLeastOnce => (None, Readiness::Ready),
+            EventMode::ExactlyOnce => {
+                let own = known.iter().filter(|position| position.topic == settings.event_topic);
+                let known = own.map(|position| (position.partition, position.offset)).collect();
+                (Some(Transactions::new(known)), Readiness::NotYet)
+            }
+        };
         let output = Output {
             client,
             outbox: Outbox::default(),
-            events: Road::new(&settings.event_topic, "events", Link::new(Side::Producer, settings)),
-            letters: Road::new(&settings.dead_letter_topic, "dead letters", Link::new(Side::DeadLetters, settings)),
+            events: Road::new(&settings.event_topic, "events", Link::new(Side::Producer, settings), readiness),
+            letters: Road::new(&settings.dead_letter_topic, "dead letters", Link::new(Side::DeadLetters, settings), Readiness::Ready),
+            transactions,
             look: Look::new(&[&settings.event_topic, &settings.dead_letter_topic]),
             files: Files::of(settings),
             renewal: None,
@@ -91,6 +111,8 @@ struct Output {
     outbox: Outbox,
     events: Road,
     letters: Road,
+    /// With exactly-once.
+    transactions: Option<Transactions>,
     look: Look,
     files: Files,
     /// When a client that is of no use any more is replaced; until then nothing is sent.
@@ -118,9 +140,11 @@ impl Output {
             }
             self.send()?;
             // What must be written again goes first: nothing overtakes it.
-            let closed = never();
+            let (closed, closed_words) = (never(), never());
             let requests = if self.events.is_open() && self.outbox.has_room() { &self.requests } else { &closed };
-            let pause = [self.renewal, self.events.closed_until(), self.letters.closed_until()].into_iter().flatten().min();
+            let due = self.transactions.as_ref().and_then(Transactions::due);
+            let pause = [self.renewal, self.events.closed_until(), self.letters.closed_until(), due].into_iter().flatten().min();
+            let reading = self.transactions.as_ref().and_then(Transactions::reading).map_or(&closed_words, ReadBack::woken);
             at_rest();
             select_biased! {
                 recv(self.stop.receiver()) -> _ => return Err(Stopped),
@@ -129,6 +153,7 @@ impl Output {
                     Err(_) => self.renewals = never(),
                 },
                 recv(self.client.woken()) -> _ => {},
+                recv(reading) -> _ => {},
                 recv(pause.map_or_else(never, at)) -> now => self.resume(now.unwrap_or_else(|_| Instant::now()))?,
                 recv(requests) -> request => match request {
                     Ok(request) => self.accept(request)?,
@@ -173,12 +198,21 @@ impl Output {
     fn accept(&mut self, request: Request) -> Result<(), Stopped> {
         let kept = match request {
             Request::Publish(receipt, event) => match write_event(&event) {
-                Ok(record) => Kept { receipt, destination: Destination::Events, record },
+                Ok(record) => Kept { receipt, event: Some(event.id), destination: Destination::Events, record },
                 Err(error) => {
                     return self.teller.tell(Event::Undeliverable(receipt, format!("the event cannot be written as JSON: {error}")));
                 }
             },
-            Request::Bury(receipt, letter) => Kept { receipt, destination: Destination::DeadLetters, record: write_dead_letter(&letter) },
+            Request::Bury(receipt, letter) => {
+                Kept { receipt, event: None, destination: Destination::DeadLetters, record: write_dead_letter(&letter) }
+            }
+            Request::Mark(mark) => {
+                let newest = self.outbox.newest();
+                if let Some(transactions) = &mut self.transactions {
+                    transactions.note(newest, mark);
+                }
+                return Ok(());
+            }
         };
         self.outbox.add(kept);
         Ok(())
@@ -186,24 +220,41 @@ impl Output {
 
     /// Hands to the client what it does not have yet.
     fn send(&mut self) -> Result<(), Stopped> {
+        if self.transactions.is_some() {
+            return self.transact();
+        }
         for destination in DESTINATIONS {
-            while self.renewal.is_none()
-                && self.road(destination).is_open()
-                && let Some((number, kept)) = self.outbox.next_unsent(destination)
-            {
-                let topic = match destination {
-                    Destination::Events => &self.settings.event_topic,
-                    Destination::DeadLetters => &self.settings.dead_letter_topic,
-                };
-                let record = &kept.record;
-                let taken = self.client.produce(topic, record.key.as_deref(), &record.value, &record.headers, number);
-                self.outbox.sent(destination, number);
-                if let Err(fault) = taken {
+            while let Some(number) = self.next_unsent(destination) {
+                if let Err(fault) = self.produce(number) {
                     self.on_unwritten(number, &fault)?;
                 }
             }
         }
         Ok(())
+    }
+
+    fn next_unsent(&self, destination: Destination) -> Option<u64> {
+        if self.can_write(destination) { self.outbox.unsent(destination).next() } else { None }
+    }
+
+    fn can_write(&self, destination: Destination) -> bool {
+        let road = match destination {
+            Destination::Events => &self.events,
+            Destination::DeadLetters => &self.letters,
+        };
+        self.renewal.is_none() && road.is_open() && (self.transactions.is_none() || road.is_usable())
+    }
+
+    fn produce(&mut self, number: u64) -> Result<(), Fault> {
+        let Some(kept) = self.outbox.get(number) else { return Ok(()) };
+        let (destination, record) = (kept.destination, &kept.record);
+        let topic = match destination {
+            Destination::Events => &self.settings.event_topic,
+            Destination::DeadLetters => &self.settings.dead_letter_topic,
+        };
+        let taken = self.client.produce(topic, record.key.as_deref(), &record.value, &record.headers, number);
+        self.outbox.sent(destination, number);
+        taken
     }
 
     fn handle(&mut self, happening: Happening) -> Result<(), Stopped> {
@@ -218,6 +269,9 @@ impl Output {
     }
 
     fn on_delivery(&mut self, delivery: &Delivery) -> Result<(), Stopped> {
+        if self.transactions.is_some() {
+            return self.on_batch_delivery(delivery);
+        }
         let Err(fault) = &delivery.result else {
             self.backoff.reset();
             let road = self.outbox.destination(delivery.receipt).map(|destination| self.road(destination));
@@ -263,6 +317,13 @@ impl Output {
         };
         self.client.forget_evidence();
         let mut news = Vec::new();
+        if self.transactions.is_some()
+            && let Err(trouble) = usable(&self.settings.event_topic, &states, Operation::Read)
+        {
+            // Without it nobody could tell which transactions count.
+            self.look.again_soon();
+            return self.tell_both(|link| link.down(trouble.clone()));
+        }
         for road in [&mut self.events, &mut self.letters] {
             news.extend(road.seen(&states));
             if !road.is_usable() {
@@ -291,14 +352,20 @@ impl Output {
 
     /// The client is of no use any more: another one takes over.
     fn on_broken(&mut self, fault: &Fault) -> Result<(), Stopped> {
+        if fault.code == code::FENCED {
+            return self.on_fenced();
+        }
         if self.renewal.is_none() {
             self.renewal = Some(Instant::now() + self.backoff.next());
         }
-        let trouble = if fault.code == code::CLUSTER_AUTHORIZATION {
-            Trouble::cluster_denied()
-        } else {
-            Trouble::new(TroubleCode::UNEXPECTED, format!("the producer broke ({fault}): a new one takes over, nothing is lost"))
+        let trouble = match fault.code {
+            code::CLUSTER_AUTHORIZATION => Trouble::cluster_denied(),
+            code::TRANSACTIONAL_ID_AUTHORIZATION => Trouble::transactions_denied(&self.settings.transactional_id),
+            _ => Trouble::new(TroubleCode::UNEXPECTED, format!("the producer broke ({fault}): a new one takes over, nothing is lost")),
         };
+        if self.transactions.is_some() {
+            self.events.not_ready();
+        }
         self.tell_both(|link| link.down(trouble.clone()))
     }
 
@@ -342,30 +409,31 @@ impl Output {
         self.client = client;
         self.renewal = None;
         self.outbox.all_failed();
+        if let Some(transactions) = &mut self.transactions {
+            transactions.begin_anew();
+            self.events.not_ready();
+        }
         self.look = Look::new(&[&self.settings.event_topic, &self.settings.dead_letter_topic]);
     }
 
     /// After the stop: what was handed over is still written if a broker answers, within a bound.
     fn flush(mut self) {
         let deadline = Deadline::after(FLUSH);
+        self.teller.outlast(deadline);
         while let Ok(request) = self.requests.try_recv() {
             if self.accept(request).is_err() {
                 break;
             }
         }
-        // The stop has come: from here `tell` gives up at once, so deliveries are reported with the deadline.
-        let _stopped = self.send();
-        while self.is_worth_waiting() && !deadline.has_passed() {
+        while self.send().is_ok() && self.is_worth_waiting() && !deadline.has_passed() {
             select_biased! {
                 recv(self.client.woken()) -> _ => {},
                 recv(at(deadline.instant())) -> _ => break,
             }
             while let Some(happening) = self.client.next() {
                 let Happening::Delivered(deliveries) = happening else { continue };
-                for receipt in
-                    deliveries.iter().filter(|delivery| delivery.result.is_ok()).filter_map(|delivery| self.outbox.settle(delivery.receipt))
-                {
-                    self.teller.tell_by(Event::Delivered(receipt), deadline);
+                if deliveries.into_iter().try_for_each(|delivery| self.on_delivery(&delivery)).is_err() {
+                    break;
                 }
             }
         }
