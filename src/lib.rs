@@ -29,7 +29,7 @@
 //! | configuration | [`config`] | the table of keys is `config/keys.rs`, `config/sections.rs` reads them; the typed result is [`config::Config`]; `agent/reload.rs` hands a new one to the rooms |
 //! | gRPC client | [`control_plane`] | `worker.rs` beats when `pace.rs` says, `worker/enrol.rs` enrols, `call.rs` is one cancellable call, `keyring.rs` keeps key and certificate, `line.rs` and `channel.rs` make the channel, `fault.rs` says what went wrong and `probe.rs` looks closer, `access.rs` says over which channel and in whose name, `session/` is the stream for immediate actions and logs; `wire.rs` files map protobuf; the contract is `proto/` |
 //! | Kafka consumer | [`kafka`] | `consumer.rs` is the thread, `wire/` reads the record around a command |
-//! | Kafka producer | [`kafka`] | `producer.rs` is the thread, `wire/` makes the record around an event |
+//! | Kafka producer | [`kafka`] | `producer/` is the thread: `transact.rs` writes in transactions, `readback.rs` reads what counts; `wire/` makes the record around an event |
 //! | Docker manager | [`docker`] | `client.rs` and `api/` speak to the Engine, `events.rs` listens to it, `lane.rs` runs commands, one file or folder per command; `room.rs` is what a running command works with |
 //! | stack deploy | [`stack`] and `docker/deploy/` | `stack` is pure: Compose text → model (`load/`) → specs (`convert/`, `spec/`), what differs (`compare.rs`). `docker/deploy/` acts on it: what to change (`plan.rs`), what went wrong (`trouble.rs`), whether it runs (`watch.rs`) |
 //! | health server | [`health`] | `gate.rs` caps connections, `pages.rs` answers |
@@ -116,7 +116,7 @@
 //! [`domain::Admission`] (one changing command per stack, lanes side by side) → `docker/lane.rs` →
 //! `docker/deploy/` (load, observe, plan, apply, converge; each change is a step that is written down
 //! before and after) → `coordinator/on_docker.rs` (the result is journalled) →
-//! `kafka/producer.rs` (the event) → `coordinator/on_report.rs` (the broker has it: the position moves).
+//! `kafka/producer/` (the event) → `coordinator/on_report.rs` (the broker has it: the position moves).
 //! After a crash, what was accepted and not finished enters its lane again at *observe*; what was
 //! finished and not confirmed is sent again with the same event id.
 //!
@@ -127,7 +127,8 @@
 //! ## Invariants
 //!
 //! - Nothing changes the swarm before the command, and the step, are on disk.
-//! - A command has exactly one terminal event; its id is the same however often it is sent.
+//! - A command has exactly one terminal event, for a reader of what is committed; its id is the same however often it is sent.
+//! - With exactly-once no end is sent before the event topic was read back, and none is sent that is on it.
 //! - A position never moves past a command whose terminal event the broker has not confirmed.
 //! - A command is forgotten only when everybody who is owed its terminal event has confirmed it.
 //! - Every channel is bounded, and the bound is a named constant with its reason. Workers may block when

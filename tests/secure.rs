@@ -10,11 +10,6 @@
 
 mod support;
 
-use rdkafka::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
-use rdkafka::{Offset, TopicPartitionList};
 use std::time::{Duration, Instant};
 use support::acl::{Permission, documented, message_without};
 use support::commands::CommandSender;
@@ -22,7 +17,6 @@ use support::events::{Start, TopicReader};
 use support::{Bed, COMMAND, Listeners, Need, Plan, READY, Record, Stage, Test, run};
 
 const NEEDS: &[Need] = &[Need::Engine, Need::Broker, Need::SecureBroker, Need::ClosedBroker];
-const BROKER: &[Need] = &[Need::Broker, Need::SecureBroker, Need::ClosedBroker];
 
 const TESTS: &[Test] = &[
     Test { name: "a_stack_is_deployed_over_tls", needs: NEEDS, body: over_tls },
@@ -31,7 +25,6 @@ const TESTS: &[Test] = &[
     Test { name: "a_stack_is_deployed_over_scram_sha_256_and_tls", needs: NEEDS, body: over_scram_256 },
     Test { name: "a_stack_is_deployed_over_scram_sha_512_and_tls", needs: NEEDS, body: over_scram_512 },
     Test { name: "each_documented_permission_is_needed_and_its_absence_told_as_documented", needs: NEEDS, body: permissions },
-    Test { name: "the_documented_permissions_suffice_for_transactions", needs: BROKER, body: transactions },
     Test { name: "a_wrong_password_is_on_the_health_page_and_in_the_log_but_not_repeated", needs: NEEDS, body: wrong_password },
     Test { name: "a_password_that_was_mended_is_taken_over_by_a_reload", needs: NEEDS, body: mended_password },
     Test { name: "a_missing_dead_letter_topic_holds_no_command_up", needs: NEEDS, body: no_dead_letter_topic },
@@ -125,10 +118,9 @@ fn over_scram_512(stage: &Stage) {
 fn permissions(stage: &Stage) {
     let (listeners, administrator) = (listeners(stage), stage.supply().administrator().unwrap());
     let mut bed = agent(stage, &listeners.sasl, &login(&listeners, "PLAIN", "agent-secret"), "User:agent");
-    let (told, untold): (Vec<Permission>, Vec<Permission>) =
-        documented(&bed.id).into_iter().partition(|permission| message_without(permission, &bed.id).is_some());
-    assert_eq!((told.len(), untold.len()), (4, 2));
-    for permission in &told {
+    let permissions = documented(&bed.id);
+    assert_eq!(permissions.len(), 6);
+    for permission in &permissions {
         let (dependency, message) = message_without(permission, &bed.id).unwrap();
         administrator.revoke(permission, "User:agent");
         bed.start_agent();
@@ -137,54 +129,9 @@ fn permissions(stage: &Stage) {
         bed.agent().wait_ready(NOTICE);
         assert!(bed.take_agent().terminate().0.success());
     }
-    // What the page says is needed for nothing yet.
-    untold.iter().for_each(|permission| administrator.revoke(permission, "User:agent"));
     bed.start_agent();
     bed.agent().wait_ready(READY);
     deploys(&bed);
-}
-
-/// What exactly-once delivery does: a record and the group's offset in one transaction, then read back.
-fn transactions(stage: &Stage) {
-    let (listeners, administrator) = (listeners(stage), stage.supply().administrator().unwrap());
-    let id = format!("t{}", &uuid::Uuid::new_v4().simple().to_string()[..8]);
-    let [commands, events, group] = [format!("runner.commands.{id}"), format!("runner.events.{id}"), format!("runner-agent-{id}")];
-    let super_user = CommandSender::new(&administrator.brokers, &commands).unwrap();
-    [&commands, &events].into_iter().for_each(|topic| super_user.make_topic(topic).unwrap());
-    let permissions = documented(&id);
-    grant(stage, &permissions, "User:agent");
-
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", &listeners.sasl).set("security.protocol", "sasl_ssl").set("sasl.mechanism", "PLAIN");
-    config.set("ssl.ca.location", listeners.certificates.join("ca.pem").display().to_string());
-    config.set("sasl.username", "agent").set("sasl.password", "agent-secret").set("group.id", &group);
-    let producer = || config.clone().set("transactional.id", &group).create::<BaseProducer>().unwrap();
-    let consumer: BaseConsumer =
-        config.clone().set("enable.auto.commit", "false").set("isolation.level", "read_committed").create().unwrap();
-    let in_order = producer();
-    in_order.init_transactions(NOTICE).unwrap();
-    in_order.begin_transaction().unwrap();
-    in_order.send(BaseRecord::<(), _>::to(&events).payload("done")).map_err(|(error, _)| error).unwrap();
-    let mut offsets = TopicPartitionList::new();
-    offsets.add_partition_offset(&commands, 0, Offset::Offset(1)).unwrap();
-    in_order.send_offsets_to_transaction(&offsets, &consumer.group_metadata().unwrap(), NOTICE).unwrap();
-    in_order.commit_transaction(NOTICE).unwrap();
-
-    let mut beginning = TopicPartitionList::new();
-    beginning.add_partition_offset(&events, 0, Offset::Beginning).unwrap();
-    consumer.assign(&beginning).unwrap();
-    let started = Instant::now();
-    while !matches!(consumer.poll(Duration::from_millis(100)), Some(Ok(_))) {
-        assert!(started.elapsed() < NOTICE, "the event cannot be read back");
-    }
-
-    let transactional = permissions.iter().find(|permission| permission.operation == "Write" && permission.object == group).unwrap();
-    administrator.revoke(transactional, "User:agent");
-    let error = producer().init_transactions(NOTICE).unwrap_err();
-    assert!(
-        matches!(&error, KafkaError::Transaction(cause) if cause.to_string().contains("Transactional Id authorization failed")),
-        "{error}"
-    );
 }
 
 fn wrong_password(stage: &Stage) {

@@ -4,7 +4,7 @@
 use super::Event;
 use super::link::{Link, usable};
 use super::native::{Fault, Operation, TopicState, code};
-use super::trouble::{Trouble, TroubleCode};
+use super::trouble::Trouble;
 use crate::threads::Backoff;
 use std::time::{Duration, Instant};
 
@@ -95,18 +95,21 @@ impl Road {
         self.link.up()
     }
 
-    /// A record was not written, but may be later.
-    pub(super) fn refused(&mut self, fault: &Fault) -> Option<Event> {
+    /// Nothing is sent for a while; for how many times in a row.
+    pub(super) fn hold(&mut self) -> u32 {
         if self.is_open() {
             self.closed = Some(Instant::now() + self.backoff.next());
         }
+        self.backoff.attempts()
+    }
+
+    /// A record was not written, but may be later.
+    pub(super) fn refused(&mut self, fault: &Fault) -> Option<Event> {
+        self.hold();
         self.link.down(match fault.code {
             code::TOPIC_AUTHORIZATION => Trouble::topic_denied(&self.topic, "Write"),
             code::UNKNOWN_TOPIC | code::UNKNOWN_TOPIC_LOCAL => Trouble::topic_missing(&self.topic),
-            _ => {
-                let cargo = self.cargo;
-                Trouble::new(TroubleCode::NOT_WRITTEN, format!("{cargo} cannot be written ({fault}): they are kept and tried again"))
-            }
+            _ => Trouble::not_written(self.cargo, fault),
         })
     }
 

@@ -223,6 +223,11 @@ impl Trouble {
         )
     }
 
+    /// `cargo` is what was to be written.
+    pub(super) fn not_written(cargo: &str, fault: &Fault) -> Self {
+        Self::new(TroubleCode::NOT_WRITTEN, format!("{cargo} cannot be written ({fault}): they are kept and tried again"))
+    }
+
     pub(super) fn transactions_denied(id: &str) -> Self {
         Self::new(
             TroubleCode::TRANSACTIONS_DENIED,

@@ -330,10 +330,15 @@ impl Output {
                 self.go_on(phase, Pace::Wait)
             }
             (Remedy::Abort, Phase::Open(batch) | Phase::Committing(batch)) => {
-                if fault.code == code::GROUP_AUTHORIZATION {
-                    let down = self.events.link.down(Trouble::group_denied(&self.settings.consumer_group));
-                    self.teller.tell_some(down)?;
-                }
+                // Once is routine: brokers forget an id that was idle for a week.
+                let times = self.events.hold();
+                let trouble = match fault.code {
+                    code::GROUP_AUTHORIZATION => Some(Trouble::group_denied(&self.settings.consumer_group)),
+                    _ if times > 1 => Some(Trouble::not_written("events", &fault)),
+                    _ => None,
+                };
+                let down = trouble.and_then(|trouble| self.events.link.down(trouble));
+                self.teller.tell_some(down)?;
                 self.go_on(Phase::Aborting(batch), Pace::Go)
             }
             (Remedy::Abort | Remedy::Renew, _) => {
