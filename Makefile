@@ -5,10 +5,11 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/target
 export CARGO_TERM_COLOR ?= auto
 ARCH ?= x86_64
+N ?= 1000
 static_agent = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/static/$(ARCH)/axion-agent
 dev := packaging/dev
 
-.PHONY: help demo test lint soak footprint growth build static test-static image size clean
+.PHONY: help demo test lint soak torture footprint growth build static test-static image size clean
 help:                ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
 
@@ -36,8 +37,13 @@ soak:                ## the long runs: 200 commands while the agent is away, 20 
 	AXION_TEST_SOAK=200 cargo test --locked --test failures -- forty
 	AXION_TEST_KILLS=20 cargo test --locked --test session -- killed_again
 
+torture:             ## crashes at every step, three times and again in the recovery, and N kills at random moments (N=1000: an hour)
+	@$(dev)/setup.sh build bed
+	AXION_TORTURE=$(N) $(dev)/test.sh --test torture
+
 # The program that measures is no faster for being optimised; what it measures is.
 measure := cargo bench --locked --profile dev --bench footprint
+
 
 footprint: static    ## what the idle static binary costs, beside its budget (20 minutes; AXION_TEST_AGENT names another)
 	@$(dev)/setup.sh build bed

@@ -9,6 +9,7 @@ use crate::docker::Entry as LaneEntry;
 use crate::domain::{Command, CommandId, Direct, Event, EventKind, Position, Refusal, Stage, Timestamp, Way};
 use crate::journal::{Entry, JournalError};
 use crate::kafka::{DeadLetter, Inbound};
+use crate::threads::{CrashPoint, crash_at};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub(super) enum Taken {
 
 impl State {
     pub(super) fn on_read(&mut self, position: Position, inbound: Inbound) {
+        crash_at(CrashPoint::RecordRead);
         self.metrics.record_read();
         self.marks.read(&position);
         match inbound {

@@ -21,6 +21,8 @@ mod events;
 mod fake_engine;
 #[cfg(test)]
 mod fake_ledger;
+#[cfg(test)]
+mod fake_swarm;
 mod follow;
 mod lane;
 mod logs;

@@ -17,7 +17,7 @@ use crate::domain::{
     AgentId, Command, CommandId, Event, Ledger, LedgerError, Position, ProjectId, Reader, Revision, Sensitive, StackBrief, StackName, Step,
     StepOutcome, Timestamp, Way,
 };
-use crate::threads::{Exit, Thread, ThreadName, spawn};
+use crate::threads::{CrashPoint, Exit, Thread, ThreadName, crash_at, spawn};
 use crossbeam_channel::{Sender, bounded};
 use serde::{Deserialize, Serialize};
 pub use space::Space;
@@ -237,7 +237,7 @@ impl Journal {
     /// # Errors
     /// When it is not on disk.
     pub fn accept(&self, entry: Entry) -> Result<(), Arc<JournalError>> {
-        self.write(Write::Accept(Box::new(entry))).map(drop)
+        self.write_between(CrashPoint::BeforeAccept, Write::Accept(Box::new(entry)), CrashPoint::Accepted)
     }
 
     /// A command has ended with this terminal event, which is to be published.
@@ -245,7 +245,7 @@ impl Journal {
     /// # Errors
     /// When it is not on disk.
     pub fn finish(&self, command: CommandId, terminal: Event) -> Result<(), Arc<JournalError>> {
-        self.write(Write::Finish(command, Box::new(terminal))).map(drop)
+        self.write_between(CrashPoint::BeforeFinish, Write::Finish(command, Box::new(terminal)), CrashPoint::Finished)
     }
 
     /// Terminal events were confirmed, by all or, in `heard`, by one of those who are owed them; these are the
@@ -254,7 +254,7 @@ impl Journal {
     /// # Errors
     /// When it is not on disk.
     pub fn report(&self, reported: Vec<Reported>, heard: Vec<(CommandId, Reader)>, marks: Vec<Position>) -> Result<(), Arc<JournalError>> {
-        self.write(Write::Report(reported, heard, marks)).map(drop)
+        self.write_between(CrashPoint::BeforeReport, Write::Report(reported, heard, marks), CrashPoint::Reported)
     }
 
     /// Remembers who this agent is.
@@ -343,6 +343,13 @@ impl Journal {
         self.store.owners()
     }
 
+    fn write_between(&self, before: CrashPoint, write: Write, after: CrashPoint) -> Result<(), Arc<JournalError>> {
+        crash_at(before);
+        self.write(write)?;
+        crash_at(after);
+        Ok(())
+    }
+
     fn write(&self, write: Write) -> Result<u64, Arc<JournalError>> {
         let (answer, answered) = bounded(1);
         self.writes.send(Request { write, answer }).map_err(|_| Arc::new(JournalError::Ended))?;
@@ -352,11 +359,12 @@ impl Journal {
 
 impl Ledger for Journal {
     fn intend(&self, command: CommandId, step: &Step) -> Result<(), LedgerError> {
-        self.write(Write::Intend(command, step.clone())).map(drop).map_err(unavailable)
+        self.write_between(CrashPoint::BeforeIntent, Write::Intend(command, step.clone()), CrashPoint::Intended).map_err(unavailable)
     }
 
     fn settle(&self, command: CommandId, step: &Step, outcome: &StepOutcome) -> Result<(), LedgerError> {
-        self.write(Write::Settle(command, step.clone(), outcome.clone())).map(drop).map_err(unavailable)
+        let write = Write::Settle(command, step.clone(), outcome.clone());
+        self.write_between(CrashPoint::BeforeSettle, write, CrashPoint::Settled).map_err(unavailable)
     }
 
     fn steps(&self, command: CommandId) -> Result<Vec<(Step, Option<StepOutcome>)>, LedgerError> {

@@ -7,6 +7,7 @@
 //! the crate.
 
 mod backoff;
+mod crash;
 mod deadline;
 mod published;
 mod restart;
@@ -16,6 +17,7 @@ mod stop;
 mod supervise;
 
 pub use backoff::Backoff;
+pub use crash::{CrashPoint, crash_at};
 pub use deadline::Deadline;
 pub use published::Published;
 pub use restart::{RestartBudget, RestartDecision};

@@ -75,19 +75,30 @@ pub struct Agent {
 impl Agent {
     /// Starts it with this configuration and waits until its health pages answer.
     pub fn start(launch: Launch, config: &Path, port: u16, log: &Path) -> Self {
-        let output = File::options().create(true).append(true).open(log).expect("the log file");
-        let errors = output.try_clone().expect("the log file again");
-        let mut command = launch.command(config);
-        command.args(["run".as_ref(), "--config".as_ref(), config.as_os_str()]);
-        command.env_remove("DOCKER_HOST").stdout(Stdio::from(output)).stderr(Stdio::from(errors));
-        let process = command.spawn().expect("setpriv and the agent start");
-        let mut agent = Self { process, port, log: log.to_owned() };
+        let mut agent = Self::launch(launch, config, port, log, &[]);
         until("the agent is alive", START, || match agent.process.try_wait() {
             Ok(None) => http::over_tcp(port, "/livez").map(drop),
             Ok(Some(status)) => panic!("the agent ended with {status}:\n{}", agent.log_tail()),
             Err(error) => Err(error.to_string()),
         });
         agent
+    }
+
+    /// Starts it with these environment variables and waits for nothing.
+    pub fn launch(launch: Launch, config: &Path, port: u16, log: &Path, variables: &[(&str, &str)]) -> Self {
+        let output = File::options().create(true).append(true).open(log).expect("the log file");
+        let errors = output.try_clone().expect("the log file again");
+        let mut command = launch.command(config);
+        command.args(["run".as_ref(), "--config".as_ref(), config.as_os_str()]);
+        command.env_remove("DOCKER_HOST").stdout(Stdio::from(output)).stderr(Stdio::from(errors));
+        command.envs(variables.iter().copied());
+        let process = command.spawn().expect("setpriv and the agent start");
+        Self { process, port, log: log.to_owned() }
+    }
+
+    /// How it ended, if it has.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.process.try_wait().expect("the agent is ours")
     }
 
     pub fn pid(&self) -> u32 {

@@ -1,7 +1,8 @@
 //! Deploys against a fake swarm that loses answers and moves versions: what is written, and how often.
 
-use crate::docker::fake_engine::{Asked, FakeEngine, Reply};
+use crate::docker::fake_engine::{FakeEngine, Reply};
 use crate::docker::fake_ledger::FakeLedger;
+use crate::docker::fake_swarm::{Fault, HOST_ID, Swarm};
 use crate::docker::{Docker, Entry, Event, Job, Settings, start};
 use crate::domain::{
     Action, AgentId, Code, Command, CommandId, Context, Deploy, Ledger, OnFailure, Outcome, ProjectId, ResolveImage, Sensitive, StackName,
@@ -19,142 +20,6 @@ use uuid::Uuid;
 const SOON: Duration = Duration::from_secs(20);
 /// A deploy of one service that has settled as soon as it runs.
 const FILE: &str = "services: {web: {image: 'box:2', deploy: {update_config: {monitor: 1ms}}}}";
-
-/// The swarm's own object for the network of every node; no list has it.
-const HOST_ID: &str = "host-id";
-
-/// What goes wrong with a call, once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    /// It is carried out, and the answer is lost.
-    LostAnswer,
-    /// The manager itself wrote to the service just before.
-    VersionMoved,
-    /// Somebody else changed the spec just before.
-    ForeignEdit,
-    /// The engine will not do it.
-    Refusal,
-}
-
-/// A manager that holds networks and services, and one task per service that always runs.
-#[derive(Default)]
-struct Swarm {
-    networks: BTreeMap<String, Value>,
-    /// A service of another stack, which no list of this one has.
-    foreign: Option<Value>,
-    /// What the registry says of every image.
-    digest: Option<&'static str>,
-    services: BTreeMap<String, Value>,
-    /// The next call that begins so goes wrong.
-    fault: Option<(&'static str, Fault)>,
-    counter: u64,
-}
-
-impl Swarm {
-    fn answer(&mut self, asked: &Asked) -> Option<Reply> {
-        let fault = self.fault.filter(|(line, _)| asked.line.starts_with(line)).map(|(_, fault)| fault);
-        if fault.is_some() {
-            self.fault = None;
-        }
-        match fault {
-            Some(Fault::VersionMoved) => self.write(|_| {}),
-            Some(Fault::ForeignEdit) => self.write(|spec| spec["TaskTemplate"]["ContainerSpec"]["Env"] = json!(["A=b"])),
-            _ => {}
-        }
-        if fault == Some(Fault::Refusal) {
-            return Some(Reply::Json(400, json!({"message": "could not find an available, non-overlapping address pool"})));
-        }
-        let reply = self.carry_out(asked);
-        if fault == Some(Fault::LostAnswer) { Some(Reply::Hangup) } else { reply }
-    }
-
-    fn write(&mut self, change: impl Fn(&mut Value)) {
-        for service in self.services.values_mut() {
-            self.counter += 1;
-            service["Version"]["Index"] = json!(self.counter);
-            change(&mut service["Spec"]);
-        }
-    }
-
-    fn carry_out(&mut self, asked: &Asked) -> Option<Reply> {
-        let (path, query) = asked.line.split_once('?').unwrap_or((&asked.line, ""));
-        let words: Vec<&str> = path.split([' ', '/']).filter(|word| !word.is_empty()).collect();
-        self.counter += 1;
-        let made = json!({"ID": format!("id{}", self.counter)});
-        match words.as_slice() {
-            ["GET", "distribution", ..] => {
-                self.digest.map(|digest| Reply::Json(200, json!({"Descriptor": {"digest": digest}, "Platforms": null})))
-            }
-            ["GET", "networks"] => Some(Reply::Json(200, self.networks.values().cloned().collect())),
-            ["GET", "networks", "host"] if query == "scope=swarm" => {
-                Some(Reply::Json(200, json!({"Id": HOST_ID, "Name": "host", "Scope": "swarm", "Labels": {}})))
-            }
-            ["GET", "networks", name] => {
-                let network = self.networks.values().find(|network| network["Name"] == *name || network["Id"] == *name);
-                network.map(|network| Reply::Json(200, network.clone()))
-            }
-            ["POST", "networks", "create"] => {
-                let name = asked.body["Name"].as_str().unwrap().to_owned();
-                let network = json!({"Id": made["ID"], "Name": name, "Scope": "swarm", "Labels": asked.body["Labels"]});
-                self.networks.insert(name, network);
-                Some(Reply::Json(201, made))
-            }
-            ["DELETE", "networks", id] => {
-                self.networks.retain(|_, network| network["Id"] != *id);
-                Some(Reply::Json(204, Value::Null))
-            }
-            ["GET", "services"] => Some(Reply::Json(200, self.services.values().cloned().collect())),
-            ["GET", "services", name] => self.find(name).map(|service| Reply::Json(200, service.clone())),
-            ["POST", "services", "create"] => {
-                let name = asked.body["Name"].as_str().unwrap().to_owned();
-                if self.services.contains_key(&name) {
-                    return Some(Reply::Json(409, json!({"message": "name conflicts with an existing object"})));
-                }
-                let service = json!({"ID": made["ID"], "Version": {"Index": self.counter}, "Spec": self.stored(&asked.body)});
-                self.services.insert(name, service);
-                Some(Reply::Json(201, made))
-            }
-            ["POST", "services", id, "update"] => {
-                let spec = self.stored(&asked.body);
-                let service = self.services.values_mut().find(|service| service["ID"] == *id)?;
-                if !query.contains(&format!("version={}", service["Version"]["Index"])) {
-                    let message = "rpc error: code = Unknown desc = update out of sequence";
-                    return Some(Reply::Json(500, json!({"message": message})));
-                }
-                service["PreviousSpec"] = service["Spec"].take();
-                service["Spec"] = spec;
-                service["Version"]["Index"] = json!(self.counter);
-                Some(Reply::Json(200, json!({"Warnings": null})))
-            }
-            ["DELETE", "services", id] => {
-                self.services.retain(|_, service| service["ID"] != *id);
-                Some(Reply::Json(200, Value::Null))
-            }
-            ["GET", "tasks"] => Some(Reply::Json(200, self.services.values().map(task).collect())),
-            _ => None,
-        }
-    }
-
-    /// As a manager keeps a spec: networks by id.
-    fn stored(&self, spec: &Value) -> Value {
-        let mut spec = spec.clone();
-        for attached in spec["TaskTemplate"]["Networks"].as_array_mut().into_iter().flatten() {
-            let name = attached["Target"].as_str().unwrap();
-            let id = self.networks.get(name).map(|network| network["Id"].clone());
-            attached["Target"] = id.unwrap_or_else(|| json!(if name == "host" { HOST_ID } else { name }));
-        }
-        spec
-    }
-
-    fn find(&self, name: &str) -> Option<&Value> {
-        self.services.values().chain(&self.foreign).find(|service| service["ID"] == name || service["Spec"]["Name"] == name)
-    }
-}
-
-fn task(service: &Value) -> Value {
-    let id = format!("task-{}-{}", service["ID"].as_str().unwrap(), service["Version"]["Index"]);
-    json!({"ID": id, "Version": {"Index": 1}, "ServiceID": service["ID"], "Slot": 1, "NodeID": "n", "DesiredState": "running", "Status": {"State": "running"}})
-}
 
 fn request(file: &str) -> Deploy {
     Deploy {

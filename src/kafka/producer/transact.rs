@@ -14,6 +14,7 @@ use crate::kafka::outbox::Destination;
 use crate::kafka::readback::{Progress, ReadBack};
 use crate::kafka::teller::Stopped;
 use crate::kafka::trouble::Trouble;
+use crate::threads::{CrashPoint, crash_at};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::time::{Duration, Instant};
@@ -155,6 +156,7 @@ impl Output {
         if let Err(setback) = self.client.init_transactions(SLICE) {
             return self.on_setback(setback, Phase::TakingOver);
         }
+        crash_at(CrashPoint::TakenOver);
         let known = self.transactions.as_ref().map(|transactions| transactions.known.clone()).unwrap_or_default();
         match ReadBack::begin(&self.settings, self.events.partitions(), &known) {
             Ok(reading) => self.go_on(Phase::ReadingBack(Box::new(reading)), Pace::Go),
@@ -179,6 +181,7 @@ impl Output {
                 self.go_on(Phase::ReadingBack(reading), Pace::Go)
             }
             Progress::Finished => {
+                crash_at(CrashPoint::ReadBack);
                 let places = reading.places().clone();
                 drop(reading);
                 self.tell_answered(1)?;
@@ -219,6 +222,7 @@ impl Output {
         if let Err(setback) = self.client.begin() {
             return self.on_setback(setback, Phase::Ready);
         }
+        crash_at(CrashPoint::Begun);
         let marks = self.marks_of(&numbers);
         let batch =
             Batch { outstanding: numbers.iter().copied().collect(), numbers, marks, written: BTreeMap::new(), spoiled: Spoiled::No };
@@ -272,12 +276,16 @@ impl Output {
     }
 
     fn add_marks(&mut self, batch: Batch) -> Result<Pace, Stopped> {
+        crash_at(CrashPoint::Written);
         let offsets: Vec<PartitionOffset> = batch.marks.iter().map(|(&partition, &offset)| PartitionOffset { partition, offset }).collect();
         if offsets.is_empty() {
             return self.go_on(Phase::Committing(batch), Pace::Go);
         }
         match self.client.add_offsets(&self.settings.consumer_group, &self.settings.command_topic, &offsets, SLICE) {
-            Ok(()) => self.go_on(Phase::Committing(batch), Pace::Go),
+            Ok(()) => {
+                crash_at(CrashPoint::Marked);
+                self.go_on(Phase::Committing(batch), Pace::Go)
+            }
             Err(setback) => self.on_setback(setback, Phase::Open(batch)),
         }
     }
@@ -286,6 +294,7 @@ impl Output {
         if let Err(setback) = self.client.commit_transaction(SLICE) {
             return self.on_setback(setback, Phase::Committing(batch));
         }
+        crash_at(CrashPoint::Committed);
         self.backoff.reset();
         let destinations: BTreeSet<Destination> = batch.numbers.iter().filter_map(|number| self.outbox.destination(*number)).collect();
         for destination in destinations {

@@ -1,0 +1,194 @@
+//! A swarm for the fake engine: networks and services of stacks, with versions that move and tasks that always
+//! run. It keeps what was changed, in order, and makes one call go wrong on demand.
+//!
+//! Only for tests: of the Docker room, and of the whole agent in `tests/torture`.
+
+use super::fake_engine::{Asked, Reply};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// The swarm's own object for the network of every node; no list has it.
+pub(super) const HOST_ID: &str = "host-id";
+/// In front of the stack's name in a filter, as a query has it.
+const NAMESPACE: &str = "com.docker.stack.namespace%3D";
+
+/// What goes wrong with a call, once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It is carried out, and the answer is lost.
+    LostAnswer,
+    /// The manager itself wrote to the service just before.
+    VersionMoved,
+    /// Somebody else changed the spec just before.
+    ForeignEdit,
+    /// The engine will not do it.
+    Refusal,
+}
+
+/// A change that was made.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Change {
+    /// `create`, `update`, `remove`.
+    pub(super) operation: &'static str,
+    /// The service's or network's name.
+    pub(super) object: String,
+    /// What it was to be; null for a removal.
+    pub(super) spec: Value,
+}
+
+/// A manager that holds networks and services; each service has as many tasks as it wants, and all run.
+#[derive(Default)]
+pub(super) struct Swarm {
+    pub(super) networks: BTreeMap<String, Value>,
+    /// A service of another stack, which no list of this one has.
+    pub(super) foreign: Option<Value>,
+    /// What the registry says of every image.
+    pub(super) digest: Option<&'static str>,
+    pub(super) services: BTreeMap<String, Value>,
+    /// The next call that begins so goes wrong.
+    pub(super) fault: Option<(&'static str, Fault)>,
+    pub(super) changes: Vec<Change>,
+    counter: u64,
+}
+
+impl Swarm {
+    pub(super) fn answer(&mut self, asked: &Asked) -> Option<Reply> {
+        let fault = self.fault.filter(|(line, _)| asked.line.starts_with(line)).map(|(_, fault)| fault);
+        if fault.is_some() {
+            self.fault = None;
+        }
+        match fault {
+            Some(Fault::VersionMoved) => self.write(|_| {}),
+            Some(Fault::ForeignEdit) => self.write(|spec| spec["TaskTemplate"]["ContainerSpec"]["Env"] = json!(["A=b"])),
+            _ => {}
+        }
+        if fault == Some(Fault::Refusal) {
+            return Some(Reply::Json(400, json!({"message": "could not find an available, non-overlapping address pool"})));
+        }
+        let reply = self.carry_out(asked);
+        if fault == Some(Fault::LostAnswer) { Some(Reply::Hangup) } else { reply }
+    }
+
+    pub(super) fn write(&mut self, change: impl Fn(&mut Value)) {
+        for service in self.services.values_mut() {
+            self.counter += 1;
+            service["Version"]["Index"] = json!(self.counter);
+            change(&mut service["Spec"]);
+        }
+    }
+
+    fn carry_out(&mut self, asked: &Asked) -> Option<Reply> {
+        let (path, query) = asked.line.split_once('?').unwrap_or((&asked.line, ""));
+        let words: Vec<&str> = path.split([' ', '/']).filter(|word| !word.is_empty()).collect();
+        self.counter += 1;
+        let made = json!({"ID": format!("id{}", self.counter)});
+        match words.as_slice() {
+            ["GET", "distribution", ..] => {
+                self.digest.map(|digest| Reply::Json(200, json!({"Descriptor": {"digest": digest}, "Platforms": null})))
+            }
+            ["GET", "networks"] => Some(listed(self.networks.values(), query, |network| &network["Labels"])),
+            ["GET", "networks", "host"] if query == "scope=swarm" => {
+                Some(Reply::Json(200, json!({"Id": HOST_ID, "Name": "host", "Scope": "swarm", "Labels": {}})))
+            }
+            ["GET", "networks", name] => {
+                let network = self.networks.values().find(|network| network["Name"] == *name || network["Id"] == *name);
+                network.map(|network| Reply::Json(200, network.clone()))
+            }
+            ["POST", "networks", "create"] => {
+                let name = asked.body["Name"].as_str().unwrap().to_owned();
+                let network = json!({"Id": made["ID"], "Name": name, "Scope": "swarm", "Labels": asked.body["Labels"]});
+                self.note("create", &name, &asked.body);
+                self.networks.insert(name, network);
+                Some(Reply::Json(201, made))
+            }
+            ["DELETE", "networks", id] => {
+                let gone: Vec<Value> = self.networks.values().filter(|network| network["Id"] == *id).cloned().collect();
+                gone.iter().for_each(|network| self.note("remove", network["Name"].as_str().unwrap(), &Value::Null));
+                self.networks.retain(|_, network| network["Id"] != *id);
+                Some(Reply::Json(204, Value::Null))
+            }
+            ["GET", "services"] => Some(listed(self.services.values(), query, |service| &service["Spec"]["Labels"])),
+            ["GET", "services", name] => self.find(name).map(|service| Reply::Json(200, service.clone())),
+            ["POST", "services", "create"] => {
+                let name = asked.body["Name"].as_str().unwrap().to_owned();
+                if self.services.contains_key(&name) {
+                    return Some(Reply::Json(409, json!({"message": "name conflicts with an existing object"})));
+                }
+                let service = json!({"ID": made["ID"], "Version": {"Index": self.counter}, "Spec": self.stored(&asked.body)});
+                self.note("create", &name, &asked.body);
+                self.services.insert(name, service);
+                Some(Reply::Json(201, made))
+            }
+            ["POST", "services", id, "update"] => self.update(id, query, &asked.body),
+            ["DELETE", "services", id] => {
+                let gone: Vec<Value> = self.services.values().filter(|service| service["ID"] == *id).cloned().collect();
+                gone.iter().for_each(|service| self.note("remove", service["Spec"]["Name"].as_str().unwrap(), &Value::Null));
+                self.services.retain(|_, service| service["ID"] != *id);
+                Some(Reply::Json(200, Value::Null))
+            }
+            ["GET", "tasks"] => {
+                let services = self.services.values().filter(|service| is_asked_for(query, &service["Spec"]["Labels"]));
+                Some(Reply::Json(200, services.flat_map(tasks).collect()))
+            }
+            _ => None,
+        }
+    }
+
+    fn update(&mut self, id: &str, query: &str, body: &Value) -> Option<Reply> {
+        let spec = self.stored(body);
+        let service = self.services.values_mut().find(|service| service["ID"] == *id)?;
+        if !query.contains(&format!("version={}", service["Version"]["Index"])) {
+            let message = "rpc error: code = Unknown desc = update out of sequence";
+            return Some(Reply::Json(500, json!({"message": message})));
+        }
+        service["PreviousSpec"] = service["Spec"].take();
+        service["Spec"] = spec;
+        service["Version"]["Index"] = json!(self.counter);
+        let name = body["Name"].as_str().unwrap().to_owned();
+        self.note("update", &name, body);
+        Some(Reply::Json(200, json!({"Warnings": null})))
+    }
+
+    fn note(&mut self, operation: &'static str, object: &str, spec: &Value) {
+        self.changes.push(Change { operation, object: object.to_owned(), spec: spec.clone() });
+    }
+
+    /// As a manager keeps a spec: networks by id.
+    fn stored(&self, spec: &Value) -> Value {
+        let mut spec = spec.clone();
+        for attached in spec["TaskTemplate"]["Networks"].as_array_mut().into_iter().flatten() {
+            let name = attached["Target"].as_str().unwrap();
+            let id = self.networks.get(name).map(|network| network["Id"].clone());
+            attached["Target"] = id.unwrap_or_else(|| json!(if name == "host" { HOST_ID } else { name }));
+        }
+        spec
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<&Value> {
+        self.services.values().chain(&self.foreign).find(|service| service["ID"] == name || service["Spec"]["Name"] == name)
+    }
+}
+
+/// Those that a list's filter asks for.
+fn listed<'a>(objects: impl Iterator<Item = &'a Value>, query: &str, labels: impl Fn(&Value) -> &Value) -> Reply {
+    Reply::Json(200, objects.filter(|object| is_asked_for(query, labels(object))).cloned().collect())
+}
+
+/// Whether an object with these labels is of the stack that the filter names, if it names one.
+fn is_asked_for(query: &str, labels: &Value) -> bool {
+    let stack = query.split_once(NAMESPACE).and_then(|(_, rest)| rest.split('%').next());
+    stack.is_none_or(|stack| labels["com.docker.stack.namespace"] == stack)
+}
+
+fn tasks(service: &Value) -> Vec<Value> {
+    let replicas = service["Spec"]["Mode"]["Replicated"]["Replicas"].as_u64().unwrap_or(1);
+    (1..=replicas)
+        .map(|slot| {
+            let id = format!("task-{}-{}-{slot}", service["ID"].as_str().unwrap(), service["Version"]["Index"]);
+            json!({
+                "ID": id, "Version": {"Index": 1}, "ServiceID": service["ID"], "Slot": slot, "NodeID": "n",
+                "DesiredState": "running", "Status": {"State": "running"},
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,42 @@
+//! The proof of delivery: an agent that dies at every step, and at any moment, against a real broker where
+//! there is one and a scripted engine; then three histories are compared: the commands that were sent, the
+//! changes that the engine saw, the events that a reader of what is committed finds.
+//!
+//! `make test` runs a short form; `AXION_TORTURE=N` (`make torture N=…`) each crash point at its first three passes,
+//! each of them again with another crash in the recovery, and N kills at random moments.
+
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests, though clippy cannot see it: they have no libtest"
+)]
+
+#[path = "../../src/docker/fake_engine.rs"]
+mod fake_engine;
+#[path = "../../src/docker/fake_swarm.rs"]
+mod fake_swarm;
+mod history;
+mod points;
+mod random;
+#[path = "../support/mod.rs"]
+mod support;
+mod victim;
+
+// The fake engine names them so.
+use axion_agent::threads;
+use support::{Need, Test, run};
+
+const TESTS: &[Test] = &[
+    Test { name: "a_crash_at_any_step_loses_and_doubles_nothing", needs: &[Need::Broker], body: points::every_step },
+    Test { name: "kills_at_random_moments_lose_and_double_nothing", needs: &[Need::Broker], body: random::kills },
+];
+
+/// How many kills at random moments, if the long form is wanted.
+fn long_form() -> Option<usize> {
+    std::env::var("AXION_TORTURE").ok()?.parse().ok()
+}
+
+fn main() -> std::process::ExitCode {
+    run("torture", TESTS)
+}
