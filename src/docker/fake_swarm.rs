@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// The swarm's own object for the network of every node; no list has it.
-pub(super) const HOST_ID: &str = "host-id";
+const HOST_ID: &str = "host-id";
 /// In front of the stack's name in a filter, as a query has it.
 const NAMESPACE: &str = "com.docker.stack.namespace%3D";
 

@@ -51,14 +51,14 @@ impl Consumer {
     /// # Errors
     /// When a setting is wrong or there is no further thread; never because a broker is away.
     pub fn start(settings: &Settings, positions: StartPositions, events: Sender<Event>, exits: Sender<Exit>) -> Result<Self, StartError> {
-        Self::over(connect(settings)?, settings, positions, events, exits)
+        Self::over(connect(settings)?, settings, positions, (events.clone(), events), exits)
     }
 
     pub(super) fn over(
         client: Client,
         settings: &Settings,
         positions: StartPositions,
-        events: Sender<Event>,
+        (events, news): (Sender<Event>, Sender<Event>),
         exits: Sender<Exit>,
     ) -> Result<Self, StartError> {
         let (stop, stopped) = stop_pair();
@@ -76,7 +76,7 @@ impl Consumer {
             client,
             marks: inbox,
             renewals: renewed,
-            teller: Teller::new(events, stopped.clone()),
+            teller: Teller::new(events, news, stopped.clone()),
             stop: stopped,
         };
         let thread = spawn(NAME, exits, move || {

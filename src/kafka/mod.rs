@@ -224,8 +224,9 @@ pub fn start(
     exits: Sender<Exit>,
 ) -> Result<(Producer, Consumer), StartError> {
     let (producing, consuming) = (producer::connect(settings)?, consumer::connect(settings)?);
-    let producer = Producer::over(producing, settings, &positions, reports, exits.clone())?;
-    let consumer = Consumer::over(consuming, settings, positions, commands, exits)?;
+    let producer = Producer::over(producing, settings, &positions, reports.clone(), exits.clone())?;
+    // How its link is must be heard also while no record is wanted.
+    let consumer = Consumer::over(consuming, settings, positions, (commands, reports), exits)?;
     Ok((producer, consumer))
 }
 

@@ -10,25 +10,28 @@ pub(super) struct Stopped;
 /// One thread's way to the coordinator.
 pub(super) struct Teller {
     events: Sender<Event>,
+    /// For what must not wait behind records: how the link is.
+    news: Sender<Event>,
     stop: Stop,
     /// Until when it tells on after the stop.
     outlasts: Option<Deadline>,
 }
 
 impl Teller {
-    pub(super) fn new(events: Sender<Event>, stop: Stop) -> Self {
-        Self { events, stop, outlasts: None }
+    pub(super) fn new(events: Sender<Event>, news: Sender<Event>, stop: Stop) -> Self {
+        Self { events, news, stop, outlasts: None }
     }
 
     /// Hands an event to the coordinator, however long that takes.
     pub(super) fn tell(&self, event: Event) -> Result<(), Stopped> {
+        let way = if matches!(event, Event::Link(..)) { &self.news } else { &self.events };
         if let Some(deadline) = self.outlasts {
-            return self.events.send_deadline(event, deadline.instant()).map_err(|_| Stopped);
+            return way.send_deadline(event, deadline.instant()).map_err(|_| Stopped);
         }
         at_rest();
         select_biased! {
             recv(self.stop.receiver()) -> _ => return Err(Stopped),
-            send(self.events, event) -> sent => if sent.is_ok() {
+            send(way, event) -> sent => if sent.is_ok() {
                 alive_by(Deadline::after(TURN));
                 return Ok(());
             },

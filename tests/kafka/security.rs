@@ -117,7 +117,7 @@ pub fn replaced_certificate(stage: &Stage) {
     settings.security.key = Some(folder.join("own.key"));
     let (events, inbox) = bounded(64);
     let (exits, _reports) = bounded(4);
-    let _producer = Producer::start(&settings, events.clone(), exits.clone()).unwrap();
+    let _producer = Producer::start(&settings, &[], events.clone(), exits.clone()).unwrap();
     let _consumer = Consumer::start(&settings, Vec::new(), events, exits).unwrap();
     for _ in 0..3 {
         link(&inbox, "kafka.certificate_expired", "kafka.ssl_certificate_location");

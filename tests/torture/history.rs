@@ -2,7 +2,7 @@
 
 use crate::fake_swarm::Change;
 use crate::support::events::EventRecord;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// What is wrong with the ends of these commands; nothing if each has exactly one.
@@ -22,11 +22,15 @@ pub fn ends(sent: &[Uuid], events: &[EventRecord]) -> Vec<String> {
     wrong
 }
 
-/// The changes of each object, in order.
-pub fn by_object(changes: &[Change]) -> BTreeMap<String, Vec<Change>> {
-    let mut objects: BTreeMap<String, Vec<Change>> = BTreeMap::new();
-    for change in changes {
-        objects.entry(change.object.clone()).or_default().push(change.clone());
+/// The changes of each object, in order, in short: what two runs must have in common. Ids of networks depend on which
+/// of two lanes was first.
+pub fn by_object(changes: &[Change]) -> BTreeMap<String, Vec<String>> {
+    let mut objects: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for Change { operation, object, spec } in changes {
+        let task = &spec["TaskTemplate"];
+        let (container, mode, force) = (&task["ContainerSpec"], &spec["Mode"], &task["ForceUpdate"]);
+        let essence = format!("{operation} {} {} {mode} {force}", container["Image"], container["Env"]);
+        objects.entry(object.clone()).or_default().push(essence);
     }
     objects
 }
@@ -34,12 +38,7 @@ pub fn by_object(changes: &[Change]) -> BTreeMap<String, Vec<Change>> {
 /// Where the changes differ from those of an undisturbed run.
 pub fn effects(expected: &[Change], found: &[Change]) -> Vec<String> {
     let (expected, found) = (by_object(expected), by_object(found));
-    let mut wrong = Vec::new();
-    for name in expected.keys().chain(found.keys()) {
-        if expected.get(name) != found.get(name) {
-            wrong.push(format!("{name}: expected {:#?}, found {:#?}", expected.get(name), found.get(name)));
-        }
-    }
-    wrong.dedup();
-    wrong
+    let names: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
+    let differ = names.into_iter().filter(|name| expected.get(*name) != found.get(*name));
+    differ.map(|name| format!("{name}: expected {:?}, found {:?}", expected.get(name), found.get(name))).collect()
 }

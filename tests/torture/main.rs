@@ -11,6 +11,7 @@
     clippy::unwrap_used,
     reason = "tests, though clippy cannot see it: they have no libtest"
 )]
+#![allow(dead_code, reason = "the fake engine and its swarm are those of the Docker room's tests, which use more of them")]
 
 #[path = "../../src/docker/fake_engine.rs"]
 mod fake_engine;

@@ -19,13 +19,16 @@ fn about(command_type: &str, stack: &str) -> Draft {
     Draft { command_type: command_type.to_owned(), ..Draft::default() }.with("project_id", "p").with("stack_name", stack)
 }
 
-/// Every kind of road: what makes, changes, removes, reads, and what is refused.
+/// Every kind of road: what makes, changes, removes, reads, and what is refused. The long form has those too that
+/// watch their tasks for seconds.
 fn send_all(victim: &mut Victim<'_>) {
     victim.send(1, deploy("a", "1"));
     victim.send(2, deploy("b", "1"));
     victim.send(3, deploy("a", "2"));
-    victim.send(4, about("Scale", "a").with("services", json!({"web": 3})));
-    victim.send(5, about("Restart", "a").with("services", json!(["db"])));
+    if crate::long_form().is_some() {
+        victim.send(4, about("Scale", "a").with("services", json!({"web": 3})));
+        victim.send(5, about("Restart", "a").with("services", json!(["db"])));
+    }
     victim.send(6, about("Remove", "b"));
     victim.send(7, about("GetStatus", "a"));
     victim.send(8, about("Scale", "a").with("services", "none"));
@@ -35,12 +38,12 @@ fn send_all(victim: &mut Victim<'_>) {
 }
 
 pub fn every_step(stage: &Stage) {
-    let mut undisturbed = Victim::new(stage);
+    let mut undisturbed = Victim::new(stage, "each-step");
     send_all(&mut undisturbed);
     assert_eq!(undisturbed.live(None), Ended::Left, "{}", undisturbed.log_tail());
     let expected = undisturbed.changes();
     assert_eq!(history::ends(&undisturbed.sent, &undisturbed.events()), [] as [String; 0]);
-    assert!(expected.len() >= 10, "the scenario changes something: {expected:#?}");
+    assert!(expected.len() >= 9, "the scenario changes something: {expected:#?}");
 
     let (passes, again) = if crate::long_form().is_some() { (3, true) } else { (1, false) };
     let mut runs = 0;
@@ -60,7 +63,7 @@ pub fn every_step(stage: &Stage) {
 }
 
 fn run(stage: &Stage, crash: &str, recovery: Option<&str>, expected: &[crate::fake_swarm::Change]) {
-    let mut victim = Victim::new(stage);
+    let mut victim = Victim::new(stage, "each-step");
     send_all(&mut victim);
     let mut ended = victim.live(Some(crash));
     assert!(ended == Ended::Killed || !crash.ends_with(":1"), "{crash} was never passed");

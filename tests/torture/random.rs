@@ -17,7 +17,7 @@ const STACKS: [&str; 2] = ["a", "b"];
 
 pub fn kills(stage: &Stage) {
     let kills = crate::long_form().unwrap_or(KILLS);
-    let mut victim = Victim::new(stage);
+    let mut victim = Victim::new(stage, "any-moment");
     let mut random = RandomState::new().hash_one("kills") | 1;
     let mut value = 0_u128;
     println!("{kills} kills, random from {random}");
@@ -56,10 +56,8 @@ fn in_order(victim: &Victim<'_>) -> Vec<String> {
         let sent = victim.sent.iter().map(Uuid::as_u128).filter(|value| (value + 1) % 2 == index as u128);
         let expected: Vec<String> = sent.map(|value| format!("VALUE={value}")).collect();
         let changes = objects.get(&format!("{stack}_web")).cloned().unwrap_or_default();
-        let value = |change: &crate::fake_swarm::Change| {
-            change.spec["TaskTemplate"]["ContainerSpec"]["Env"][0].as_str().unwrap_or_default().to_owned()
-        };
-        let found: Vec<String> = changes.iter().map(value).collect();
+        let found: Vec<String> =
+            changes.iter().filter_map(|change| change.split('"').find(|word| word.starts_with("VALUE="))).map(str::to_owned).collect();
         if found != expected {
             wrong.push(format!("{stack}_web: sent {expected:?}, found {found:?}"));
         }

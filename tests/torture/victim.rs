@@ -12,8 +12,6 @@ use uuid::Uuid;
 
 /// For all commands of a run, restarts included, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// The agent's id in every run: what it writes on objects is the same then. Topics have a name of their own.
-pub const AGENT: &str = "victim";
 
 pub struct Victim<'a> {
     broker: Broker<'a>,
@@ -37,9 +35,11 @@ pub enum Ended {
 }
 
 impl<'a> Victim<'a> {
-    pub fn new(stage: &'a Stage) -> Self {
+    /// Victims of one name live one after another: they have one transactional id. What they write on objects is the
+    /// same then; topics have a name of their own.
+    pub fn new(stage: &'a Stage, agent: &str) -> Self {
         let run = Uuid::new_v4().simple().to_string();
-        let topics = ["commands", "events", "letters"].map(|what| format!("torture.{what}.{AGENT}.{run}"));
+        let topics = ["commands", "events", "letters"].map(|what| format!("torture.{what}.{agent}.{run}"));
         let broker = Broker::of(stage.supply());
         let sender = CommandSender::new(&broker.brokers(), &topics[0]).unwrap();
         broker.make_topics(&topics, &sender);
@@ -49,14 +49,14 @@ impl<'a> Victim<'a> {
         let directory = stage.directory().join(&run);
         std::fs::create_dir_all(directory.join("state")).unwrap();
         let victim = Self { broker, swarm, engine, directory, port: free_port(), sender, topics, sent: Vec::new() };
-        victim.configure(&run);
+        victim.configure(agent, &run);
         victim
     }
 
-    fn configure(&self, run: &str) {
+    fn configure(&self, agent: &str, run: &str) {
         let (directory, engine, brokers) = (self.directory.display(), self.engine.socket().display(), self.broker.brokers());
         let text = format!(
-            "[agent]\nid = \"{AGENT}\"\nstate_dir = \"{directory}/state\"\n\
+            "[agent]\nid = \"{agent}\"\nstate_dir = \"{directory}/state\"\n\
              [kafka]\nbrokers = [\"{}\"]\ncommand_topic = \"torture.commands.{{agent_id}}.{run}\"\n\
              event_topic = \"torture.events.{{agent_id}}.{run}\"\ndead_letter_topic = \"torture.letters.{{agent_id}}.{run}\"\n\
              consumer_group = \"torture-{{agent_id}}-{run}\"\n\

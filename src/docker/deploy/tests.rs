@@ -1,8 +1,8 @@
 //! Deploys against a fake swarm that loses answers and moves versions: what is written, and how often.
 
-use crate::docker::fake_engine::{FakeEngine, Reply};
+use crate::docker::fake_engine::FakeEngine;
 use crate::docker::fake_ledger::FakeLedger;
-use crate::docker::fake_swarm::{Fault, HOST_ID, Swarm};
+use crate::docker::fake_swarm::{Fault, Swarm};
 use crate::docker::{Docker, Entry, Event, Job, Settings, start};
 use crate::domain::{
     Action, AgentId, Code, Command, CommandId, Context, Deploy, Ledger, OnFailure, Outcome, ProjectId, ResolveImage, Sensitive, StackName,

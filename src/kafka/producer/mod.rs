@@ -89,7 +89,7 @@ impl Producer {
             settings: settings.clone(),
             requests: inbox,
             renewals: renewed,
-            teller: Teller::new(events, stopped.clone()),
+            teller: Teller::new(events.clone(), events, stopped.clone()),
             stop: stopped,
         };
         let thread = spawn(NAME, exits, move || {
