@@ -37,7 +37,7 @@ soak:                ## the long runs: 200 commands while the agent is away, 20 
 	AXION_TEST_SOAK=200 cargo test --locked --test failures -- forty
 	AXION_TEST_KILLS=20 cargo test --locked --test session -- killed_again
 
-torture:             ## crashes at every step, three times and again in the recovery, and N kills at random moments (N=1000: an hour)
+torture:             ## crashes at every step, three times and again in the recovery, N kills at random moments, N/10 bounces of the broker (N=1000: two hours)
 	@$(dev)/setup.sh build bed
 	AXION_TORTURE=$(N) $(dev)/test.sh --test torture
 

@@ -3,7 +3,7 @@
 //! changes that the engine saw, the events that a reader of what is committed finds.
 //!
 //! `make test` runs a short form; `AXION_TORTURE=N` (`make torture N=…`) each crash point at its first three passes,
-//! each of them again with another crash in the recovery, and N kills at random moments.
+//! each of them again with another crash in the recovery, N kills at random moments, and a tenth of N bounces of the broker.
 
 #![allow(
     clippy::expect_used,
@@ -13,6 +13,7 @@
 )]
 #![allow(dead_code, reason = "the fake engine and its swarm are those of the Docker room's tests, which use more of them")]
 
+mod bounces;
 #[path = "../../src/docker/fake_engine.rs"]
 mod fake_engine;
 #[path = "../../src/docker/fake_swarm.rs"]
@@ -31,6 +32,7 @@ use support::{Need, Test, run};
 const TESTS: &[Test] = &[
     Test { name: "a_crash_at_any_step_loses_and_doubles_nothing", needs: &[Need::Broker], body: points::every_step },
     Test { name: "kills_at_random_moments_lose_and_double_nothing", needs: &[Need::Broker], body: random::kills },
+    Test { name: "a_broker_that_bounces_costs_nothing", needs: &[Need::BrokerToStop], body: bounces::bounces },
 ];
 
 /// How many kills at random moments, if the long form is wanted.

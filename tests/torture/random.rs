@@ -41,7 +41,7 @@ pub fn kills(stage: &Stage) {
     assert!(wrong.is_empty(), "{wrong:#?}\n{}", victim.log_tail());
 }
 
-fn deploy(stack: &str, value: u128) -> Draft {
+pub fn deploy(stack: &str, value: u128) -> Draft {
     let file =
         format!("services:\n  web:\n    image: box:1\n    environment: [VALUE={value}]\n    deploy: {{update_config: {{monitor: 1ms}}}}\n");
     let draft = Draft { command_type: "Deploy".to_owned(), ..Draft::default() };
@@ -49,7 +49,7 @@ fn deploy(stack: &str, value: u128) -> Draft {
 }
 
 /// Each service must have had each of its values once, in the order in which they were sent.
-fn in_order(victim: &Victim<'_>) -> Vec<String> {
+pub fn in_order(victim: &Victim<'_>) -> Vec<String> {
     let objects = history::by_object(&victim.changes());
     let mut wrong = Vec::new();
     for (index, stack) in STACKS.iter().enumerate() {

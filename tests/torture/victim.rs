@@ -14,7 +14,7 @@ use uuid::Uuid;
 const PATIENCE: Duration = Duration::from_secs(90);
 
 pub struct Victim<'a> {
-    broker: Broker<'a>,
+    pub broker: Broker<'a>,
     pub swarm: Arc<Mutex<Swarm>>,
     engine: FakeEngine,
     directory: PathBuf,
@@ -82,8 +82,12 @@ impl<'a> Victim<'a> {
 
     /// Runs the process until it dies or every command that was sent has its end.
     pub fn live(&self, crash: Option<&str>) -> Ended {
+        self.watch(self.start(crash))
+    }
+
+    /// The same for a process that runs already.
+    pub fn watch(&self, mut agent: Agent) -> Ended {
         let reader = self.reader();
-        let mut agent = self.start(crash);
         let (deadline, mut open) = (Instant::now() + PATIENCE, self.sent.clone());
         while !open.is_empty() {
             assert!(Instant::now() < deadline, "no end of {open:?}:\n{}", agent.log_tail());

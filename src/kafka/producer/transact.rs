@@ -28,6 +28,9 @@ const BATCH_RECORDS: usize = 256;
 const FENCED: Duration = Duration::from_secs(600);
 /// The wait after it varies by this.
 const FENCED_SPREAD: Duration = Duration::from_secs(300);
+/// A batch whose records have no outcome for this long: librdkafka gives each up after `message.timeout.ms`, a minute.
+/// Only its own fault keeps one longer; another client reads from the topic what became of it.
+const OVERDUE: Duration = Duration::from_secs(75);
 /// Ids that are told the coordinator at a time: each chunk is one write of the journal.
 const ANSWERED: usize = 256;
 
@@ -70,6 +73,8 @@ struct Batch {
     written: BTreeMap<i32, i64>,
     /// Whether one of them was not taken.
     spoiled: Spoiled,
+    /// When it should long have its outcome.
+    overdue: Instant,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +109,8 @@ impl Transactions {
 
     /// When the next step is due, whatever happens.
     pub(super) fn due(&self) -> Option<Instant> {
-        [self.again, self.reading().map(ReadBack::give_up)].into_iter().flatten().min()
+        let overdue = if let Phase::Open(batch) = &self.phase { Some(batch.overdue) } else { None };
+        [self.again, overdue, self.reading().map(ReadBack::give_up)].into_iter().flatten().min()
     }
 
     /// Another client begins at the beginning. What the last one left open is decided by the topic.
@@ -133,7 +139,13 @@ impl Output {
             Phase::TakingOver => self.take_over(),
             Phase::ReadingBack(reading) => self.read_back(reading),
             Phase::Ready => self.begin_batch(),
-            Phase::Open(batch) if !batch.outstanding.is_empty() => self.go_on(Phase::Open(batch), Pace::Wait),
+            Phase::Open(batch) if !batch.outstanding.is_empty() && Instant::now() < batch.overdue => {
+                self.go_on(Phase::Open(batch), Pace::Wait)
+            }
+            Phase::Open(batch) if !batch.outstanding.is_empty() => {
+                let text = format!("{} records have had no outcome for {} s", batch.outstanding.len(), OVERDUE.as_secs());
+                self.on_setback(Setback { fault: Fault::with_text(code::TIMED_OUT, text), remedy: Remedy::Renew }, Phase::Open(batch))
+            }
             Phase::Open(batch) if batch.spoiled == Spoiled::Yes => self.go_on(Phase::Aborting(batch), Pace::Go),
             Phase::Open(batch) => self.add_marks(batch),
             Phase::Committing(batch) => self.commit(batch),
@@ -224,8 +236,14 @@ impl Output {
         }
         crash_at(CrashPoint::Begun);
         let marks = self.marks_of(&numbers);
-        let batch =
-            Batch { outstanding: numbers.iter().copied().collect(), numbers, marks, written: BTreeMap::new(), spoiled: Spoiled::No };
+        let batch = Batch {
+            outstanding: numbers.iter().copied().collect(),
+            numbers,
+            marks,
+            written: BTreeMap::new(),
+            spoiled: Spoiled::No,
+            overdue: Instant::now() + OVERDUE,
+        };
         let numbers = batch.numbers.clone();
         self.go_on(Phase::Open(batch), Pace::Go)?;
         for number in numbers {

@@ -1,0 +1,44 @@
+//! The broker goes away and comes back, again and again, while commands keep coming.
+
+use crate::history;
+use crate::random::{deploy, in_order};
+use crate::support::Stage;
+use crate::victim::{Ended, Victim};
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+use std::time::Duration;
+
+/// In the short form.
+const BOUNCES: usize = 2;
+/// The longest time that the broker is away.
+const AWAY: Duration = Duration::from_secs(4);
+/// The longest time that it is there.
+const THERE: Duration = Duration::from_secs(2);
+const STACKS: [&str; 2] = ["a", "b"];
+
+pub fn bounces(stage: &Stage) {
+    let bounces = crate::long_form().map_or(BOUNCES, |kills| kills.div_ceil(10));
+    let mut victim = Victim::new(stage, "bounced");
+    let agent = victim.start(None);
+    let mut value = 0_u128;
+    for _ in 0..bounces {
+        for stack in STACKS {
+            value += 1;
+            victim.send(value, deploy(stack, value));
+        }
+        moment(THERE);
+        victim.broker.down();
+        moment(AWAY);
+        victim.broker.up();
+    }
+    assert_eq!(victim.watch(agent), Ended::Left, "{}", victim.log_tail());
+    let mut wrong = history::ends(&victim.sent, &victim.events());
+    wrong.extend(in_order(&victim));
+    assert!(wrong.is_empty(), "{wrong:#?}\n{}", victim.log_tail());
+}
+
+/// Waits for up to `longest`: a moment at random.
+fn moment(longest: Duration) {
+    let part = u32::try_from(RandomState::new().hash_one(longest) % 1000).unwrap();
+    crossbeam_channel::after(longest * part / 1000).recv().unwrap();
+}
