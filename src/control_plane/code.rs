@@ -1,21 +1,12 @@
 //! The stable codes of what is wrong with the link to the control plane. The table is in docs/control-plane.md.
 
+use crate::domain::codes;
+
 /// A stable code such as `control_plane.unknown_ca`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinkCode(&'static str);
 
-macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
-        impl LinkCode {
-            $($(#[$doc])* pub const $name: Self = Self($text);)*
-
-            /// Every code there is.
-            pub const ALL: &'static [Self] = &[$(Self::$name),*];
-        }
-    };
-}
-
-codes! {
+codes! { LinkCode:
     /// The token, the credential or the certificate is not taken.
     UNAUTHENTICATED = "control_plane.unauthenticated";
     /// The agent is known and not allowed in.

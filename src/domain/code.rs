@@ -8,9 +8,10 @@ use std::fmt;
 #[serde(transparent)]
 pub struct Code(&'static str);
 
+/// The constants of a type of stable codes, and the list of them all.
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
-        impl Code {
+    ($type:ident: $($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        impl $type {
             $($(#[$doc])* pub const $name: Self = Self($text);)*
 
             /// Every code there is.
@@ -18,8 +19,9 @@ macro_rules! codes {
         }
     };
 }
+pub(crate) use codes;
 
-codes! {
+codes! { Code:
     /// The record is no command: not JSON, or a field is missing or of the wrong shape.
     MALFORMED = "command.malformed";
     /// The agent does not know this command_type.

@@ -20,6 +20,7 @@ mod way;
 
 pub use admission::{Admission, Admitted, WINDOW};
 pub use code::Code;
+pub(crate) use code::codes;
 pub use command::{
     Action, Cancel, Command, Context, Deploy, GetStatus, Logs, OnFailure, Prune, RegistryCredential, Remove, ResolveImage, Rollback, Scale,
     Scope, Selection, SwarmAddresses, SwarmJoin, SwarmLeave, Target,

@@ -4,24 +4,14 @@
 //! as seen with librdkafka 2.12 and Kafka 4.3. What is not recognised keeps their own words.
 
 use super::native::{Evidence, Fault, code};
+use crate::domain::codes;
 use std::fmt;
 
 /// A stable code such as `kafka.login_refused`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TroubleCode(&'static str);
 
-macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
-        impl TroubleCode {
-            $($(#[$doc])* pub const $name: Self = Self($text);)*
-
-            /// Every code there is.
-            pub const ALL: &'static [Self] = &[$(Self::$name),*];
-        }
-    };
-}
-
-codes! {
+codes! { TroubleCode:
     /// No broker answers.
     UNREACHABLE = "kafka.unreachable";
     /// The name of a broker is not known.
