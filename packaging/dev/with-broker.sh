@@ -23,20 +23,21 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# Runs a program that ends with this script, however this script ends.
+# Runs a program that ends with this script, however this script ends. It has none of our streams: whoever reads what we
+# print would wait for the last of those who hold them.
 background() {
-  setpriv --pdeathsig TERM -- "$@" &
+  setpriv --pdeathsig TERM -- "$@" </dev/null >/dev/null 2>&1 &
   started=($! ${started[@]+"${started[@]}"})
 }
 
 start_kafka() {
   [ -x "$kafka/kafka-up.sh" ] && command -v java >/dev/null || return 0
   local root=$work/kafka
-  # Without a rule nobody may do anything, but over the plain port.
-  "$kafka/kafka-up.sh" "$root" "$(free_ports)" allow.everyone.if.no.acl.found=false >"$work/kafka.log" 2>&1 || { tail -3 "$work/kafka.log"; return; }
   # The broker has a session of its own: somebody must end it even if this script cannot.
   # shellcheck disable=SC2016 # the arguments are the inner shell's
-  background bash -c 'trap "$1/kafka-down.sh $2 KILL" EXIT; trap exit TERM; sleep infinity & wait' keeper "$kafka" "$root"
+  background bash -c 'trap "kill \$!; $1/kafka-down.sh $2 KILL" EXIT; trap exit TERM; sleep infinity & wait' keeper "$kafka" "$root"
+  # Without a rule nobody may do anything, but over the plain port.
+  "$kafka/kafka-up.sh" "$root" "$(free_ports)" allow.everyone.if.no.acl.found=false >"$work/kafka.log" 2>&1 || { tail -3 "$work/kafka.log"; return; }
   # shellcheck source=/dev/null # it exports the addresses
   . "$root/env"
   export AXION_TEST_KAFKA_ROOT=$root
