@@ -4,7 +4,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot write its file has failed")]
 
+#[path = "support/mutation.rs"]
+mod mutation;
+
 use axion_agent::config::{self, Error, KEYS, Place, Sources, UnknownKeys};
+use mutation::Chance;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -63,18 +67,6 @@ const VALUES: [&str; 16] = [
     "\"/dev/null\"",
 ];
 
-/// Enough chance for a test (Marsaglia's xorshift).
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound.max(1) as u64) as usize
-    }
-}
-
 /// A file that goes with its test.
 struct TextFile(PathBuf);
 
@@ -132,23 +124,12 @@ fn mutations_of_the_example_are_loaded_or_refused_with_their_places() {
     for _ in 0..ROUNDS {
         // A few sections: the rest would only hide what is wrong in them.
         let sections: Vec<&str> = example.split("\n[").collect();
-        let mut chars: Vec<char> = Vec::new();
+        let mut text = String::new();
         for _ in 0..=chance.below(3) {
-            chars.extend("\n[".chars().chain(sections[chance.below(sections.len())].chars()));
+            text += "\n[";
+            text += sections[chance.below(sections.len())];
         }
-        for _ in 0..=chance.below(6) {
-            let at = chance.below(chars.len() + 1);
-            match chance.below(3) {
-                0 => drop(chars.splice(at..at, PIECES[chance.below(PIECES.len())].chars())),
-                1 => drop(chars.drain(at..(at + chance.below(12)).min(chars.len()))),
-                _ => {
-                    let from = chance.below(chars.len() + 1);
-                    let part: Vec<char> = chars[from..(from + chance.below(40)).min(chars.len())].to_vec();
-                    drop(chars.splice(at..at, part));
-                }
-            }
-        }
-        file.check(&chars.into_iter().collect::<String>(), &BTreeMap::new());
+        file.check(&chance.mutate(&text, &PIECES), &BTreeMap::new());
     }
 }
 

@@ -3,8 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its records has failed")]
 
+#[path = "support/mutation.rs"]
+mod mutation;
+
 use axion_agent::domain::{Code, StackName};
 use axion_agent::stack::{self, ApiVersion, Binds, ComposeFile, Source};
+use mutation::Chance;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -43,40 +47,11 @@ const PIECES: [&str; 24] = [
     "extends: a",
 ];
 
-/// Enough chance for a test (Marsaglia's xorshift).
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound.max(1) as u64) as usize
-    }
-}
-
 fn load(text: &str, shipped: &BTreeMap<String, Vec<u8>>) -> Result<stack::Loaded, stack::StackError> {
     let stack = StackName::new("st").unwrap();
     let env = [("V".to_owned(), "1".to_owned())].into();
     let files = [ComposeFile { name: "c.yml", text }];
     stack::load(&Source { stack: &stack, files: &files, env: &env, shipped, binds: Binds::Refused, api: ApiVersion::NEWEST })
-}
-
-fn mutate(text: &str, chance: &mut Chance) -> String {
-    let mut chars: Vec<char> = text.chars().collect();
-    for _ in 0..=chance.below(4) {
-        let at = chance.below(chars.len() + 1);
-        match chance.below(3) {
-            0 => drop(chars.splice(at..at, PIECES[chance.below(PIECES.len())].chars())),
-            1 => drop(chars.drain(at..(at + chance.below(6)).min(chars.len()))),
-            _ => {
-                let from = chance.below(chars.len() + 1);
-                let piece: Vec<char> = chars[from..(from + chance.below(30)).min(chars.len())].to_vec();
-                drop(chars.splice(at..at, piece));
-            }
-        }
-    }
-    chars.into_iter().collect()
 }
 
 #[test]
@@ -88,7 +63,7 @@ fn a_mutated_file_is_answered() {
         let record: Value = serde_json::from_str(line).unwrap();
         for text in record["compose"].as_array().unwrap().iter().filter_map(Value::as_str) {
             for _ in 0..ROUNDS {
-                match load(&mutate(text, &mut chance), &shipped) {
+                match load(&chance.mutate(text, &PIECES), &shipped) {
                     Ok(_) => accepted += 1,
                     Err(error) => {
                         assert!(!error.to_string().is_empty());
