@@ -356,7 +356,7 @@ fn kafka_security(config: &Config) -> kafka::Security {
     let login = section.sasl.as_ref();
     kafka::Security {
         protocol: section.security_protocol.clone(),
-        ca: tls.then(|| config::ca_bundle([&section.ca, &config.security.ca])).flatten(),
+        ca: tls.then(|| config::ca_bundle([&section.ca, &config.security.ca])).flatten().map(config::ca_folder),
         certificate: section.client_identity.as_ref().map(|pair| pair.certificate.clone()),
         key: section.client_identity.as_ref().map(|pair| pair.key.clone()),
         sasl_mechanism: login.map(|login| login.mechanism.clone()),

@@ -65,13 +65,31 @@ impl SecureServers {
         self.certificates.join("ca.pem")
     }
 
-    /// The machine's bundle with the servers' own CA behind it, which nobody else has signed.
+    /// As the machine keeps what it trusts, with the servers' own CA, which nobody else has signed: a bundle, and beside it
+    /// each CA by its hash.
     fn bundle(&self, folder: &Path) -> PathBuf {
-        let parts = [PathBuf::from(BUNDLE), self.ca()].map(|file| std::fs::read(file).expect("a CA can be read"));
-        let file = folder.join("bundle.pem");
+        let trusted = folder.join("certs");
+        std::fs::create_dir_all(&trusted).expect("a folder of CAs");
+        let copy = |from: &Path, name: &str| std::fs::copy(from, trusted.join(name)).map(drop).expect("a CA is copied");
+        let (machine, own) = (Path::new(BUNDLE), self.ca());
+        for entry in std::fs::read_dir(machine.parent().expect("its folder")).expect("the machine's CAs").flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if entry.path().is_file() && !name.ends_with("pem") && !name.ends_with("crt") {
+                copy(&entry.path(), &name);
+            }
+        }
+        copy(&own, &format!("{}.0", hash(&own)));
+        let parts = [machine, &own].map(|file| std::fs::read(file).expect("a CA can be read"));
+        let file = trusted.join("ca-certificates.crt");
         std::fs::write(&file, parts.concat()).expect("the bundle is written");
         file
     }
+}
+
+/// What OpenSSL looks for when it wants this CA.
+fn hash(certificate: &Path) -> String {
+    let openssl = std::process::Command::new("openssl").args(["x509", "-noout", "-hash", "-in"]).arg(certificate).output();
+    String::from_utf8(openssl.expect("openssl runs").stdout).expect("hexadecimal digits").trim().to_owned()
 }
 
 impl Surroundings {

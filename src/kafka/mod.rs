@@ -72,7 +72,7 @@ pub enum EventMode {
 pub struct Security {
     /// `plaintext`, `ssl`, `sasl_plaintext`, `sasl_ssl`.
     pub protocol: String,
-    /// The CA bundle; TLS needs one.
+    /// The CA bundle, or a folder of CAs by hash; TLS needs one.
     pub ca: Option<PathBuf>,
     /// The client's certificate.
     pub certificate: Option<PathBuf>,
