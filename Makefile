@@ -9,7 +9,7 @@ N ?= 1000
 static_agent = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/static/$(ARCH)/axion-agent
 dev := packaging/dev
 
-.PHONY: help demo test lint soak torture footprint growth build static test-static image size clean
+.PHONY: help demo test lint soak torture bounce footprint growth build static test-static image size clean
 help:                ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
 
@@ -37,13 +37,16 @@ soak:                ## the long runs: 200 commands while the agent is away, 20 
 	AXION_TEST_SOAK=200 cargo test --locked --test failures -- forty
 	AXION_TEST_KILLS=20 cargo test --locked --test session -- killed_again
 
-torture:             ## crashes at every step, three times and again in the recovery, N kills at random moments, N/10 bounces of the broker (N=1000: two hours)
+torture:             ## crashes at every step, three times and again in the recovery, N kills at random moments, and `make bounce` (N=1000: three hours)
 	@$(dev)/setup.sh build bed
 	AXION_TORTURE=$(N) $(dev)/test.sh --test torture
 
+bounce:              ## N/10 bounces of the broker and ten minutes of a black hole, under load (N=1000: 40 minutes)
+	@$(dev)/setup.sh build bed
+	AXION_TORTURE=$(N) $(dev)/test.sh --test torture -- bounces black_hole
+
 # The program that measures is no faster for being optimised; what it measures is.
 measure := cargo bench --locked --profile dev --bench footprint
-
 
 footprint: static    ## what the idle static binary costs, beside its budget (20 minutes; AXION_TEST_AGENT names another)
 	@$(dev)/setup.sh build bed

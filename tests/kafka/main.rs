@@ -54,6 +54,11 @@ const TESTS: &[Test] = &[
         body: transactions::too_large,
     },
     Test { name: "a_transaction_that_cannot_be_committed_is_voided_and_written_again", needs: &[], body: transactions::broken_commit },
+    Test {
+        name: "a_transactional_id_that_the_brokers_have_forgotten_is_no_trouble_and_fences_still",
+        needs: &[Need::ForgetfulBroker],
+        body: transactions::forgotten,
+    },
     Test { name: "a_broker_that_comes_back_is_used_again", needs: &[], body: link::comes_back },
     Test { name: "brokers_that_were_never_there_are_waited_for_and_the_stop_does_not_wait_for_them", needs: &[], body: link::never_there },
     Test { name: "clients_that_are_replaced_read_and_write_on", needs: &[Need::Broker], body: renewal::goes_on },

@@ -1,12 +1,16 @@
 //! Exactly-once: what a reader of what is committed sees, after a restart, beside a twin, and while calls fail.
 
-use crate::bed::{Bed, Output, ending, up};
-use crate::support::Stage;
+use crate::bed::{Bed, Output, down, ending, up};
+use crate::support::{Stage, coordinator, until};
 use axion_agent::domain::{CommandId, Position};
 use axion_agent::kafka::{Event, EventMode, Receipt, Request};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use serde_json::json;
+use std::time::Duration;
 use uuid::Uuid;
+
+/// A forgetful broker looks every few seconds for ids that were idle for fifteen.
+const FORGETTING: Duration = Duration::from_secs(60);
 
 fn exactly_once(mut bed: Bed<'_>) -> Bed<'_> {
     bed.settings.events = EventMode::ExactlyOnce;
@@ -92,7 +96,7 @@ pub fn fences(stage: &Stage) {
     assert_eq!(caught_up(&younger), [id(1)]);
     older.publish(2, ending(2, json!({"by": "the older"})));
     older.until("that it is fenced", |event| matches!(event, Event::Fenced).then_some(()));
-    let reason = older.until("why", crate::bed::down);
+    let reason = older.until("why", down);
     assert!(reason.starts_with("kafka.identity_in_use"), "{reason}");
     younger.publish(2, ending(2, json!({"by": "the younger"})));
     younger.delivered(2);
@@ -123,4 +127,40 @@ pub fn broken_commit(_: &Stage) {
     output.publish(2, ending(2, json!({})));
     output.delivered(2);
     assert_eq!(bed.committed_events().last(), ids(&[2]).last());
+}
+
+/// One that is alone goes on; of two with one identity the older is fenced, though the broker has forgotten both.
+pub fn forgotten(stage: &Stage) {
+    let beds = [(); 2].map(|()| exactly_once(Bed::any(stage)));
+    let outputs = beds.each_ref().map(Bed::produce);
+    for output in &outputs {
+        caught_up(output);
+        output.publish(1, ending(1, json!({})));
+        output.delivered(1);
+    }
+    for bed in &beds {
+        let (broker, id) = (&bed.settings.brokers[0], &bed.settings.transactional_id);
+        until("the broker has forgotten the id", FORGETTING, || match coordinator::knows(broker, id)? {
+            true => Err(format!("{id} is known")),
+            false => Ok(()),
+        });
+    }
+    let ([alone, shared], [output, older]) = (&beds, &outputs);
+
+    output.publish(2, ending(2, json!({})));
+    let trouble = output.until("the delivery", |event| match event {
+        Event::Delivered(Receipt(2)) => Some(None),
+        Event::Fenced => Some(Some("it is fenced".to_owned())),
+        other => down(other).map(Some),
+    });
+    assert_eq!(trouble, None, "it is routine, and nobody hears of it");
+    assert_eq!(alone.committed_events(), ids(&[1, 2]));
+
+    let younger = shared.produce();
+    assert_eq!(caught_up(&younger), [id(1)]);
+    older.publish(2, ending(2, json!({"by": "the older"})));
+    older.until("that it is fenced", |event| matches!(event, Event::Fenced).then_some(()));
+    younger.publish(2, ending(2, json!({"by": "the younger"})));
+    younger.delivered(2);
+    assert_eq!(shared.committed_events(), ids(&[1, 2]));
 }

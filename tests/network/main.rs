@@ -9,19 +9,17 @@
     reason = "tests, though clippy cannot see it: they have no libtest"
 )]
 
-mod forward;
 mod name_server;
 #[path = "../support/mod.rs"]
 mod support;
 
-use forward::Forward;
 use name_server::NameServer;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use std::sync::OnceLock;
 use std::time::Duration;
 use support::agents::{Sighting, Tls};
-use support::{AGENT, Bed, COMMAND, Listeners, Need, Plan, READY, Stage, TOKEN, Test, run, until};
+use support::{AGENT, Bed, COMMAND, Forward, Listeners, Need, Plan, READY, Stage, TOKEN, Test, run, until};
 
 const TESTS: &[Test] = &[
     Test { name: "names_are_asked_of_the_name_server", needs: NAMES, body: name_server },

@@ -110,6 +110,13 @@ impl Agent {
         child::descendant(self.pid(), "axion-agent").ok_or_else(|| "the unit's process does not run".to_owned())
     }
 
+    /// The memory that it has, in KiB (proc(5), `VmRSS`).
+    pub fn resident_kb(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the agent runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).expect("a process has memory")
+    }
+
     /// A property of the unit, as `systemctl show` gives it.
     pub fn unit_property(&self, name: &str) -> Result<String, String> {
         self.systemctl(&["show", "--value", "--property", name])

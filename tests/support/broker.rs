@@ -23,12 +23,21 @@ pub struct RealBroker {
     brokers: String,
     /// The directory of one that tests may stop and start.
     root: Option<PathBuf>,
+    /// What it was started with, beside its defaults.
+    properties: Vec<String>,
 }
 
 impl Supply {
     pub fn find() -> Self {
         match std::env::var("AXION_TEST_KAFKA") {
-            Ok(brokers) => Self::Real(RealBroker { brokers, root: std::env::var_os("AXION_TEST_KAFKA_ROOT").map(PathBuf::from) }),
+            Ok(brokers) => {
+                let properties = std::env::var("AXION_TEST_KAFKA_PROPERTIES").unwrap_or_default();
+                Self::Real(RealBroker {
+                    brokers,
+                    root: std::env::var_os("AXION_TEST_KAFKA_ROOT").map(PathBuf::from),
+                    properties: properties.split_whitespace().map(str::to_owned).collect(),
+                })
+            }
             Err(_) => Self::Mock,
         }
     }
@@ -63,6 +72,14 @@ impl Supply {
         match self {
             Self::Real(broker) => format!("the broker at {}", broker.brokers),
             Self::Mock => "librdkafka's mock cluster".to_owned(),
+        }
+    }
+
+    /// Whether it forgets a transactional id that is idle for seconds.
+    pub fn is_forgetful(&self) -> bool {
+        match self {
+            Self::Real(broker) => broker.properties.iter().any(|property| property.starts_with("transactional.id.expiration.ms=")),
+            Self::Mock => false,
         }
     }
 
@@ -121,27 +138,38 @@ impl<'a> Broker<'a> {
     /// Takes the broker away.
     pub fn down(&self) {
         match self {
-            Self::Real(broker) => broker.script("kafka-down.sh"),
+            Self::Real(broker) => broker.script("kafka-down.sh", &[]),
             Self::Mock(mock) => mock.0.broker_down(-1).expect("the mock cluster goes down"),
+        }
+    }
+
+    /// Takes it away as a power cut would.
+    pub fn crash(&self) {
+        match self {
+            Self::Real(broker) => broker.script("kafka-down.sh", &["KILL"]),
+            Self::Mock(_) => self.down(),
         }
     }
 
     /// Brings it back with its records.
     pub fn up(&self) {
         match self {
-            Self::Real(broker) => broker.script("kafka-up.sh"),
+            Self::Real(broker) => broker.script("kafka-up.sh", &broker.as_started()),
             Self::Mock(mock) => mock.0.broker_up(-1).expect("the mock cluster comes back"),
         }
     }
 }
 
 impl RealBroker {
-    fn script(&self, name: &str) {
+    /// Runs one of the scripts that start and stop it.
+    fn script(&self, name: &str, arguments: &[&str]) {
         let root = self.root.as_ref().expect("only a broker that may be stopped is").display().to_string();
+        child::output(&format!("{SCRIPTS}/{name}"), &[&[root.as_str()], arguments].concat()).expect("the broker's script works");
+    }
+
+    /// Its port and its properties.
+    fn as_started(&self) -> Vec<&str> {
         let port = self.brokers.rsplit_once(':').map_or("", |(_, port)| port);
-        // As `packaging/dev/test.sh` started it.
-        let up = [root.as_str(), port, "allow.everyone.if.no.acl.found=false"];
-        let arguments = if name == "kafka-up.sh" { up.to_vec() } else { vec![root.as_str()] };
-        child::output(&format!("{SCRIPTS}/{name}"), &arguments).expect("the broker's script works");
+        std::iter::once(port).chain(self.properties.iter().map(String::as_str)).collect()
     }
 }

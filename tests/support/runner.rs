@@ -35,6 +35,8 @@ pub enum Need {
     Broker,
     /// A broker that it may stop, alone.
     BrokerToStop,
+    /// A broker that forgets a transactional id that is idle for seconds instead of days.
+    ForgetfulBroker,
     /// A broker with listeners for TLS and SASL: a real one.
     SecureBroker,
     /// Such a broker that denies what nobody has granted.
@@ -79,7 +81,7 @@ impl Stage {
         let any = |wanted: &[Need]| tests.iter().any(|test| test.needs.iter().any(|need| wanted.contains(need)));
         let kind = if any(&[Need::EngineToStop]) { Kind::Private } else { Kind::Any };
         let engine = any(&[Need::Engine, Need::EngineToStop]).then(|| Engine::start(&directory.join("engine"), kind));
-        let broker = any(&[Need::Broker, Need::BrokerToStop, Need::SecureBroker, Need::ClosedBroker]);
+        let broker = any(&[Need::Broker, Need::BrokerToStop, Need::ForgetfulBroker, Need::SecureBroker, Need::ClosedBroker]);
         Self { engine, supply: broker.then(Supply::find), directory: directory.to_owned() }
     }
 
@@ -113,6 +115,8 @@ impl Stage {
             Need::Broker => None,
             Need::ControlPlane => ControlPlane::program().err(),
             Need::BrokerToStop => (!self.supply().may_stop()).then(|| "needs a broker that it may stop".to_owned()),
+            Need::ForgetfulBroker => (!self.supply().is_forgetful())
+                .then(|| "needs a real broker that forgets: AXION_TEST_KAFKA_PROPERTIES has no transactional.id.expiration.ms".to_owned()),
             Need::SecureBroker => self.supply().secure().err(),
             Need::ClosedBroker => self.supply().secure().err().or_else(|| self.supply().administrator().err()),
             Need::Systemd => Launch::unit_lacks(),

@@ -1,7 +1,9 @@
-//! The broker goes away and comes back, again and again, while commands keep coming.
+//! The broker goes away and comes back, again and again, while commands keep coming; every other time it has no
+//! moment to leave in order.
 
 use crate::history;
 use crate::random::{deploy, in_order};
+use crate::recovery::Recovery;
 use crate::support::Stage;
 use crate::victim::{Ended, Victim};
 use std::collections::hash_map::RandomState;
@@ -15,23 +17,32 @@ const AWAY: Duration = Duration::from_secs(4);
 /// The longest time that it is there.
 const THERE: Duration = Duration::from_secs(2);
 const STACKS: [&str; 2] = ["a", "b"];
+/// How often the state is asked for in each round.
+const QUESTIONS: usize = 20;
 
 pub fn bounces(stage: &Stage) {
     let bounces = crate::long_form().map_or(BOUNCES, |kills| kills.div_ceil(10));
     let mut victim = Victim::new(stage, "bounced");
-    let agent = victim.start(None);
+    let mut agent = victim.start(None);
+    let recovery = Recovery::after_warming_up(&mut victim, &mut agent);
     let mut value = 0_u128;
-    for _ in 0..bounces {
+    for bounce in 0..bounces {
         for stack in STACKS {
             value += 1;
             victim.send(value, deploy(stack, value));
         }
+        victim.ask(QUESTIONS);
         moment(THERE);
-        victim.broker.down();
+        if bounce % 2 == 0 {
+            victim.broker.down();
+        } else {
+            victim.broker.crash();
+        }
         moment(AWAY);
         victim.broker.up();
     }
-    assert_eq!(victim.watch(agent), Ended::Left, "{}", victim.log_tail());
+    recovery.wait(&victim, &mut agent, &format!("{bounces} bounces"));
+    assert_eq!(victim.leave(agent), Ended::Left, "{}", victim.log_tail());
     let mut wrong = history::ends(&victim.sent, &victim.events());
     wrong.extend(in_order(&victim));
     assert!(wrong.is_empty(), "{wrong:#?}\n{}", victim.log_tail());

@@ -3,7 +3,8 @@
 //! changes that the engine saw, the events that a reader of what is committed finds.
 //!
 //! `make test` runs a short form; `AXION_TORTURE=N` (`make torture N=…`) each crash point at its first three passes,
-//! each of them again with another crash in the recovery, N kills at random moments, and a tenth of N bounces of the broker.
+//! each of them again with another crash in the recovery, N kills at random moments, a tenth of N bounces of the broker,
+//! and a black hole of ten minutes.
 
 #![allow(
     clippy::expect_used,
@@ -18,9 +19,13 @@ mod bounces;
 mod fake_engine;
 #[path = "../../src/docker/fake_swarm.rs"]
 mod fake_swarm;
+mod forgotten;
 mod history;
+mod hole;
 mod points;
+mod questions;
 mod random;
+mod recovery;
 #[path = "../support/mod.rs"]
 mod support;
 mod victim;
@@ -32,6 +37,8 @@ use support::{Need, Test, run};
 const TESTS: &[Test] = &[
     Test { name: "a_crash_at_any_step_loses_and_doubles_nothing", needs: &[Need::Broker], body: points::every_step },
     Test { name: "kills_at_random_moments_lose_and_double_nothing", needs: &[Need::Broker], body: random::kills },
+    Test { name: "an_agent_whose_id_the_brokers_have_forgotten_goes_on", needs: &[Need::ForgetfulBroker], body: forgotten::forgotten },
+    Test { name: "a_black_hole_costs_nothing", needs: &[Need::SecureBroker, Need::OtherEtc, Need::Ipv6], body: hole::hole },
     Test { name: "a_broker_that_bounces_costs_nothing", needs: &[Need::BrokerToStop], body: bounces::bounces },
 ];
 

@@ -2,7 +2,7 @@
 
 use crate::history;
 use crate::support::{Draft, Stage};
-use crate::victim::{Ended, Victim};
+use crate::victim::{Ended, QUERIES, Victim};
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::time::Duration;
@@ -53,7 +53,8 @@ pub fn in_order(victim: &Victim<'_>) -> Vec<String> {
     let objects = history::by_object(&victim.changes());
     let mut wrong = Vec::new();
     for (index, stack) in STACKS.iter().enumerate() {
-        let sent = victim.sent.iter().map(Uuid::as_u128).filter(|value| (value + 1) % 2 == index as u128);
+        let deploys = victim.sent.iter().map(Uuid::as_u128).filter(|value| *value < QUERIES);
+        let sent = deploys.filter(|value| (value + 1) % 2 == index as u128);
         let expected: Vec<String> = sent.map(|value| format!("VALUE={value}")).collect();
         let changes = objects.get(&format!("{stack}_web")).cloned().unwrap_or_default();
         let found: Vec<String> =

@@ -352,21 +352,27 @@ impl Output {
 
     /// The client is of no use any more: another one takes over.
     fn on_broken(&mut self, fault: &Fault) -> Result<(), Stopped> {
-        if fault.code == code::FENCED {
+        if fault.code == code::FENCED && !self.transactions.as_ref().is_some_and(Transactions::is_overdue) {
             return self.on_fenced();
         }
-        if self.renewal.is_none() {
-            self.renewal = Some(Instant::now() + self.backoff.next());
-        }
+        self.leave_client();
         let trouble = match fault.code {
             code::CLUSTER_AUTHORIZATION => Trouble::cluster_denied(),
             code::TRANSACTIONAL_ID_AUTHORIZATION => Trouble::transactions_denied(&self.settings.transactional_id),
             _ => Trouble::new(TroubleCode::UNEXPECTED, format!("the producer broke ({fault}): a new one takes over, nothing is lost")),
         };
-        if self.transactions.is_some() {
+        self.tell_both(|link| link.down(trouble.clone()))
+    }
+
+    /// Nothing more is asked of the client, and another one follows.
+    fn leave_client(&mut self) {
+        if self.renewal.is_none() {
+            self.renewal = Some(Instant::now() + self.backoff.next());
+        }
+        if let Some(transactions) = &mut self.transactions {
+            transactions.begin_anew();
             self.events.not_ready();
         }
-        self.tell_both(|link| link.down(trouble.clone()))
     }
 
     /// A pause is over.

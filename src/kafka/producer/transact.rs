@@ -28,9 +28,11 @@ const BATCH_RECORDS: usize = 256;
 const FENCED: Duration = Duration::from_secs(600);
 /// The wait after it varies by this.
 const FENCED_SPREAD: Duration = Duration::from_secs(300);
-/// A batch whose records have no outcome for this long: librdkafka gives each up after `message.timeout.ms`, a minute.
-/// Only its own fault keeps one longer; another client reads from the topic what became of it.
-const OVERDUE: Duration = Duration::from_secs(75);
+/// A transaction without an outcome for this long is left to another client: that one voids what is open, its epoch shuts
+/// out whatever of the old one is still on its way, and the topic says what became of it. A healthy transaction takes
+/// some 50 ms, one whose broker is started again some seconds. Far below `transaction.timeout.ms`, at which
+/// brokers void a transaction themselves, and fence us.
+const OVERDUE: Duration = Duration::from_secs(20);
 /// Ids that are told the coordinator at a time: each chunk is one write of the journal.
 const ANSWERED: usize = 256;
 
@@ -77,6 +79,20 @@ struct Batch {
     overdue: Instant,
 }
 
+impl Phase {
+    fn batch(&self) -> Option<&Batch> {
+        match self {
+            Self::Open(batch) | Self::Committing(batch) | Self::Aborting(batch) => Some(batch),
+            Self::TakingOver | Self::ReadingBack(_) | Self::Ready => None,
+        }
+    }
+
+    /// Whether its transaction should long have an outcome.
+    fn is_overdue(&self) -> bool {
+        self.batch().is_some_and(|batch| batch.overdue <= Instant::now())
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Spoiled {
     No,
@@ -109,8 +125,13 @@ impl Transactions {
 
     /// When the next step is due, whatever happens.
     pub(super) fn due(&self) -> Option<Instant> {
-        let overdue = if let Phase::Open(batch) = &self.phase { Some(batch.overdue) } else { None };
+        let overdue = self.phase.batch().map(|batch| batch.overdue);
         [self.again, overdue, self.reading().map(ReadBack::give_up)].into_iter().flatten().min()
+    }
+
+    /// Whether a transaction should long have an outcome: brokers may have voided it and fenced us, and nobody else has.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.phase.is_overdue()
     }
 
     /// Another client begins at the beginning. What the last one left open is decided by the topic.
@@ -136,16 +157,11 @@ impl Output {
 
     fn step(&mut self, phase: Phase) -> Result<Pace, Stopped> {
         match phase {
+            overdue if overdue.is_overdue() => self.on_overdue(),
             Phase::TakingOver => self.take_over(),
             Phase::ReadingBack(reading) => self.read_back(reading),
             Phase::Ready => self.begin_batch(),
-            Phase::Open(batch) if !batch.outstanding.is_empty() && Instant::now() < batch.overdue => {
-                self.go_on(Phase::Open(batch), Pace::Wait)
-            }
-            Phase::Open(batch) if !batch.outstanding.is_empty() => {
-                let text = format!("{} records have had no outcome for {} s", batch.outstanding.len(), OVERDUE.as_secs());
-                self.on_setback(Setback { fault: Fault::with_text(code::TIMED_OUT, text), remedy: Remedy::Renew }, Phase::Open(batch))
-            }
+            Phase::Open(batch) if !batch.outstanding.is_empty() => self.go_on(Phase::Open(batch), Pace::Wait),
             Phase::Open(batch) if batch.spoiled == Spoiled::Yes => self.go_on(Phase::Aborting(batch), Pace::Go),
             Phase::Open(batch) => self.add_marks(batch),
             Phase::Committing(batch) => self.commit(batch),
@@ -288,7 +304,13 @@ impl Output {
             }
             Err(fault) => {
                 batch.spoiled = Spoiled::Yes;
-                self.on_unwritten(delivery.receipt, fault)
+                // The transaction has failed, and its records only with it.
+                let is_purged = matches!(fault.code, code::PURGED_IN_QUEUE | code::PURGED_IN_FLIGHT);
+                if is_purged && self.client.fatal_error().is_none() {
+                    self.on_void(fault)
+                } else {
+                    self.on_unwritten(delivery.receipt, fault)
+                }
             }
         }
     }
@@ -343,6 +365,7 @@ impl Output {
         let Setback { fault, remedy } = setback;
         log::debug!("transactions: {fault} ({remedy:?})");
         match (remedy, phase) {
+            (_, phase) if phase.is_overdue() => self.on_overdue(),
             _ if fault.code == code::FENCED || self.client.fatal_error().is_some_and(|fatal| fatal.code == code::FENCED) => {
                 self.on_fenced()?;
                 self.go_on(Phase::TakingOver, Pace::Wait)
@@ -357,15 +380,7 @@ impl Output {
                 self.go_on(phase, Pace::Wait)
             }
             (Remedy::Abort, Phase::Open(batch) | Phase::Committing(batch)) => {
-                // Once is routine: brokers forget an id that was idle for a week.
-                let times = self.events.hold();
-                let trouble = match fault.code {
-                    code::GROUP_AUTHORIZATION => Some(Trouble::group_denied(&self.settings.consumer_group)),
-                    _ if times > 1 => Some(Trouble::not_written("events", &fault)),
-                    _ => None,
-                };
-                let down = trouble.and_then(|trouble| self.events.link.down(trouble));
-                self.teller.tell_some(down)?;
+                self.on_void(&fault)?;
                 self.go_on(Phase::Aborting(batch), Pace::Go)
             }
             (Remedy::Abort | Remedy::Renew, _) => {
@@ -375,10 +390,37 @@ impl Output {
         }
     }
 
+    /// The transaction cannot be committed any more: its records are written again after a pause.
+    fn on_void(&mut self, fault: &Fault) -> Result<(), Stopped> {
+        // Once is routine: brokers forget an id that was idle for a week.
+        let times = self.events.hold();
+        let trouble = match fault.code {
+            code::GROUP_AUTHORIZATION => Trouble::group_denied(&self.settings.consumer_group),
+            _ if times > 1 => Trouble::not_written("events", fault),
+            _ => return Ok(()),
+        };
+        // It finds the words for a topic that is missing or not granted.
+        self.look.hasten();
+        let down = self.events.link.down(trouble);
+        self.teller.tell_some(down)
+    }
+
+    fn on_overdue(&mut self) -> Result<Pace, Stopped> {
+        let text = format!("a transaction has had no outcome for {} s", OVERDUE.as_secs());
+        if self.events.link.is_up() {
+            self.on_broken(&Fault::with_text(code::TIMED_OUT, text))?;
+        } else {
+            // What the link says already is why.
+            log::info!("{text}: another client takes over");
+            self.leave_client();
+        }
+        self.go_on(Phase::TakingOver, Pace::Wait)
+    }
+
     /// Somebody else has taken the transactional id over.
     pub(super) fn on_fenced(&mut self) -> Result<(), Stopped> {
         self.renewal = Some(Instant::now() + FENCED + self.backoff.spread(FENCED_SPREAD));
-        self.events.not_ready();
+        self.leave_client();
         self.teller.tell(Event::Fenced)?;
         let down = self.events.link.down(Trouble::identity_in_use());
         self.teller.tell_some(down)
