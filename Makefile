@@ -7,9 +7,10 @@ export CARGO_TERM_COLOR ?= auto
 ARCH ?= x86_64
 N ?= 1000
 static_agent = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/static/$(ARCH)/axion-agent
+current_engine = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/engine-current
 dev := packaging/dev
 
-.PHONY: help demo test lint soak torture bounce footprint growth build static test-static image size clean
+.PHONY: help demo test test-engines lint soak torture bounce footprint growth build static test-static image size clean
 help:                ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
 
@@ -21,6 +22,14 @@ demo:                ## install what is missing, build, deploy a stack and watch
 test:                ## install what is missing, build, run every test, clean up
 	@$(dev)/setup.sh build bed
 	@$(dev)/test.sh
+
+engine_tests := --test docker --test deploy --test end_to_end
+
+test-engines:        ## the tests of what is done to an engine, with the machine's own and with a current one (15 minutes)
+	@$(dev)/setup.sh build bed engines
+	@$(dev)/engine-root.sh "$(current_engine)"
+	@$(dev)/test.sh $(engine_tests)
+	@AXION_TEST_ENGINE_ROOT="$(current_engine)" $(dev)/test.sh $(engine_tests)
 
 lint:                ## formatting, clippy, scripts, dependencies, the systemd unit
 	@$(dev)/setup.sh build lint

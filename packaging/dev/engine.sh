@@ -12,7 +12,8 @@
 # ports are the machine's. The image axion-test/box:1 is there: BusyBox alone, with /bin/sh and httpd.
 # While the file DIR/hold exists, a private engine that ended is not started again.
 # DIR is removed at the end if this script made it. The private engine needs dockerd, a static busybox,
-# iptables, iproute2, util-linux and curl; the other one busybox and curl.
+# iptables, iproute2, util-linux and curl; the other one busybox and curl. AXION_TEST_ENGINE_ROOT is a root folder (as
+# debootstrap makes) with another dockerd, for the private engine.
 set -eu
 
 image=axion-test/box
@@ -28,7 +29,7 @@ main() {
   trap 'exit 143' TERM INT HUP
   local root=no lack
   [ "$(id -u)" != 0 ] || root=yes
-  if [ $root = yes ] && [ "${2:-}" = private ]; then private; fi
+  if [ $root = yes ] && [ -n "${2:-}${AXION_TEST_ENGINE_ROOT:-}" ]; then private; fi
   lack=$(existing_lacks)
   if [ -z "$lack" ]; then existing; fi
   [ $root = yes ] || fail "an engine of our own needs root, and $lack"
@@ -59,14 +60,31 @@ inside() {
   ip link set lo up
   # A configuration file of its own: the machine's may name other directories.
   echo '{}' >"$dir/daemon.json"
+  local within=()
+  if [ -n "${AXION_TEST_ENGINE_ROOT:-}" ]; then
+    enter "$AXION_TEST_ENGINE_ROOT"
+    within=(chroot "$AXION_TEST_ENGINE_ROOT")
+  fi
   while :; do
     rm -f "$dir/docker.pid"
-    dockerd --config-file "$dir/daemon.json" --host "unix://$dir/docker.sock" --pidfile "$dir/docker.pid" \
+    ${within[@]+"${within[@]}"} dockerd --config-file "$dir/daemon.json" --host "unix://$dir/docker.sock" --pidfile "$dir/docker.pid" \
       --data-root "$dir/data" --exec-root "$dir/exec" --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent "/$group" \
       --shutdown-timeout 1 >>"$dir/dockerd.log" 2>&1 || true
     sleep 0.1
     while [ -e "$dir/hold" ]; do sleep 0.05; done
   done
+}
+
+# What an engine in a root folder of its own sees of this machine, and of our folder, which has the same path there.
+enter() { # ROOT
+  # The engine remounts what it takes for the root, which must be a mount for that.
+  mount --bind "$1" "$1"
+  mkdir -p "$1$dir"
+  mount --bind "$dir" "$1$dir"
+  mount -t tmpfs tmpfs "$1/run"
+  mount -t proc proc "$1/proc"
+  mount --rbind /sys "$1/sys"
+  mount --rbind /dev "$1/dev"
 }
 
 existing_socket() { echo "${DOCKER_HOST:-unix:///var/run/docker.sock}" | sed -n 's#^unix://##p'; }
@@ -153,6 +171,7 @@ clean_up() {
     kill -KILL "$outer" 2>/dev/null || true
     wait "$outer" 2>/dev/null || true
     remove_groups "$group"
+    [ -z "${AXION_TEST_ENGINE_ROOT:-}" ] || rmdir "$AXION_TEST_ENGINE_ROOT$dir" || true
   fi
   [ -z "$made" ] || rm -rf --one-file-system "$made"
 }

@@ -2,6 +2,7 @@
 # setup.sh PART ...: installs what is missing on a Debian machine, and nothing that is there.
 #   build  a C++ compiler, CMake and Perl for the C libraries; Rust, unless a recent one is installed
 #   bed    a Docker Engine and BusyBox for the private engine of tests and demo
+#   engines  what makes a root folder for another engine
 #   lint   rustfmt, clippy, shellcheck and systemd's tools, which need no running systemd
 #   static what packaging/static starts from
 #   emulation    qemu, to run another architecture's binary
@@ -25,6 +26,7 @@ main() {
     case $part in
       build) build ;;
       bed) bed ;;
+      engines) engines ;;
       lint) lint ;;
       static) static ;;
       emulation) emulation ;;
@@ -64,6 +66,12 @@ bed() {
   want curl curl
   # For the tests of logins and digests.
   want docker-registry docker-registry
+  install
+}
+
+engines() {
+  missing=
+  want debootstrap debootstrap
   install
 }
 
