@@ -84,7 +84,9 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
     let docker = Published::new(docker_settings(&config));
     let engine = docker::start(docker.clone(), ledger, docker_events, exit_reports.clone())?;
 
-    let link = start_control_plane(&config, identity.as_ref(), &journal, &published, &exit_reports)?;
+    let sampled = Arc::clone(&metrics);
+    let measured = Measured { health: published.clone(), samples: Arc::new(move || sampled.samples()) };
+    let link = start_control_plane(&config, identity.as_ref(), &journal, measured, &exit_reports)?;
     let rooms = reload::Rooms {
         config: Published::new(config.clone()),
         identity: identity.clone(),
@@ -246,6 +248,15 @@ fn control_plane_settings(config: &Config, identity: Option<&Identity>) -> Optio
         client_certificate: section.client_identity.as_ref().map(|pair| (pair.certificate.clone(), pair.key.clone())),
         timeout: section.timeout,
         heartbeat_interval: section.heartbeat_interval,
+        reporting: config.telemetry.map(|telemetry| control_plane::Reporting {
+            sample_interval: telemetry.interval,
+            batch_size: telemetry.batch_size,
+            send_timeout: telemetry.send_timeout,
+        }),
+        updates: config
+            .update
+            .clone()
+            .map(|update| control_plane::Updates { channel: update.channel, check_interval: update.check_interval }),
         max_message_bytes: config.limits.max_message_bytes,
         token: config.agent.token.clone(),
         // An agent that has an identity does not look at it any more.
@@ -256,11 +267,17 @@ fn control_plane_settings(config: &Config, identity: Option<&Identity>) -> Optio
     })
 }
 
+/// What the control plane is told of the agent.
+struct Measured {
+    health: Published<crate::domain::Health>,
+    samples: control_plane::Samples,
+}
+
 fn start_control_plane(
     config: &Config,
     identity: Option<&Identity>,
     journal: &Journal,
-    published: &Published<crate::domain::Health>,
+    measured: Measured,
     exits: &Sender<Exit>,
 ) -> Result<Link, StartError> {
     let Some(settings) = control_plane_settings(config, identity) else {
@@ -276,7 +293,9 @@ fn start_control_plane(
     let ((beat_events, events), (session_events, session)) = (bounded(CONTROL_PLANE_EVENTS), bounded(control_plane::SESSION_EVENTS));
     let senders = control_plane::Events { control_plane: beat_events, session: session_events };
     let settings = Published::new(settings);
-    let running = control_plane::start(settings.clone(), who, published.clone(), senders, exits.clone())?;
+    let Measured { health, samples } = measured;
+    let sources = control_plane::Sources { settings: settings.clone(), health, samples };
+    let running = control_plane::start(sources, who, senders, exits.clone())?;
     let hand = Some(reload::LinkHand { settings, wake: running.wake });
     let (stops, threads) = [running.beats, running.session].into_iter().map(|one| (one.stop, one.thread)).unzip();
     Ok(Link { events, session, requests: Some(running.requests), hand, farewell: Group { stops, threads } })

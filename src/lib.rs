@@ -27,15 +27,15 @@
 //! | part of the product | room | what to look for |
 //! | --- | --- | --- |
 //! | configuration | [`config`] | the table of keys is `config/keys.rs`, `config/sections.rs` reads them; the typed result is [`config::Config`]; `agent/reload.rs` hands a new one to the rooms |
-//! | gRPC client | [`control_plane`] | `worker.rs` beats when `pace.rs` says, `worker/enrol.rs` enrols, `call.rs` is one cancellable call, `keyring.rs` keeps key and certificate, `line.rs` and `channel.rs` make the channel, `fault.rs` says what went wrong and `probe.rs` looks closer, `access.rs` says over which channel and in whose name, `session/` is the stream for immediate actions and logs; `wire.rs` files map protobuf; the contract is `proto/` |
+//! | gRPC client | [`control_plane`] | `worker.rs` beats when `pace.rs` says, `worker/enrol.rs` enrols, `worker/errands.rs` reports and asks for updates behind a beat, `call.rs` is one cancellable call, `keyring.rs` keeps key and certificate, `line.rs` and `channel.rs` make the channel, `fault.rs` says what went wrong and `probe.rs` looks closer, `access.rs` says over which channel and in whose name, `session/` is the stream for immediate actions and logs; `wire.rs` files map protobuf; the contract is `proto/` |
 //! | Kafka consumer | [`kafka`] | `consumer.rs` is the thread, `wire/` reads the record around a command |
 //! | Kafka producer | [`kafka`] | `producer/` is the thread: `transact.rs` writes in transactions, `readback.rs` reads what counts; `wire/` makes the record around an event |
 //! | Docker manager | [`docker`] | `client.rs` and `api/` speak to the Engine, `events.rs` listens to it, `lane.rs` runs commands, one file or folder per command; `room.rs` is what a running command works with |
 //! | stack deploy | [`stack`] and `docker/deploy/` | `stack` is pure: Compose text → model (`load/`) → specs (`convert/`, `spec/`), what differs (`compare.rs`). `docker/deploy/` acts on it: what to change (`plan.rs`), what went wrong (`trouble.rs`), whether it runs (`watch.rs`) |
 //! | health server | [`health`] | `gate.rs` caps connections, `pages.rs` answers |
-//! | telemetry collector | [`telemetry`] | the agent's own counters and how `/metrics` shows them |
+//! | telemetry collector | [`telemetry`] | the agent's own counters, how `/metrics` shows them and what of them is reported |
 //! | IPC server | none yet | the local command line comes with it |
-//! | update manager | none yet | |
+//! | update manager | none yet | [`control_plane`] asks for updates, and says what is offered |
 //! | retry and shutdown | [`threads`], [`coordinator`] | [`threads::Backoff`], [`threads::supervise`]; the phases of leaving are `coordinator/shutdown.rs` |
 //!
 //! Around them: [`domain`] (pure: what a command, an event, a verdict is, and what may run when),
@@ -74,6 +74,9 @@
 //!   docs/control-plane.md; what only the handshake shows is found in `control_plane/probe.rs`.
 //! - **a word of the session**: `proto/`, its mapping in `control_plane/session/wire.rs`; what it means to a stream or a
 //!   log is `control_plane/session/`, what it means to a command is `coordinator/on_session.rs`.
+//! - **a number that is reported**: `samples` in `telemetry/mod.rs`, or `REPORTED` in `telemetry/process.rs`; each costs bytes
+//!   on every link, which `tests/control_plane/beats.rs` bounds.
+//! - **a call that may wait for a beat**: its rhythm in `control_plane/pace/errands.rs`, what it does in `control_plane/worker/errands.rs`.
 //! - **a field of the heartbeat**: `proto/` and `control_plane/wire.rs`; it is read from [`domain::Health`].
 //! - **how long leaving may take**: the constants of `coordinator/shutdown.rs`, one for each phase.
 //! - **a thread**: `spawn` in its room's face, its channel and its stop in [`agent`], its phase in

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests, of which clippy knows only the functions marked so")]
 
-use axion_agent::config::{self, Config, Error, KEYS, Kind, Sources, SwarmAutoInit, TlsVersion, Transport, UnknownKeys};
+use axion_agent::config::{self, Config, Error, KEYS, Kind, Sources, SwarmAutoInit, TlsVersion, Transport, UnknownKeys, Update};
 use axion_agent::domain::AgentId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -294,10 +294,27 @@ fn every_key_of_the_contract_has_its_value() {
 
 #[test]
 fn a_key_of_a_later_part_is_taken_with_a_warning() {
-    let text = "[update]\nenabled = true\n[telemetry]\nkafka = true\n[local]\nipc_socket_mode = 0o600\n";
+    let text = "[update]\nhealth_window = 60\n[telemetry]\nkafka = true\n[local]\nipc_socket_mode = 0o600\n";
     let warnings: Vec<String> = load(text).warnings.iter().map(|warning| format!("{}: {}", warning.key, warning.message)).collect();
     let idle = |key: &str| format!("{key}: has no effect in this version yet");
-    assert_eq!(warnings, [idle("update.enabled"), idle("telemetry.kafka"), idle("local.ipc_socket_mode")]);
+    assert_eq!(warnings, [idle("update.health_window"), idle("telemetry.kafka"), idle("local.ipc_socket_mode")]);
+}
+
+#[test]
+fn what_is_reported_and_asked_for_is_read() {
+    let config = load("");
+    let telemetry = config.telemetry.unwrap();
+    let seconds = |seconds| Duration::from_secs(seconds);
+    assert_eq!((telemetry.interval, telemetry.batch_size, telemetry.send_timeout), (seconds(10), 500, seconds(5)));
+    assert_eq!(config.update, None);
+    let url = "[control_plane]\ngrpc_url = \"https://c\"\n";
+    let config =
+        load(&format!("{url}[telemetry]\nenabled = false\n[update]\nenabled = true\nchannel = \"beta\"\ncheck_interval = \"2h\"\n"));
+    assert_eq!(config.telemetry, None);
+    assert_eq!(config.update, Some(Update { channel: "beta".to_owned(), check_interval: seconds(7200) }));
+    let warning = |text: &str| load(text).warnings[0].message.clone();
+    assert_eq!(warning(&format!("{url}[update]\nenabled = true\n")), "makes the agent ask for updates: this version installs none yet");
+    assert_eq!(warning("[update]\nenabled = true\n"), "has no effect without control_plane.grpc_url");
 }
 
 #[test]

@@ -79,6 +79,7 @@ fn snapshot(phase: Phase) -> Health {
         commands_open: 0,
         events_unreported: 0,
         last_command: None,
+        update_offered: None,
         stacks: Default::default(),
     }
 }

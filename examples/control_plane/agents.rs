@@ -3,11 +3,13 @@
 
 use super::authority::{Authority, AuthorityError, ServerCertificate};
 use super::mischief::Imp;
+use super::reports::{Errands, Report};
 use super::session::{Judge, Sessions};
 use axion_agent::proto::agent::{
-    AgentState, EnrollRequest, EnrollResponse, HeartbeatRequest, HeartbeatResponse, KafkaSettings, UnregisterRequest, UnregisterResponse,
+    AgentState, CheckForUpdateRequest, CheckForUpdateResponse, EnrollRequest, EnrollResponse, HeartbeatRequest, HeartbeatResponse,
+    KafkaSettings, ReportMetricsRequest, ReportMetricsResponse, UnregisterRequest, UnregisterResponse,
 };
-use axion_agent::proto::methods::{ENROLL, HEARTBEAT, SESSION, UNREGISTER};
+use axion_agent::proto::methods::{CHECK_FOR_UPDATE, ENROLL, HEARTBEAT, REPORT_METRICS, SESSION, UNREGISTER};
 use crossbeam_channel::{Sender, bounded};
 use grpcio::{
     CertificateRequestType, ChannelBuilder, EnvBuilder, RpcContext, RpcStatus, RpcStatusCode, Server, ServerBuilder, ServerCredentials,
@@ -93,6 +95,8 @@ pub struct Settings {
     pub topics: Option<Sender<Enrolling>>,
     /// Who takes the agents' sessions; None knows none, as an older control plane.
     pub sessions: Option<Sessions>,
+    /// How reports and questions for updates are answered; None knows neither, as an older control plane.
+    pub errands: Option<Errands>,
 }
 
 impl Default for Settings {
@@ -109,6 +113,7 @@ impl Default for Settings {
             imp: Imp::default(),
             topics: None,
             sessions: None,
+            errands: None,
         }
     }
 }
@@ -132,6 +137,21 @@ pub enum Sighting {
     Unregistered { agent: String },
     /// It gave a sign of life.
     Beat(Box<Beat>),
+    /// It reported what it has measured.
+    Report(Report),
+    /// It asked for an update.
+    Check(Check),
+}
+
+/// A question for an update.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    pub agent: String,
+    pub channel: String,
+    pub version: String,
+    pub architecture: String,
+    /// How long the manifest is that it was given; 0 offers nothing.
+    pub offered_bytes: usize,
 }
 
 /// A heartbeat, in short.
@@ -186,8 +206,8 @@ impl AgentServer {
         let listen = settings.listen.clone();
         let credentials = credentials(&settings)?;
         let desk = Desk { settings: Arc::new(settings), sightings, enrolled: Arc::default(), ailing: Arc::default() };
-        let sessions = desk.settings.sessions.clone();
-        let (enrolling, beating, leaving, opening) = (desk.clone(), desk.clone(), desk.clone(), desk);
+        let (sessions, errands) = (desk.settings.sessions.clone(), desk.settings.errands.clone());
+        let (enrolling, beating, leaving, opening) = (desk.clone(), desk.clone(), desk.clone(), desk.clone());
         let mut service = ServiceBuilder::new()
             .add_unary_handler(&ENROLL, move |context, request, sink| {
                 enrolling.settings.imp.answer(&context, sink, || enrolling.enroll(&context, request));
@@ -202,6 +222,16 @@ impl AgentServer {
             service = service.add_duplex_streaming_handler(&SESSION, move |context, up, down| {
                 sessions.take(opening.judge_later(&context), up, down);
             });
+        }
+        if let Some(reports) = errands {
+            let (checks, reporting, asking) = (reports.clone(), desk.clone(), desk);
+            service = service
+                .add_unary_handler(&REPORT_METRICS, move |context, request, sink| {
+                    reports.imp.answer(&context, sink, || reporting.report(&context, request, &reports));
+                })
+                .add_unary_handler(&CHECK_FOR_UPDATE, move |context, request, sink| {
+                    checks.imp.answer(&context, sink, || asking.check(&context, request, &checks));
+                });
         }
         let service = service.build();
         let failed = |source| ListenError::Address { address: listen.clone(), source };
@@ -337,6 +367,30 @@ impl Desk {
         self.recognise(&Papers::of(context), &request.agent_id)?;
         self.see(Sighting::Unregistered { agent: request.agent_id.clone() });
         Ok(UnregisterResponse::default())
+    }
+
+    fn report(
+        &self,
+        context: &RpcContext<'_>,
+        request: ReportMetricsRequest,
+        errands: &Errands,
+    ) -> Result<ReportMetricsResponse, RpcStatus> {
+        self.recognise(&Papers::of(context), &request.agent_id)?;
+        self.see(Sighting::Report(Report::of(request)));
+        Ok(ReportMetricsResponse { interval_seconds: errands.report_seconds, ..ReportMetricsResponse::default() })
+    }
+
+    fn check(
+        &self,
+        context: &RpcContext<'_>,
+        request: CheckForUpdateRequest,
+        errands: &Errands,
+    ) -> Result<CheckForUpdateResponse, RpcStatus> {
+        self.recognise(&Papers::of(context), &request.agent_id)?;
+        let manifest = errands.offered();
+        let CheckForUpdateRequest { agent_id: agent, channel, version, architecture, .. } = request;
+        self.see(Sighting::Check(Check { agent, channel, version, architecture, offered_bytes: manifest.len() }));
+        Ok(CheckForUpdateResponse { manifest, ..CheckForUpdateResponse::default() })
     }
 
     /// The dependencies that are not ready, as they were told last.

@@ -4,7 +4,7 @@ use crate::agents::Tls;
 use crate::commands::Draft;
 use crate::conduct::{self, Conduct};
 use crate::session::Hearing;
-use crate::via::{self, Logs, Via};
+use crate::via::{self, Logs, Metrics, Via};
 use lexopt::prelude::*;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -26,6 +26,8 @@ control_plane serve [--listen ADDRESS] [--token TOKEN] [--brokers LIST | --mock-
     --tls-certificate FILE, --tls-key FILE   speak TLS, with this chain and its key (PEM)
     --sessions DIR       keep open actions and logs here, also when this process is killed [a folder that is
                          printed as 'sessions DIR' and goes with the machine's temporary files]
+    --report-interval SECONDS   how often agents shall report, 5 to 3600 [as they like]
+    --update-manifest FILE      what agents are offered that ask for an update; read anew each time, empty is nothing
     --hearing HOW        of sessions, to see what an agent does about it: good, deaf (reads nothing behind the first
                          word), absent (says nothing) [good]
 {conduct}
@@ -81,6 +83,7 @@ pub enum Invocation {
     Send(Box<Send>),
     Watch(Watch),
     Logs(Logs),
+    Metrics(Metrics),
 }
 
 pub struct Serve {
@@ -88,6 +91,9 @@ pub struct Serve {
     pub token: String,
     pub kafka: Kafka,
     pub interval_seconds: u32,
+    /// 0 leaves it to the agents.
+    pub report_seconds: u32,
+    pub update_manifest: Option<PathBuf>,
     pub tls: Option<Tls>,
     pub conduct: Conduct,
     /// Where sessions are kept; a temporary folder otherwise.
@@ -152,6 +158,7 @@ pub fn parse(mut words: lexopt::Parser) -> Result<Invocation, lexopt::Error> {
             "send" => send(words),
             "watch" => watch(words),
             "logs" => via::logs(words),
+            "metrics" => via::metrics(words),
             other => Err(format!("no such verb: {other}").into()),
         },
         Some(other) => Err(other.unexpected()),
@@ -164,6 +171,8 @@ fn serve(mut words: lexopt::Parser) -> Result<Invocation, lexopt::Error> {
         token: "development".to_owned(),
         kafka: Kafka::None,
         interval_seconds: DEFAULT_INTERVAL_SECONDS,
+        report_seconds: 0,
+        update_manifest: None,
         tls: None,
         conduct: Conduct::default(),
         sessions: None,
@@ -179,6 +188,8 @@ fn serve(mut words: lexopt::Parser) -> Result<Invocation, lexopt::Error> {
             Long("brokers") => options.kafka = Kafka::Brokers(words.value()?.string()?),
             Long("mock-broker") => options.kafka = Kafka::Mock,
             Long("interval") => options.interval_seconds = words.value()?.parse()?,
+            Long("report-interval") => options.report_seconds = words.value()?.parse()?,
+            Long("update-manifest") => options.update_manifest = Some(PathBuf::from(words.value()?)),
             Long("tls-certificate") => certificate = Some(PathBuf::from(words.value()?)),
             Long("tls-key") => key = Some(PathBuf::from(words.value()?)),
             Long("sessions") => options.sessions = Some(PathBuf::from(words.value()?)),

@@ -21,6 +21,8 @@ pub const HELP: &str = "\
     --one-time           the token enrols once; the same request is answered again
     --misbehave HOW      refuse, deny, hang, slow, huge, unknown-fields, lose-answers; or as a server that is none:
                          silent, close, too-many-pings, http1
+    --misbehave-errands HOW     one of the first seven, or none, for reports and questions for updates alone
+    --old                as an older control plane: without sessions, reports and updates
 ";
 
 /// What the words say.
@@ -32,8 +34,21 @@ pub struct Conduct {
     clients: Clients,
     pub token_use: TokenUse,
     pub mischief: Mischief,
+    /// Of reports and questions for updates, where it is another.
+    pub errand_mischief: Option<Mischief>,
+    pub age: Age,
     /// In place of the gRPC server.
     pub rude: Option<Manner>,
+}
+
+/// Which calls it knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Age {
+    /// All.
+    #[default]
+    New,
+    /// Those of an agent's life.
+    Old,
 }
 
 impl Conduct {
@@ -42,6 +57,7 @@ impl Conduct {
         match option {
             "require-certificate" => self.clients = Clients::Must,
             "one-time" => self.token_use = TokenUse::Once,
+            "old" => self.age = Age::Old,
             _ => return false,
         }
         true
@@ -49,7 +65,7 @@ impl Conduct {
 
     /// Whether this option has a value.
     pub fn takes(option: &str) -> bool {
-        matches!(option, "state" | "certificate-life" | "server-certificate" | "misbehave")
+        matches!(option, "state" | "certificate-life" | "server-certificate" | "misbehave" | "misbehave-errands")
     }
 
     pub fn set(&mut self, option: &str, value: &str) -> Result<(), String> {
@@ -66,19 +82,13 @@ impl Conduct {
                     other => return Err(format!("no such certificate: {other}")),
                 }
             }
+            "misbehave-errands" => self.errand_mischief = Some(mischief(value)?),
             _ => match value {
-                "refuse" => self.mischief = Mischief::Unauthenticated,
-                "deny" => self.mischief = Mischief::Denied,
-                "hang" => self.mischief = Mischief::Hang,
-                "slow" => self.mischief = Mischief::Slow(SLOW),
-                "huge" => self.mischief = Mischief::Huge,
-                "unknown-fields" => self.mischief = Mischief::UnknownFields,
-                "lose-answers" => self.mischief = Mischief::LoseAnswers,
                 "silent" => self.rude = Some(Manner::Silent),
                 "close" => self.rude = Some(Manner::Closes),
                 "too-many-pings" => self.rude = Some(Manner::TooManyPings),
                 "http1" => self.rude = Some(Manner::Http1),
-                other => return Err(format!("no such misbehaviour: {other}")),
+                other => self.mischief = mischief(other)?,
             },
         }
         Ok(())
@@ -90,6 +100,20 @@ impl Conduct {
         let authority = Arc::new(Authority::open(folder, self.life.unwrap_or(CERTIFICATE_LIFE))?);
         Ok(Some(Issuing { authority, server: self.server, clients: self.clients }))
     }
+}
+
+fn mischief(word: &str) -> Result<Mischief, String> {
+    Ok(match word {
+        "refuse" => Mischief::Unauthenticated,
+        "deny" => Mischief::Denied,
+        "hang" => Mischief::Hang,
+        "slow" => Mischief::Slow(SLOW),
+        "huge" => Mischief::Huge,
+        "unknown-fields" => Mischief::UnknownFields,
+        "lose-answers" => Mischief::LoseAnswers,
+        "none" => Mischief::None,
+        other => return Err(format!("no such misbehaviour: {other}")),
+    })
 }
 
 /// `30s`, `15m`, `12h`, `90d`.

@@ -4,7 +4,7 @@
 //!
 //! `serve` is the gRPC server (and, with `--mock-broker`, a Kafka cluster inside this process); `send`
 //! and `watch` are further processes that talk to the broker alone, as a real control plane's would; `logs` and
-//! `send --via session` ask a `serve` to use the agent's session.
+//! `send --via session` ask a `serve` to use the agent's session; `metrics` shows what it was reported last.
 //!
 //! It is no example of safety: one fixed token, TLS only where it is asked for, credentials that follow from the token.
 
@@ -19,7 +19,9 @@ mod commands;
 mod conduct;
 mod events;
 mod logs;
+mod metrics;
 mod mischief;
+mod reports;
 mod send;
 mod serve;
 mod session;
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         Invocation::Send(options) => send::run(*options),
         Invocation::Watch(options) => watch::run(&options),
         Invocation::Logs(options) => logs::run(&options),
+        Invocation::Metrics(options) => metrics::run(&options),
     };
     result.unwrap_or_else(|error| {
         if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {

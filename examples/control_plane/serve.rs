@@ -5,8 +5,10 @@ use crate::agents::{AgentServer, Beat, Settings, Sighting};
 use crate::arguments::{Format, Kafka, Serve, Topics};
 use crate::broker::MockBroker;
 use crate::commands::CommandSender;
+use crate::conduct::Age;
 use crate::events::{RawRecord, Start, TopicReader};
 use crate::mischief::{Imp, RudeServer};
+use crate::reports::Errands;
 use crate::session::{Sessions, local};
 use crate::{Failure, show};
 use axion_agent::threads::{Exit, Stop, StopSource, ThreadName, spawn, stop_pair};
@@ -15,6 +17,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -60,6 +63,11 @@ pub fn run(options: Serve) -> Result<ExitCode, Failure> {
     local::serve(&sessions, &folder)?;
     let issuing = options.conduct.issuing()?;
     let ca = issuing.as_ref().map_or_else(String::new, |issuing| format!("ca {}\n", issuing.authority.ca_file().display()));
+    let errands = Errands {
+        imp: Imp::new(options.conduct.errand_mischief.unwrap_or(options.conduct.mischief)),
+        report_seconds: options.report_seconds,
+        manifest: options.update_manifest,
+    };
     let settings = Settings {
         listen: options.listen,
         token: options.token,
@@ -70,7 +78,8 @@ pub fn run(options: Serve) -> Result<ExitCode, Failure> {
         token_use: options.conduct.token_use,
         imp: Imp::new(options.conduct.mischief),
         topics: maker,
-        sessions: Some(sessions),
+        sessions: Some(sessions).filter(|_| options.conduct.age == Age::New),
+        errands: Some(errands).filter(|_| options.conduct.age == Age::New),
     };
     let server = AgentServer::start(settings, sightings)?;
     show::line(&format!(
@@ -82,7 +91,7 @@ pub fn run(options: Serve) -> Result<ExitCode, Failure> {
     std::io::stdout().flush()?;
 
     let (records, events) = bounded(WAITING);
-    let mut watch = Watch { brokers, mock, format: options.format, records, exits, agents: BTreeMap::new() };
+    let mut watch = Watch { brokers, mock, folder, format: options.format, records, exits, agents: BTreeMap::new() };
     loop {
         select! {
             recv(interrupted) -> _ => break,
@@ -105,6 +114,8 @@ pub fn run(options: Serve) -> Result<ExitCode, Failure> {
 struct Watch {
     brokers: Option<String>,
     mock: Option<MockBroker>,
+    /// Where the newest report of each agent is kept.
+    folder: PathBuf,
     format: Format,
     records: Sender<RawRecord>,
     exits: Sender<Exit>,
@@ -116,8 +127,13 @@ impl Watch {
         let agent = match &sighting {
             Sighting::Enrolled { agent, .. } | Sighting::Unregistered { agent } => agent.clone(),
             Sighting::Beat(beat) => beat.agent.clone(),
+            Sighting::Report(report) => report.agent.clone(),
+            Sighting::Check(check) => check.agent.clone(),
             Sighting::Refused { .. } => String::new(),
         };
+        if let Sighting::Report(report) = &sighting {
+            report.keep(&self.folder)?;
+        }
         let before = self.agents.get(&agent).and_then(|(beat, _)| beat.as_ref());
         if self.format == Format::Lines {
             show::sighting(&sighting, before)?;

@@ -1,8 +1,10 @@
 //! Events and sightings as lines for a person, or as JSON.
 
-use crate::agents::{Beat, Sighting};
+use crate::agents::{Beat, Check, Sighting};
 use crate::arguments::Format;
 use crate::events::{EventRecord, RawRecord};
+use crate::metrics::clock;
+use crate::reports::Report;
 use crate::session::book::Line;
 use serde_json::Value;
 use std::io::{self, Write as _};
@@ -38,6 +40,17 @@ pub fn log_line(one: &Line, format: Format) -> io::Result<()> {
         Format::Lines => line(&format!("{:.8} {:<6}  {}", one.task, one.stream, one.text)),
         Format::Json => line(&serde_json::to_string(one)?),
     }
+}
+
+/// Prints a report: a line for each series, with its oldest and its newest value.
+pub fn report(report: &Report) -> io::Result<()> {
+    let (Some(first), Some(last)) = (report.at.first(), report.at.last()) else { return line("an empty report") };
+    line(&format!("{} moments from {} to {}, {} samples given up", report.at.len(), clock(*first), clock(*last), report.dropped))?;
+    for (title, values) in &report.series {
+        let shown = |value: Option<&Option<f64>>| value.copied().flatten().map_or_else(|| "-".to_owned(), |value| value.to_string());
+        line(&format!("{title:<62} {:>14} {:>14}", shown(values.first()), shown(values.last())))?;
+    }
+    Ok(())
 }
 
 /// `12:00:01  DeployProgress   shop     converge: web 1/2`
@@ -83,6 +96,12 @@ pub fn sighting(sighting: &Sighting, before: Option<&Beat>) -> io::Result<()> {
     match sighting {
         Sighting::Enrolled { agent, host, version } => line(&format!("agent {agent} enrolled from {host}, version {version}")),
         Sighting::Unregistered { agent } => line(&format!("agent {agent} is taken out of service")),
+        Sighting::Check(Check { agent, channel, version, architecture, offered_bytes }) => {
+            let offer = if *offered_bytes == 0 { "nothing".to_owned() } else { format!("a manifest of {offered_bytes} bytes") };
+            line(&format!("agent {agent} asks for an update ({channel}, {version}, {architecture}): {offer}"))
+        }
+        // Too many to print: `metrics` shows the newest.
+        Sighting::Report(_) => Ok(()),
         Sighting::Refused { peer } => line(&format!("refused a caller from {peer}: wrong token or credential")),
         Sighting::Beat(beat)
             if before.is_some_and(|before| (&before.state, before.paused, &before.ailing) == (&beat.state, beat.paused, &beat.ailing)) =>

@@ -1,4 +1,5 @@
-//! The words of the command line for what goes through a session: `logs`, and `--via session` of `send`.
+//! The words of the command line for what goes through a session, `logs` and `--via session` of `send`, and for what
+//! lies beside it, `metrics`.
 
 use crate::arguments::{Format, Invocation, Topics};
 use lexopt::prelude::*;
@@ -14,6 +15,9 @@ control_plane logs --sessions DIR --agent ID --project ID --service NAME [--stac
     --lines N            end after so many
     --id ID              the name of the follow [a new one]
     --timeout SECONDS    end after so long [one day]
+
+control_plane metrics --sessions DIR --agent ID [--json]
+    Shows what an agent has reported last to a 'serve' with the same --sessions: the oldest and the newest value of each series.
 ";
 
 /// A log that nobody ends by hand.
@@ -39,6 +43,27 @@ pub struct Logs {
     pub id: Option<String>,
     pub timeout: Duration,
     pub format: Format,
+}
+
+pub struct Metrics {
+    pub state: PathBuf,
+    pub agent: String,
+    pub format: Format,
+}
+
+pub fn metrics(mut words: lexopt::Parser) -> Result<Invocation, lexopt::Error> {
+    let (mut state, mut agent, mut format) = (None, None, Format::Lines);
+    while let Some(word) = words.next()? {
+        match word {
+            Long("help") | Short('h') => return Ok(Invocation::Help),
+            Long("sessions") => state = Some(PathBuf::from(words.value()?)),
+            Long("agent") => agent = Some(words.value()?.string()?),
+            Long("json") => format = Format::Json,
+            other => return Err(other.unexpected()),
+        }
+    }
+    let (state, agent) = (state.ok_or("--sessions is missing")?, agent.ok_or("--agent is missing")?);
+    Ok(Invocation::Metrics(Metrics { state, agent, format }))
 }
 
 pub fn logs(mut words: lexopt::Parser) -> Result<Invocation, lexopt::Error> {

@@ -68,7 +68,7 @@ impl Key {
     /// Whether the part of the agent that it is for is not in this version yet.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        IDLE.contains(&self.section)
+        IDLE.iter().any(|key| std::ptr::eq(*key, self))
     }
 
     /// `section.name`.
@@ -185,11 +185,13 @@ keys! {
         "After so many failures in a row it counts as not ready. The first ones follow each other within seconds.";
 
     TELEMETRY_ENABLED = "telemetry"."enabled", Kind::Flag, Some("true"), "",
-        "Whether samples of the host and its containers are taken.";
+        "Whether the agent measures itself and reports that to the control plane. The host and its containers: not in this\n\
+         version yet.";
     TELEMETRY_INTERVAL = "telemetry"."interval_seconds", Kind::Number(Unit::Seconds, 1, HOUR), Some("10"), "",
-        "The time between two samples.";
+        "The time between two samples; no less than that between heartbeats.";
     TELEMETRY_BATCH = "telemetry"."batch_size", Kind::Number(Unit::Count, 1, 10_000), Some("500"), "",
-        "How many samples go to the control plane at once.";
+        "How many samples go to the control plane at once; a report goes out behind every tenth heartbeat, or when there\n\
+         are so many.";
     TELEMETRY_SEND_TIMEOUT = "telemetry"."send_timeout", Kind::Number(Unit::Seconds, 1, 5 * MINUTE), Some("5"), "",
         "The longest time that sending them may take.";
     TELEMETRY_CONTAINERS = "telemetry"."containers", Kind::Flag, Some("true"), "",
@@ -198,7 +200,8 @@ keys! {
         "Whether samples also go to the event topic, as MetricsReport.";
 
     UPDATE_ENABLED = "update"."enabled", Kind::Flag, Some("false"), "",
-        "Whether the agent updates itself.";
+        "Whether the agent asks the control plane for updates. One that is offered is shown on /readyz and in the log;\n\
+         installing it is not in this version yet.";
     UPDATE_CHANNEL = "update"."channel", Kind::Text, Some("stable"), "",
         "Which releases it follows.";
     UPDATE_MANIFEST = "update"."manifest_url", Kind::Text, None, "\"https://releases.example.com/axion-agent/stable.json\"",
@@ -206,7 +209,7 @@ keys! {
     UPDATE_KEYS = "update"."public_keys", Kind::List, None, "[\"release-1:BASE64\"]",
         "The keys that a manifest may be signed with.";
     UPDATE_CHECK_INTERVAL = "update"."check_interval", Kind::Number(Unit::Seconds, MINUTE, 30 * DAY), Some("1h"), "",
-        "How often it looks for an update.";
+        "How often it asks, a tenth more or less.";
     UPDATE_DOWNLOAD_TIMEOUT = "update"."download_timeout", Kind::Number(Unit::Seconds, 1, DAY), Some("5m"), "",
         "The longest time that a download may take.";
     UPDATE_INSTALL_TIMEOUT = "update"."install_timeout", Kind::Number(Unit::Seconds, 1, HOUR), Some("1m"), "",
@@ -271,8 +274,8 @@ pub(super) static SECTIONS: &[(&str, &str)] = &[
     ("kafka", "Commands in, events out."),
     ("docker", "The Docker Engine."),
     ("health", "The health pages over HTTP: /health, /livez, /readyz, /metrics and / for people."),
-    ("telemetry", "Samples of the host. Not in this version yet: without effect."),
-    ("update", "Self-update. Not in this version yet: without effect."),
+    ("telemetry", "What is measured and reported."),
+    ("update", "Self-update. In this version the agent only asks."),
     ("logging", "The log, on standard error."),
     ("security", "Whom to trust with what."),
     ("network", "The way out."),
@@ -289,9 +292,23 @@ pub(super) static SHARED_VARIABLES: &[(&str, &Key)] = &[
     ("NO_PROXY", &NETWORK_NO_PROXY),
 ];
 
-/// Sections whose part of the agent comes with a later version. They are read and checked; whoever sets a key is
-/// told that it has no effect yet.
-pub(super) static IDLE: &[&str] = &["telemetry", "update", "local"];
+/// Keys whose part of the agent comes with a later version. They are read and checked; whoever sets one is told that
+/// it has no effect yet.
+pub(super) static IDLE: &[&Key] = &[
+    &TELEMETRY_CONTAINERS,
+    &TELEMETRY_KAFKA,
+    &UPDATE_MANIFEST,
+    &UPDATE_KEYS,
+    &UPDATE_DOWNLOAD_TIMEOUT,
+    &UPDATE_INSTALL_TIMEOUT,
+    &UPDATE_ROLLBACK,
+    &UPDATE_BACKUPS,
+    &UPDATE_HEALTH_WINDOW,
+    &LOCAL_ENABLED,
+    &LOCAL_SOCKET,
+    &LOCAL_MODE,
+    &LOCAL_GROUP,
+];
 
 /// Keys that count when the process starts and not when it reloads: what they name is held open, or others know
 /// the agent by it. All the others are taken over by a reload.
@@ -356,7 +373,6 @@ mod tests {
             assert!(key.doc.ends_with('.'), "{}", key.dotted());
             assert_ne!(key.default.is_some(), !key.example.is_empty(), "{}: a default or an example", key.dotted());
         }
-        assert!(IDLE.iter().all(|section| is_section(section)));
     }
 
     #[test]
@@ -364,7 +380,7 @@ mod tests {
         assert!(matches!(look_up("agent", "token_file"), Lookup::SecretFile(_)));
         assert!(matches!(look_up("agent", "name_file"), Lookup::Unknown));
         assert!(matches!(look_up("control_plane", "ca_file"), Lookup::Known(_)));
-        assert!(matches!(look_up("update", "channel"), Lookup::Known(key) if key.is_idle()));
+        assert!(matches!(look_up("update", "channel"), Lookup::Known(key) if !key.is_idle()));
         assert!(matches!(look_up("kafka", "broker"), Lookup::Unknown));
     }
 }

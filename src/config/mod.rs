@@ -61,6 +61,10 @@ pub struct Config {
     pub docker: Docker,
     /// The health pages, and how the engine is probed.
     pub health: Health,
+    /// What is measured and reported, unless it is turned off.
+    pub telemetry: Option<Telemetry>,
+    /// Which updates are asked for, where it is turned on.
+    pub update: Option<Update>,
     /// The log.
     pub logging: Logging,
     /// Whom to trust with what.
@@ -233,6 +237,26 @@ pub struct Health {
     pub timeout: Duration,
     /// So many failures in a row make it not ready.
     pub failure_threshold: u32,
+}
+
+/// `[telemetry]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Telemetry {
+    /// Between two samples.
+    pub interval: Duration,
+    /// So many samples go out at once.
+    pub batch_size: usize,
+    /// The longest time that sending them may take.
+    pub send_timeout: Duration,
+}
+
+/// `[update]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Update {
+    /// Which releases it follows.
+    pub channel: String,
+    /// How often to ask.
+    pub check_interval: Duration,
 }
 
 /// `[security]`.

@@ -7,7 +7,7 @@ use super::reader::Reader;
 use super::values::{GrpcUrl, Topic, TopicTemplate, Transport, docker_socket, host_and_port};
 use super::{
     Agent, ClientIdentity, Config, ControlPlane, Direct, Docker, EventMode, Format, Given, Health, Kafka, Limits, Logging, Network, Proxy,
-    Sasl, Security, SwarmAutoInit, TlsVersion, nearest,
+    Sasl, Security, SwarmAutoInit, Telemetry, TlsVersion, Update, nearest,
 };
 use crate::domain::{Action, AgentId, Sensitive};
 use std::collections::BTreeSet;
@@ -36,6 +36,8 @@ pub(super) fn config(reader: &mut Reader) -> Config {
         kafka: kafka(reader),
         docker: docker(reader),
         health: health(reader),
+        telemetry: telemetry(reader),
+        update: update(reader),
         logging: logging(reader),
         security: security(reader),
         network: network(reader),
@@ -288,6 +290,30 @@ fn health(reader: &mut Reader) -> Health {
         timeout: seconds(reader, &HEALTH_TIMEOUT),
         failure_threshold: u32::try_from(reader.number(&HEALTH_FAILURES)).unwrap_or(u32::MAX),
     }
+}
+
+fn telemetry(reader: &mut Reader) -> Option<Telemetry> {
+    let telemetry = Telemetry {
+        interval: seconds(reader, &TELEMETRY_INTERVAL),
+        batch_size: count(reader, &TELEMETRY_BATCH),
+        send_timeout: seconds(reader, &TELEMETRY_SEND_TIMEOUT),
+    };
+    reader.switch(&TELEMETRY_ENABLED).then_some(telemetry)
+}
+
+fn update(reader: &mut Reader) -> Option<Update> {
+    not_empty(reader, &UPDATE_CHANNEL);
+    let update =
+        Update { channel: reader.text(&UPDATE_CHANNEL).unwrap_or_default(), check_interval: seconds(reader, &UPDATE_CHECK_INTERVAL) };
+    if !reader.switch(&UPDATE_ENABLED) {
+        return None;
+    }
+    if reader.is_set(&CONTROL_PLANE_URL) {
+        reader.warn(&UPDATE_ENABLED, "makes the agent ask for updates: this version installs none yet");
+    } else {
+        reader.warn(&UPDATE_ENABLED, "has no effect without control_plane.grpc_url");
+    }
+    Some(update)
 }
 
 fn logging(reader: &mut Reader) -> Logging {

@@ -1,12 +1,13 @@
-//! The control plane over gRPC: enrolment and heartbeats on the thread `control-plane`, the [`session`] for
-//! immediate actions and logs on `grpc-session`.
+//! The control plane over gRPC: enrolment and heartbeats, with reports and questions for an update behind them, on the
+//! thread `control-plane`; the [`session`] for immediate actions and logs on `grpc-session`.
 //!
-//! The first owns the agent's key and certificate and the channel that is made of them, and reads the newest
-//! [`Health`] when it beats; nobody sends it requests. It says over which channel and in whose name the second speaks
+//! The first owns the agent's key and certificate and the channel that is made of them, reads the newest
+//! [`Health`] when it beats and takes samples when they are due; nobody sends it requests. It says over which channel and in whose name the second speaks
 //! ([`access`]). What both ends owe each other is in docs/control-plane.md. gRPC's own threads
 //! (one completion queue named `grpc-cq`, and those of its C++ core) serve it and decide nothing.
 
 mod access;
+mod backlog;
 mod call;
 mod channel;
 mod code;
@@ -21,13 +22,14 @@ mod session;
 mod wire;
 mod worker;
 
-use crate::domain::{AgentId, Health, LinkState, Sensitive};
+use crate::domain::{AgentId, Health, LinkState, Manifest, Sample, Sensitive};
 use crate::threads::{Exit, Published, Stop, StopSource, Thread, ThreadName, spawn, stop_pair};
 use crossbeam_channel::{Sender, bounded};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -56,6 +58,10 @@ pub struct Settings {
     pub timeout: Duration,
     /// The time between heartbeats until the server says otherwise.
     pub heartbeat_interval: Duration,
+    /// What is measured and reported, if anything is.
+    pub reporting: Option<Reporting>,
+    /// Which updates are asked for, if any are.
+    pub updates: Option<Updates>,
     /// The largest action that a session takes, in bytes.
     pub max_message_bytes: usize,
     /// The one-time token of an agent that is not enrolled yet.
@@ -70,6 +76,39 @@ pub struct Settings {
     pub state_dir: PathBuf,
 }
 
+/// How samples are taken and reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reporting {
+    /// The time between two moments at which all is measured; no less than that between heartbeats.
+    pub sample_interval: Duration,
+    /// The most samples of one report, but one moment's at least.
+    pub batch_size: usize,
+    /// The longest time that one report may take.
+    pub send_timeout: Duration,
+}
+
+/// Which updates are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Updates {
+    /// The releases that the agent follows.
+    pub channel: String,
+    /// How often to ask.
+    pub check_interval: Duration,
+}
+
+/// Takes samples, on the thread that beats.
+pub type Samples = Arc<dyn Fn() -> Vec<Sample> + Send + Sync>;
+
+/// What the thread that beats reads.
+pub struct Sources {
+    /// How to reach the control plane.
+    pub settings: Published<Settings>,
+    /// How the agent is.
+    pub health: Published<Health>,
+    /// What it measures.
+    pub samples: Samples,
+}
+
 #[cfg(test)]
 impl Settings {
     /// A control plane that nobody reaches.
@@ -81,6 +120,8 @@ impl Settings {
             client_certificate: None,
             timeout: Duration::from_secs(1),
             heartbeat_interval: Duration::from_secs(5),
+            reporting: None,
+            updates: None,
             max_message_bytes: 1024,
             token: None,
             token_file: None,
@@ -135,6 +176,8 @@ pub enum Event {
     Credential(Sensitive<String>),
     /// The link changed.
     Link(LinkState),
+    /// An update is offered, another one, or none any more.
+    Update(Option<Manifest>),
 }
 
 /// The running threads.
@@ -173,22 +216,16 @@ pub struct Events {
 ///
 /// # Errors
 /// When the operating system gives no further thread.
-pub fn start(
-    settings: Published<Settings>,
-    identity: Identity,
-    health: Published<Health>,
-    events: Events,
-    exits: Sender<Exit>,
-) -> io::Result<ControlPlane> {
+pub fn start(sources: Sources, identity: Identity, events: Events, exits: Sender<Exit>) -> io::Result<ControlPlane> {
     let (publisher, access) = access::pair();
     let (requests, inbox) = bounded(SESSION_REQUESTS);
-    let for_session = settings.clone();
+    let for_session = sources.settings.clone();
     let session = run(SESSION_THREAD, exits.clone(), move |stop| {
         session::Session::new(for_session, access, inbox, events.session, stop).run();
     })?;
     let (wake, woken) = bounded(1);
     let beats = run(THREAD, exits, move |stop| {
-        worker::Worker::new(settings, health, events.control_plane, publisher, woken, stop).run(identity);
+        worker::Worker::new(sources, events.control_plane, publisher, woken, stop).run(identity);
     })?;
     Ok(ControlPlane { beats, session, requests, wake })
 }

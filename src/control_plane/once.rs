@@ -7,7 +7,7 @@ use super::keyring::{KeyError, Keyring};
 use super::line::{Lines, look, needs_credential};
 use super::wire::{UNREGISTER, unregister_request};
 use super::worker::Worker;
-use super::{Enrolment, Event, Settings, access};
+use super::{Enrolment, Event, Settings, Sources, access};
 use crate::domain::{AgentId, Health, Phase, Sensitive, Timestamp};
 use crate::threads::{Published, Stop};
 use crossbeam_channel::{bounded, never};
@@ -26,11 +26,13 @@ pub fn enroll(settings: Settings, wish: Option<&AgentId>, salt: Uuid) -> Result<
         commands_open: 0,
         events_unreported: 0,
         last_command: None,
+        update_offered: None,
         stacks: Arc::default(),
         paused_since: None,
     };
     let (events, inbox) = bounded(1);
-    let mut worker = Worker::new(Published::new(settings), Published::new(health), events, access::pair().0, never(), Stop::never());
+    let sources = Sources { settings: Published::new(settings), health: Published::new(health), samples: Arc::new(Vec::new) };
+    let mut worker = Worker::new(sources, events, access::pair().0, never(), Stop::never());
     worker.enrol_once(wish, salt).map_err(|fault| fault.to_string())?;
     let enrolment = inbox.try_iter().find_map(|event| if let Event::Enrolled(enrolment) = event { Some(*enrolment) } else { None });
     enrolment.ok_or_else(|| "the identity got lost".to_owned())

@@ -5,6 +5,10 @@
 //! young, so that after a restart of the control plane the link is found again within 10 s, and at most 30 s when it
 //! is not. A refusal is tried again every five minutes.
 
+mod errands;
+
+pub(super) use errands::{CheckPace, ReportPace};
+
 use super::fault::Manner;
 use super::keyring::Life;
 use crate::domain::Timestamp;
@@ -24,7 +28,7 @@ const REFUSED_RETRY: Duration = Duration::from_secs(300);
 /// What the server may ask for as interval, in seconds.
 const INTERVAL_BOUNDS: (u32, u32) = (5, 300);
 /// A beat has to be answered within this part of its period.
-const DEADLINE_PART: f64 = 0.8;
+pub(super) const DEADLINE_PART: f64 = 0.8;
 /// Periods vary by this part, so that a fleet spreads out.
 const JITTER_PART: f64 = 0.1;
 /// A certificate is renewed when two thirds of its life are over, or this part of it earlier.

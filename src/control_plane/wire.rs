@@ -1,21 +1,25 @@
 //! Protobuf ⇄ domain for the control plane: the only file here that sees the messages' fields.
 
+use super::backlog::Batch;
 use super::host::HostFacts;
 use super::{Enrolment, Settings};
-use crate::domain::{self, AgentId, DependencyState, Health, InvalidId, Phase, Sensitive, StackName, Timestamp};
+use crate::domain::{self, AgentId, DependencyState, Health, InvalidId, Manifest, Phase, Sensitive, StackName, Timestamp};
 use crate::proto::agent::{
-    AgentState, Dependency, EnrollRequest, EnrollResponse, HeartbeatRequest, HostFacts as WireFacts, LastCommand, Load, StackBrief,
-    UnregisterRequest,
+    AgentState, CheckForUpdateRequest, CheckForUpdateResponse, Dependency, EnrollRequest, EnrollResponse, HeartbeatRequest,
+    HostFacts as WireFacts, LastCommand, Load, ReportMetricsRequest, ReportMetricsResponse, Series, StackBrief, UnregisterRequest,
 };
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
 pub(super) use crate::proto::agent::HeartbeatResponse;
-pub(super) use crate::proto::methods::{ENROLL, HEARTBEAT, UNREGISTER};
+pub(super) use crate::proto::methods::{CHECK_FOR_UPDATE, ENROLL, HEARTBEAT, REPORT_METRICS, UNREGISTER};
 
 /// The version that the agent says it is.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// A manifest is a short text with its signatures.
+const MAX_MANIFEST_BYTES: usize = 64 * 1024;
 
 /// What one heartbeat says beside the health.
 pub(super) struct Beat<'a> {
@@ -113,6 +117,61 @@ pub(super) fn wishes(response: HeartbeatResponse) -> Wishes {
     }
 }
 
+/// A name and its labels: what tells a series from the others.
+type Title<'a> = (&'a str, &'a [(&'a str, &'a str)]);
+
+/// A column for each moment, a row for each series.
+pub(super) fn report_request(agent: &AgentId, batch: &Batch<'_>) -> ReportMetricsRequest {
+    let none = vec![f64::NAN; batch.moments.len()];
+    let mut rows: BTreeMap<Title<'_>, Vec<f64>> = BTreeMap::new();
+    for (column, moment) in batch.moments.iter().enumerate() {
+        for sample in &moment.samples {
+            rows.entry((sample.name, sample.labels)).or_insert_with(|| none.clone())[column] = sample.value;
+        }
+    }
+    let series = rows.into_iter().map(|((name, labels), values)| Series {
+        name: name.to_owned(),
+        labels: labels.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        values,
+        ..Series::default()
+    });
+    ReportMetricsRequest {
+        agent_id: agent.as_str().to_owned(),
+        at: batch.moments.iter().map(|moment| moment.at.as_millis()).collect(),
+        series: series.collect(),
+        dropped: batch.dropped,
+        ..ReportMetricsRequest::default()
+    }
+}
+
+/// The interval that the answer to a report asks for.
+pub(super) fn report_interval(response: &ReportMetricsResponse) -> Option<u32> {
+    Some(response.interval_seconds).filter(|&seconds| seconds > 0)
+}
+
+pub(super) fn check_request(agent: &AgentId, channel: &str) -> CheckForUpdateRequest {
+    CheckForUpdateRequest {
+        agent_id: agent.as_str().to_owned(),
+        channel: channel.to_owned(),
+        version: VERSION.to_owned(),
+        architecture: std::env::consts::ARCH.to_owned(),
+        ..CheckForUpdateRequest::default()
+    }
+}
+
+/// What is offered, if anything is; or why the answer cannot be used.
+pub(super) fn manifest(response: CheckForUpdateResponse) -> Result<Option<Manifest>, String> {
+    let manifest = response.manifest;
+    match manifest.len() {
+        0 => Ok(None),
+        bytes @ 1..=MAX_MANIFEST_BYTES => {
+            let sha256 = openssl::sha::sha256(&manifest).iter().map(|byte| format!("{byte:02x}")).collect();
+            Ok(Some(Manifest { sha256, bytes }))
+        }
+        bytes => Err(format!("the manifest has {bytes} bytes, and may have {MAX_MANIFEST_BYTES}")),
+    }
+}
+
 pub(super) fn heartbeat_request(beat: Beat<'_>, health: &Health) -> HeartbeatRequest {
     let state = match health.phase {
         Phase::Starting => AgentState::AGENT_STATE_STARTING,
@@ -179,4 +238,37 @@ fn dependency(one: &domain::Dependency) -> Dependency {
 
 fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::backlog::{Backlog, Moment};
+    use super::*;
+    use crate::domain::Sample;
+
+    #[test]
+    fn a_report_is_a_table_of_moments_and_series() {
+        let sample = |name, labels, value| Sample { name, labels, value };
+        let mut backlog = Backlog::default();
+        backlog.add(Moment { at: Timestamp::from_millis(1), samples: vec![sample("a", &[], 1.0), sample("b", &[("r", "x")], 2.0)] });
+        backlog.add(Moment { at: Timestamp::from_millis(2), samples: vec![sample("b", &[("r", "y")], 4.0), sample("a", &[], 3.0)] });
+        let request = report_request(&AgentId::new("edge-7").unwrap(), &backlog.batch(500));
+        assert_eq!((request.agent_id.as_str(), &request.at), ("edge-7", &vec![1, 2]));
+        let rows = request.series.iter().map(|series| {
+            let labels: Vec<String> = series.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            format!("{} {labels:?} {:?}", series.name, series.values)
+        });
+        assert_eq!(rows.collect::<Vec<_>>(), ["a [] [1.0, 3.0]", "b [\"r=x\"] [2.0, NaN]", "b [\"r=y\"] [NaN, 4.0]"]);
+    }
+
+    #[test]
+    fn a_manifest_is_known_by_its_digest_and_has_a_bound() {
+        let answer = |bytes: usize| manifest(CheckForUpdateResponse { manifest: vec![b'm'; bytes], ..Default::default() });
+        assert_eq!(answer(0), Ok(None));
+        assert_eq!(answer(MAX_MANIFEST_BYTES).unwrap().unwrap().bytes, 65_536);
+        assert!(answer(MAX_MANIFEST_BYTES + 1).unwrap_err().contains("65537 bytes"));
+        assert_ne!(answer(1), answer(2));
+        let sha256 = "62c66a7a5dd70c3146618063c344e531e6d4b59e379808443ce962b3abd63c5a";
+        assert_eq!(answer(1).unwrap().unwrap().sha256, sha256);
+    }
 }

@@ -5,6 +5,7 @@
 //! never run while it changes, and what else runs on the old channel keeps it until it is over.
 
 mod enrol;
+mod errands;
 
 use super::access::Publisher;
 use super::call::{CallError, Terms, unary};
@@ -14,11 +15,12 @@ use super::keyring::{Keyring, Pair};
 use super::line::{Line, Lines, Shows, Stamps, look, needs_credential, shows};
 use super::pace::Pace;
 use super::wire::{self, Beat, Details, same_details};
-use super::{Event, Identity, Scheme, Settings, host};
+use super::{Event, Identity, Scheme, Settings, Sources, host};
 use crate::domain::{AgentId, Health, LinkState, Phase, Sensitive, Timestamp};
 use crate::threads::{Deadline, Published, Stop, stop_pair};
 use crossbeam_channel::{Receiver, Sender, TrySendError, at, never, select_biased};
-use grpcio::Client;
+use errands::Errands;
+use grpcio::{Client, Method};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -90,20 +92,15 @@ pub(super) struct Worker {
     link: Link,
     /// The fault that was told last.
     named: Option<LinkCode>,
+    errands: Errands,
     deaf: u32,
     sequence: u64,
     started: Instant,
 }
 
 impl Worker {
-    pub(super) fn new(
-        source: Published<Settings>,
-        health: Published<Health>,
-        events: Sender<Event>,
-        access: Publisher,
-        woken: Receiver<()>,
-        stop: Stop,
-    ) -> Self {
+    pub(super) fn new(sources: Sources, events: Sender<Event>, access: Publisher, woken: Receiver<()>, stop: Stop) -> Self {
+        let Sources { settings: source, health, samples } = sources;
         let settings = (*source.newest()).clone();
         Self {
             source,
@@ -121,6 +118,7 @@ impl Worker {
             told: None,
             link: Link::Unknown,
             named: None,
+            errands: Errands::new(samples),
             deaf: 0,
             sequence: 0,
             started: Instant::now(),
@@ -160,7 +158,14 @@ impl Worker {
                 Certificate::Kept(_, renewal) if self.link == Link::Up && *renewal > now() => wait.min(renewal.since(now())),
                 _ => wait,
             };
-            if let Err(Stopped) = self.rest(wait) {
+            let next = Deadline::after(wait);
+            self.sample();
+            if self.link == Link::Up
+                && let Err(Stopped) = self.run_errands(me, next)
+            {
+                return Stopped;
+            }
+            if let Err(Stopped) = self.rest(next) {
                 return Stopped;
             }
         }
@@ -191,6 +196,7 @@ impl Worker {
         self.line = Some(self.lines.open(&self.settings, own, now()).map_err(unfit)?);
         // Another process may answer at the other end.
         self.told = None;
+        self.errands.begin();
         self.deaf = 0;
         Ok(())
     }
@@ -257,12 +263,24 @@ impl Worker {
             details: if self.told.as_ref().is_some_and(|told| same_details(told, health)) { Details::AsBefore } else { Details::Told },
         };
         let request = wire::heartbeat_request(beat, health);
+        let answer = self.call(me, &wire::HEARTBEAT, &request, timeout, stop)?;
+        self.told = Some(Arc::clone(health));
+        Ok(answer)
+    }
+
+    /// One call in this agent's name, over the channel in use.
+    fn call<Request, Response: Unpin>(
+        &self,
+        me: &Me,
+        method: &Method<Request, Response>,
+        request: &Request,
+        timeout: Duration,
+        stop: &Stop,
+    ) -> Result<Response, CallError> {
         let shows = self.line.as_ref().map_or(Shows::Nothing, |line| line.shows);
         let credential = me.credential.as_ref().filter(|_| needs_credential(shows));
         let terms = Terms { doing: Doing::Speaking, credential: credential.map(|text| text.reveal().as_str()), timeout, stop };
-        let answer = unary(self.client()?, &wire::HEARTBEAT, &request, &terms).map_err(|error| without(error, credential))?;
-        self.told = Some(Arc::clone(health));
-        Ok(answer)
+        unary(self.client()?, method, request, &terms).map_err(|error| without(error, credential))
     }
 
     /// One last beat with STOPPING, if the link was up; its own stop never comes.
@@ -345,8 +363,7 @@ impl Worker {
     }
 
     /// Waits, and no longer once something has changed that may mend the link: a file, or what a reload brings.
-    fn rest(&mut self, wait: Duration) -> Result<(), Stopped> {
-        let deadline = Deadline::after(wait);
+    fn rest(&mut self, deadline: Deadline) -> Result<(), Stopped> {
         let mut woken = self.woken.clone();
         loop {
             let slice = if self.link == Link::Up { deadline } else { deadline.or_after(FILES_LOOK) };
@@ -447,10 +464,12 @@ mod tests {
             commands_open: 0,
             events_unreported: 0,
             last_command: None,
+            update_offered: None,
             stacks: Default::default(),
         };
         let (events, inbox) = bounded(8);
-        (Worker::new(Published::new(settings), Published::new(health), events, access::pair().0, never(), stop), inbox)
+        let sources = Sources { settings: Published::new(settings), health: Published::new(health), samples: Arc::new(Vec::new) };
+        (Worker::new(sources, events, access::pair().0, never(), stop), inbox)
     }
 
     fn me() -> Me {

@@ -3,7 +3,7 @@
 use super::ExitReason;
 use super::state::{State, now};
 use crate::docker::{EngineState, SwarmRole};
-use crate::domain::{Dependency, DependencyState, HasTopic, Health, LinkState, Phase, Sensitive, Timestamp};
+use crate::domain::{Dependency, DependencyState, HasTopic, Health, LinkState, Manifest, Phase, Sensitive, Timestamp, UpdateOffer};
 use crate::journal::{EnrolledKafka, Identity, Origin};
 use crate::{control_plane, kafka};
 
@@ -41,6 +41,7 @@ pub fn initial_health(kafka: DependencyState, control_plane: DependencyState, co
         commands_open: 0,
         events_unreported: 0,
         last_command: None,
+        update_offered: None,
         stacks: Default::default(),
     }
 }
@@ -204,7 +205,24 @@ impl State {
                 }
                 None
             }
+            control_plane::Event::Update(manifest) => {
+                self.on_update(manifest);
+                None
+            }
         }
+    }
+
+    /// It is shown and nothing else: to install it is not in this version yet.
+    fn on_update(&mut self, manifest: Option<Manifest>) {
+        match &manifest {
+            Some(Manifest { sha256, bytes }) => {
+                log::info!(
+                    "the control plane offers an update, which this version does not install (manifest of {bytes} bytes, sha256 {sha256})"
+                );
+            }
+            None => log::info!("the control plane offers no update any more"),
+        }
+        self.update_offered = manifest.map(|manifest| UpdateOffer { since: now(), manifest });
     }
 
     /// The credential is the agent's own: where the configuration has made it somebody else, what the journal

@@ -10,7 +10,7 @@ use super::rules::Rules;
 use crate::docker::{Follows, Job};
 use crate::domain::{
     Action, Admission, Admitted, AgentId, Code, Command, CommandId, Event, EventKind, Health, LastCommand, Ledger as _, Outcome, Phase,
-    Position, Reader, StackBrief, StackName, Stage, Timestamp, WINDOW, Way,
+    Position, Reader, StackBrief, StackName, Stage, Timestamp, UpdateOffer, WINDOW, Way,
 };
 use crate::journal::{Entry, Journal, Recovered};
 use crate::telemetry::Metrics;
@@ -81,6 +81,7 @@ pub struct State {
     pub(super) session: Upstream,
     pub(super) links: Links,
     pub(super) last_command: Option<LastCommand>,
+    pub(super) update_offered: Option<UpdateOffer>,
     /// The stacks that have an owner, as the journal has them.
     pub(super) stacks: Arc<BTreeMap<StackName, StackBrief>>,
     /// The Cancel commands that wait for the end of another, by that one.
@@ -122,6 +123,7 @@ impl State {
             session: Upstream::default(),
             links: Links::new(&health.newest()),
             last_command: None,
+            update_offered: None,
             stacks: Arc::new(recovered.stacks),
             cancels: BTreeMap::new(),
             paused: recovered.paused,
@@ -297,6 +299,7 @@ impl State {
             commands_open: self.admission.open(),
             events_unreported: self.reports.unconfirmed().max(self.session.owed()),
             last_command: self.last_command.clone(),
+            update_offered: self.update_offered.clone(),
             stacks: Arc::clone(&self.stacks),
         };
         self.metrics.observe_health(&health);

@@ -80,6 +80,25 @@ pub struct StackBrief {
     pub revision: u64,
 }
 
+/// The manifest of another version, as it was received: nobody has checked it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Manifest {
+    /// SHA-256, in hexadecimal.
+    pub sha256: String,
+    /// Its length.
+    pub bytes: usize,
+}
+
+/// The control plane offers another version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UpdateOffer {
+    /// Since when.
+    pub since: Timestamp,
+    /// What it offers.
+    #[serde(flatten)]
+    pub manifest: Manifest,
+}
+
 /// The snapshot that the coordinator publishes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Health {
@@ -95,6 +114,8 @@ pub struct Health {
     pub events_unreported: usize,
     /// The newest command that has ended.
     pub last_command: Option<LastCommand>,
+    /// Another version, if one is offered.
+    pub update_offered: Option<UpdateOffer>,
     /// The stacks of this agent; for heartbeats, not for the health pages, which need no password.
     #[serde(skip)]
     pub stacks: Arc<BTreeMap<StackName, StackBrief>>,

@@ -71,7 +71,7 @@ fn status_page(health: &Health, uptime: Duration) -> String {
          <title>axion-agent: {phase}</title>\n<style>body{{font-family:sans-serif;margin:2em;max-width:60em}}\
          table{{border-collapse:collapse}}th,td{{text-align:left;padding:.3em .8em;border-bottom:1px solid #ccc}}</style>\n</head>\n<body>\n\
          <h1>axion-agent is {phase}</h1>\n<p>{paused}Version {version}, up for {uptime} s. Commands open: {open}. \
-         Events not confirmed yet: {unreported}. Last command: {last}.</p>\n\
+         Events not confirmed yet: {unreported}. Last command: {last}.{update}</p>\n\
          <table>\n<tr><th>Dependency</th><th>State</th><th>Since</th><th>Detail</th><th>Last error</th></tr>\n{rows}</table>\n\
          <p><a href=\"/health\">health</a> <a href=\"/livez\">livez</a> <a href=\"/readyz\">readyz</a> <a href=\"/metrics\">metrics</a></p>\n\
          </body>\n</html>\n",
@@ -87,6 +87,7 @@ fn status_page(health: &Health, uptime: Duration) -> String {
         open = health.commands_open,
         unreported = health.events_unreported,
         last = escaped(&last),
+        update = health.update_offered.as_ref().map(|offer| format!(" An update is offered since {}.", offer.since)).unwrap_or_default(),
     )
 }
 
@@ -115,7 +116,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Timestamp;
+    use crate::domain::{Manifest, Timestamp, UpdateOffer};
 
     fn health(phase: Phase) -> Health {
         let docker = Dependency {
@@ -132,6 +133,7 @@ mod tests {
             commands_open: 2,
             events_unreported: 1,
             last_command: None,
+            update_offered: None,
             stacks: Default::default(),
         }
     }
@@ -170,6 +172,21 @@ mod tests {
         assert_eq!(body["dependencies"][0]["since"], "2026-01-31T10:00:00Z");
         assert_eq!(body["dependencies"][0]["last_error"], "<b>no</b> answer");
         assert_eq!((&body["commands_open"], &body["events_unreported"]), (&json!(2), &json!(1)));
+    }
+
+    #[test]
+    fn an_update_that_is_offered_is_shown() {
+        assert!(
+            !get("/", Phase::Ready).body.contains("update is offered")
+                && get("/readyz", Phase::Ready).body.contains("\"update_offered\":null")
+        );
+        let manifest = Manifest { sha256: "0a".to_owned(), bytes: 7 };
+        let offer = UpdateOffer { since: Timestamp::from_millis(1_769_853_600_000), manifest };
+        let health = Health { update_offered: Some(offer), ..health(Phase::Ready) };
+        let get = |target| answer(Verb::Read, target, &health, Duration::ZERO, &String::new).body;
+        assert!(get("/").contains("An update is offered since 2026-01-31T10:00:00Z."));
+        let body: Value = serde_json::from_str(&get("/readyz")).unwrap();
+        assert_eq!(body["update_offered"], json!({ "since": "2026-01-31T10:00:00Z", "sha256": "0a", "bytes": 7 }));
     }
 
     #[test]

@@ -1,13 +1,13 @@
-//! What the agent counts about itself, and the page that Prometheus reads.
+//! What the agent counts about itself, the page that Prometheus reads, and the samples that the control plane is told.
 //!
-//! [`Metrics`] is a handful of atomic numbers: any thread counts, the thread `health-http` renders. It
-//! has no thread, never blocks and keeps no history. Label values come from fixed lists, so that no
+//! [`Metrics`] is a handful of atomic numbers: any thread counts, the thread `health-http` renders, the thread
+//! `control-plane` samples. It has no thread, never blocks and keeps no history. Label values come from fixed lists, so that no
 //! message from outside can make the page grow.
 
 mod page;
 mod process;
 
-use crate::domain::{Action, Code, DependencyState, Health, Phase, Timestamp, Verdict};
+use crate::domain::{Action, Code, DependencyState, Health, Phase, Sample, Timestamp, Verdict};
 use crate::threads::Published;
 use page::Page;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +18,10 @@ const OTHER: &str = "other";
 const LABELS: usize = Action::NAMES.len() + 1;
 const PHASES: [(Phase, &str); 4] =
     [(Phase::Starting, "starting"), (Phase::Ready, "ready"), (Phase::Degraded, "degraded"), (Phase::Stopping, "stopping")];
+
+const FINISHED: &str = "axion_agent_commands_finished_total";
+const OPEN: &str = "axion_agent_commands_open";
+const UNREPORTED: &str = "axion_agent_events_unreported";
 
 type PerCommand = [AtomicU64; LABELS];
 type PerCode = [AtomicU64; Code::ALL.len()];
@@ -132,6 +136,22 @@ impl Metrics {
         page.finish()
     }
 
+    /// What the control plane is told: few numbers, since each costs bytes on every link. Commands that have ended are
+    /// counted over all types.
+    #[must_use]
+    pub fn samples(&self) -> Vec<Sample> {
+        let newest = self.health.newest();
+        let (open, unreported) = newest.as_ref().as_ref().map_or((0, 0), |health| (health.commands_open, health.events_unreported));
+        let all = |counters: &PerCommand| counters.iter().map(value).sum::<u64>() as f64;
+        let own = [
+            Sample { name: OPEN, labels: &[], value: open as f64 },
+            Sample { name: UNREPORTED, labels: &[], value: unreported as f64 },
+            Sample { name: FINISHED, labels: &[("result", "completed")], value: all(&self.completed) },
+            Sample { name: FINISHED, labels: &[("result", "failed")], value: all(&self.failed) },
+        ];
+        own.into_iter().chain(process::samples()).collect()
+    }
+
     fn render_commands(&self, page: &mut Page) {
         page.counter("axion_agent_records_read_total", "Records read from the command topic.");
         page.sample(&[], value(&self.records_read));
@@ -139,7 +159,7 @@ impl Metrics {
         for (name, count) in labels().zip(&self.accepted) {
             page.sample(&[("command_type", name)], value(count));
         }
-        page.counter("axion_agent_commands_finished_total", "Commands that have ended.");
+        page.counter(FINISHED, "Commands that have ended.");
         for (index, name) in labels().enumerate() {
             page.sample(&[("command_type", name), ("result", "completed")], value(&self.completed[index]));
             page.sample(&[("command_type", name), ("result", "failed")], value(&self.failed[index]));
@@ -180,9 +200,9 @@ impl Metrics {
         }
         page.gauge("axion_agent_paused", "1 while nothing starts that changes something, because somebody asked for it.");
         page.sample(&[], u8::from(health.paused_since.is_some()));
-        page.gauge("axion_agent_commands_open", "Commands admitted and not finished.");
+        page.gauge(OPEN, "Commands admitted and not finished.");
         page.sample(&[], health.commands_open);
-        page.gauge("axion_agent_events_unreported", "Terminal events that the broker has not confirmed yet.");
+        page.gauge(UNREPORTED, "Terminal events that the broker has not confirmed yet.");
         page.sample(&[], health.events_unreported);
     }
 }
@@ -280,6 +300,7 @@ mod tests {
             commands_open: 3,
             events_unreported: 1,
             last_command: None,
+            update_offered: None,
             stacks: Default::default(),
         });
         let lines = lines(&metrics);
@@ -289,6 +310,26 @@ mod tests {
             assert!(lines.iter().any(|line| line == expected), "{expected}");
         }
         assert!(!lines.iter().any(|line| line.contains("control_plane")));
+    }
+
+    #[test]
+    fn what_is_reported_has_the_names_of_the_page() {
+        let metrics = Metrics::default();
+        metrics.command_finished("Deploy", Verdict::Completed);
+        metrics.command_finished("Scale", Verdict::Completed);
+        metrics.command_finished("Scale", Verdict::Failed(Code::IMAGE_NOT_FOUND));
+        let (samples, page) = (metrics.samples(), metrics.render());
+        let value = |name: &str, label: Option<&str>| {
+            let found = samples.iter().find(|sample| sample.name == name && label == sample.labels.first().map(|(_, value)| *value));
+            found.unwrap_or_else(|| panic!("{name} {label:?} is not in {samples:?}")).value
+        };
+        assert_eq!((value(FINISHED, Some("completed")), value(FINISHED, Some("failed"))), (2.0, 1.0));
+        assert_eq!((value(OPEN, None), value(UNREPORTED, None)), (0.0, 0.0));
+        assert!(value("process_resident_memory_bytes", None) > 100_000.0);
+        assert_eq!(samples.len(), 8);
+        for sample in samples.iter().filter(|sample| ![OPEN, UNREPORTED].contains(&sample.name)) {
+            assert!(page.contains(&format!("# TYPE {} ", sample.name)), "{} is not on the page", sample.name);
+        }
     }
 
     #[test]

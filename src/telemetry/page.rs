@@ -2,6 +2,15 @@
 
 use std::fmt::{Display, Write as _};
 
+/// How the numbers of a family behave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// They only rise.
+    Counter,
+    /// They rise and fall.
+    Gauge,
+}
+
 /// The page so far.
 #[derive(Default)]
 pub(super) struct Page {
@@ -10,18 +19,21 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// Begins a family whose numbers only rise.
     pub(super) fn counter(&mut self, name: &'static str, help: &str) {
-        self.family(name, help, "counter");
+        self.family(Kind::Counter, name, help);
     }
 
-    /// Begins a family whose numbers rise and fall.
     pub(super) fn gauge(&mut self, name: &'static str, help: &str) {
-        self.family(name, help, "gauge");
+        self.family(Kind::Gauge, name, help);
     }
 
-    fn family(&mut self, name: &'static str, help: &str, kind: &str) {
+    /// Begins a family.
+    pub(super) fn family(&mut self, kind: Kind, name: &'static str, help: &str) {
         self.family = name;
+        let kind = match kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+        };
         // Writing into a String cannot fail.
         let _ = writeln!(self.text, "# HELP {name} {}\n# TYPE {name} {kind}", help.replace('\\', "\\\\").replace('\n', "\\n"));
     }

@@ -1,8 +1,11 @@
 //! Heartbeats: their rhythm, and what they cost.
 
+use crate::agents::Sighting;
 use crate::bed::*;
 use crate::mischief::Mischief;
+use crate::reports::Errands;
 use crate::session::{Hearing, Sessions};
+use axion_agent::control_plane::{Reporting, Settings};
 use axion_agent::domain::{CommandId, Dependency, DependencyState, Health, LastCommand, ProjectId, StackBrief, StackName, Timestamp};
 use axion_agent::threads::Published;
 use std::collections::BTreeMap;
@@ -91,33 +94,48 @@ fn a_heartbeat_every_two_minutes_costs_less_than_20_mb_a_month() {
 #[test]
 #[ignore = "run by the test above, in a network namespace of its own"]
 fn inside_a_namespace() {
-    const MEASURED: u64 = 6;
+    // Two reports, of ten moments each.
+    const MEASURED: u64 = 20;
     let ((_ca, authority), state) = (authority(LONG), Folder::new());
     let sessions = Sessions::open(&state.0.join("sessions"), Hearing::Good).unwrap();
     let server = Server::start(|serve| {
         serve.issuing = Some(issuing(&authority));
         serve.sessions = Some(sessions);
+        serve.errands = Some(Errands::default());
+        // The rhythm is the agent's own, and here a quick one.
+        serve.interval_seconds = 0;
     });
     let at = Timestamp::from_millis(1_769_853_600_250);
     let dependency = |name| Dependency { name, state: DependencyState::Ready, since: at, last_error: None, detail: None };
     let names = ["configuration", "docker", "kafka_consumer", "kafka_producer", "control_plane", "session"];
     let last = LastCommand { id: CommandId(Uuid::new_v4()), command_type: "Deploy", result: "DeployCompleted", finished_at: at };
     let health = Health { dependencies: names.map(dependency).to_vec(), last_command: Some(last), ..Room::healthy() };
-    let room = Room::start_with(settings(server.port(), &state, Some(&authority.ca_file())), to_enrol(), Published::new(health));
+    // With each beat.
+    let (sample_interval, send_timeout) = (Duration::from_millis(500), Duration::from_secs(1));
+    let reporting = Some(Reporting { sample_interval, batch_size: 500, send_timeout });
+    let settings = Settings { reporting, ..settings(server.port(), &state, Some(&authority.ca_file())) };
+    let room = Room::start_with(settings, to_enrol(), Published::new(health));
     room.enrolled();
     room.up();
     // What a connection costs at its beginning is no part of a beat.
     server.beat("the first beat", |_| true);
     server.beat("the second beat", |_| true);
     let before = loopback();
+    let mut seen = Vec::new();
     for _ in 0..MEASURED {
-        server.beat("a beat", |_| true);
+        server.sight("a beat", |sighting| {
+            seen.push(sighting.clone());
+            matches!(sighting, Sighting::Beat(_)).then_some(())
+        });
     }
     let (bytes, packets) = (loopback().0 - before.0, loopback().1 - before.1);
     room.stop();
+    let reports: Vec<_> =
+        seen.iter().filter_map(|one| if let Sighting::Report(report) = one { Some(report.at.len()) } else { None }).collect();
+    assert_eq!(reports, [10, 10], "each moment is reported");
     let month = bytes / MEASURED * BEATS_A_MONTH;
     println!(
-        "a heartbeat over TLS: {} bytes in {:.1} packets, IP headers included; every 120 s that is {:.1} MB a month",
+        "a heartbeat over TLS and its part of the reports: {} bytes in {:.1} packets, IP headers included; every 120 s that is {:.1} MB a month",
         bytes / MEASURED,
         packets as f64 / MEASURED as f64,
         month as f64 / 1e6

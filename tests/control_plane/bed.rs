@@ -3,8 +3,9 @@
 use crate::agents::{AgentServer, Beat, Clients, Issuing, Settings as Serve, Sighting};
 use crate::authority::{Authority, ServerCertificate};
 use crate::mischief::Imp;
-use axion_agent::control_plane::{self, ControlPlane, Endpoint, Event, Identity, Route, Scheme, SessionEvent, Settings};
-use axion_agent::domain::{AgentId, Health, LinkState, Phase, Sensitive};
+use crate::reports::Report;
+use axion_agent::control_plane::{self, ControlPlane, Endpoint, Event, Identity, Route, Samples, Scheme, SessionEvent, Settings, Sources};
+use axion_agent::domain::{AgentId, Health, LinkState, Phase, Sample, Sensitive};
 use axion_agent::threads::{Exit, Published};
 use crossbeam_channel::{Receiver, bounded};
 use std::collections::BTreeMap;
@@ -63,12 +64,27 @@ impl Server {
 
     /// The next heartbeat that `wanted` likes.
     pub fn beat(&self, what: &str, wanted: impl Fn(&Beat) -> bool) -> Beat {
+        self.sight(what, |sighting| match sighting {
+            Sighting::Beat(beat) if wanted(beat) => Some(Beat::clone(beat)),
+            _ => None,
+        })
+    }
+
+    /// The next report.
+    pub fn report(&self) -> Report {
+        self.sight("a report", |sighting| if let Sighting::Report(report) = sighting { Some(report.clone()) } else { None })
+    }
+
+    /// The next of what is seen that is wanted.
+    pub fn sight<T>(&self, what: &str, mut wanted: impl FnMut(&Sighting) -> Option<T>) -> T {
         let end = Instant::now() + SOON;
         let mut others = Vec::new();
         loop {
             match self.seen.recv_deadline(end) {
-                Ok(Sighting::Beat(beat)) if wanted(&beat) => return *beat,
-                Ok(other) => others.push(other),
+                Ok(sighting) => match wanted(&sighting) {
+                    Some(found) => return found,
+                    None => others.push(sighting),
+                },
                 Err(_) => panic!("not within {} s: {what}; seen: {others:?}", SOON.as_secs()),
             }
         }
@@ -101,6 +117,7 @@ impl Room {
             commands_open: 0,
             events_unreported: 0,
             last_command: None,
+            update_offered: None,
             stacks: Default::default(),
         }
     }
@@ -111,7 +128,8 @@ impl Room {
         let (exit, exits) = bounded(4);
         let senders = control_plane::Events { control_plane, session };
         let settings = Published::new(settings);
-        let running = control_plane::start(settings.clone(), identity, health, senders, exit).unwrap();
+        let sources = Sources { settings: settings.clone(), health, samples: samples() };
+        let running = control_plane::start(sources, identity, senders, exit).unwrap();
         Self { running: Some(running), settings, events, session: session_events, exits }
     }
 
@@ -183,6 +201,23 @@ impl Room {
     }
 }
 
+/// As many as an agent measures, under the names that it has for them.
+fn samples() -> Samples {
+    const FINISHED: &str = "axion_agent_commands_finished_total";
+    let of = |name, value| Sample { name, labels: &[], value };
+    let measured = vec![
+        of("axion_agent_commands_open", 3.0),
+        of("axion_agent_events_unreported", 0.0),
+        Sample { name: FINISHED, labels: &[("result", "completed")], value: 12.0 },
+        Sample { name: FINISHED, labels: &[("result", "failed")], value: 1.0 },
+        of("process_cpu_seconds_total", 0.37),
+        of("process_resident_memory_bytes", 8_822_784.0),
+        of("process_threads", 35.0),
+        of("process_open_fds", 41.0),
+    ];
+    Arc::new(move || measured.clone())
+}
+
 /// An agent that speaks TLS to `localhost` and knows this CA.
 pub fn settings(port: u16, folder: &Folder, ca: Option<&Path>) -> Settings {
     Settings {
@@ -192,6 +227,8 @@ pub fn settings(port: u16, folder: &Folder, ca: Option<&Path>) -> Settings {
         client_certificate: None,
         timeout: Duration::from_secs(5),
         heartbeat_interval: Duration::from_secs(1),
+        reporting: None,
+        updates: None,
         max_message_bytes: 1 << 20,
         token: Some(Sensitive::new(TOKEN.to_owned())),
         token_file: None,

@@ -14,6 +14,7 @@ mod beats;
 mod bed;
 mod certificates;
 mod enrolling;
+mod errands;
 mod faults;
 mod leaving;
 #[path = "../../examples/control_plane/mischief.rs"]
@@ -21,6 +22,9 @@ mod leaving;
 mod mischief;
 mod proxy;
 mod reloads;
+#[path = "../../examples/control_plane/reports.rs"]
+#[allow(dead_code, reason = "other programs use the rest")]
+mod reports;
 #[path = "../../examples/control_plane/session/mod.rs"]
 #[allow(dead_code, reason = "other programs use the rest")]
 mod session;

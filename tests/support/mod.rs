@@ -35,6 +35,8 @@ pub mod events;
 pub mod mischief;
 #[path = "../../examples/control_plane/broker.rs"]
 pub mod mock;
+#[path = "../../examples/control_plane/reports.rs"]
+pub mod reports;
 #[path = "../../examples/control_plane/session/mod.rs"]
 pub mod session;
 

@@ -8,6 +8,7 @@ use super::super::wire::{self, Asking};
 use super::super::{Enrolment, Event, Scheme, host};
 use super::{Certificate, Me, Stopped, Worker, now, without};
 use crate::domain::{AgentId, Sensitive};
+use crate::threads::Deadline;
 use std::time::Instant;
 use uuid::Uuid;
 
@@ -24,7 +25,7 @@ impl Worker {
                 Err(CallError::Stopped) => return Err(Stopped),
                 Err(CallError::Fault(fault)) => {
                     let wait = self.down(fault, None, begun.elapsed())?;
-                    self.rest(wait)?;
+                    self.rest(Deadline::after(wait))?;
                 }
             }
         }

@@ -1,6 +1,7 @@
-//! What is said of a configuration that was read again, and from when its bounds hold.
+//! What is said of a configuration that was read again, and from when its bounds hold; and of an update.
 
 use super::*;
+use crate::domain::Manifest;
 use std::collections::BTreeSet;
 
 fn configuration(desk: &mut Desk) -> (DependencyState, String, String) {
@@ -41,4 +42,19 @@ fn keys_that_wait_for_a_restart_are_named_until_they_do_not() {
     desk.state.on_reload(taken(rules::tests::open(2), LinkState::Down("agent.wings: unknown key".to_owned()), &[]));
     let (state, error, detail) = configuration(&mut desk);
     assert_eq!((state, error.as_str(), detail.as_str()), (DependencyState::NotReady, "agent.wings: unknown key", ""));
+}
+
+#[test]
+fn an_update_is_on_the_health_pages_while_it_is_offered() {
+    let mut desk = Desk::new();
+    let mut told = |manifest: Option<Manifest>| {
+        assert!(desk.state.on_control_plane(control_plane::Event::Update(manifest)).is_none());
+        desk.state.settle();
+        desk.health.newest().update_offered.clone()
+    };
+    let manifest = Manifest { sha256: "0a".to_owned(), bytes: 7 };
+    let offer = told(Some(manifest.clone())).unwrap();
+    assert_eq!(offer.manifest, manifest);
+    assert!(offer.since > Timestamp::from_millis(0));
+    assert_eq!(told(None), None);
 }
