@@ -378,6 +378,9 @@ fn kafka_security(config: &Config) -> kafka::Security {
         ca: tls.then(|| config::ca_bundle([&section.ca, &config.security.ca])).flatten().map(config::ca_folder),
         certificate: section.client_identity.as_ref().map(|pair| pair.certificate.clone()),
         key: section.client_identity.as_ref().map(|pair| pair.key.clone()),
+        // Where a login says who the agent is, no certificate does.
+        issued: (section.security_protocol == "ssl" && section.client_identity.is_none())
+            .then(|| config.agent.state_dir.join(control_plane::CERTIFICATE_FILE)),
         sasl_mechanism: login.map(|login| login.mechanism.clone()),
         sasl_username: login.map(|login| login.username.clone()),
         sasl_password: login.map(|login| Sensitive::clone(&login.password)),
@@ -395,6 +398,20 @@ mod tests {
         // No file: the one of this machine is not meant.
         let file = Some(std::path::PathBuf::from("/dev/null"));
         load(&Sources { file, environment: keys.iter().map(variable).collect() }, UnknownKeys::Refused).unwrap()
+    }
+
+    #[test]
+    fn kafka_uses_the_certificate_that_the_control_plane_issues_where_nothing_else_says_who_the_agent_is() {
+        let (own, key) = ("KAFKA__SSL_CERTIFICATE_LOCATION", "KAFKA__SSL_KEY_LOCATION");
+        let login = [("KAFKA__SASL_MECHANISM", "PLAIN"), ("KAFKA__SASL_USERNAME", "u"), ("KAFKA__SASL_PASSWORD", "p")];
+        let issued = |protocol, more: &[(&str, &str)]| {
+            let keys = [&[("KAFKA__SECURITY_PROTOCOL", protocol), ("AGENT__STATE_DIR", "/state")], more].concat();
+            kafka_security(&config(&keys)).issued
+        };
+        assert_eq!(issued("ssl", &[]), Some("/state/control-plane.pem".into()));
+        assert_eq!(issued("ssl", &[(own, "/dev/null"), (key, "/dev/null")]), None);
+        assert_eq!(issued("sasl_ssl", &login), None);
+        assert_eq!(issued("plaintext", &[]), None);
     }
 
     #[test]

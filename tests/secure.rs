@@ -21,6 +21,11 @@ const NEEDS: &[Need] = &[Need::Engine, Need::Broker, Need::SecureBroker, Need::C
 const TESTS: &[Test] = &[
     Test { name: "a_stack_is_deployed_over_tls", needs: NEEDS, body: over_tls },
     Test { name: "a_stack_is_deployed_over_mutual_tls", needs: NEEDS, body: over_mutual_tls },
+    Test {
+        name: "a_stack_is_deployed_over_mutual_tls_with_the_certificate_of_the_enrolment",
+        needs: &[Need::Engine, Need::Broker, Need::SecureBroker, Need::ClosedBroker, Need::ControlPlane],
+        body: over_issued,
+    },
     Test { name: "a_stack_is_deployed_over_sasl_plain_and_tls", needs: NEEDS, body: over_plain },
     Test { name: "a_stack_is_deployed_over_scram_sha_256_and_tls", needs: NEEDS, body: over_scram_256 },
     Test { name: "a_stack_is_deployed_over_scram_sha_512_and_tls", needs: NEEDS, body: over_scram_512 },
@@ -96,6 +101,24 @@ fn over_mutual_tls(stage: &Stage) {
         file("client.key")
     );
     over(stage, &listeners.mutual_tls, &lines, "User:CN=agent");
+}
+
+/// The control plane's CA is the one that the brokers know.
+fn over_issued(stage: &Stage) {
+    let listeners = listeners(stage);
+    let mut bed = Bed::prepare(stage, Plan::Enrolled);
+    let folder = bed.directory().join("ca");
+    std::fs::create_dir(&folder).unwrap();
+    for file in ["ca.pem", "ca.key"] {
+        std::fs::copy(listeners.certificates.join(file), folder.join(file)).unwrap();
+    }
+    let _control_plane = bed.start_issuing_control_plane("1h");
+    grant(stage, &documented(&bed.id), &format!("User:CN={}", bed.id));
+    let kafka = format!("[kafka]\nbrokers = [\"{}\"]\nsecurity_protocol = \"ssl\"\n{}\n", listeners.mutual_tls, ca(&listeners));
+    bed.reconfigure(&(bed.configuration() + &kafka));
+    bed.start_agent();
+    bed.agent().wait_ready(READY);
+    deploys(&bed);
 }
 
 fn over_sasl(stage: &Stage, mechanism: &str) {

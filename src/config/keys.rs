@@ -142,7 +142,8 @@ keys! {
     KAFKA_CA = "kafka"."ssl_ca_location", Kind::Path, None, "\"/etc/axion/kafka-ca.pem\"",
         "A private CA for the brokers, in PEM. Not set: the system's bundle.";
     KAFKA_CERT = "kafka"."ssl_certificate_location", Kind::Path, None, "\"/etc/axion/kafka.pem\"",
-        "The agent's own certificate for the brokers, in PEM; needs ssl_key_location.";
+        "The agent's own certificate for the brokers, in PEM; needs ssl_key_location. Not set: with ssl, the one that the\n\
+         control plane has issued, if it has.";
     KAFKA_KEY = "kafka"."ssl_key_location", Kind::Path, None, "\"/etc/axion/kafka.key\"",
         "The private key of that certificate.";
     KAFKA_SASL_MECHANISM = "kafka"."sasl_mechanism",

@@ -19,7 +19,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// The key and the chain in use, in the state directory.
-pub(super) const PAIR_FILE: &str = "control-plane.pem";
+pub const PAIR_FILE: &str = "control-plane.pem";
 /// The key of a request that has no answer yet.
 const PENDING_FILE: &str = "control-plane.pending.pem";
 /// A chain of a few certificates has some kilobytes.

@@ -36,6 +36,7 @@ use uuid::Uuid;
 pub use crate::record::Read;
 pub use channel::{Endpoint, Proxy, Route, Scheme};
 pub use code::LinkCode;
+pub use keyring::PAIR_FILE as CERTIFICATE_FILE;
 pub use once::{enroll, forget, unregister};
 pub use session::{Answer, EVENTS as SESSION_EVENTS, Event as SessionEvent, REQUESTS as SESSION_REQUESTS, Request as SessionRequest};
 

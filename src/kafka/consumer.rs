@@ -159,23 +159,22 @@ impl Intake {
         self.assign(if places.is_empty() { Assignment::Same } else { Assignment::Changed })
     }
 
-    /// The brokers do not let this client in, and its certificates are others by now.
-    fn read_files_again(&mut self) -> Result<(), Stopped> {
-        let files = Files::of(&self.settings);
-        match connect(&self.settings) {
-            Ok(client) => {
-                log::info!("consumer: a file of its certificates has changed, another client takes over");
-                self.renew(Renewal { settings: self.settings.clone(), client })?;
-                self.files = files;
-                Ok(())
-            }
-            Err(error) => self.not_ready(error.trouble()),
-        }
-    }
-
+    /// The certificates are others by now, and another client is made of them: if the brokers do not let this one in, and
+    /// in any case if one was issued, since the old one will soon be over.
     fn look(&mut self) -> Result<(), Stopped> {
-        if !self.link.is_up() && self.files.have_changed() {
-            return self.read_files_again();
+        let up = self.link.is_up();
+        if self.files.were_renewed() || !up && self.files.have_changed() {
+            let files = Files::of(&self.settings);
+            match connect(&self.settings) {
+                Ok(client) => {
+                    log::info!("consumer: a file of its certificates has changed, another client takes over");
+                    self.renew(Renewal { settings: self.settings.clone(), client })?;
+                    self.files = files;
+                    return Ok(());
+                }
+                Err(error) if up => log::warn!("consumer: a file of its certificates has changed and cannot be used: {error}"),
+                Err(error) => return self.not_ready(error.trouble()),
+            }
         }
         match self.look.look(&self.client) {
             Ok(Sight::Unclear) => Ok(()),

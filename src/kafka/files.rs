@@ -1,14 +1,18 @@
 //! The files that a client was made of: librdkafka reads certificates once, when it is made. When the brokers do
-//! not let it in and a file is another one by now, another client is worth a try.
+//! not let it in and a file is another one by now, another client is worth a try. A certificate that was issued is one
+//! file, replaced whole and long before its end: another client takes over while the old one still works.
 
 use super::Settings;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The CA's, the certificate's and the key's, as they were.
 #[derive(Debug)]
-pub(super) struct Files(Vec<(PathBuf, Option<Stamp>)>);
+pub(super) struct Files {
+    configured: Vec<(PathBuf, Option<Stamp>)>,
+    issued: Option<(PathBuf, Option<Stamp>)>,
+}
 
 /// Tells one state of a file from another, also when it was replaced by renaming.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,17 +27,23 @@ impl Files {
     /// As they are now.
     pub(super) fn of(settings: &Settings) -> Self {
         let security = &settings.security;
-        let paths = [&security.ca, &security.certificate, &security.key].into_iter().flatten();
-        Self(paths.map(|path| (path.clone(), stamp(path))).collect())
+        let stamped = |path: &PathBuf| (path.clone(), stamp(path));
+        let configured = [&security.ca, &security.certificate, &security.key].into_iter().flatten();
+        Self { configured: configured.map(stamped).collect(), issued: security.issued.as_ref().map(stamped) }
     }
 
     pub(super) fn have_changed(&self) -> bool {
-        self.0.iter().any(|(path, before)| stamp(path) != *before)
+        self.configured.iter().chain(&self.issued).any(|(path, before)| stamp(path) != *before)
+    }
+
+    /// Whether there is a certificate that was issued since.
+    pub(super) fn were_renewed(&self) -> bool {
+        self.issued.as_ref().is_some_and(|(path, before)| stamp(path).is_some_and(|now| Some(now) != *before))
     }
 }
 
 /// None where there is no such file.
-fn stamp(path: &PathBuf) -> Option<Stamp> {
+fn stamp(path: &Path) -> Option<Stamp> {
     let of = |found: Metadata| Stamp {
         device: found.dev(),
         inode: found.ino(),
@@ -72,6 +82,21 @@ mod tests {
             change();
             assert!(files.have_changed());
         }
+        settings.security.ca = None;
+        settings.security.issued = Some(folder.join("issued.pem"));
+        let put = |text: &str| {
+            std::fs::write(folder.join("new"), text).unwrap();
+            std::fs::rename(folder.join("new"), folder.join("issued.pem")).unwrap();
+        };
+        for text in ["the first", "the next"] {
+            let files = Files::of(&settings);
+            assert!(!files.have_changed() && !files.were_renewed());
+            put(text);
+            assert!(files.have_changed() && files.were_renewed());
+        }
+        let files = Files::of(&settings);
+        std::fs::remove_file(folder.join("issued.pem")).unwrap();
+        assert!(files.have_changed() && !files.were_renewed(), "there is none to go over to");
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -31,7 +31,7 @@ enum Told {
 
 impl Link {
     pub(super) fn new(side: Side, settings: &Settings) -> Self {
-        let (brokers, certificate) = (settings.brokers.join(", "), settings.security.certificate.clone());
+        let (brokers, certificate) = (settings.brokers.join(", "), settings.security.client_files().map(|(path, _)| path.to_owned()));
         Self { side, brokers, certificate, told: Told::Nothing, last: None, warned: BTreeSet::new() }
     }
 

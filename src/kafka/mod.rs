@@ -27,7 +27,7 @@ pub use trouble::{Trouble, TroubleCode};
 use crate::domain::{Code, Command, CommandId, LinkState, Position, Refusal, Sensitive};
 use crate::threads::Exit;
 use crossbeam_channel::Sender;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Calls into librdkafka hand work to its own threads and return at once: one that takes this long hangs.
@@ -78,12 +78,26 @@ pub struct Security {
     pub certificate: Option<PathBuf>,
     /// Its key.
     pub key: Option<PathBuf>,
+    /// A file that may hold both, now or later: one that the agent gets and renews by itself, and always replaces whole.
+    /// Used where no other is configured.
+    pub issued: Option<PathBuf>,
     /// `PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512`.
     pub sasl_mechanism: Option<String>,
     /// The account.
     pub sasl_username: Option<String>,
     /// Its password.
     pub sasl_password: Option<Sensitive<String>>,
+}
+
+impl Security {
+    /// The files of the client's certificate and of its key, as they are to be used now.
+    fn client_files(&self) -> Option<(&Path, &Path)> {
+        match (&self.certificate, &self.key, &self.issued) {
+            (Some(certificate), Some(key), _) => Some((certificate, key)),
+            (_, _, Some(issued)) if issued.is_file() => Some((issued, issued)),
+            _ => None,
+        }
+    }
 }
 
 /// What a record on the command topic turned out to be.

@@ -1,4 +1,5 @@
-//! Settings → the configuration of the two clients. Pure, apart from making librdkafka's object.
+//! Settings → the configuration of the two clients. Pure, apart from making librdkafka's object and looking whether a
+//! certificate has been issued.
 //!
 //! An error names the key of the agent's own configuration, and never repeats a password.
 
@@ -208,13 +209,9 @@ fn security(settings: &Settings) -> Result<Vec<(&'static str, String)>, StartErr
         None if tls => return Err(StartError::NoBundle),
         None => {}
     }
-    for (path, property, key) in [
-        (&security.certificate, "ssl.certificate.location", "kafka.ssl_certificate_location"),
-        (&security.key, "ssl.key.location", "kafka.ssl_key_location"),
-    ] {
-        if let Some(path) = path {
-            found.push((property, utf8(path, key)?));
-        }
+    if let Some((certificate, key)) = security.client_files() {
+        found.push(("ssl.certificate.location", utf8(certificate, "kafka.ssl_certificate_location")?));
+        found.push(("ssl.key.location", utf8(key, "kafka.ssl_key_location")?));
     }
     let login = [
         ("sasl.mechanism", security.sasl_mechanism.clone()),

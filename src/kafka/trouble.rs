@@ -276,16 +276,20 @@ fn of_own_certificate(broker: &str, words: &str, certificate: OwnCertificate) ->
     match certificate {
         OwnCertificate::None => Trouble::new(
             TroubleCode::CERTIFICATE_WANTED,
-            format!("{broker} wants a client certificate, and none is configured: set {keys}"),
+            format!("{broker} wants a client certificate, and there is none: set {keys}, or enrol at a control plane that issues one"),
         ),
         OwnCertificate::Expired => Trouble::new(
             TroubleCode::CERTIFICATE_EXPIRED,
-            format!("{broker} refuses the client certificate, which has expired: put a new one in place of kafka.ssl_certificate_location"),
+            format!(
+                "{broker} refuses the client certificate, which has expired: put a new one in place of kafka.ssl_certificate_location; \
+                 one that the control plane has issued is renewed once that is reached"
+            ),
         ),
         OwnCertificate::Sound => Trouble::new(
             TroubleCode::CERTIFICATE_REFUSED,
             format!(
-                "{broker} refuses the client certificate ({words}): {keys} must name one that is signed by a CA of the broker's ssl.truststore"
+                "{broker} refuses the client certificate ({words}): {keys} must name one that is signed by a CA of the broker's \
+                 ssl.truststore; without them it is the one that the control plane has issued"
             ),
         ),
     }

@@ -75,6 +75,11 @@ const TESTS: &[Test] = &[
         needs: &[Need::SecureBroker],
         body: security::replaced_certificate,
     },
+    Test {
+        name: "a_certificate_that_is_issued_after_the_start_is_used_and_so_is_its_renewal",
+        needs: &[Need::SecureBroker],
+        body: security::issued_certificate,
+    },
     Test { name: "a_wrong_password_is_told_as_such_and_not_repeated", needs: &[Need::SecureBroker], body: security::passwords },
     Test {
         name: "a_port_that_speaks_something_else_is_told_as_such",

@@ -100,7 +100,7 @@ pub fn certificates(stage: &Stage) {
     assert!(error.starts_with("kafka.setting: kafka.ssl_key_location"), "{error}");
 }
 
-/// A certificate that is replaced is used without a restart: whatever a broker says then, it has let the clients in.
+/// A certificate that is replaced is used without a restart.
 pub fn replaced_certificate(stage: &Stage) {
     let listeners = listeners(stage);
     let folder = stage.directory().join("replaced");
@@ -123,6 +123,11 @@ pub fn replaced_certificate(stage: &Stage) {
         link(&inbox, "kafka.certificate_expired", "kafka.ssl_certificate_location");
     }
     put("client");
+    let_in(&inbox);
+}
+
+/// Waits until both clients are let in, whatever a broker says then.
+fn let_in(inbox: &Receiver<Event>) {
     let mut waiting = vec![Side::Consumer, Side::Producer, Side::DeadLetters];
     let deadline = Instant::now() + PATIENCE;
     while !waiting.is_empty() {
@@ -133,6 +138,33 @@ pub fn replaced_certificate(stage: &Stage) {
             _ => {}
         }
     }
+}
+
+/// A certificate that the control plane issues, key and chain in one file: it may come after the start, and is renewed.
+pub fn issued_certificate(stage: &Stage) {
+    let listeners = listeners(stage);
+    let folder = stage.directory().join("issued");
+    std::fs::create_dir_all(&folder).unwrap();
+    let put = |name: &str| {
+        let part = |suffix: &str| std::fs::read(listeners.certificates.join(format!("{name}.{suffix}"))).unwrap();
+        std::fs::write(folder.join("new"), [part("key"), part("pem")].concat()).unwrap();
+        std::fs::rename(folder.join("new"), folder.join("control-plane.pem")).unwrap();
+    };
+    let mut settings = tls(&listeners, &listeners.mutual_tls);
+    settings.security.issued = Some(folder.join("control-plane.pem"));
+    let (events, inbox) = bounded(64);
+    let (exits, _reports) = bounded(4);
+    let _producer = Producer::start(&settings, &[], events.clone(), exits.clone()).unwrap();
+    let _consumer = Consumer::start(&settings, Vec::new(), events, exits).unwrap();
+    for _ in 0..3 {
+        link(&inbox, "kafka.certificate_wanted", "control plane");
+    }
+    put("expired");
+    for _ in 0..3 {
+        link(&inbox, "kafka.certificate_expired", "control plane");
+    }
+    put("client");
+    let_in(&inbox);
 }
 
 pub fn passwords(stage: &Stage) {

@@ -164,12 +164,24 @@ impl Output {
         }
     }
 
+    /// The certificates are others by now, and another client is made of them: if the brokers do not let this one in, and
+    /// in any case if one was issued, since the old one will soon be over.
     fn look(&mut self) -> Result<(), Stopped> {
-        // The brokers do not let this client in, and its certificates are others by now.
-        if !self.events.link.is_up() && self.files.have_changed() {
-            log::info!("producer: a file of its certificates has changed, another client takes over");
-            self.look.again_soon();
-            return self.replace_client();
+        let up = self.events.link.is_up();
+        if self.files.were_renewed() || !up && self.files.have_changed() {
+            let files = Files::of(&self.settings);
+            match connect(&self.settings) {
+                Ok(client) => {
+                    log::info!("producer: a file of its certificates has changed, another client takes over");
+                    self.take(client, files);
+                    return Ok(());
+                }
+                Err(error) if up => log::warn!("producer: a file of its certificates has changed and cannot be used: {error}"),
+                Err(error) => {
+                    self.look.again_soon();
+                    return self.cannot_connect(&error);
+                }
+            }
         }
         match self.look.look(&self.client) {
             Ok(Sight::Unclear) => Ok(()),
@@ -386,28 +398,33 @@ impl Output {
         let files = Files::of(&self.settings);
         match connect(&self.settings) {
             Ok(client) => {
-                self.events.renew(Link::new(Side::Producer, &self.settings));
-                self.letters.renew(Link::new(Side::DeadLetters, &self.settings));
-                self.go_on_with(client);
-                self.files = files;
+                self.take(client, files);
                 Ok(())
             }
             // Such as a certificate's file that is being replaced.
-            Err(error) => {
-                self.renewal = Some(Instant::now() + self.backoff.next());
-                let trouble = error.trouble();
-                self.tell_both(|link| link.down(trouble.clone()))
-            }
+            Err(error) => self.cannot_connect(&error),
         }
+    }
+
+    /// In place of the one in use, with these files.
+    fn take(&mut self, client: Client, files: Files) {
+        self.events.renew(Link::new(Side::Producer, &self.settings));
+        self.letters.renew(Link::new(Side::DeadLetters, &self.settings));
+        self.go_on_with(client);
+        self.files = files;
+    }
+
+    fn cannot_connect(&mut self, error: &StartError) -> Result<(), Stopped> {
+        self.renewal = Some(Instant::now() + self.backoff.next());
+        let trouble = error.trouble();
+        self.tell_both(|link| link.down(trouble.clone()))
     }
 
     /// The configuration has changed.
     fn renew(&mut self, renewal: Renewal) {
-        self.files = Files::of(&renewal.settings);
+        let files = Files::of(&renewal.settings);
         self.settings = renewal.settings;
-        self.events.renew(Link::new(Side::Producer, &self.settings));
-        self.letters.renew(Link::new(Side::DeadLetters, &self.settings));
-        self.go_on_with(renewal.client);
+        self.take(renewal.client, files);
     }
 
     /// What the old client has not confirmed is written again.
