@@ -20,6 +20,7 @@ mod conduct;
 mod events;
 mod logs;
 mod metrics;
+#[allow(dead_code, reason = "the tests use the rest")]
 mod mischief;
 mod reports;
 mod send;

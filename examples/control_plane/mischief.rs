@@ -57,6 +57,11 @@ impl Imp {
         Self { mischief: Published::new(mischief), hanging: Arc::default() }
     }
 
+    /// How many calls hang.
+    pub fn hanging(&self) -> usize {
+        self.hanging.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Does `work` and sends what comes of it, as the mischief of now will have it.
     pub fn answer<T: Message>(&self, context: &RpcContext<'_>, sink: UnarySink<T>, work: impl FnOnce() -> Result<T, RpcStatus>) {
         let status = |code, text: &str| Err(RpcStatus::with_message(code, text.to_owned()));

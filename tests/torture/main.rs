@@ -1,6 +1,7 @@
 //! The proof of delivery: an agent that dies at every step, and at any moment, against a real broker where
 //! there is one and a scripted engine; then three histories are compared: the commands that were sent, the
-//! changes that the engine saw, the events that a reader of what is committed finds.
+//! changes that the engine saw, the events that a reader of what is committed finds. Beside it, an engine that is
+//! slow on demand shows that heartbeats do not wait for a deploy.
 //!
 //! `make test` runs a short form; `AXION_TORTURE=N` (`make torture N=…`) each crash point at its first three passes,
 //! each of them again with another crash in the recovery, N kills at random moments, a tenth of N bounces of the broker,
@@ -14,6 +15,7 @@
 )]
 #![allow(dead_code, reason = "the fake engine and its swarm are those of the Docker room's tests, which use more of them")]
 
+mod beats;
 mod bounces;
 #[path = "../../src/docker/fake_engine.rs"]
 mod fake_engine;
@@ -39,6 +41,11 @@ const TESTS: &[Test] = &[
     Test { name: "kills_at_random_moments_lose_and_double_nothing", needs: &[Need::Broker], body: random::kills },
     Test { name: "an_agent_whose_id_the_brokers_have_forgotten_goes_on", needs: &[Need::ForgetfulBroker], body: forgotten::forgotten },
     Test { name: "a_black_hole_costs_nothing", needs: &[Need::SecureBroker, Need::OtherEtc, Need::Ipv6], body: hole::hole },
+    Test {
+        name: "heartbeats_keep_their_time_while_a_deploy_takes_long_and_the_control_plane_hangs",
+        needs: &[],
+        body: beats::during_a_deploy,
+    },
     Test { name: "a_broker_that_bounces_costs_nothing", needs: &[Need::BrokerToStop], body: bounces::bounces },
 ];
 

@@ -7,7 +7,7 @@ use axion_agent::threads::CrashPoint;
 use serde_json::json;
 
 /// Deploys that have settled as soon as their tasks run.
-fn deploy(stack: &str, value: &str) -> Draft {
+pub fn deploy(stack: &str, value: &str) -> Draft {
     let file = format!(
         "services:\n  web:\n    image: box:1\n    environment: [VALUE={value}]\n    deploy: {{replicas: 2, update_config: {{monitor: 1ms}}}}\n  \
          db:\n    image: box:2\n    deploy: {{update_config: {{monitor: 1ms}}}}\n"

@@ -84,7 +84,7 @@ impl Sessions {
     }
 
     /// Waits until `look` finds something in the book, at most for `span`.
-    fn await_news<T>(&self, span: Duration, mut look: impl FnMut(&Book) -> Option<T>) -> Option<T> {
+    pub fn await_news<T>(&self, span: Duration, mut look: impl FnMut(&Book) -> Option<T>) -> Option<T> {
         let mut found = None;
         let nothing = |book: &mut Book| {
             found = look(book);
