@@ -14,7 +14,7 @@ struct Mark {
 }
 
 /// All of them, by topic and partition.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Marks(BTreeMap<(String, i32), Mark>);
 
 impl Marks {

@@ -7,6 +7,7 @@
 //! One file per subject: [`on_command`], [`on_session`], [`on_cancel`], [`on_pause`], [`on_docker`], [`on_report`], [`on_link`],
 //! [`on_space`], [`on_reload`]; what the host takes at all is [`rules`], what the service manager hears [`pulse`], the end [`shutdown`].
 
+mod book;
 mod exit;
 mod marks;
 mod on_cancel;

@@ -25,7 +25,7 @@ pub(super) struct Ended {
 }
 
 /// What the broker has to confirm.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Pending {
     /// The terminal event of a command.
     Terminal { command: CommandId, form: Form },
@@ -43,21 +43,21 @@ enum Form {
 }
 
 /// A command whose terminal event somebody has not confirmed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Answered {
     ended: Ended,
     event: Arc<Event>,
 }
 
 /// One of them, with about how much memory its record takes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Kept {
     pending: Pending,
     bytes: usize,
 }
 
 /// The events that were not confirmed yet.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Reports {
     next: u64,
     /// Terminal events and dead letters for which the producer's queue had no room.
@@ -391,4 +391,24 @@ pub(super) fn shortened(event: Event, reason: &str) -> Event {
         "details": details,
     });
     Event { payload, ..event }
+}
+
+#[cfg(test)]
+impl Reports {
+    /// All that decides what comes next, and no times: equal sketches go on in the same way.
+    pub(super) fn sketch(&self) -> String {
+        let waiting: Vec<Option<Receipt>> = self
+            .waiting
+            .iter()
+            .map(|request| match request {
+                Request::Publish(receipt, _) | Request::Bury(receipt, _) => Some(*receipt),
+                Request::Mark(_) => None,
+            })
+            .collect();
+        let pending: Vec<_> = self.pending.iter().map(|(receipt, kept)| (receipt, &kept.pending)).collect();
+        let answered: Vec<_> = self.answered.iter().map(|(id, answered)| (id, &answered.ended.way, &answered.ended.readers)).collect();
+        let confirmed: Vec<CommandId> = self.confirmed.iter().map(|reported| reported.command).collect();
+        let news = (confirmed, &self.heard, &self.moved, &self.known, self.known_matters);
+        format!("{} {waiting:?} {pending:?} {answered:?} {news:?}", self.next)
+    }
 }

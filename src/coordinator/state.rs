@@ -1,6 +1,7 @@
 //! What the coordinator knows: admitted commands, positions, events on their way, the dependencies.
 
 use super::ExitReason;
+use super::book::Book;
 use super::marks::Marks;
 use super::on_link::Links;
 use super::on_report::{Ended, Reports};
@@ -9,8 +10,8 @@ use super::on_topic::Standing;
 use super::rules::Rules;
 use crate::docker::{Follows, Job};
 use crate::domain::{
-    Action, Admission, Admitted, AgentId, Code, Command, CommandId, Event, EventKind, Health, LastCommand, Ledger as _, Outcome, Phase,
-    Position, Reader, StackBrief, StackName, Stage, Timestamp, UpdateOffer, WINDOW, Way,
+    Action, Admission, Admitted, AgentId, Code, Command, CommandId, Event, EventKind, Health, LastCommand, Outcome, Phase, Position,
+    Reader, StackBrief, StackName, Stage, Timestamp, UpdateOffer, WINDOW, Way,
 };
 use crate::journal::{Entry, Journal, Recovered};
 use crate::telemetry::Metrics;
@@ -32,7 +33,7 @@ const MAX_UNCONFIRMED: usize = 1024;
 const MAX_UNCONFIRMED_BYTES: usize = 16 << 20;
 
 /// Where the coordinator hands work to.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Ports {
     /// To the deploy lanes.
     pub jobs: Sender<Job>,
@@ -71,7 +72,7 @@ pub struct State {
     pub(super) agent: Option<AgentId>,
     pub(super) rules: Rules,
     pub(super) ports: Ports,
-    pub(super) journal: Journal,
+    pub(super) journal: Box<dyn Book>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) admission: Admission,
     pub(super) open: HashMap<CommandId, Open>,
@@ -103,6 +104,17 @@ impl State {
         journal: Journal,
         metrics: Arc<Metrics>,
         health: Published<Health>,
+        recovered: Recovered,
+    ) -> Self {
+        Self::over(Box::new(journal), agent, rules, ports, (metrics, health), recovered)
+    }
+
+    pub(super) fn over(
+        journal: Box<dyn Book>,
+        agent: Option<AgentId>,
+        rules: Rules,
+        ports: Ports,
+        (metrics, health): (Arc<Metrics>, Published<Health>),
         recovered: Recovered,
     ) -> Self {
         let mut admission = Admission::new(rules.lanes, QUERIES);
@@ -257,8 +269,8 @@ impl State {
 
     /// Whether a command may have changed something.
     pub(super) fn was_begun(&mut self, command: CommandId) -> bool {
-        match self.journal.steps(command) {
-            Ok(steps) => !steps.is_empty(),
+        match self.journal.has_begun(command) {
+            Ok(begun) => begun,
             Err(error) => {
                 self.fail(ExitReason::Journal(error.to_string()));
                 true
@@ -323,4 +335,44 @@ fn started_payload(command: &Command) -> serde_json::Value {
         "message": format!("the {} begins", command.action.name().to_lowercase()),
         "details": {},
     })
+}
+
+#[cfg(test)]
+impl State {
+    /// Another one that goes on from here, as if it had come here by itself.
+    pub(super) fn fork(&self, journal: Box<dyn Book>) -> Self {
+        let open = |open: &Open| {
+            let (cancel, cancelled) = stop_pair();
+            Open {
+                command: Arc::clone(&open.command),
+                way: open.way.clone(),
+                readers: open.readers.clone(),
+                cancel: Some(cancel),
+                cancelled,
+                ..*open
+            }
+        };
+        Self {
+            agent: self.agent.clone(),
+            rules: self.rules.clone(),
+            ports: self.ports.clone(),
+            journal,
+            metrics: Arc::clone(&self.metrics),
+            admission: self.admission.clone(),
+            open: self.open.iter().map(|(&id, command)| (id, open(command))).collect(),
+            marks: self.marks.clone(),
+            standing: self.standing,
+            reports: self.reports.clone(),
+            session: Upstream::default(),
+            links: Links::new(&self.health()),
+            last_command: self.last_command.clone(),
+            update_offered: self.update_offered.clone(),
+            stacks: Arc::clone(&self.stacks),
+            cancels: self.cancels.clone(),
+            paused: self.paused,
+            health: self.health.clone(),
+            failure: self.failure.clone(),
+            recovered: self.recovered.clone(),
+        }
+    }
 }

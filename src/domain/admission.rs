@@ -20,7 +20,7 @@ pub enum Admitted {
 }
 
 /// What a running command holds.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Held {
     Query,
     Stack(StackName),
@@ -34,7 +34,7 @@ impl Held {
 }
 
 /// The waiting and running commands.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Admission {
     lanes: usize,
     queries: usize,

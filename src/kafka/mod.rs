@@ -21,6 +21,8 @@ mod wire;
 
 pub use consumer::Consumer;
 pub use producer::Producer;
+#[cfg(test)]
+pub(crate) use producer::dry;
 pub use settings::StartError;
 pub use trouble::{Trouble, TroubleCode};
 
@@ -140,7 +142,7 @@ impl DeadLetter {
 pub struct Receipt(pub u64);
 
 /// To the producer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Request {
     /// Write an event to the event topic.
     Publish(Receipt, Box<crate::domain::Event>),

@@ -22,14 +22,14 @@ pub(super) enum Destination {
 }
 
 /// What there is for one topic.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Pile {
     unsent: BTreeSet<u64>,
     records: usize,
     bytes: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Kept {
     pub(super) receipt: Receipt,
     /// Of an event.
@@ -39,7 +39,7 @@ pub(super) struct Kept {
 }
 
 /// Records by the number under which librdkafka knows them.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Outbox {
     last: u64,
     kept: BTreeMap<u64, Kept>,

@@ -6,6 +6,7 @@ mod leaving;
 mod pausing;
 mod refusing;
 mod reloading;
+mod search;
 mod sessions;
 mod watched;
 

@@ -4,9 +4,12 @@
 //! A broker that is away, a topic that is missing, an ACL that is not granted: all may be mended, so
 //! such a record is tried for ever and the link says what is wrong. Only a record that no broker will ever
 //! take is given back. A client that broke is replaced, and what it had not confirmed is written again.
-//! It decides nothing about an event. With `kafka.events = "exactly-once"` it writes in transactions (`transact.rs`).
+//! It decides nothing about an event. With `kafka.events = "exactly-once"` it writes in transactions: `transactions.rs` decides, `transact.rs` acts.
 
+#[cfg(test)]
+pub(crate) mod dry;
 mod transact;
+mod transactions;
 
 use crate::domain::Position;
 use crate::kafka::files::Files;
@@ -25,7 +28,7 @@ use crate::threads::{Backoff, Deadline, Exit, Stop, StopSource, Thread, ThreadNa
 use crossbeam_channel::{Receiver, Sender, at, bounded, never, select_biased};
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
-use transact::Transactions;
+use transact::Transactor;
 
 const NAME: ThreadName = ThreadName::new("kafka-producer");
 /// Requests on their way: a burst of a deploy's progress. When it is full the coordinator decides what is shed.
@@ -68,12 +71,12 @@ impl Producer {
         let (stop, stopped) = stop_pair();
         let (renewals, renewed) = bounded(RENEWALS);
         let (requests, inbox) = bounded(REQUESTS);
-        let (transactions, readiness) = match settings.events {
+        let (transactor, readiness) = match settings.events {
             EventMode::AtLeastOnce => (None, Readiness::Ready),
             EventMode::ExactlyOnce => {
                 let own = known.iter().filter(|position| position.topic == settings.event_topic);
                 let known = own.map(|position| (position.partition, position.offset)).collect();
-                (Some(Transactions::new(known)), Readiness::NotYet)
+                (Some(Transactor::new(known)), Readiness::NotYet)
             }
         };
         let output = Output {
@@ -81,7 +84,7 @@ impl Producer {
             outbox: Outbox::default(),
             events: Road::new(&settings.event_topic, "events", Link::new(Side::Producer, settings), readiness),
             letters: Road::new(&settings.dead_letter_topic, "dead letters", Link::new(Side::DeadLetters, settings), Readiness::Ready),
-            transactions,
+            transactor,
             look: Look::new(&[&settings.event_topic, &settings.dead_letter_topic]),
             files: Files::of(settings),
             renewal: None,
@@ -112,7 +115,7 @@ struct Output {
     events: Road,
     letters: Road,
     /// With exactly-once.
-    transactions: Option<Transactions>,
+    transactor: Option<Transactor>,
     look: Look,
     files: Files,
     /// When a client that is of no use any more is replaced; until then nothing is sent.
@@ -142,9 +145,9 @@ impl Output {
             // What must be written again goes first: nothing overtakes it.
             let (closed, closed_words) = (never(), never());
             let requests = if self.events.is_open() && self.outbox.has_room() { &self.requests } else { &closed };
-            let due = self.transactions.as_ref().and_then(Transactions::due);
+            let due = self.transactor.as_ref().and_then(Transactor::due);
             let pause = [self.renewal, self.events.closed_until(), self.letters.closed_until(), due].into_iter().flatten().min();
-            let reading = self.transactions.as_ref().and_then(Transactions::reading).map_or(&closed_words, ReadBack::woken);
+            let reading = self.transactor.as_ref().and_then(Transactor::reading).map_or(&closed_words, ReadBack::woken);
             at_rest();
             select_biased! {
                 recv(self.stop.receiver()) -> _ => return Err(Stopped),
@@ -209,6 +212,9 @@ impl Output {
 
     fn accept(&mut self, request: Request) -> Result<(), Stopped> {
         let kept = match request {
+            Request::Publish(receipt, event) if self.transactor.as_mut().is_some_and(|transactor| transactor.is_written(event.id)) => {
+                return self.teller.tell(Event::Delivered(receipt));
+            }
             Request::Publish(receipt, event) => match write_event(&event) {
                 Ok(record) => Kept { receipt, event: Some(event.id), destination: Destination::Events, record },
                 Err(error) => {
@@ -220,8 +226,8 @@ impl Output {
             }
             Request::Mark(mark) => {
                 let newest = self.outbox.newest();
-                if let Some(transactions) = &mut self.transactions {
-                    transactions.note(newest, mark);
+                if let Some(transactor) = &mut self.transactor {
+                    transactor.note(newest, mark);
                 }
                 return Ok(());
             }
@@ -232,7 +238,7 @@ impl Output {
 
     /// Hands to the client what it does not have yet.
     fn send(&mut self) -> Result<(), Stopped> {
-        if self.transactions.is_some() {
+        if self.transactor.is_some() {
             return self.transact();
         }
         for destination in DESTINATIONS {
@@ -254,7 +260,7 @@ impl Output {
             Destination::Events => &self.events,
             Destination::DeadLetters => &self.letters,
         };
-        self.renewal.is_none() && road.is_open() && (self.transactions.is_none() || road.is_usable())
+        self.renewal.is_none() && road.is_open() && (self.transactor.is_none() || road.is_usable())
     }
 
     fn produce(&mut self, number: u64) -> Result<(), Fault> {
@@ -281,7 +287,7 @@ impl Output {
     }
 
     fn on_delivery(&mut self, delivery: &Delivery) -> Result<(), Stopped> {
-        if self.transactions.is_some() {
+        if self.transactor.is_some() {
             return self.on_batch_delivery(delivery);
         }
         let Err(fault) = &delivery.result else {
@@ -329,7 +335,7 @@ impl Output {
         };
         self.client.forget_evidence();
         let mut news = Vec::new();
-        if self.transactions.is_some()
+        if self.transactor.is_some()
             && let Err(trouble) = usable(&self.settings.event_topic, &states, Operation::Read)
         {
             // Without it nobody could tell which transactions count.
@@ -364,7 +370,7 @@ impl Output {
 
     /// The client is of no use any more: another one takes over.
     fn on_broken(&mut self, fault: &Fault) -> Result<(), Stopped> {
-        if fault.code == code::FENCED && !self.transactions.as_ref().is_some_and(Transactions::is_overdue) {
+        if fault.code == code::FENCED && !self.transactor.as_ref().is_some_and(Transactor::is_overdue) {
             return self.on_fenced();
         }
         self.leave_client();
@@ -381,8 +387,8 @@ impl Output {
         if self.renewal.is_none() {
             self.renewal = Some(Instant::now() + self.backoff.next());
         }
-        if let Some(transactions) = &mut self.transactions {
-            transactions.begin_anew();
+        if let Some(transactor) = &mut self.transactor {
+            transactor.begin_anew();
             self.events.not_ready();
         }
     }
@@ -432,8 +438,8 @@ impl Output {
         self.client = client;
         self.renewal = None;
         self.outbox.all_failed();
-        if let Some(transactions) = &mut self.transactions {
-            transactions.begin_anew();
+        if let Some(transactor) = &mut self.transactor {
+            transactor.begin_anew();
             self.events.not_ready();
         }
         self.look = Look::new(&[&self.settings.event_topic, &self.settings.dead_letter_topic]);
