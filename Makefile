@@ -10,7 +10,7 @@ static_agent = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/static/$(ARCH)
 current_engine = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/engine-current
 dev := packaging/dev
 
-.PHONY: help demo test test-engines lint soak torture bounce footprint growth build static test-static image size clean
+.PHONY: help demo test test-engines lint soak search torture bounce footprint growth build static test-static image size clean
 help:                ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
 
@@ -45,6 +45,10 @@ soak:                ## the long runs: 200 commands while the agent is away, 20 
 	cargo build --locked --example control_plane
 	AXION_TEST_SOAK=200 cargo test --locked --test failures -- forty
 	AXION_TEST_KILLS=20 cargo test --locked --test session -- killed_again
+
+search:              ## the delivery protocol, every step in every order: the long form (ten minutes, 4 GB)
+	@$(dev)/setup.sh build
+	AXION_SEARCH=1 cargo test --locked --lib search:: -- --nocapture --test-threads=1
 
 torture:             ## crashes at every step, three times and again in the recovery, N kills at random moments, and `make bounce` (N=1000: three hours)
 	@$(dev)/setup.sh build bed

@@ -29,7 +29,7 @@
 //! | configuration | [`config`] | the table of keys is `config/keys.rs`, `config/sections.rs` reads them; the typed result is [`config::Config`]; `agent/reload.rs` hands a new one to the rooms |
 //! | gRPC client | [`control_plane`] | `worker.rs` beats when `pace.rs` says, `worker/enrol.rs` enrols, `worker/errands.rs` reports and asks for updates behind a beat, `call.rs` is one cancellable call, `keyring.rs` keeps key and certificate, `line.rs` and `channel.rs` make the channel, `fault.rs` says what went wrong and `probe.rs` looks closer, `access.rs` says over which channel and in whose name, `session/` is the stream for immediate actions and logs; `wire.rs` files map protobuf; the contract is `proto/` |
 //! | Kafka consumer | [`kafka`] | `consumer.rs` is the thread, `wire/` reads the record around a command |
-//! | Kafka producer | [`kafka`] | `producer/` is the thread: `transact.rs` writes in transactions, `readback.rs` reads what counts; `wire/` makes the record around an event |
+//! | Kafka producer | [`kafka`] | `producer/` is the thread: `transactions.rs` decides which call comes next, `transact.rs` makes it, `readback.rs` reads what counts; `wire/` makes the record around an event |
 //! | Docker manager | [`docker`] | `client.rs` and `api/` speak to the Engine, `events.rs` listens to it, `lane.rs` runs commands, one file or folder per command; `room.rs` is what a running command works with |
 //! | stack deploy | [`stack`] and `docker/deploy/` | `stack` is pure: Compose text → model (`load/`) → specs (`convert/`, `spec/`), what differs (`compare.rs`). `docker/deploy/` acts on it: what to change (`plan.rs`), what went wrong (`trouble.rs`), whether it runs (`watch.rs`) |
 //! | health server | [`health`] | `gate.rs` caps connections, `pages.rs` answers |
@@ -78,6 +78,8 @@
 //!   on every link, which `tests/control_plane/beats.rs` bounds.
 //! - **a call that may wait for a beat**: its rhythm in `control_plane/pace/errands.rs`, what it does in `control_plane/worker/errands.rs`.
 //! - **a field of the heartbeat**: `proto/` and `control_plane/wire.rs`; it is read from [`domain::Health`].
+//! - **a rule of delivery**, or another order of writes: what it decides stays pure, and `coordinator/tests/search/` makes every
+//!   step of it in every order; what may happen to brokers, disk and engine is modelled there.
 //! - **how long leaving may take**: the constants of `coordinator/shutdown.rs`, one for each phase.
 //! - **a thread**: `spawn` in its room's face, its channel and its stop in [`agent`], its phase in
 //!   `coordinator/shutdown.rs`, its row in the table below; if the agent cannot be without it, its sign of

@@ -5,7 +5,7 @@
 //! not on disk. Everything else it gives away with `try_send`; full is a decision.
 //!
 //! One file per subject: [`on_command`], [`on_session`], [`on_cancel`], [`on_pause`], [`on_docker`], [`on_report`], [`on_link`],
-//! [`on_space`], [`on_reload`]; what the host takes at all is [`rules`], what the service manager hears [`pulse`], the end [`shutdown`].
+//! [`on_space`], [`on_reload`]; what it sees of the journal is [`book`], what the host takes at all [`rules`], what the service manager hears [`pulse`], the end [`shutdown`].
 
 mod book;
 mod exit;
