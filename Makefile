@@ -46,7 +46,7 @@ soak:                ## the long runs: 200 commands while the agent is away, 20 
 	AXION_TEST_SOAK=200 cargo test --locked --test failures -- forty
 	AXION_TEST_KILLS=20 cargo test --locked --test session -- killed_again
 
-search:              ## the delivery protocol, every step in every order: the long form (ten minutes, 4 GB)
+search:              ## the delivery protocol, every step in every order: the long form (minutes)
 	@$(dev)/setup.sh build
 	AXION_SEARCH=1 cargo test --locked --lib search:: -- --nocapture --test-threads=1
 

@@ -82,10 +82,6 @@ fn a_lost_journal_costs_no_command_and_doubles_no_end() {
 #[test]
 fn two_processes_with_one_identity_write_each_end_once() {
     holds("one command, a clone and a fault", &scenario(ONE, Budget { clones: 1, faults: 1, ..CALM }));
-    if long_form() {
-        holds("one command twice, a clone and a crash", &scenario(ONE_TWICE, Budget { clones: 1, crashes: 1, ..CALM }));
-        holds("two commands, a clone", &scenario(TWO, Budget { clones: 1, ..CALM }));
-    }
 }
 
 #[test]
