@@ -10,7 +10,7 @@ static_agent = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/static/$(ARCH)
 current_engine = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/engine-current
 dev := packaging/dev
 
-.PHONY: help demo test test-engines lint soak search torture bounce footprint growth build static test-static image size clean
+.PHONY: help demo test test-engines lint soak search torture bounce delivery footprint growth build static test-static image size clean
 help:                ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
 
@@ -54,9 +54,9 @@ torture:             ## crashes at every step, three times and again in the reco
 	@$(dev)/setup.sh build bed
 	AXION_TORTURE=$(N) $(dev)/test.sh --test torture
 
-bounce:              ## N/10 bounces of the broker and ten minutes of a black hole, under load (N=1000: 40 minutes)
+bounce:              ## N/10 bounces of the broker, ten minutes of a black hole under load, a backlog of 100000 (N=1000: 45 minutes)
 	@$(dev)/setup.sh build bed
-	AXION_TORTURE=$(N) $(dev)/test.sh --test torture -- bounces black_hole
+	AXION_TORTURE=$(N) $(dev)/test.sh --test torture -- bounces black_hole backlog
 
 # The program that measures is no faster for being optimised; what it measures is.
 measure := cargo bench --locked --profile dev --bench footprint
@@ -68,6 +68,10 @@ footprint: static    ## what the idle static binary costs, beside its budget (20
 growth: static       ## whether its memory grows in 30 minutes (MINUTES) while everything is away
 	@$(dev)/setup.sh build bed
 	AXION_TEST_AGENT="$${AXION_TEST_AGENT:-$(static_agent)}" FOOTPRINT_GROWTH_MINUTES=$(or $(MINUTES),30) $(measure)
+
+delivery:            ## a backlog, and one command at a time, beside a bare loop of librdkafka on the same broker (five minutes)
+	@$(dev)/setup.sh build bed
+	AXION_TEST_MEASURE=1 $(dev)/with-broker.sh cargo bench --locked --profile dev --bench delivery
 
 build:               ## the release binary
 	@$(dev)/setup.sh build

@@ -5,7 +5,7 @@
 //!
 //! `make test` runs a short form; `AXION_TORTURE=N` (`make torture N=…`) each crash point at its first three passes,
 //! each of them again with another crash in the recovery, N kills at random moments, a tenth of N bounces of the broker,
-//! and a black hole of ten minutes.
+//! a black hole of ten minutes, and a backlog of 100 000 commands.
 
 #![allow(
     clippy::expect_used,
@@ -15,6 +15,7 @@
 )]
 #![allow(dead_code, reason = "the fake engine and its swarm are those of the Docker room's tests, which use more of them")]
 
+mod backlog;
 mod beats;
 mod bounces;
 #[path = "../../src/docker/fake_engine.rs"]
@@ -40,6 +41,7 @@ const TESTS: &[Test] = &[
     Test { name: "a_crash_at_any_step_loses_and_doubles_nothing", needs: &[Need::Broker], body: points::every_step },
     Test { name: "kills_at_random_moments_lose_and_double_nothing", needs: &[Need::Broker], body: random::kills },
     Test { name: "an_agent_whose_id_the_brokers_have_forgotten_goes_on", needs: &[Need::ForgetfulBroker], body: forgotten::forgotten },
+    Test { name: "a_backlog_takes_no_memory", needs: &[Need::Broker], body: backlog::backlog },
     Test { name: "a_black_hole_costs_nothing", needs: &[Need::SecureBroker, Need::OtherEtc, Need::Ipv6], body: hole::hole },
     Test {
         name: "heartbeats_keep_their_time_while_a_deploy_takes_long_and_the_control_plane_hangs",
