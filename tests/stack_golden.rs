@@ -4,10 +4,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its records has failed")]
 
+#[path = "support/bodies.rs"]
+mod bodies;
+
 use axion_agent::domain::StackName;
-use axion_agent::stack::{self, Binds, ComposeFile, Source};
+use axion_agent::stack::{self, Binds, ComposeFile, Source, StackError, StackSpecs};
+use bodies::{KINDS, by_name, names_place};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -61,9 +65,6 @@ struct PlaceOf {
     key: Option<String>,
 }
 
-const KINDS: [(&str, &str); 4] =
-    [("/networks/create", "networks"), ("/secrets/create", "secrets"), ("/configs/create", "configs"), ("/services/create", "services")];
-
 #[test]
 fn files_come_to_the_bodies_of_the_cli() {
     let data = include_str!("data/stack-golden.jsonl");
@@ -75,31 +76,60 @@ fn files_come_to_the_bodies_of_the_cli() {
     assert_eq!(comparable.len(), COMPARABLE);
 }
 
+/// The files as one, read again, come to the same bodies: also in a folder of their own, for paths are
+/// absolute by then.
+#[test]
+fn merged_files_come_to_the_same_bodies() {
+    let data = include_str!("data/stack-golden.jsonl");
+    let mut merged = 0;
+    for record in data.lines().map(|line| serde_json::from_str::<Record>(line).unwrap()) {
+        let home = Path::new("/root");
+        let (first, again) = (Binds::From { base: Path::new(FOLDER), home }, Binds::From { base: Path::new("/elsewhere"), home });
+        let shipped = shipped(&record);
+        let Ok(specs) = loaded(&record, &record.compose, &shipped, first) else { continue };
+        let text = with_source(&record, &record.compose, &shipped, first, stack::merged).unwrap();
+        let moved = shipped.into_iter().map(|(name, bytes)| (format!("{FOLDER}/{name}"), bytes)).collect();
+        let specs_again = loaded(&record, std::slice::from_ref(&text), &moved, again).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        assert_eq!(specs_again, specs, "{}:\n{text}", record.name);
+        merged += 1;
+    }
+    assert!(merged > COMPARABLE / 2, "{merged}");
+}
+
 fn is_comparable(record: &Record) -> bool {
     let told = record.ours.is_some() || (record.deviation.is_empty() && !record.unstable);
     told && matches!(record.needs_engine, Value::Null | Value::Bool(false))
 }
 
-fn judge(record: &Record) -> Result<(), String> {
-    let names: Vec<String> = (0..record.compose.len()).map(|n| format!("c{n}.yml")).collect();
-    let files: Vec<ComposeFile<'_>> = names.iter().zip(&record.compose).map(|(name, text)| ComposeFile { name, text }).collect();
-    let shipped = record.files.iter().map(|(name, content)| (name.clone(), content.clone().into_bytes())).collect();
+type Shipped = BTreeMap<String, Vec<u8>>;
+
+fn shipped(record: &Record) -> Shipped {
+    record.files.iter().map(|(name, content)| (name.clone(), content.clone().into_bytes())).collect()
+}
+
+fn loaded(record: &Record, texts: &[String], shipped: &Shipped, binds: Binds<'_>) -> Result<StackSpecs, StackError> {
+    with_source(record, texts, shipped, binds, stack::load).map(|loaded| loaded.specs)
+}
+
+fn with_source<T>(record: &Record, texts: &[String], shipped: &Shipped, binds: Binds<'_>, f: impl Fn(&Source<'_>) -> T) -> T {
+    let names: Vec<String> = (0..texts.len()).map(|n| format!("c{n}.yml")).collect();
+    let files: Vec<ComposeFile<'_>> = names.iter().zip(texts).map(|(name, text)| ComposeFile { name, text }).collect();
     let stack = StackName::new(record.stack.clone()).unwrap();
-    let source = Source {
-        stack: &stack,
-        files: &files,
-        env: &record.env,
-        shipped: &shipped,
-        binds: Binds::From { base: Path::new(FOLDER), home: Path::new("/root") },
-        api: record.api.parse().unwrap(),
-    };
+    f(&Source { stack: &stack, files: &files, env: &record.env, shipped, binds, api: record.api.parse().unwrap() })
+}
+
+fn judge(record: &Record) -> Result<(), String> {
+    let binds = Binds::From { base: Path::new(FOLDER), home: Path::new("/root") };
     let refused = record.ours.as_ref().map_or(record.rc, |ours| ours.rc) != 0;
-    match stack::load(&source) {
+    match loaded(record, &record.compose, &shipped(record), binds) {
         Ok(_) if refused => Err(format!("accepted; the CLI says {}", record.stderr.lines().next().unwrap_or_default())),
-        Err(error) if refused => names_place(&error.to_string(), record.place.as_ref()),
+        Err(error) if refused => {
+            let place = record.place.as_ref();
+            names_place(&error.to_string(), place.and_then(|place| place.service.as_deref()), place.and_then(|place| place.key.as_deref()))
+        }
         Err(error) => Err(format!("refused: {error}")),
-        Ok(loaded) => {
-            let have = by_name(&serde_json::from_str(&serde_json::to_string(&loaded.specs).unwrap()).unwrap());
+        Ok(specs) => {
+            let have = by_name(&serde_json::from_str(&serde_json::to_string(&specs).unwrap()).unwrap());
             let want = by_name(&wanted(record));
             if have == want { Ok(()) } else { Err(format!("differs\n  want {want}\n  have {have}")) }
         }
@@ -123,48 +153,4 @@ fn wanted(record: &Record) -> Value {
     }
     let text = Value::Object(bodies).to_string().replace("$DIR", FOLDER);
     serde_json::from_str(&text).unwrap()
-}
-
-/// The order of the objects of one kind is of no meaning; ids are the engine's.
-fn by_name(bodies: &Value) -> Value {
-    let mut sorted = Map::new();
-    for (_, kind) in KINDS {
-        let mut objects = Map::new();
-        for body in bodies[kind].as_array().unwrap() {
-            let mut body = body.clone();
-            without_ids(&mut body);
-            assert!(objects.insert(body["Name"].as_str().unwrap().to_owned(), body).is_none());
-        }
-        sorted.insert(kind.to_owned(), objects.into());
-    }
-    sorted.into()
-}
-
-fn without_ids(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            ["SecretID", "ConfigID", "CheckDuplicate"].iter().for_each(|id| drop(fields.remove(*id)));
-            if let Some(spec) = fields.get_mut("CredentialSpec").filter(|spec| spec["Config"] != json!("") && spec.is_object()) {
-                spec["Config"] = json!("id");
-            }
-            fields.values_mut().for_each(without_ids);
-        }
-        Value::Array(items) => items.iter_mut().for_each(without_ids),
-        _ => {}
-    }
-}
-
-/// An error must name the service and the last part of the key; case, `_` and a plural s do not matter.
-fn names_place(text: &str, place: Option<&PlaceOf>) -> Result<(), String> {
-    let Some(place) = place else { return Ok(()) };
-    let words = |text: &str| text.split(|c: char| !c.is_ascii_alphanumeric()).map(str::to_lowercase).collect::<Vec<_>>();
-    let unnamed = |what: &str| Err(format!("does not name {what}: {text}"));
-    if let Some(service) = place.service.as_ref().filter(|service| !words(text).contains(&service.to_lowercase())) {
-        return unnamed(service);
-    }
-    let plain = |text: &str| text.to_lowercase().replace('_', " ");
-    match place.key.as_ref().map(|key| plain(key.rsplit('.').next().unwrap_or(key))) {
-        Some(last) if !plain(text).contains(last.strip_suffix('s').unwrap_or(&last)) => unnamed(&last),
-        _ => Ok(()),
-    }
 }

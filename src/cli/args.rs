@@ -52,6 +52,18 @@ pub struct Render {
     pub env_file: Option<PathBuf>,
     /// The Engine API version.
     pub api_version: Option<String>,
+    /// What is shown.
+    pub form: Form,
+}
+
+/// What `render` shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Form {
+    /// The bodies that Swarm would be sent.
+    #[default]
+    Bodies,
+    /// The files as one.
+    Merged,
 }
 
 /// `enroll [--token-file FILE]`.
@@ -140,9 +152,11 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
         Some(Value(command)) => match command.to_string_lossy().as_ref() {
             "run" => run(Arguments { parser, topic: Topic::Run, options: &["--config", "--help"] }),
             "config" => config(Arguments { parser, topic: Topic::Config, options: &["--config", "--json", "--help"] }),
-            "render" => {
-                render(Arguments { parser, topic: Topic::Render, options: &["--compose-file", "--env-file", "--api-version", "--help"] })
-            }
+            "render" => render(Arguments {
+                parser,
+                topic: Topic::Render,
+                options: &["--compose-file", "--env-file", "--api-version", "--merged", "--help"],
+            }),
             "enroll" => enroll(Arguments { parser, topic: Topic::Enroll, options: &["--config", "--token-file", "--help"] }),
             "unenroll" => unenroll(Arguments { parser, topic: Topic::Unenroll, options: &["--config", "--yes", "--local", "--help"] }),
             "help" => help(parser),
@@ -217,11 +231,12 @@ fn config(mut arguments: Arguments) -> Result<Invocation, UsageError> {
 
 fn render(mut arguments: Arguments) -> Result<Invocation, UsageError> {
     let (topic, options) = (arguments.topic, arguments.options);
-    let (mut stack, mut files, mut env_file, mut api_version) = (None, Vec::new(), None, None);
+    let (mut stack, mut files, mut env_file, mut api_version, mut form) = (None, Vec::new(), None, None, Form::Bodies);
     while let Some(argument) = arguments.next()? {
         match argument {
             Short('c') | Long("compose-file") => files.push(PathBuf::from(arguments.value()?)),
             Long("env-file") => env_file = Some(PathBuf::from(arguments.value()?)),
+            Long("merged") => form = Form::Merged,
             Long("api-version") => api_version = Some(arguments.value()?.to_string_lossy().into_owned()),
             Short('h') | Long("help") => return Ok(Invocation::Help(topic)),
             Value(name) if stack.is_none() => {
@@ -235,7 +250,7 @@ fn render(mut arguments: Arguments) -> Result<Invocation, UsageError> {
     if files.is_empty() {
         return Err(arguments.usage("the Compose file is missing: -c FILE"));
     }
-    Ok(Invocation::Render(Render { stack, files, env_file, api_version }))
+    Ok(Invocation::Render(Render { stack, files, env_file, api_version, form }))
 }
 
 fn enroll(mut arguments: Arguments) -> Result<Invocation, UsageError> {
@@ -349,7 +364,8 @@ mod tests {
         };
         assert_eq!(render.stack.as_str(), "shop");
         assert_eq!(render.files, [PathBuf::from("a.yml"), PathBuf::from("b.yml")]);
-        assert_eq!((render.env_file, render.api_version), (Some(".env".into()), Some("1.41".into())));
+        assert_eq!((render.env_file, render.api_version, render.form), (Some(".env".into()), Some("1.41".into()), Form::Bodies));
+        assert!(matches!(parsed("render shop -c a.yml --merged"), Ok(Invocation::Render(Render { form: Form::Merged, .. }))));
     }
 
     #[test]

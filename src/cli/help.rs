@@ -129,14 +129,16 @@ Run it as the agent's own account, so that the files keep their owner. To enrol 
 const RENDER: &str = "\
 Show what Swarm would be sent for a Compose file, as JSON. Nothing is deployed, no agent and no engine is asked.
 
-Usage: axion-agent render NAME -c FILE... [--env-file FILE] [--api-version VERSION]
+Usage: axion-agent render NAME -c FILE... [--merged] [--env-file FILE] [--api-version VERSION]
 
 Arguments:
   NAME    The stack's name
 
 Options:
   -c, --compose-file FILE    The Compose file; several are merged in this order; - is standard input
-  --env-file FILE            Variables for the file, one NAME=value a line, over those of the environment
+  --merged                   Show the files as one Compose file instead: variables filled in, short forms spelled out
+  --env-file FILE            Variables for the file, one NAME=value a line, over those of the environment; those
+                             of a file .env beside the Compose file are under both
   --api-version VERSION      The Engine API version to render for, such as 1.41
   -h, --help                 Show this help
 ";

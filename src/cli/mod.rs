@@ -12,7 +12,7 @@ mod render;
 mod serve;
 mod unenroll;
 
-pub use args::{Enroll, Invocation, Output, Render, Sure, Unenroll, UsageError, parse};
+pub use args::{Enroll, Form, Invocation, Output, Render, Sure, Unenroll, UsageError, parse};
 pub use exit::Exit;
 pub use help::Topic;
 

@@ -2,10 +2,12 @@
 //! and whatever they name, like `docker stack deploy`, and starts relative bind sources at the folder of
 //! the first file. The bodies go to standard output, warnings to standard error.
 
-use super::{Exit, Render, print};
+use super::{Exit, Form, Render, print};
 use crate::domain::StackName;
-use crate::stack::{self, ApiVersion, Binds, ComposeFile, InvalidApiVersion, InvalidVariables, Source, StackError};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::stack::{
+    self, ApiVersion, Binds, ComposeFile, InvalidApiVersion, InvalidDotenv, InvalidVariables, Location, Source, StackError,
+};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -27,6 +29,16 @@ pub enum RenderError {
         /// Why not.
         source: io::Error,
     },
+    /// A file that a Compose file names cannot be read.
+    #[error("{at}: cannot read {}: {source}", path.display())]
+    Named {
+        /// The key that names it.
+        at: Location,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// A Compose file is no text.
     #[error("{} is not UTF-8: save it as such", .0.display())]
     NoText(PathBuf),
@@ -37,6 +49,14 @@ pub enum RenderError {
         path: PathBuf,
         /// What is wrong in it.
         problem: InvalidVariables,
+    },
+    /// The file of variables beside the Compose file.
+    #[error("{}: {problem}", path.display())]
+    Dotenv {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong in it.
+        problem: InvalidDotenv,
     },
     /// The API version.
     #[error(transparent)]
@@ -49,12 +69,13 @@ pub enum RenderError {
     Json(#[from] serde_json::Error),
 }
 
-/// Does the command. Variables are those of the environment, under those of the file.
+/// Does the command. Variables are those of the environment, under those of `--env-file` and over those of
+/// the file `.env` beside the first Compose file.
 pub(super) fn render(arguments: &Render) -> Exit {
-    let rendered = variables(arguments.env_file.as_deref())
-        .and_then(|env| run(&arguments.stack, &arguments.files, env, arguments.api_version.as_deref()));
+    let rendered =
+        variables(arguments).and_then(|env| run(&arguments.stack, &arguments.files, env, arguments.api_version.as_deref(), arguments.form));
     match rendered {
-        Ok(bodies) => print::out(&format!("{bodies}\n")),
+        Ok(text) => print::out(&text),
         Err(error) => {
             print::err(&error);
             Exit::Failed
@@ -62,22 +83,32 @@ pub(super) fn render(arguments: &Render) -> Exit {
     }
 }
 
-fn variables(file: Option<&Path>) -> Result<BTreeMap<String, String>, RenderError> {
+fn variables(arguments: &Render) -> Result<BTreeMap<String, String>, RenderError> {
     let unicode = |(name, value): (std::ffi::OsString, std::ffi::OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
     let mut env: BTreeMap<String, String> = std::env::vars_os().filter_map(unicode).collect();
-    if let Some(path) = file {
+    if let Some(path) = &arguments.env_file {
         let text = text(path)?;
-        let more = stack::variables(&text, &env).map_err(|problem| RenderError::Variables { path: path.to_owned(), problem })?;
+        let more = stack::variables(&text, &env).map_err(|problem| RenderError::Variables { path: path.clone(), problem })?;
         env.extend(more);
+    }
+    let path = folder(arguments.files.first().map_or(Path::new("-"), PathBuf::as_path))?.join(".env");
+    if path.is_file() {
+        env = stack::dotenv(&text(&path)?, &env).map_err(|problem| RenderError::Dotenv { path, problem })?;
     }
     Ok(env)
 }
 
-/// The bodies as one JSON object: `networks`, `secrets`, `configs`, `services`.
+/// The bodies as one JSON object: `networks`, `secrets`, `configs`, `services`; or the files as one.
 ///
 /// # Errors
 /// When a file cannot be read or is not valid.
-pub fn run(stack: &StackName, files: &[PathBuf], env: BTreeMap<String, String>, api: Option<&str>) -> Result<String, RenderError> {
+pub fn run(
+    stack: &StackName,
+    files: &[PathBuf],
+    env: BTreeMap<String, String>,
+    api: Option<&str>,
+    form: Form,
+) -> Result<String, RenderError> {
     let texts = files.iter().map(|path| Ok((path.display().to_string(), text(path)?))).collect::<Result<Vec<_>, RenderError>>()?;
     let compose: Vec<ComposeFile<'_>> = texts.iter().map(|(name, text)| ComposeFile { name, text }).collect();
     let base = folder(files.first().map_or(Path::new("-"), PathBuf::as_path))?;
@@ -85,35 +116,49 @@ pub fn run(stack: &StackName, files: &[PathBuf], env: BTreeMap<String, String>, 
     let api = api.map_or(Ok(ApiVersion::NEWEST), str::parse)?;
     let none = BTreeMap::new();
     let source = Source { stack, files: &compose, env: &env, shipped: &none, binds: Binds::From { base: &base, home: &home }, api };
-    let shipped = ship(&base, &source)?;
-    let loaded = stack::load(&Source { shipped: &shipped, ..source })?;
+    let Named { shipped, mut unreadable } = named(&base, &source);
+    let source = Source { shipped: &shipped, ..source };
+    let loaded = stack::load(&source).map_err(|error| match &error {
+        StackError::FileMissing { at, path } => match unreadable.remove(path) {
+            Some(source) => RenderError::Named { at: at.clone(), path: base.join(path), source },
+            None => error.into(),
+        },
+        _ => error.into(),
+    })?;
     for warning in &loaded.warnings {
         print::err(format!("warning: {warning}"));
     }
-    Ok(serde_json::to_string(&loaded.specs)?)
+    match form {
+        Form::Bodies => Ok(serde_json::to_string(&loaded.specs)? + "\n"),
+        Form::Merged => Ok(stack::merged(&source)?),
+    }
 }
 
-/// Reads the files that are named and there; a file that is read may name others.
-fn ship(base: &Path, source: &Source<'_>) -> Result<BTreeMap<String, Vec<u8>>, RenderError> {
-    let mut shipped = BTreeMap::new();
-    let mut absent = BTreeSet::new();
+/// The files that a stack names, by their paths as written.
+#[derive(Default)]
+struct Named {
+    shipped: BTreeMap<String, Vec<u8>>,
+    /// Some may be absent; of the others the stack says who names them.
+    unreadable: BTreeMap<String, io::Error>,
+}
+
+/// Reads the files that are named; a file that is read may name others.
+fn named(base: &Path, source: &Source<'_>) -> Named {
+    let mut files = Named::default();
     for _ in 0..MAX_ROUNDS {
-        let new: Vec<String> =
-            stack::missing(&Source { shipped: &shipped, ..*source }).into_iter().filter(|path| !absent.contains(path)).collect();
+        let missing = stack::missing(&Source { shipped: &files.shipped, ..*source });
+        let new: Vec<String> = missing.into_iter().filter(|path| !files.unreadable.contains_key(path)).collect();
         if new.is_empty() {
             break;
         }
         for name in new {
-            let path = base.join(&name);
-            match bytes(File::open(&path)) {
-                Ok(content) => drop(shipped.insert(name, content)),
-                // Some may be absent; of the others the stack says who names them.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => drop(absent.insert(name)),
-                Err(source) => return Err(RenderError::Read { path, source }),
+            match bytes(File::open(base.join(&name))) {
+                Ok(content) => drop(files.shipped.insert(name, content)),
+                Err(error) => drop(files.unreadable.insert(name, error)),
             }
         }
     }
-    Ok(shipped)
+    files
 }
 
 /// The folder of a file, absolute; standard input lies in the working directory.

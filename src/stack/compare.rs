@@ -5,39 +5,61 @@
 //! (`api/defaults/service.go`). Presence of an empty object is a difference, because for swarmkit it is
 //! one, except where named here.
 
+use super::change::Change;
 use super::marks;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-
-/// At most so many differences are named.
-const NAMED: usize = 6;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Maps of which an empty one and none are the same to the manager.
 const EMPTY_IS_ABSENT: &[&str] = &["Labels", "Sysctls", "DriverOpts", "Options", "BindOptions", "ClusterOptions"];
 
-/// The paths in which `held`, as the manager answers, differs from `wanted`, as it would be sent; a few
-/// of them. Never the values: environments hold secrets. `networks` are ids by name.
+/// The list of a container's variables, `NAME=value` each.
+const ENVIRONMENT: &str = "TaskTemplate.ContainerSpec.Env";
+
+/// Whether the manager holds what would be sent. `networks` are ids by name.
 #[must_use]
-pub fn differences(wanted: &Value, held: &Value, networks: &BTreeMap<String, String>) -> Vec<String> {
+pub fn same(wanted: &Value, held: &Value, networks: &BTreeMap<String, String>) -> bool {
+    changes(wanted, held, networks).is_empty()
+}
+
+/// The fields in which `held`, as the manager answers, differs from `wanted`, as it would be sent.
+#[must_use]
+pub fn changes(wanted: &Value, held: &Value, networks: &BTreeMap<String, String>) -> Vec<Change> {
     let mut found = Vec::new();
     walk(&normal(wanted, networks), &normal(held, networks), "", &mut found);
-    found.truncate(NAMED);
     found
 }
 
-fn walk(wanted: &Value, held: &Value, path: &str, found: &mut Vec<String>) {
+fn walk(wanted: &Value, held: &Value, path: &str, found: &mut Vec<Change>) {
     match (wanted, held) {
         (Value::Object(wanted), Value::Object(held)) => {
-            let missing = held.iter().filter(|(key, _)| !wanted.contains_key(*key));
-            for (key, value) in wanted {
-                walk(value, held.get(key).unwrap_or(&Value::Null), &below(path, key), found);
+            let keys: BTreeSet<&String> = wanted.keys().chain(held.keys()).collect();
+            for key in keys {
+                walk(wanted.get(key).unwrap_or(&Value::Null), held.get(key).unwrap_or(&Value::Null), &below(path, key), found);
             }
-            found.extend(missing.map(|(key, _)| below(path, key)));
         }
         (wanted, held) if wanted == held => {}
         (wanted, held) if wanted.as_f64().is_some() && wanted.as_f64() == held.as_f64() => {}
-        _ => found.push(path.to_owned()),
+        (wanted, held) if path == ENVIRONMENT => environments(wanted, held, found),
+        _ => found.push(Change::new(path.to_owned(), held, wanted)),
     }
+}
+
+/// The names of the variables that differ; where none does, their order.
+fn environments(wanted: &Value, held: &Value, found: &mut Vec<Change>) {
+    let (ours, theirs) = (variables(wanted), variables(held));
+    let names: BTreeSet<&str> = ours.keys().chain(theirs.keys()).copied().collect();
+    let before = found.len();
+    let differing = names.into_iter().filter(|name| ours.get(name) != theirs.get(name));
+    found.extend(differing.map(|name| Change::new(below(ENVIRONMENT, name), &Value::Null, &Value::Null)));
+    if found.len() == before {
+        found.push(Change::new(ENVIRONMENT.to_owned(), held, wanted));
+    }
+}
+
+fn variables(list: &Value) -> BTreeMap<&str, &str> {
+    let texts = list.as_array().into_iter().flatten().filter_map(Value::as_str);
+    texts.map(|text| (text.split('=').next().unwrap_or(text), text)).collect()
 }
 
 fn below(path: &str, key: &str) -> String {
@@ -174,6 +196,10 @@ mod tests {
         (sent, held, BTreeMap::from([("st_n".to_owned(), "qbv2".to_owned())]))
     }
 
+    fn differences(wanted: &Value, held: &Value, networks: &BTreeMap<String, String>) -> Vec<String> {
+        changes(wanted, held, networks).into_iter().map(|change| change.field).collect()
+    }
+
     #[test]
     fn what_the_manager_fills_in_is_no_difference() {
         let (sent, held, networks) = pair();
@@ -201,6 +227,19 @@ mod tests {
             }
             assert_eq!(differences(&sent, &held, &networks), [named], "{path}");
         }
+    }
+
+    #[test]
+    fn variables_are_named_and_their_values_are_not_shown() {
+        let (mut sent, mut held, networks) = pair();
+        sent["TaskTemplate"]["ContainerSpec"]["Env"] = json!(["A=hunter2", "B", "C=3"]);
+        held["TaskTemplate"]["ContainerSpec"]["Env"] = json!(["A=hunter1", "C=3", "D=4"]);
+        let named = ["A", "B", "D"].map(|name| format!("{ENVIRONMENT}.{name}"));
+        assert_eq!(differences(&sent, &held, &networks), named);
+        let told: Vec<Value> = changes(&sent, &held, &networks).iter().map(Change::told).collect();
+        assert!(!json!(told).to_string().contains("hunter"), "{told:?}");
+        held["TaskTemplate"]["ContainerSpec"]["Env"] = json!(["B", "A=hunter2", "C=3"]);
+        assert_eq!(differences(&sent, &held, &networks), [ENVIRONMENT], "the order alone");
     }
 
     #[test]

@@ -83,8 +83,9 @@ fn replaces_mapping(path: &[&str], mine: &[(Key, Node)], theirs: &[(Key, Node)])
 fn shaped(path: &[&str], base: Node, over: Node) -> (Node, Node) {
     match path {
         ["services", _, "ports"] => (port_nodes(base), port_nodes(over)),
-        ["services", _, "environment" | "labels" | "sysctls"] | ["services", _, "deploy", "labels"] | [_, _, "labels"] => {
-            (mapping(base), mapping(over))
+        ["services", _, "environment"] => (mapping(base), mapping(over)),
+        ["services", _, "labels" | "sysctls"] | ["services", _, "deploy", "labels"] | [_, _, "labels"] => {
+            (texts(mapping(base)), texts(mapping(over)))
         }
         ["services", _, "networks"] if is_map(&base) || is_map(&over) => (mapping(base), mapping(over)),
         ["services", _, "extra_hosts"] => (host_list(base), host_list(over)),
@@ -98,7 +99,7 @@ fn is_map(node: &Node) -> bool {
 }
 
 /// A list of `name` or `name=value` as a mapping.
-fn mapping(node: Node) -> Node {
+pub(super) fn mapping(node: Node) -> Node {
     let Value::List(items) = node.value else { return node };
     let mut entries = BTreeMap::new();
     for item in items {
@@ -114,6 +115,15 @@ fn mapping(node: Node) -> Node {
     Node { at, value: Value::Map(entries), merging: node.merging }
 }
 
+/// A name alone has an empty text here, which overrides.
+pub(super) fn texts(mut node: Node) -> Node {
+    if let Value::Map(entries) = &mut node.value {
+        let nothing = |node: &&mut Node| node.value == Value::Null && node.merging == Merging::Usual;
+        entries.iter_mut().map(|(_, node)| node).filter(nothing).for_each(|node| node.value = Value::Text(String::new()));
+    }
+    node
+}
+
 /// A mapping of hosts as the list that the CLI makes of it.
 fn host_list(node: Node) -> Node {
     if !is_map(&node) {
@@ -126,7 +136,7 @@ fn host_list(node: Node) -> Node {
 }
 
 /// A single text as a list of one.
-fn list(node: Node) -> Node {
+pub(super) fn list(node: Node) -> Node {
     if matches!(node.value, Value::Text(_)) { Node::new(node.at, Value::List(vec![node])) } else { node }
 }
 
@@ -208,6 +218,8 @@ mod tests {
             ("ulimits: {nofile: {soft: 1, hard: 2}}", "ulimits: {nofile: 7}", "ulimits: {nofile: 7}"),
             ("logging: {driver: a, options: {x: 1}}", "logging: {driver: b}", "logging: {driver: b}"),
             ("logging: {options: {x: 1}}", "logging: {driver: b, options: {y: 2}}", "logging: {driver: b, options: {x: 1, y: 2}}"),
+            ("labels: {a: b, c: d}", "labels: [a]", "labels: {a: '', c: d}"),
+            ("environment: {A: 1}", "environment: [A]", "environment: {A: 1}"),
             ("networks: {n: {aliases: [x]}}", "networks: [n, m]", "networks: {n: {aliases: [x]}, m: null}"),
             ("volumes: ['/z:/z', '/a:/a']", "volumes: ['/b:/z']", "volumes: ['/a:/a', '/b:/z']"),
             (

@@ -4,8 +4,10 @@
 //! Pure: no I/O, no clock, no thread of its own. The lanes of `docker/` and the command line call it;
 //! files that a Compose file names come in as bytes, variables only from the command.
 
+pub mod change;
 pub mod compare;
 mod convert;
+mod dotenv;
 mod error;
 mod hide;
 pub mod images;
@@ -13,6 +15,7 @@ mod interpolate;
 mod load;
 pub mod marks;
 mod merge;
+mod normal;
 pub mod rotate;
 pub mod since;
 pub mod spec;
@@ -20,6 +23,7 @@ pub mod spec;
 mod tests;
 mod yaml;
 
+pub use dotenv::{InvalidDotenv, dotenv};
 pub use error::{Location, StackError, Warning};
 pub use load::{InvalidVariables, variables};
 
@@ -131,6 +135,17 @@ pub fn load(source: &Source<'_>) -> Result<Loaded, StackError> {
     let specs = convert::specs(source.stack, &model, source.api).map_err(|error| hidden.error(error))?;
     let warnings = context.take_warnings().into_iter().map(|warning| hidden.warning(warning)).collect();
     Ok(Loaded { specs, warnings })
+}
+
+/// The files of a stack as one, merged and with every short form spelled out: YAML that comes to the same
+/// specs. What has no meaning is in it too; [`load`] says what is wrong and what is not honoured.
+///
+/// # Errors
+/// With the first thing that keeps the files from being merged, and its place.
+pub fn merged(source: &Source<'_>) -> Result<String, StackError> {
+    let context = load::Context::new(source);
+    let tree = load::tree(&context, source).and_then(|tree| normal::of(&context, tree));
+    tree.map(|tree| yaml::write(&tree)).map_err(|error| Hidden::new(source.env).error(error))
 }
 
 /// The files that a stack names and that were not sent along, by the paths to send them under. Files

@@ -156,8 +156,7 @@ pub(super) fn write_marked(
 /// Whether a service carries this command's mark and its spec: then the lost answer was a yes.
 fn is_done(room: &Room<'_>, now: Option<&Service>, spec: &Value, networks: &BTreeMap<String, String>) -> bool {
     now.is_some_and(|now| {
-        now.label(marks::COMMAND) == Some(room.command.id.to_string().as_str())
-            && compare::differences(spec, &now.spec, networks).is_empty()
+        now.label(marks::COMMAND) == Some(room.command.id.to_string().as_str()) && compare::same(spec, &now.spec, networks)
     })
 }
 
@@ -165,7 +164,7 @@ fn is_done(room: &Room<'_>, now: Option<&Service>, spec: &Value, networks: &BTre
 fn check_unchanged(plan: &ServicePlan, now: Option<&Service>, networks: &BTreeMap<String, String>) -> Result<(), Failure> {
     let same = match (&plan.held, now) {
         (None, None) => true,
-        (Some(held), Some(now)) => held.id == now.id && compare::differences(&held.spec, &now.spec, networks).is_empty(),
+        (Some(held), Some(now)) => held.id == now.id && compare::same(&held.spec, &now.spec, networks),
         _ => false,
     };
     let message = format!("somebody else changed service {} at the same time: see who does it, then deploy again", plan.name);

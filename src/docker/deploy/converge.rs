@@ -109,7 +109,7 @@ impl Watched {
 
     fn look(&mut self, at: Duration, seen: &Seen, networks: &BTreeMap<String, String>, pull_timeout: Duration) {
         let service = seen.services.iter().find(|service| service.name() == self.watch.wanted().name);
-        let same = |service: &Service| compare::differences(&self.spec, &service.spec, networks).is_empty();
+        let same = |service: &Service| compare::same(&self.spec, &service.spec, networks);
         let as_wanted = if service.is_none_or(same) { AsWanted::Yes } else { AsWanted::No };
         let id = service.map_or("", |service| service.id.as_str());
         let tasks: Vec<Task> = seen.tasks.iter().filter(|task| task.service_id == id).cloned().collect();

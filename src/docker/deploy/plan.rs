@@ -7,9 +7,13 @@ use super::Failure;
 use crate::docker::api::StoreKind;
 use crate::docker::types::{Service, Store, UpdateState};
 use crate::domain::{AgentId, Code, CommandId, StackName};
+use crate::stack::change::{Change, Effect};
 use crate::stack::{compare, marks};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// At most so many fields are named in a reason; the plan's changes have them all.
+const NAMED: usize = 6;
 
 /// What happens to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +72,8 @@ pub(super) struct ServicePlan {
     pub(super) name: String,
     pub(super) action: Action,
     pub(super) reason: String,
+    /// What differs in the service that runs.
+    pub(super) changes: Vec<Change>,
     /// What is sent, but for the marks.
     pub(super) spec: Value,
     /// What runs now.
@@ -76,6 +82,13 @@ pub(super) struct ServicePlan {
     pub(super) ours_already: bool,
     /// What the image's registry said instead of a digest.
     pub(super) registry: Option<Failure>,
+}
+
+impl ServicePlan {
+    /// What the update does to the tasks that run; nothing where there is none.
+    pub(super) fn effect(&self) -> Option<Effect> {
+        (self.action == Action::Update).then(|| Effect::of(&self.spec, &self.changes))
+    }
 }
 
 /// By whom and for what a plan is made.
@@ -102,17 +115,19 @@ pub(super) fn service(
     let name = spec["Name"].as_str().unwrap_or_default().to_owned();
     let Some(held) = held else {
         let reason = "it is not there".to_owned();
-        return Ok(ServicePlan { name, action: Action::Create, reason, spec, held: None, ours_already: false, registry: None });
+        let (action, changes) = (Action::Create, Vec::new());
+        return Ok(ServicePlan { name, action, reason, changes, spec, held: None, ours_already: false, registry: None });
     };
     check_mode(&name, &spec, held)?;
     spec["TaskTemplate"]["ForceUpdate"] = json!(held.spec["TaskTemplate"]["ForceUpdate"].as_u64().unwrap_or(0));
-    let reason = reason_to_write(&spec, held, networks, who);
+    let changes = compare::changes(&spec, &held.spec, networks);
+    let reason = reason_to_write(&changes, held, who);
     let ours_already = reason.is_none() && who.has_written(held);
     let (action, reason) = match reason {
         Some(reason) => (Action::Update, reason),
         None => (Action::Unchanged, String::new()),
     };
-    Ok(ServicePlan { name, action, reason, spec, held: Some(held.clone()), ours_already, registry: None })
+    Ok(ServicePlan { name, action, reason, changes, spec, held: Some(held.clone()), ours_already, registry: None })
 }
 
 /// Lets Swarm stop an update at its first failure instead of going on or back. Whether the spec asked
@@ -137,10 +152,11 @@ fn check_mode(name: &str, spec: &Value, held: &Service) -> Result<(), Failure> {
     Err(Failure::new(Code::ENGINE_REFUSED, message))
 }
 
-fn reason_to_write(spec: &Value, held: &Service, networks: &BTreeMap<String, String>, who: Who<'_>) -> Option<String> {
-    let differences = compare::differences(spec, &held.spec, networks);
-    if !differences.is_empty() {
-        return Some(format!("it differs in {}", differences.join(", ")));
+fn reason_to_write(changes: &[Change], held: &Service, who: Who<'_>) -> Option<String> {
+    if !changes.is_empty() {
+        let fields: Vec<&str> = changes.iter().map(|change| change.field.as_str()).take(NAMED).collect();
+        let more = if changes.len() > NAMED { " and more" } else { "" };
+        return Some(format!("it differs in {}{more}", fields.join(", ")));
     }
     if let Some(other) = held.label(marks::OWNER).filter(|owner| *owner != who.agent.as_str()) {
         return Some(format!("it is taken over from agent {other}"));

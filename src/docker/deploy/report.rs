@@ -12,8 +12,12 @@ use crate::docker::api::StoreKind;
 use crate::docker::census::errors;
 use crate::docker::types::{Mode, Service, Task};
 use crate::domain::{Deploy, Outcome, Progress, StackName};
+use crate::stack::change::Change;
 use crate::stack::images::image;
 use serde_json::{Map, Value, json};
+
+/// At most so many changes of a service are told: an event is no larger than the broker takes.
+const CHANGES_TOLD: usize = 10;
 
 /// The details as they gather.
 pub(super) struct Report {
@@ -54,7 +58,14 @@ impl Report {
     /// Takes over what happens to the services, with the reason why some are removed.
     pub(super) fn take_services(&mut self, plans: &[ServicePlan], removals: &[Service], gone: &str) {
         let removed = removals.iter().map(|service| self.service(service.name(), Action::Remove, gone, &service.spec));
-        let services = plans.iter().map(|plan| self.service(&plan.name, told_action(plan), &plan.reason, &plan.spec));
+        let services = plans.iter().map(|plan| {
+            let mut told = self.service(&plan.name, told_action(plan), &plan.reason, &plan.spec);
+            if let Some(effect) = plan.effect() {
+                told.insert("tasks".to_owned(), json!(effect.name()));
+                told.insert("changes".to_owned(), plan.changes.iter().take(CHANGES_TOLD).map(Change::told).collect());
+            }
+            told
+        });
         self.services = services.chain(removed).collect();
     }
 

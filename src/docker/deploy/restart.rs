@@ -12,6 +12,7 @@ use crate::docker::ownership::Takeover;
 use crate::docker::room::{End, Room};
 use crate::docker::types::{Mode, Service};
 use crate::domain::{Outcome, Progress, Selection};
+use crate::stack::change::Change;
 use crate::stack::marks;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,12 +57,15 @@ fn is_meant(service: &Service, request: &Selection) -> bool {
 fn plan(service: &Service, command: &str) -> ServicePlan {
     let ours_already = service.label(marks::COMMAND) == Some(command);
     let mut spec = service.spec.clone();
+    let mut changes = Vec::new();
     if !ours_already {
-        spec["TaskTemplate"]["ForceUpdate"] = json!(force_update(&spec) + 1);
+        let (before, after) = (force_update(&spec), force_update(&spec) + 1);
+        spec["TaskTemplate"]["ForceUpdate"] = json!(after);
+        changes.push(Change::new("TaskTemplate.ForceUpdate".to_owned(), &json!(before), &json!(after)));
     }
     let action = if ours_already { Action::Unchanged } else { Action::Update };
     let (name, reason) = (service.name().to_owned(), "its tasks are replaced".to_owned());
-    ServicePlan { name, action, reason, spec, held: Some(service.clone()), ours_already, registry: None }
+    ServicePlan { name, action, reason, changes, spec, held: Some(service.clone()), ours_already, registry: None }
 }
 
 fn force_update(spec: &Value) -> u64 {

@@ -110,7 +110,7 @@ fn runs(revision: &Revision, held: &[Service], networks: &BTreeMap<String, Strin
     };
     let same = |spec: &Value| {
         let now = held.iter().find(|service| service.name() == spec["Name"]);
-        now.is_some_and(|now| compare::differences(&uncounted(spec), &uncounted(&now.spec), networks).is_empty())
+        now.is_some_and(|now| compare::same(&uncounted(spec), &uncounted(&now.spec), networks))
     };
     revision::specs_of_services(revision).all(same)
 }

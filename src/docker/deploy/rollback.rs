@@ -301,7 +301,7 @@ impl Back<'_> {
         let who = Who { agent: self.room.agent, command: self.room.command.id };
         let sent = self.sent.iter().find(|sent| sent.name == plan.name && sent.action == Action::Update);
         let (Some(sent), Some(now)) = (sent, plan.held.as_ref().filter(|now| who.has_written(now))) else { return false };
-        !compare::differences(&sent.spec, &now.spec, networks).is_empty()
+        !compare::same(&sent.spec, &now.spec, networks)
     }
 
     /// Removes the networks, secrets and configs that this command made and the revision does not need.

@@ -44,8 +44,7 @@ fn healthcheck(item: &Item<'_>) -> Result<Healthcheck, StackError> {
         timeout: fields.read("timeout", Item::duration)?.unwrap_or_default(),
         start_period: fields.read("start_period", Item::duration)?.unwrap_or_default(),
         start_interval: fields.read("start_interval", |item| item.since(44).duration())?.unwrap_or_default(),
-        // 2.7 is 2, as in the CLI.
-        retries: fields.read("retries", Item::number)?.unwrap_or_default() as i64,
+        retries: fields.read("retries", retries)?.unwrap_or_default(),
     };
     let disable = fields.take("disable");
     fields.finish()?;
@@ -58,6 +57,11 @@ fn healthcheck(item: &Item<'_>) -> Result<Healthcheck, StackError> {
         }
         _ => Ok(check),
     }
+}
+
+fn retries(item: &Item<'_>) -> Result<i64, StackError> {
+    let retries = item.truncated()?;
+    if retries < 0 { Err(item.invalid(format!("must not be negative, is {retries}"))) } else { Ok(retries) }
 }
 
 /// `IP host` lines: a list keeps its order, a mapping is sorted by host.

@@ -1,6 +1,7 @@
 //! The section `deploy`, and the older keys of a service that say the same: `restart`, `scale`,
 //! `mem_limit`, `mem_reservation`, `cpus`, `pids_limit`, `platform`.
 
+use super::ignored::Shape;
 use super::item::{Fields, Item};
 use super::model::{Deploy, Mode};
 use crate::stack::StackError;
@@ -134,8 +135,7 @@ fn reservations(item: &Item<'_>) -> Result<Reservation, StackError> {
         memory_bytes: fields.read("memory", Item::size)?.unwrap_or_default(),
         generic_resources: fields.read("generic_resources", |item| item.list()?.iter().map(generic).collect())?.unwrap_or_default(),
     };
-    fields
-        .ignore(&[("devices", "Swarm gives tasks no devices: use generic_resources"), ("pids", "Swarm reserves no processes: use limits")]);
+    fields.ignore(&[("devices", Shape::List, "Swarm gives tasks no devices: use generic_resources")])?;
     fields.finish()?;
     Ok(reservation)
 }
@@ -146,14 +146,13 @@ fn generic(item: &Item<'_>) -> Result<GenericResource, StackError> {
         let mut fields = item.fields()?;
         let spec = DiscreteResource {
             kind: fields.read("kind", Item::text)?.unwrap_or_default(),
-            value: fields.read("value", Item::integer)?.unwrap_or_default(),
+            value: fields.read("value", Item::truncated)?.unwrap_or_default(),
         };
         fields.finish()?;
         Ok(spec)
     })?;
     fields.finish()?;
-    let discrete = discrete.ok_or_else(|| item.invalid("has no discrete_resource_spec"))?;
-    Ok(GenericResource { named_resource_spec: None, discrete_resource_spec: Some(discrete) })
+    Ok(GenericResource { named_resource_spec: None, discrete_resource_spec: discrete })
 }
 
 fn restart_policy(item: &Item<'_>) -> Result<RestartPolicy, StackError> {
@@ -182,8 +181,8 @@ fn restart(item: &Item<'_>) -> Result<Option<RestartPolicy>, StackError> {
         "no" => Ok(None),
         "always" | "unless-stopped" => Ok(Some(policy("any"))),
         "on-failure" => {
-            let attempts = u64::try_from(attempts).map_err(|_| item.invalid("restart: the number of attempts must not be negative"))?;
-            Ok(Some(RestartPolicy { max_attempts: Some(attempts), ..policy("on-failure") }))
+            // A negative number is a very large one, as in the CLI.
+            Ok(Some(RestartPolicy { max_attempts: Some(attempts as u64), ..policy("on-failure") }))
         }
         _ => Err(item.invalid(format!("the restart policy {name:?} is none of no, always, on-failure and unless-stopped"))),
     }

@@ -3,6 +3,7 @@
 
 use super::context::{Context, join};
 use super::environment;
+use super::ignored::Shape;
 use super::item::Item;
 use super::unique;
 use crate::stack::interpolate::{Interpolation, Problem};
@@ -41,7 +42,9 @@ impl<'a> Reader<'a> {
         if !matches!(node.value, Value::Map(_)) {
             return Err(self.cx.invalid(node.at, "", "a Compose file is a mapping that begins with services:"));
         }
-        version(&Item::root(self.cx, &node))?;
+        let root = Item::root(self.cx, &node);
+        version(&root)?;
+        unique::check(&root)?;
         self.interpolate(&mut node)?;
         self.services(&mut node, depth)?;
         self.include(node, depth)
@@ -78,7 +81,6 @@ impl<'a> Reader<'a> {
     fn service(&mut self, file: &Node, item: &Item<'_>, chain: &mut Vec<String>, depth: usize) -> Result<Node, StackError> {
         // Says what is wrong where it is no mapping.
         item.fields()?;
-        unique::check(item)?;
         let mut service = environment::resolved(item)?;
         let Some(extends) = service.remove("extends") else { return Ok(service) };
         let cx = self.cx;
@@ -185,9 +187,9 @@ fn included(entry: &Item<'_>) -> Result<Vec<String>, StackError> {
     let mut fields = entry.fields()?;
     let paths = fields.read("path", Item::text_or_texts)?.unwrap_or_default();
     fields.ignore(&[
-        ("project_directory", "relative paths start from the folder of the included file"),
-        ("env_file", "variables come from the command alone"),
-    ]);
+        ("project_directory", Shape::Text, "relative paths start from the folder of the included file"),
+        ("env_file", Shape::TextOrList, "variables come from the command alone"),
+    ])?;
     fields.finish()?;
     Ok(paths)
 }
@@ -200,7 +202,20 @@ fn version(file: &Item<'_>) -> Result<(), StackError> {
 }
 
 /// The profiles that are on: `COMPOSE_PROFILES`, as for the Compose tools.
-pub fn profiles(env: &BTreeMap<String, String>) -> Vec<&str> {
-    let list = env.get("COMPOSE_PROFILES").map_or("", String::as_str);
-    list.split(',').map(str::trim).filter(|name| !name.is_empty()).collect()
+#[derive(Debug)]
+pub struct Profiles<'a>(Vec<&'a str>);
+
+impl<'a> Profiles<'a> {
+    /// Of these variables.
+    #[must_use]
+    pub fn new(env: &'a BTreeMap<String, String>) -> Self {
+        let list = env.get("COMPOSE_PROFILES").map_or("", String::as_str);
+        Self(list.split(',').map(str::trim).filter(|name| !name.is_empty()).collect())
+    }
+
+    /// Whether a service with these profiles is part of the stack.
+    #[must_use]
+    pub fn choose(&self, named: &[String]) -> bool {
+        named.is_empty() || named.iter().any(|name| name == "*" || self.0.contains(&name.as_str()))
+    }
 }

@@ -2,6 +2,7 @@
 //! which of its keys were read, so that none is dropped in silence.
 
 use super::context::Context;
+use super::ignored::Shape;
 use super::nearest::nearest;
 use super::quantity;
 use crate::stack::spec::{Nanoseconds, StringMap};
@@ -79,6 +80,17 @@ impl<'a> Item<'a> {
         self.node.value == Value::Null
     }
 
+    /// What stands under a key of a mapping.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Self> {
+        self.node.get(name).map(|node| self.child(name, node))
+    }
+
+    /// The values of a mapping.
+    pub fn children(&self) -> impl Iterator<Item = Self> + '_ {
+        self.node.entries().iter().map(|(key, node)| self.child(&key.text, node))
+    }
+
     fn child(&self, name: &str, node: &'a Node) -> Self {
         let key = if self.key.is_empty() { name.to_owned() } else { format!("{}.{name}", self.key) };
         Self { cx: self.cx, node, key }
@@ -133,6 +145,17 @@ impl<'a> Item<'a> {
                 parsed.filter(|value| value.is_finite()).ok_or_else(|| self.invalid(format!("must be a number, is {text:?}")))
             }
             _ => Err(self.wrong("a number")),
+        }
+    }
+
+    /// A whole number; the CLI cuts a fraction off.
+    pub fn truncated(&self) -> Result<i64, StackError> {
+        match &self.node.value {
+            Value::Float(value) if value.fract() != 0.0 && value.abs() < 9e18 => {
+                self.warn("the fraction has no effect");
+                Ok(value.trunc() as i64)
+            }
+            _ => self.integer(),
         }
     }
 
@@ -267,12 +290,14 @@ impl<'a> Fields<'a> {
     }
 
     /// Keys that are valid and not honoured.
-    pub fn ignore(&mut self, keys: &[(&'static str, &str)]) {
-        for (name, why) in keys {
+    pub fn ignore(&mut self, keys: &[(&'static str, Shape, &str)]) -> Result<(), StackError> {
+        for (name, shape, why) in keys {
             if let Some(item) = self.take(name) {
+                shape.check(&item)?;
                 item.warn(*why);
             }
         }
+        Ok(())
     }
 
     /// The keys that nobody asked for; extensions (`x-…`) are nobody's.

@@ -19,13 +19,16 @@ mod service;
 mod unique;
 mod words;
 
-pub use context::Context;
+pub use context::{Context, join};
 pub use environment::{InvalidVariables, parse as variables};
-pub use mounts::target as mount_target;
+pub use files::{Profiles, tree};
+pub use item::Item;
+pub use mounts::{target as mount_target, volume as mount};
+pub use service::command as command_words;
 
 use super::yaml::{Key, Node, Value};
 use super::{Source, StackError};
-use item::Item;
+use ignored::Shape;
 use model::Model;
 use objects::Kind;
 use std::collections::BTreeMap;
@@ -41,7 +44,7 @@ pub fn read(cx: &Context<'_>, source: &Source<'_>) -> Result<Model, StackError> 
         name.warn("has no effect: the command names the stack");
         Ok(())
     })?;
-    fields.ignore(&[("models", "Swarm runs no models")]);
+    fields.ignore(&[("models", Shape::Map, "Swarm runs no models")])?;
     let model = Model {
         services: fields.read("services", |item| services(item, source.env))?.unwrap_or_default(),
         networks: fields.read("networks", |item| section(item, objects::network))?.unwrap_or_default(),
@@ -77,7 +80,7 @@ fn is_plain(name: &str) -> bool {
 
 /// Those whose profiles are on.
 fn services(item: &Item<'_>, env: &BTreeMap<String, String>) -> Result<BTreeMap<String, model::Service>, StackError> {
-    let active = files::profiles(env);
+    let active = Profiles::new(env);
     let mut services = BTreeMap::new();
     for (name, item) in item.named()? {
         if !is_plain(name) {
@@ -86,8 +89,7 @@ fn services(item: &Item<'_>, env: &BTreeMap<String, String>) -> Result<BTreeMap<
         let mut node = item.node.clone();
         if let Some(profiles) = node.remove("profiles") {
             let profiles = Item { node: &profiles, key: format!("{}.profiles", item.key), ..item.clone() };
-            let named = profiles.texts()?;
-            if !named.is_empty() && !named.iter().any(|name| name == "*" || active.contains(&name.as_str())) {
+            if !active.choose(&profiles.texts()?) {
                 profiles.warn("the service is left out: none of its profiles is in the variable COMPOSE_PROFILES");
                 continue;
             }

@@ -2,6 +2,7 @@
 //! short `tmpfs`.
 
 use super::context::join;
+use super::ignored::Shape;
 use super::item::Item;
 use super::model::{Mount, TmpfsPart, VolumePart};
 use super::quantity;
@@ -88,10 +89,10 @@ fn bind_part(item: &Item<'_>) -> Result<String, StackError> {
     let mut fields = item.fields()?;
     let propagation = fields.read("propagation", Item::text)?.unwrap_or_default();
     fields.ignore(&[
-        ("create_host_path", "Swarm never creates the source of a bind mount: make it on every node"),
-        ("selinux", "Swarm does not relabel bind mounts"),
-        ("recursive", "Swarm mounts recursively"),
-    ]);
+        ("create_host_path", Shape::Any, "Swarm never creates the source of a bind mount: make it on every node"),
+        ("selinux", Shape::Any, "Swarm does not relabel bind mounts"),
+        ("recursive", Shape::Any, "Swarm mounts recursively"),
+    ])?;
     fields.finish_loosely();
     Ok(propagation)
 }
@@ -102,7 +103,7 @@ fn volume_part(item: &Item<'_>) -> Result<VolumePart, StackError> {
         no_copy: fields.read("nocopy", Item::boolean)?.unwrap_or_default(),
         subpath: fields.read("subpath", |item| item.since(45).text())?.unwrap_or_default(),
     };
-    fields.ignore(&[("labels", "labels of a volume belong to its entry at the top level")]);
+    fields.ignore(&[("labels", Shape::Any, "labels of a volume belong to its entry at the top level")])?;
     fields.finish_loosely();
     Ok(part)
 }
@@ -114,7 +115,7 @@ fn tmpfs_part(item: &Item<'_>) -> Result<TmpfsPart, StackError> {
         return Err(item.invalid("the size must not be negative"));
     }
     // The CLI takes it and does not send it; sending it would replace the tasks that the CLI made.
-    fields.ignore(&[("mode", "has no effect here, as in docker stack deploy: use the short form, tmpfs: /path:mode=1777")]);
+    fields.ignore(&[("mode", Shape::Any, "has no effect here, as in docker stack deploy: use the short form, tmpfs: /path:mode=1777")])?;
     fields.finish_loosely();
     Ok(TmpfsPart { size, mode: 0 })
 }
@@ -188,9 +189,22 @@ fn is_drive(path: &str) -> bool {
     chars.next().is_some_and(char::is_alphabetic) && chars.next() == Some(':')
 }
 
+/// `C:\x` or `\\server\share\x`, with either slash: absolute for Windows.
+fn is_absolute_on_windows(path: &str) -> bool {
+    let is_slash = |c| matches!(c, '\\' | '/');
+    if let [drive, b':', rest @ ..] = path.as_bytes() {
+        return drive.is_ascii_alphabetic() && rest.first().is_some_and(|&byte| is_slash(char::from(byte)));
+    }
+    let name = |part: &str| !part.is_empty() && !part.starts_with('.');
+    match path.splitn(5, is_slash).collect::<Vec<_>>().as_slice() {
+        ["", "", server, share, _] => name(server) && name(share),
+        _ => false,
+    }
+}
+
 /// Absolute sources, of Windows too, stay as they are written.
 fn bind_source(item: &Item<'_>, source: &str) -> Result<String, StackError> {
-    if source.starts_with('/') || is_drive(source) || source.starts_with(r"\\") && !source.starts_with(r"\\.\") {
+    if source.starts_with('/') || is_absolute_on_windows(source) {
         return Ok(source.to_owned());
     }
     let Binds::From { base, home } = item.cx.binds else {
@@ -256,6 +270,21 @@ mod tests {
             ("", Err("it is empty")),
         ] {
             assert_eq!(parts(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_of_windows_are_absolute_with_a_drive_or_a_share() {
+        for (path, absolute) in [
+            (r"C:\x", true),
+            ("c:/x", true),
+            ("c:x", false),
+            (r"\\server\share\x", true),
+            (r"\\server\share", false),
+            (r"\\.\pipe\x", false),
+            (r"\x", false),
+        ] {
+            assert_eq!(is_absolute_on_windows(path), absolute, "{path}");
         }
     }
 

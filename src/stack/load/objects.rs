@@ -1,5 +1,6 @@
 //! The networks, volumes, secrets and configs of the top level.
 
+use super::ignored::Shape;
 use super::item::{Fields, Item};
 use super::model::{Content, Network, Volume};
 use crate::domain::Sensitive;
@@ -13,8 +14,14 @@ struct Naming {
     name: String,
 }
 
+/// What becomes of unknown keys below `external`: the CLI's schema does not look at those of contents.
+enum Unknown {
+    Refused,
+    Named,
+}
+
 /// `external` in both forms, and `name`.
-fn naming(fields: &mut Fields<'_>, key: &str) -> Result<Naming, StackError> {
+fn naming(fields: &mut Fields<'_>, key: &str, unknown: Unknown) -> Result<Naming, StackError> {
     let name = fields.read("name", Item::text)?.unwrap_or_default();
     let Some(item) = fields.take("external") else { return Ok(Naming { external: false, name }) };
     if !matches!(item.node.value, Value::Map(_)) {
@@ -22,7 +29,12 @@ fn naming(fields: &mut Fields<'_>, key: &str) -> Result<Naming, StackError> {
         let name = if external && name.is_empty() { key.to_owned() } else { name };
         return Ok(Naming { external, name });
     }
-    let older = item.node.get("name").and_then(crate::stack::yaml::Node::scalar).unwrap_or_default();
+    let mut external = item.fields()?;
+    let older = external.read("name", Item::text)?.unwrap_or_default();
+    match unknown {
+        Unknown::Refused => external.finish()?,
+        Unknown::Named => external.finish_loosely(),
+    }
     if !older.is_empty() && !name.is_empty() {
         return Err(item.invalid("external.name and name cannot both be there: use name"));
     }
@@ -37,7 +49,7 @@ fn naming(fields: &mut Fields<'_>, key: &str) -> Result<Naming, StackError> {
 /// look at it: unknown keys have no effect there.
 pub fn network(item: &Item<'_>, key: &str) -> Result<Network, StackError> {
     let Some(mut fields) = item.fields_or_nothing()? else { return Ok(Network::default()) };
-    let Naming { external, name } = naming(&mut fields, key)?;
+    let Naming { external, name } = naming(&mut fields, key, Unknown::Refused)?;
     let mut network = Network {
         name,
         external,
@@ -54,7 +66,7 @@ pub fn network(item: &Item<'_>, key: &str) -> Result<Network, StackError> {
         return Ok(network);
     }
     network.enable_ipv6 = fields.read("enable_ipv6", Item::boolean)?;
-    fields.ignore(&[("enable_ipv4", "Swarm's networks always have IPv4 addresses")]);
+    fields.ignore(&[("enable_ipv4", Shape::Bool, "Swarm's networks always have IPv4 addresses")])?;
     fields.finish()?;
     Ok(network)
 }
@@ -87,7 +99,7 @@ fn pool(item: &Item<'_>) -> Result<IpamConfig, StackError> {
 /// A volume. Nothing is an empty one.
 pub fn volume(item: &Item<'_>, key: &str) -> Result<Volume, StackError> {
     let Some(mut fields) = item.fields_or_nothing()? else { return Ok(Volume::default()) };
-    let Naming { external, name } = naming(&mut fields, key)?;
+    let Naming { external, name } = naming(&mut fields, key, Unknown::Refused)?;
     let volume = Volume {
         name,
         external,
@@ -119,7 +131,7 @@ pub enum Kind {
 /// A secret or config, with its content.
 pub fn content(item: &Item<'_>, key: &str, kind: Kind) -> Result<Content, StackError> {
     let mut fields = item.fields()?;
-    let Naming { external, name } = naming(&mut fields, key)?;
+    let Naming { external, name } = naming(&mut fields, key, Unknown::Named)?;
     let labels = fields.read("labels", Item::labels)?.unwrap_or_default();
     let driver = if kind == Kind::Secret { driver(&mut fields)? } else { None };
     let template = fields.read("template_driver", Item::text)?.filter(|name| !name.is_empty());

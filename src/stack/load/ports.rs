@@ -1,5 +1,6 @@
 //! Published ports: the short form as docker/go-connections' `nat` reads it, the long form as it stands.
 
+use super::ignored::Shape;
 use super::item::Item;
 use crate::stack::StackError;
 use crate::stack::spec::PortConfig;
@@ -19,10 +20,13 @@ pub fn entry(item: &Item<'_>) -> Result<Vec<PortConfig>, StackError> {
     if matches!(item.node.value, Value::Map(_)) {
         return Ok(vec![long(item)?]);
     }
-    let text = item.scalar()?;
+    let text = match &item.node.value {
+        Value::Float(_) => return Err(item.invalid("must be a port, is a number with a fraction: quote it")),
+        _ => item.scalar()?,
+    };
     let short = short(&text).map_err(|problem| item.invalid(format!("{text:?} is no port: {problem}")))?;
-    if let Some(ip) = short.ignored_ip {
-        item.warn(format!("the address {ip} is ignored: a service listens on all addresses of a node"));
+    for why in short.ignored {
+        item.warn(why);
     }
     item.cx.count_ports(item.at(), &item.key, short.ports.len())?;
     Ok(short.ports)
@@ -42,10 +46,10 @@ fn long(item: &Item<'_>) -> Result<PortConfig, StackError> {
         publish_mode: fields.read("mode", Item::text)?.unwrap_or_default(),
     };
     fields.ignore(&[
-        ("host_ip", "a service listens on all addresses of a node"),
-        ("name", "Swarm's ports have no names"),
-        ("app_protocol", "Swarm does not know the protocol that a port speaks"),
-    ]);
+        ("host_ip", Shape::Text, "a service listens on all addresses of a node"),
+        ("name", Shape::Text, "Swarm's ports have no names"),
+        ("app_protocol", Shape::Text, "Swarm does not know the protocol that a port speaks"),
+    ])?;
     fields.finish()?;
     item.cx.count_ports(item.at(), &item.key, 1)?;
     Ok(port)
@@ -59,17 +63,21 @@ pub fn short_ports(text: &str) -> Result<Vec<PortConfig>, String> {
 #[derive(Debug, PartialEq, Eq)]
 struct Short {
     ports: Vec<PortConfig>,
-    ignored_ip: Option<String>,
+    /// What has no effect, and why.
+    ignored: Vec<String>,
 }
 
-/// `[IP:][HOST:]CONTAINER[/PROTOCOL]`, each port or range.
+/// `[IP:][HOST:]CONTAINER[/PROTOCOL]`, each port or range. What follows a protocol or a range is passed
+/// over, as in the CLI.
 fn short(text: &str) -> Result<Short, String> {
     let (before, container) = text.rsplit_once(':').map_or((None, text), |(before, container)| (Some(before), container));
     let (ip, host) = match before {
         None => ("", ""),
         Some(before) => before.rsplit_once(':').unwrap_or(("", before)),
     };
+    let mut ignored = Vec::new();
     let (container, protocol) = container.split_once('/').unwrap_or((container, ""));
+    let protocol = before_more(protocol, '/', &mut ignored);
     let protocol = if protocol.is_empty() { "tcp".to_owned() } else { protocol.to_lowercase() };
     if !matches!(protocol.as_str(), "tcp" | "udp" | "sctp") {
         return Err(format!("the protocol {protocol:?} is none of tcp, udp and sctp"));
@@ -78,8 +86,8 @@ fn short(text: &str) -> Result<Short, String> {
     if !address.is_empty() && address.parse::<std::net::IpAddr>().is_err() {
         return Err(format!("{address:?} is no IP address"));
     }
-    let (first, last) = range(container)?;
-    let (host_first, host_last) = if host.is_empty() { (0, 0) } else { range(host)? };
+    let (first, last) = range(container, &mut ignored)?;
+    let (host_first, host_last) = if host.is_empty() { (0, 0) } else { range(host, &mut ignored)? };
     let port = |target, published| PortConfig {
         protocol: protocol.clone(),
         target_port: target,
@@ -99,11 +107,19 @@ fn short(text: &str) -> Result<Short, String> {
     };
     // The CLI walks the container ports in the order of their texts.
     ports.sort_by_cached_key(|port| format!("{}/{}", port.target_port, port.protocol));
-    let everywhere = matches!(address, "" | "0.0.0.0" | "::");
-    Ok(Short { ports, ignored_ip: (!everywhere).then(|| address.to_owned()) })
+    if !matches!(address, "" | "0.0.0.0" | "::") {
+        ignored.push(format!("the address {address} is ignored: a service listens on all addresses of a node"));
+    }
+    Ok(Short { ports, ignored })
 }
 
-fn range(text: &str) -> Result<(u32, u32), String> {
+fn before_more<'a>(text: &'a str, separator: char, ignored: &mut Vec<String>) -> &'a str {
+    let Some((text, more)) = text.split_once(separator) else { return text };
+    ignored.push(format!("{more:?} after {text:?} has no effect"));
+    text
+}
+
+fn range(text: &str, ignored: &mut Vec<String>) -> Result<(u32, u32), String> {
     let port = |part: &str| -> Result<u32, String> {
         // A sign would pass `parse`.
         let digits = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
@@ -111,6 +127,7 @@ fn range(text: &str) -> Result<(u32, u32), String> {
         port.map(u32::from).ok_or_else(|| format!("{part:?} is no number from 0 to 65535"))
     };
     let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let last = before_more(last, '-', ignored);
     let (first, last) = (port(first)?, port(last)?);
     if first > last { Err(format!("the range {text} runs backwards")) } else { Ok((first, last)) }
 }
@@ -138,8 +155,9 @@ mod tests {
         ] {
             assert_eq!(pairs(text), ports, "{text}");
         }
-        assert_eq!(short("127.0.0.1:81:80").unwrap().ignored_ip.as_deref(), Some("127.0.0.1"));
-        assert_eq!(short("0.0.0.0:81:80").unwrap().ignored_ip, None);
+        for (text, ignored) in [("127.0.0.1:81:80", 1), ("0.0.0.0:81:80", 0), ("80/tcp/udp", 1), ("80-81-90:1-2", 1)] {
+            assert_eq!(short(text).unwrap().ignored.len(), ignored, "{text}");
+        }
     }
 
     #[test]

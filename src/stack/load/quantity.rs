@@ -58,7 +58,7 @@ fn part(digits: &str, unit: i128) -> Option<i128> {
 pub fn size(text: &str) -> Option<i64> {
     let last = text.rfind(|c: char| c.is_ascii_digit() || c == '.' || c == ' ')?;
     let number = if text.as_bytes()[last] == b' ' { &text[..last] } else { &text[..=last] };
-    let value: f64 = number.parse().ok().filter(|value: &f64| value.is_finite() && *value >= 0.0)?;
+    let value: f64 = without_underscores(number)?.parse().ok().filter(|value: &f64| value.is_finite() && *value >= 0.0)?;
     let suffix = text[last + 1..].to_lowercase();
     let power = match suffix.strip_suffix("ib").or_else(|| suffix.strip_suffix('b')).unwrap_or(&suffix) {
         "" if suffix == "ib" => return None,
@@ -74,10 +74,13 @@ pub fn size(text: &str) -> Option<i64> {
     (bytes < i64::MAX as f64).then_some(bytes as i64)
 }
 
-/// `0.5`, `1/4`, `1e-1`: billionths of a processor.
+/// `0.5`, `1/4`, `1e-1`, `0x1p-2`: billionths of a processor, as Go's `big.Rat` reads them; nothing is none.
 pub fn nano_cpus(text: &str) -> Result<i64, &'static str> {
     const NO_NUMBER: &str = "must be a number of processors such as 0.5";
     const BILLION: i128 = 1_000_000_000;
+    if text.is_empty() {
+        return Ok(0);
+    }
     let (numerator, denominator) = rational(text).ok_or(NO_NUMBER)?;
     let scaled = numerator.checked_mul(BILLION).ok_or(NO_NUMBER)?;
     if scaled % denominator != 0 {
@@ -86,25 +89,65 @@ pub fn nano_cpus(text: &str) -> Result<i64, &'static str> {
     i64::try_from(scaled / denominator).map_err(|_| NO_NUMBER)
 }
 
-/// A fraction or a decimal number with an exponent, as numerator and denominator.
+/// Numerator and denominator.
 fn rational(text: &str) -> Option<(i128, i128)> {
-    if let Some((over, under)) = text.split_once('/') {
-        let (over, under) = (over.parse::<i64>().ok()?, under.parse::<u32>().ok()?);
-        return (under > 0).then(|| (over.into(), under.into()));
-    }
-    let (digits, exponent) = match text.find(['e', 'E']) {
-        Some(at) => (&text[..at], text[at + 1..].parse::<i32>().ok()?),
-        None => (text, 0),
+    let (sign, text) = match text.strip_prefix('-') {
+        Some(text) => (-1, text),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
     };
+    let text = without_underscores(text)?;
+    let (numerator, denominator) = match text.split_once('/') {
+        Some((over, under)) => (whole(over)?, whole(under).filter(|under| *under > 0)?),
+        None => decimal(&text)?,
+    };
+    Some((sign * numerator, denominator))
+}
+
+/// An underscore may stand between two digits, or a prefix and a digit.
+fn without_underscores(text: &str) -> Option<String> {
+    let parts: Vec<&str> = text.split('_').collect();
+    let joins =
+        |pair: &[&str]| pair[0].ends_with(|c: char| c.is_ascii_alphanumeric()) && pair[1].starts_with(|c: char| c.is_ascii_hexdigit());
+    parts.windows(2).all(joins).then(|| parts.concat())
+}
+
+/// The base that a prefix says, and the rest.
+fn based(text: &str) -> (u32, &str) {
+    let prefixes = [("0x", 16), ("0X", 16), ("0o", 8), ("0O", 8), ("0b", 2), ("0B", 2)];
+    let found = prefixes.into_iter().find_map(|(prefix, base)| Some((base, text.strip_prefix(prefix)?)));
+    found.unwrap_or((10, text))
+}
+
+/// A whole number; here a leading 0 is octal.
+fn whole(text: &str) -> Option<i128> {
+    let (base, digits) = match based(text) {
+        (10, digits) if digits.len() > 1 && digits.starts_with('0') => (8, &digits[1..]),
+        based => based,
+    };
+    digits.chars().all(|c| c.is_digit(base)).then(|| i128::from_str_radix(digits, base).ok())?
+}
+
+/// Digits with a point and an exponent, which is one of ten after `e` and of two after `p`.
+fn decimal(text: &str) -> Option<(i128, i128)> {
+    let (base, text) = based(text);
+    let end = text.find(|c: char| !c.is_digit(base) && c != '.').unwrap_or(text.len());
+    let (digits, exponent) = text.split_at(end);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    if !fraction.bytes().all(|b| b.is_ascii_digit()) || (whole.trim_start_matches(['+', '-']).is_empty() && fraction.is_empty()) {
-        return None;
+    let mantissa = i128::from_str_radix(&format!("{whole}{fraction}"), base).ok()?;
+    let places = i32::try_from(fraction.len()).ok()?;
+    let (exponent_base, exponent) = match exponent.chars().next() {
+        None => (10, 0),
+        Some('e' | 'E') => (10, exponent[1..].parse::<i32>().ok()?),
+        Some('p' | 'P') => (2, exponent[1..].parse::<i32>().ok()?),
+        Some(_) => return None,
+    };
+    let (mut numerator, mut denominator) = (mantissa, 1_i128);
+    for (base, power) in [(i128::from(base), -places), (exponent_base, exponent)] {
+        let factor = base.checked_pow(power.unsigned_abs())?;
+        let scaled = if power < 0 { &mut denominator } else { &mut numerator };
+        *scaled = scaled.checked_mul(factor)?;
     }
-    let number: i128 = format!("{whole}{fraction}").parse::<i64>().ok()?.into();
-    let power = exponent.checked_sub(i32::try_from(fraction.len()).ok()?)?;
-    // i64 has 19 digits; anything beyond is no number of processors.
-    let scale = 10_i128.checked_pow(power.unsigned_abs()).filter(|_| power.unsigned_abs() <= 18)?;
-    if power < 0 { Some((number, scale)) } else { Some((number.checked_mul(scale)?, 1)) }
+    Some((numerator, denominator))
 }
 
 #[cfg(test)]
@@ -141,6 +184,8 @@ mod tests {
             ("1.5 GiB", Some(1_610_612_736)),
             ("0", Some(0)),
             ("7b", Some(7)),
+            ("1_0", Some(10)),
+            ("1__0", None),
             ("1k", Some(1024)),
             ("1i", None),
             ("1ib", None),
@@ -161,10 +206,24 @@ mod tests {
             ("1/4", Some(250_000_000)),
             ("1e-1", Some(100_000_000)),
             ("2", Some(2_000_000_000)),
+            ("", Some(0)),
+            ("-1", Some(-1_000_000_000)),
+            ("010", Some(10_000_000_000)),
+            ("010/1", Some(8_000_000_000)),
+            ("0x10", Some(16_000_000_000)),
+            ("0x1p-2", Some(250_000_000)),
+            ("1p-2", Some(250_000_000)),
+            ("0b1.1", Some(1_500_000_000)),
+            ("1_000", Some(1_000_000_000_000)),
+            ("5.", Some(5_000_000_000)),
+            (".5", Some(500_000_000)),
+            ("1.5/3", None),
+            (".", None),
+            ("1_", None),
+            ("--1", None),
             ("1/3", None),
             ("0.0000000001", None),
             ("x", None),
-            ("", None),
             ("1/0", None),
             ("1e99", None),
         ] {

@@ -29,7 +29,7 @@ pub fn read(item: &Item<'_>) -> Result<Service, StackError> {
         deploy: deploy::read(&mut fields)?,
         container,
     };
-    ignore(&mut fields)?;
+    fields.ignore(IGNORED)?;
     fields.finish()?;
     Ok(service)
 }
@@ -56,7 +56,7 @@ fn read_process(fields: &mut Fields<'_>, container: &mut ContainerSpec) -> Resul
 }
 
 /// A text is split into words, a list stands as it is.
-fn command(item: &Item<'_>) -> Result<Vec<String>, StackError> {
+pub fn command(item: &Item<'_>) -> Result<Vec<String>, StackError> {
     match &item.node.value {
         Value::Text(text) => words::split(text).map_err(|problem| item.invalid(format!("{text:?} is no command: {problem}"))),
         Value::Null => Ok(Vec::new()),
@@ -84,14 +84,14 @@ fn networks(item: &Item<'_>) -> Result<BTreeMap<String, Attachment>, StackError>
             attachment.driver_opts = fields.read("driver_opts", Item::options)?.unwrap_or_default();
             const NO_ADDRESS: &str = "Swarm assigns the addresses of tasks itself";
             fields.ignore(&[
-                ("ipv4_address", NO_ADDRESS),
-                ("ipv6_address", NO_ADDRESS),
-                ("link_local_ips", NO_ADDRESS),
-                ("mac_address", NO_ADDRESS),
-                ("gw_priority", "Swarm chooses the default gateway"),
-                ("interface_name", "Swarm names the interfaces of tasks"),
-                ("priority", "Swarm orders networks by their names"),
-            ]);
+                ("ipv4_address", Shape::Text, NO_ADDRESS),
+                ("ipv6_address", Shape::Text, NO_ADDRESS),
+                ("link_local_ips", Shape::Texts, NO_ADDRESS),
+                ("mac_address", Shape::Text, NO_ADDRESS),
+                ("gw_priority", Shape::Number, "Swarm chooses the default gateway"),
+                ("interface_name", Shape::Text, "Swarm names the interfaces of tasks"),
+                ("priority", Shape::Number, "Swarm orders networks by their names"),
+            ])?;
             fields.finish()?;
         }
         networks.insert(name.to_owned(), attachment);
@@ -132,7 +132,7 @@ fn reference(item: &Item<'_>) -> Result<Reference, StackError> {
 fn mode(item: &Item<'_>) -> Result<u32, StackError> {
     let octal = match &item.node.value {
         Value::Text(text) if text.starts_with('0') => u32::from_str_radix(text, 8).ok(),
-        _ => u32::try_from(item.count()?).ok(),
+        _ => u32::try_from(item.truncated()?).ok(),
     };
     octal.ok_or_else(|| item.invalid("is no file mode such as 0440"))
 }
@@ -177,19 +177,4 @@ fn credential(fields: &mut Fields<'_>, container: &mut ContainerSpec) -> Result<
     // The CLI always sends it: leaving it out would replace every task that the CLI made.
     container.privileges = Some(privileges);
     Ok(config)
-}
-
-fn ignore(fields: &mut Fields<'_>) -> Result<(), StackError> {
-    for (name, shape, why) in IGNORED {
-        if let Some(item) = fields.take(name) {
-            match shape {
-                Shape::Bool => drop(item.boolean()?),
-                Shape::Text => drop(item.text()?),
-                Shape::List => drop(item.list()?),
-                Shape::Any => {}
-            }
-            item.warn(*why);
-        }
-    }
-    Ok(())
 }

@@ -1,13 +1,13 @@
 //! Lists whose items must differ, as the schema of the CLI has it: compared as they are written, per
-//! file, since merging may repeat an item rightly.
+//! file, since merging may repeat an item rightly. Where they are mappings, no key may be empty.
 
 use super::item::Item;
 use crate::stack::StackError;
 use crate::stack::yaml::{Node, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Keys of a service. `volumes`, `secrets` and `configs` may repeat themselves.
-const LISTS: &[&str] = &[
+/// Such lists of a service. `volumes`, `secrets` and `configs` may repeat themselves.
+const OF_SERVICE: &[&str] = &[
     "ports",
     "cap_add",
     "cap_drop",
@@ -23,20 +23,38 @@ const LISTS: &[&str] = &[
     "devices",
     "extra_hosts",
     "sysctls",
+    "tmpfs",
 ];
 
-/// Checks one service of one file.
-pub fn check(service: &Item<'_>) -> Result<(), StackError> {
-    for (name, item) in service.named()? {
-        let Value::List(nodes) = &item.node.value else { continue };
-        if !LISTS.contains(&name) {
-            continue;
-        }
-        let mut seen = BTreeSet::new();
-        for (n, node) in nodes.iter().enumerate() {
-            if !seen.insert(spelling(node)) {
-                return Err(service.cx.invalid(node.at, &format!("{}.{n}", item.key), "stands in this list a second time: remove one"));
-            }
+/// Checks one file.
+pub fn check(file: &Item<'_>) -> Result<(), StackError> {
+    each(file.get("services"), &|service| {
+        each_of(service, OF_SERVICE)?;
+        each(service.get("networks"), &|attachment| each_of(attachment, &["aliases", "driver_opts"]))?;
+        service.get("logging").map_or(Ok(()), |logging| each_of(&logging, &["options"]))?;
+        service.get("deploy").map_or(Ok(()), |deploy| each_of(&deploy, &["labels"]))
+    })?;
+    let sections = ["networks", "volumes", "secrets", "configs"].into_iter();
+    sections.map(|name| file.get(name)).try_for_each(|section| each(section, &|object| each_of(object, &["labels", "driver_opts"])))
+}
+
+fn each(section: Option<Item<'_>>, check: &dyn Fn(&Item<'_>) -> Result<(), StackError>) -> Result<(), StackError> {
+    section.as_ref().map_or(Ok(()), |section| section.children().try_for_each(|child| check(&child)))
+}
+
+fn each_of(item: &Item<'_>, names: &[&str]) -> Result<(), StackError> {
+    names.iter().filter_map(|name| item.get(name)).try_for_each(|list| differ(&list))
+}
+
+fn differ(list: &Item<'_>) -> Result<(), StackError> {
+    if list.get("").is_some() {
+        return Err(list.invalid("has an empty key: remove it"));
+    }
+    let Value::List(nodes) = &list.node.value else { return Ok(()) };
+    let mut seen = BTreeSet::new();
+    for (n, node) in nodes.iter().enumerate() {
+        if !seen.insert(spelling(node)) {
+            return Err(list.cx.invalid(node.at, &format!("{}.{n}", list.key), "stands in this list a second time: remove one"));
         }
     }
     Ok(())

@@ -82,11 +82,18 @@ pub struct UpdateConfig {
     pub order: String,
 }
 
-/// Go prints a float32 with as few digits as identify it; via f64 0.1 would become 0.10000000149.
+/// Go prints a float32 with as few digits as identify it, a whole one without a point; via f64 0.1 would
+/// become 0.10000000149.
 fn go_float32<S: Serializer>(value: &f32, serializer: S) -> Result<S::Ok, S::Error> {
     let shortest: f64 = value.to_string().parse().map_err(serde::ser::Error::custom)?;
-    if shortest == 0.0 { serializer.serialize_u8(0) } else { serializer.serialize_f64(shortest) }
+    if shortest.fract() == 0.0 && shortest.abs() < LARGEST_WHOLE {
+        return serializer.serialize_i64(shortest as i64);
+    }
+    serializer.serialize_f64(shortest)
 }
+
+/// Up to here every whole number is exact in a float64.
+const LARGEST_WHOLE: f64 = 9_007_199_254_740_992.0;
 
 /// `EndpointSpec`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

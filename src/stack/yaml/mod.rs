@@ -3,9 +3,11 @@
 
 mod parse;
 mod scalar;
+mod write;
 
 pub use parse::{Fault, FaultKind, MAX_TREE_BYTES, parse};
-pub use scalar::format_float;
+pub use scalar::{format_float, resolve};
+pub use write::write;
 
 /// Where a node begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
