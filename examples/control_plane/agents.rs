@@ -358,9 +358,11 @@ impl Desk {
     fn heartbeat(&self, context: &RpcContext<'_>, request: &HeartbeatRequest) -> Result<HeartbeatResponse, RpcStatus> {
         let shown = self.recognise(&Papers::of(context), &request.agent_id)?;
         let ailing = self.ailing(request);
-        self.see(Sighting::Beat(Box::new(beat(request, shown, ailing))));
+        let details_wanted = ailing.is_none();
+        self.see(Sighting::Beat(Box::new(beat(request, shown, ailing.unwrap_or_default()))));
         let certificate = self.certificate(&request.certificate_request, &request.agent_id)?;
-        Ok(HeartbeatResponse { interval_seconds: self.settings.interval_seconds, certificate, ..HeartbeatResponse::default() })
+        let interval_seconds = self.settings.interval_seconds;
+        Ok(HeartbeatResponse { interval_seconds, certificate, details_wanted, ..HeartbeatResponse::default() })
     }
 
     fn unregister(&self, context: &RpcContext<'_>, request: &UnregisterRequest) -> Result<UnregisterResponse, RpcStatus> {
@@ -393,14 +395,14 @@ impl Desk {
         Ok(CheckForUpdateResponse { manifest, ..CheckForUpdateResponse::default() })
     }
 
-    /// The dependencies that are not ready, as they were told last.
-    fn ailing(&self, request: &HeartbeatRequest) -> Ailing {
+    /// The dependencies that are not ready, as they were told last; none if they never were.
+    fn ailing(&self, request: &HeartbeatRequest) -> Option<Ailing> {
         let mut known = self.ailing.lock().unwrap_or_else(PoisonError::into_inner);
         if request.details_told {
             let ailing = request.dependencies.iter().filter(|one| one.state == "not_ready");
             known.insert(request.agent_id.clone(), ailing.map(|one| (one.name.clone(), one.last_error.clone())).collect());
         }
-        known.get(&request.agent_id).cloned().unwrap_or_default()
+        known.get(&request.agent_id).cloned()
     }
 
     /// Whether the caller is this agent, by its certificate or its credential.

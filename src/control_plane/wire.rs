@@ -107,6 +107,8 @@ pub(super) struct Wishes {
     pub(super) credential: Option<Sensitive<String>>,
     /// PEM, the answer to a request for a certificate.
     pub(super) certificate: Option<Vec<u8>>,
+    /// What the next beat is to tell.
+    pub(super) details: Details,
 }
 
 pub(super) fn wishes(response: HeartbeatResponse) -> Wishes {
@@ -114,6 +116,7 @@ pub(super) fn wishes(response: HeartbeatResponse) -> Wishes {
         interval_seconds: Some(response.interval_seconds).filter(|&seconds| seconds > 0),
         credential: Some(response.credential).filter(|text| !text.is_empty()).map(Sensitive::new),
         certificate: Some(response.certificate).filter(|chain| !chain.is_empty()),
+        details: if response.details_wanted { Details::Told } else { Details::AsBefore },
     }
 }
 

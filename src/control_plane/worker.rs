@@ -302,6 +302,9 @@ impl Worker {
         if let Some(seconds) = wishes.interval_seconds {
             self.pace.set_interval(seconds);
         }
+        if wishes.details == Details::Told {
+            self.told = None;
+        }
         // One that was not asked for has no key here.
         if let Some(chain) = wishes.certificate.filter(|_| me.certificate.is_due(now())) {
             match self.keyring.accept(&chain, now()) {

@@ -71,6 +71,22 @@ fn stacks_are_told_at_first_and_when_they_change() {
     room.stop();
 }
 
+#[test]
+fn a_server_that_was_never_told_the_details_asks_for_them() {
+    let state = Folder::new();
+    let server = Server::start(|_| {});
+    let port = server.port();
+    let room = Room::start(settings(port, &state, None), to_enrol());
+    room.enrolled();
+    assert!(server.beat("the first beat", |_| true).stacks.is_some());
+    // Between two beats: gRPC connects again, and the agent sees no break.
+    drop(server);
+    let server = Server::start(|serve| serve.listen = format!("127.0.0.1:{port}"));
+    let beats: Vec<_> = (0..2).map(|_| server.beat("a beat to the new server", |_| true).stacks.is_some()).collect();
+    assert!(beats.contains(&true), "{beats:?}");
+    room.stop();
+}
+
 /// A month of beats every 120 s.
 const BEATS_A_MONTH: u64 = 30 * 86_400 / 120;
 const BYTES_A_MONTH: u64 = 20_000_000;
