@@ -1,7 +1,7 @@
 //! What this host takes at all: the bounds and the policy of its configuration. Pure.
 
 use crate::domain::{Action, Code, Command, Scope, Timestamp};
-use crate::journal::Space;
+use crate::journal::{Reserve, Space};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -51,10 +51,12 @@ impl Rules {
 
     /// Why the journal takes no further command, if it does not.
     pub(super) fn full(&self, space: Space) -> Option<String> {
-        let Space { free, held } = space;
+        let Space { free, held, reserve } = space;
         if free < self.min_free_disk {
             let floor = self.min_free_disk;
             Some(format!("{} are free where the journal is, and limits.min_free_disk is {}: make room there", size(free), size(floor)))
+        } else if reserve == Reserve::Short {
+            Some(format!("{} are free where the journal is, too little for its reserve: make room there", size(free)))
         } else if held > self.journal_size {
             let limit = self.journal_size;
             let mend = "remove stacks, or keep fewer docker.revisions";
@@ -112,10 +114,12 @@ pub(super) mod tests {
     #[test]
     fn a_full_journal_says_which_bound_it_is() {
         let rules = Rules { min_free_disk: 64 << 20, journal_size: 16 << 20, ..open(1) };
-        assert_eq!(rules.full(Space { free: 64 << 20, held: 16 << 20 }), None);
-        let little = rules.full(Space { free: 1 << 20, held: 0 }).unwrap();
+        assert_eq!(rules.full(Space { free: 64 << 20, held: 16 << 20, reserve: Reserve::Whole }), None);
+        let little = rules.full(Space { free: 1 << 20, held: 0, reserve: Reserve::Short }).unwrap();
         assert!(little.contains("1024 KiB are free") && little.contains("limits.min_free_disk is 64 MiB"), "{little}");
-        let much = rules.full(Space { free: u64::MAX, held: 17 << 20 }).unwrap();
+        let none = Rules { min_free_disk: 0, ..rules.clone() }.full(Space { free: 0, held: 0, reserve: Reserve::Short }).unwrap();
+        assert!(none.contains("too little for its reserve"), "{none}");
+        let much = rules.full(Space { free: u64::MAX, held: 17 << 20, reserve: Reserve::Whole }).unwrap();
         assert!(much.contains("the journal holds 17 MiB, and limits.journal_size is 16 MiB"), "{much}");
     }
 }

@@ -1,5 +1,5 @@
-//! A swarm for the fake engine: networks and services of stacks, with versions that move and tasks that always
-//! run. It keeps what was changed, in order, and makes one call go wrong on demand.
+//! A swarm for the fake engine: networks and services of stacks, with versions that move and tasks that run at
+//! once, unless they are held up. It keeps what was changed, in order, and makes one call go wrong on demand.
 //!
 //! Only for tests: of the Docker room, and of the whole agent in `tests/torture`.
 
@@ -36,7 +36,7 @@ pub(super) struct Change {
     pub(super) spec: Value,
 }
 
-/// A manager that holds networks and services; each service has as many tasks as it wants, and all run.
+/// A manager that holds networks and services; each service has as many tasks as it wants.
 #[derive(Default)]
 pub(super) struct Swarm {
     pub(super) networks: BTreeMap<String, Value>,
@@ -45,6 +45,8 @@ pub(super) struct Swarm {
     /// What the registry says of every image.
     pub(super) digest: Option<&'static str>,
     pub(super) services: BTreeMap<String, Value>,
+    /// Services whose names begin so have tasks that are still being prepared.
+    pub(super) preparing: Option<&'static str>,
     /// The next call that begins so goes wrong.
     pub(super) fault: Option<(&'static str, Fault)>,
     pub(super) changes: Vec<Change>,
@@ -128,7 +130,7 @@ impl Swarm {
             }
             ["GET", "tasks"] => {
                 let services = self.services.values().filter(|service| is_asked_for(query, &service["Spec"]["Labels"]));
-                Some(Reply::Json(200, services.flat_map(tasks).collect()))
+                Some(Reply::Json(200, services.flat_map(|service| self.tasks(service)).collect()))
             }
             _ => None,
         }
@@ -164,6 +166,21 @@ impl Swarm {
         spec
     }
 
+    fn tasks(&self, service: &Value) -> Vec<Value> {
+        let name = service["Spec"]["Name"].as_str().unwrap();
+        let state = if self.preparing.is_some_and(|held| name.starts_with(held)) { "preparing" } else { "running" };
+        let replicas = service["Spec"]["Mode"]["Replicated"]["Replicas"].as_u64().unwrap_or(1);
+        (1..=replicas)
+            .map(|slot| {
+                let id = format!("task-{}-{}-{slot}", service["ID"].as_str().unwrap(), service["Version"]["Index"]);
+                json!({
+                    "ID": id, "Version": {"Index": 1}, "ServiceID": service["ID"], "Slot": slot, "NodeID": "n",
+                    "DesiredState": "running", "Status": {"State": state},
+                })
+            })
+            .collect()
+    }
+
     pub(super) fn find(&self, name: &str) -> Option<&Value> {
         self.services.values().chain(&self.foreign).find(|service| service["ID"] == name || service["Spec"]["Name"] == name)
     }
@@ -178,17 +195,4 @@ fn listed<'a>(objects: impl Iterator<Item = &'a Value>, query: &str, labels: imp
 fn is_asked_for(query: &str, labels: &Value) -> bool {
     let stack = query.split_once(NAMESPACE).and_then(|(_, rest)| rest.split('%').next());
     stack.is_none_or(|stack| labels["com.docker.stack.namespace"] == stack)
-}
-
-fn tasks(service: &Value) -> Vec<Value> {
-    let replicas = service["Spec"]["Mode"]["Replicated"]["Replicas"].as_u64().unwrap_or(1);
-    (1..=replicas)
-        .map(|slot| {
-            let id = format!("task-{}-{}-{slot}", service["ID"].as_str().unwrap(), service["Version"]["Index"]);
-            json!({
-                "ID": id, "Version": {"Index": 1}, "ServiceID": service["ID"], "Slot": slot, "NodeID": "n",
-                "DesiredState": "running", "Status": {"State": "running"},
-            })
-        })
-        .collect()
 }

@@ -5,6 +5,8 @@
 //! before it uses one again. It never retries: whether a lost answer may be asked for twice is the caller's decision.
 
 use std::io::{self, Read, Write};
+use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
@@ -19,6 +21,12 @@ use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, LazyBu
 const IDLE_CONNECTIONS: usize = 4;
 /// A connection that was idle for longer is closed: a stack's commands come in bursts.
 const IDLE_AGE: Duration = Duration::from_secs(60);
+/// How long to wait for a place in the queue of an engine that takes no connections.
+const CONNECT: Duration = Duration::from_secs(2);
+/// The room for a path in an address (unix(7)).
+const PATH_BYTES: usize = 108;
+const FAMILY: libc::sa_family_t = libc::AF_UNIX as libc::sa_family_t;
+const ADDRESS_BYTES: libc::socklen_t = size_of::<libc::sockaddr_un>() as libc::socklen_t;
 /// What one read takes at most, in bytes. Two such buffers per open connection.
 const BUFFER: usize = 16 * 1024;
 
@@ -60,13 +68,51 @@ impl Connector for UnixConnector {
     type Out = UnixTransport;
 
     fn connect(&self, details: &ConnectionDetails<'_>, _chained: Option<()>) -> Result<Option<UnixTransport>, ureq::Error> {
-        // It does not wait: the kernel accepts on the engine's behalf until its backlog (4096 by default) is full.
-        let stream = UnixStream::connect(&self.socket).map_err(|error| ureq::Error::Other(Box::new(Unreachable(error))))?;
+        let stream = connect(&self.socket).map_err(|error| ureq::Error::Other(Box::new(Unreachable(error))))?;
         let socket = Arc::new(Socket(stream));
         let handle: Weak<Socket> = Arc::downgrade(&socket);
         (details.register_shutdown)(handle)?;
         let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
         Ok(Some(UnixTransport { socket, buffers }))
+    }
+}
+
+/// As `UnixStream::connect`, which may wait for ever: the kernel accepts on the engine's behalf only until its queue
+/// (4096 by default) is full.
+fn connect(socket: &Path) -> io::Result<UnixStream> {
+    let (path, mut address) = (socket.as_os_str().as_bytes(), libc::sockaddr_un { sun_family: FAMILY, sun_path: [0; PATH_BYTES] });
+    // The NUL behind the path must fit too.
+    if path.len() >= PATH_BYTES {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("the path of a socket has less than {PATH_BYTES} bytes")));
+    }
+    for (place, byte) in address.sun_path.iter_mut().zip(path) {
+        *place = libc::c_char::from_ne_bytes([*byte]);
+    }
+    // SAFETY: no memory is involved.
+    let descriptor = unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) };
+    if descriptor < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is open, and nobody else has it.
+    let stream = UnixStream::from(unsafe { OwnedFd::from_raw_fd(descriptor) });
+    // It limits connect(2) as well (socket(7)).
+    stream.set_write_timeout(Some(CONNECT))?;
+    loop {
+        // SAFETY: the address lives until the call returns, and the length is its own.
+        let made = unsafe { libc::connect(descriptor, (&raw const address).cast::<libc::sockaddr>(), ADDRESS_BYTES) };
+        if made == 0 {
+            stream.set_write_timeout(None)?;
+            return Ok(stream);
+        }
+        let error = io::Error::last_os_error();
+        match error.kind() {
+            io::ErrorKind::Interrupted => {}
+            io::ErrorKind::WouldBlock => {
+                let text = format!("it has taken no connection for {} s", CONNECT.as_secs());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            }
+            _ => return Err(error),
+        }
     }
 }
 
@@ -162,5 +208,29 @@ struct NoResolver;
 impl Resolver for NoResolver {
     fn resolve(&self, _uri: &Uri, _config: &Config, _timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
         Ok(self.empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsRawFd as _;
+    use std::os::unix::net::UnixListener;
+    use uuid::Uuid;
+
+    #[test]
+    fn an_engine_that_takes_no_connections_is_not_waited_for_for_ever() {
+        let socket = std::env::temp_dir().join(format!("axion-full-{}.sock", Uuid::new_v4().simple()));
+        let listener = UnixListener::bind(&socket).unwrap();
+        // SAFETY: the descriptor is open; a second listen(2) only changes the length of the queue.
+        assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), 0) }, 0);
+        let _first = connect(&socket).unwrap();
+        let started = Instant::now();
+        let error = connect(&socket).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+        assert!((CONNECT..CONNECT * 5).contains(&started.elapsed()), "{:?}", started.elapsed());
+        std::fs::remove_file(&socket).unwrap();
+        assert_eq!(connect(&socket).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(connect(&socket.join("x".repeat(PATH_BYTES))).unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 }

@@ -7,8 +7,9 @@
 //!
 //! A failed write is never retried on the same descriptor (after a failed fsync the kernel may have
 //! dropped the pages): the thread ends with the error, every later call fails, and the agent leaves;
-//! the next start reopens and rescans.
+//! the next start reopens and rescans. Room for what runs is reserved on the disk ([`reserve`]).
 
+mod reserve;
 mod space;
 mod store;
 mod worker;
@@ -19,6 +20,7 @@ use crate::domain::{
 };
 use crate::threads::{CrashPoint, Exit, Thread, ThreadName, crash_at, spawn};
 use crossbeam_channel::{Sender, bounded};
+pub use reserve::Reserve;
 use serde::{Deserialize, Serialize};
 pub use space::Space;
 use std::collections::{BTreeMap, BTreeSet};
@@ -319,7 +321,7 @@ impl Journal {
         self.store.identity()
     }
 
-    /// How much room there is. What is held is counted page by page only beyond `enough` bytes.
+    /// How much room there is; what is missing of the reserve is taken if there is any. What is held is counted page by page only beyond `enough` bytes.
     ///
     /// # Errors
     /// When file system or store cannot be read.

@@ -3,12 +3,14 @@
 //!
 //! Records are JSON: they are few and small, and a support engineer can read them.
 
+use super::reserve::{FileReserve, Reserve, ReservedFile};
 use super::{Entry, Identity, JournalError, Origin, Recovered, Reported, Write};
 use crate::domain::{CommandId, Event, Position, ProjectId, Revision, Sensitive, StackBrief, StackName, Step, StepOutcome, Timestamp};
-use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata as _, TableDefinition, WriteTransaction};
+use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata as _, StorageBackend, TableDefinition, WriteTransaction};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use uuid::Uuid;
@@ -61,19 +63,33 @@ struct StepRecord {
 pub(super) struct Store {
     database: Database,
     path: PathBuf,
+    reserve: Option<FileReserve>,
 }
 
 impl Store {
     /// Opens or makes the file with mode 0600 and all its tables.
     pub(super) fn open(path: &Path, state_dir: &Path) -> Result<Self, JournalError> {
         let directory = |error| JournalError::Directory(state_dir.display().to_string(), error);
-        // Made here first, empty, because redb would make it with the mode that the umask leaves.
-        std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).map_err(directory)?;
-        let database = match redb::Builder::new().set_cache_size(CACHE_BYTES).create(path) {
+        // Made here because redb would make it with the mode that the umask leaves.
+        let options = std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).clone();
+        let file = options.open(path).map_err(directory)?;
+        let file = ReservedFile::new(file).map_err(failed("open"))?;
+        let reserve = file.reserve().map_err(directory)?;
+        reserve.replenish().map_err(directory)?;
+        Self::over(file, Some(reserve), path, state_dir)
+    }
+
+    pub(super) fn over(
+        backend: impl StorageBackend,
+        reserve: Option<FileReserve>,
+        path: &Path,
+        state_dir: &Path,
+    ) -> Result<Self, JournalError> {
+        let database = match redb::Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(backend) {
             Err(redb::DatabaseError::DatabaseAlreadyOpen) => return Err(JournalError::Locked(state_dir.display().to_string())),
             other => other.map_err(failed("open"))?,
         };
-        let store = Self { database, path: path.to_owned() };
+        let store = Self { database, path: path.to_owned(), reserve };
         store.transact("prepare", |transaction| {
             transaction.open_table(META)?;
             transaction.open_table(COMMANDS)?;
@@ -89,6 +105,11 @@ impl Store {
     /// The file.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Takes from the disk what the next writes may need.
+    pub(super) fn replenish(&self) -> io::Result<Reserve> {
+        self.reserve.as_ref().map_or(Ok(Reserve::Whole), FileReserve::replenish)
     }
 
     /// The bytes of all tables, without the pages that are free.

@@ -4,6 +4,7 @@ use super::*;
 use crate::domain::{Action, Context, EventKind, GetStatus, Stage};
 use serde_json::json;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering::Relaxed;
 use uuid::Uuid;
 
 struct Folder(PathBuf);
@@ -193,4 +194,70 @@ fn what_is_held_is_counted_without_the_pages_that_are_free() {
     assert!(empty < file.held, "{empty} of {file:?}");
     journal.accept(entry(1)).unwrap();
     assert!(journal.space(0).unwrap().held > empty);
+}
+
+/// A disk in memory whose next flush fails; it counts what is asked of it afterwards.
+#[derive(Debug, Default)]
+struct FailingDisk {
+    memory: redb::backends::InMemoryBackend,
+    plan: Arc<Plan>,
+}
+
+#[derive(Debug, Default)]
+struct Plan {
+    fails: std::sync::atomic::AtomicBool,
+    calls_after: std::sync::atomic::AtomicUsize,
+}
+
+impl FailingDisk {
+    fn asked(&self) {
+        if self.plan.fails.load(Relaxed) {
+            self.plan.calls_after.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+impl redb::StorageBackend for FailingDisk {
+    fn len(&self) -> std::io::Result<u64> {
+        self.memory.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
+        self.memory.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> std::io::Result<()> {
+        self.asked();
+        self.memory.set_len(len)
+    }
+
+    fn sync_data(&self) -> std::io::Result<()> {
+        self.asked();
+        if self.plan.fails.load(Relaxed) { Err(std::io::Error::other("the disk is gone")) } else { self.memory.sync_data() }
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
+        self.memory.write(offset, data)
+    }
+}
+
+#[test]
+fn a_failed_flush_is_never_tried_again() {
+    let disk = FailingDisk::default();
+    let plan = Arc::clone(&disk.plan);
+    let store = Arc::new(Store::over(disk, None, Path::new("memory"), Path::new("memory")).unwrap());
+    let (writes, requests) = bounded(WAITING_WRITES);
+    let (exits, ended) = bounded(1);
+    let writer = Arc::clone(&store);
+    spawn(ThreadName::new("journal"), exits, move || worker::run(&writer, &requests)).unwrap();
+    let journal = Journal { store, writes };
+    journal.accept(entry(1)).unwrap();
+    plan.fails.store(true, Relaxed);
+    let error = journal.accept(entry(2)).unwrap_err().to_string();
+    assert!(error.contains("the disk is gone"), "{error}");
+    assert!(matches!(ended.recv().unwrap().outcome, crate::threads::Outcome::Failed(_)), "the agent leaves with it");
+    plan.calls_after.store(0, Relaxed);
+    assert!(matches!(*journal.accept(entry(2)).unwrap_err(), JournalError::Ended));
+    drop(journal);
+    assert_eq!(plan.calls_after.load(Relaxed), 0, "nothing is written or flushed any more, also not at the end");
 }

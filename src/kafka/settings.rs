@@ -6,7 +6,9 @@
 use super::native::{Config, Kind, Refused};
 use super::trouble::{Trouble, TroubleCode};
 use super::{EventMode, Settings};
+use crate::threads::Backoff;
 use std::path::Path;
+use std::time::Duration;
 
 /// A client cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,11 +57,6 @@ const COMMON: &[(&str, &str)] = &[
     // A broker that answers does so within seconds; a black hole is left after this, plus a fetch's wait.
     ("socket.timeout.ms", "10000"),
     ("socket.connection.setup.timeout.ms", "5000"),
-    // A broker that is back is found within 3 s (librdkafka adds up to half), and one that is away costs a try in 2 s.
-    // The first pause is as long as the last: while no broker answers, librdkafka begins with the first again and
-    // again, and its threads wake twice as often. A connection that was good for longer is made anew at once.
-    ("reconnect.backoff.ms", "2000"),
-    ("reconnect.backoff.max.ms", "2000"),
     // A connection that a broker closes without a word says in the log why (`native/witness.rs`); idle ones are left out.
     ("log.connection.close", "true"),
     // Nothing reads the statistics: no timer for them.
@@ -67,6 +64,14 @@ const COMMON: &[(&str, &str)] = &[
     // Leaders change with an error that asks for metadata at once; this is only for what nobody says.
     ("topic.metadata.refresh.interval.ms", "300000"),
 ];
+
+/// The pause between two tries of a broker that is away, drawn for each client: those of a fleet that lost its brokers
+/// in one instant have come apart by their first retry, and more so by each one after it. (librdkafka's own jitter is
+/// cut off at the longest pause: two of three clients would come back in step.) The first pause is as long as the
+/// last: while no broker answers, librdkafka begins with the first again and again, and its threads wake twice as
+/// often. A broker that is back is found within 3 s. A connection that was good for longer is made anew at once.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1500);
+const PAUSE_SPREAD: Duration = Duration::from_millis(1500);
 
 /// For the consumer.
 const CONSUMER: &[(&str, &str)] = &[
@@ -169,6 +174,9 @@ pub(super) fn config(kind: Kind, settings: &Settings) -> Result<Config, StartErr
     for (property, value) in COMMON.iter().chain(if kind == Kind::Consumer { CONSUMER } else { PRODUCER }) {
         set(property, value)?;
     }
+    let pause = pause().as_millis().to_string();
+    set("reconnect.backoff.ms", &pause)?;
+    set("reconnect.backoff.max.ms", &pause)?;
     set("bootstrap.servers", &settings.brokers.join(","))?;
     let record = (settings.max_message_bytes + RECORD_OVERHEAD_BYTES).to_string();
     match kind {
@@ -195,6 +203,10 @@ pub(super) fn config(kind: Kind, settings: &Settings) -> Result<Config, StartErr
         config.set(property, value.reveal()).map_err(passed)?;
     }
     Ok(config)
+}
+
+fn pause() -> Duration {
+    SHORTEST_PAUSE + Backoff::new(PAUSE_SPREAD, PAUSE_SPREAD).spread(PAUSE_SPREAD)
 }
 
 fn security(settings: &Settings) -> Result<Vec<(&'static str, String)>, StartError> {
@@ -272,6 +284,12 @@ pub(super) mod tests {
         for kind in [Kind::Consumer, Kind::Producer] {
             drop(start(kind, &settings()).unwrap());
         }
+    }
+
+    #[test]
+    fn no_two_clients_of_a_fleet_come_back_in_step() {
+        let pauses: std::collections::BTreeSet<u128> = (0..200).map(|_| pause().as_millis()).collect();
+        assert!(pauses.len() > 100 && pauses.iter().all(|pause| (1500..=3000).contains(pause)), "{pauses:?}");
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub enum Launch {
     Unit,
     /// The test, in a mount namespace: the folder `etc` beside the configuration is laid over `/etc`.
     OtherEtc,
+    /// The test, in the mount namespace of this process.
+    Mounts(u32),
 }
 
 impl Launch {
@@ -53,6 +55,11 @@ impl Launch {
             Self::Unit => {
                 let mut command = child::bound("KILL", Self::SCRIPT);
                 command.arg(binary());
+                command
+            }
+            Self::Mounts(pid) => {
+                let mut command = child::bound("KILL", "nsenter");
+                command.arg(format!("--mount=/proc/{pid}/ns/mnt")).arg(binary());
                 command
             }
             Self::OtherEtc => {

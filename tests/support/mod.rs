@@ -19,8 +19,10 @@ mod engine;
 mod forward;
 mod http;
 mod lanes;
+pub mod network;
 mod registry;
 mod runner;
+mod small_disk;
 mod wait;
 
 #[path = "../../examples/control_plane/agents.rs"]
@@ -50,4 +52,5 @@ pub use forward::Forward;
 pub use lanes::{Lanes, Told};
 pub use registry::{PASSWORD, Registry, USERNAME};
 pub use runner::{AGENT, Need, Stage, Test, run};
+pub use small_disk::SmallDisk;
 pub use wait::until;

@@ -8,7 +8,9 @@ use super::broker::Supply;
 use super::child;
 use super::control_plane::ControlPlane;
 use super::engine::{Engine, Kind};
+use super::network;
 use super::registry::Registry;
+use super::small_disk::SmallDisk;
 use std::collections::VecDeque;
 use std::net::{Ipv6Addr, TcpListener};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -47,6 +49,10 @@ pub enum Need {
     Systemd,
     /// The right to lay files over the machine's, for one agent.
     OtherEtc,
+    /// The right to mount a small file system that only one agent sees.
+    SmallDisk,
+    /// A network of its own, of which it may drop packets.
+    OwnNetwork,
     /// IPv6, on the loopback at least.
     Ipv6,
     /// A minute without other work, alone: it measures.
@@ -121,6 +127,8 @@ impl Stage {
             Need::ClosedBroker => self.supply().secure().err().or_else(|| self.supply().administrator().err()),
             Need::Systemd => Launch::unit_lacks(),
             Need::OtherEtc => Launch::other_etc_lacks(),
+            Need::SmallDisk => SmallDisk::lacks(),
+            Need::OwnNetwork => network::lacks(),
             Need::Ipv6 => TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).err().map(|error| format!("needs IPv6: {error}")),
             Need::QuietMachine => std::env::var_os("AXION_TEST_MEASURE")
                 .is_none()

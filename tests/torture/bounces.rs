@@ -2,12 +2,10 @@
 //! moment to leave in order.
 
 use crate::history;
-use crate::random::{deploy, in_order};
+use crate::random::{deploy, in_order, moment};
 use crate::recovery::Recovery;
 use crate::support::Stage;
 use crate::victim::{Ended, Victim};
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher as _;
 use std::time::Duration;
 
 /// In the short form.
@@ -46,10 +44,4 @@ pub fn bounces(stage: &Stage) {
     let mut wrong = history::ends(&victim.sent, &victim.events());
     wrong.extend(in_order(&victim));
     assert!(wrong.is_empty(), "{wrong:#?}\n{}", victim.log_tail());
-}
-
-/// Waits for up to `longest`: a moment at random.
-fn moment(longest: Duration) {
-    let part = u32::try_from(RandomState::new().hash_one(longest) % 1000).unwrap();
-    crossbeam_channel::after(longest * part / 1000).recv().unwrap();
 }

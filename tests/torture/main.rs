@@ -17,14 +17,17 @@
 
 mod backlog;
 mod beats;
+mod black_holes;
 mod bounces;
 #[path = "../../src/docker/fake_engine.rs"]
 mod fake_engine;
 #[path = "../../src/docker/fake_swarm.rs"]
 mod fake_swarm;
 mod forgotten;
+mod full_disk;
 mod history;
 mod hole;
+mod long_deploy;
 mod points;
 mod questions;
 mod random;
@@ -48,6 +51,10 @@ const TESTS: &[Test] = &[
         needs: &[],
         body: beats::during_a_deploy,
     },
+    Test { name: "an_hour_of_deploy_costs_neither_the_consumer_nor_anybody_else", needs: &[Need::Broker], body: long_deploy::hour },
+    Test { name: "a_disk_that_others_fill_up_costs_nothing_that_was_accepted", needs: full_disk::NEEDS, body: full_disk::full },
+    Test { name: "an_idle_agent_leaves_at_once", needs: &[Need::OwnNetwork], body: black_holes::idle },
+    Test { name: "an_agent_in_a_black_hole_leaves_in_time", needs: &[Need::OwnNetwork], body: black_holes::stops },
     Test { name: "a_broker_that_bounces_costs_nothing", needs: &[Need::BrokerToStop], body: bounces::bounces },
 ];
 

@@ -2,7 +2,7 @@
 
 use crate::history;
 use crate::support::{Draft, Stage};
-use crate::victim::{Ended, Victim};
+use crate::victim::{Ended, Victim, about};
 use axion_agent::threads::CrashPoint;
 use serde_json::json;
 
@@ -13,10 +13,6 @@ pub fn deploy(stack: &str, value: &str) -> Draft {
          db:\n    image: box:2\n    deploy: {{update_config: {{monitor: 1ms}}}}\n"
     );
     about("Deploy", stack).with("docker_stack_yml", file).with("resolve_image", "never")
-}
-
-fn about(command_type: &str, stack: &str) -> Draft {
-    Draft { command_type: command_type.to_owned(), ..Draft::default() }.with("project_id", "p").with("stack_name", stack)
 }
 
 /// Every kind of road: what makes, changes, removes, reads, and what is refused. The long form has those too that

@@ -2,7 +2,7 @@
 
 use crate::history;
 use crate::support::{Draft, Stage};
-use crate::victim::{Ended, QUERIES, Victim};
+use crate::victim::{Ended, QUERIES, Victim, about};
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::time::Duration;
@@ -44,8 +44,13 @@ pub fn kills(stage: &Stage) {
 pub fn deploy(stack: &str, value: u128) -> Draft {
     let file =
         format!("services:\n  web:\n    image: box:1\n    environment: [VALUE={value}]\n    deploy: {{update_config: {{monitor: 1ms}}}}\n");
-    let draft = Draft { command_type: "Deploy".to_owned(), ..Draft::default() };
-    draft.with("project_id", "p").with("stack_name", stack).with("docker_stack_yml", file).with("resolve_image", "never")
+    about("Deploy", stack).with("docker_stack_yml", file).with("resolve_image", "never")
+}
+
+/// Waits for up to `longest`: a moment at random.
+pub fn moment(longest: Duration) {
+    let part = u32::try_from(RandomState::new().hash_one(longest) % 1000).unwrap();
+    crossbeam_channel::after(longest * part / 1000).recv().unwrap();
 }
 
 /// Each service must have had each of its values once, in the order in which they were sent.
