@@ -4,7 +4,7 @@
 use super::cast::{COMMANDS, Cast, EVENTS, MOST, id, number, offset, place};
 use crate::coordinator::book::Book;
 use crate::domain::{CommandId, Event, LedgerError, Position, Reader, StackBrief, StackName, Timestamp, Way};
-use crate::journal::{Entry, Identity, JournalError, Recovered, Reported, Space};
+use crate::journal::{Entry, Identity, JournalError, Recovered, Reported, Reserve, Space};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -176,7 +176,7 @@ impl Book for Sheet {
     }
 
     fn space(&self, _: u64) -> Result<Space, JournalError> {
-        Ok(Space { free: u64::MAX, held: 0 })
+        Ok(Space { free: u64::MAX, held: 0, reserve: Reserve::Whole })
     }
 
     fn brief(&self, _: &StackName) -> Result<Option<StackBrief>, JournalError> {
