@@ -131,7 +131,7 @@
 //!
 //! ## Invariants
 //!
-//! - Nothing changes the swarm before the command, and the step, are on disk.
+//! - Nothing changes the swarm before the command, and the step, are on disk. What came in one burst shares a write.
 //! - A command has exactly one terminal event, for a reader of what is committed; its id is the same however often it is sent.
 //! - With exactly-once no end is sent before the event topic was read back, and none is sent that is on it.
 //! - A position never moves past a command whose terminal event the broker has not confirmed.

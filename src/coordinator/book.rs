@@ -10,8 +10,8 @@ type Written = Result<(), Arc<JournalError>>;
 
 /// See [`Journal`], whose methods these are.
 pub(super) trait Book {
-    fn accept(&self, entry: Entry) -> Written;
-    fn finish(&self, command: CommandId, terminal: Event) -> Written;
+    fn accept(&self, entries: Vec<Entry>) -> Written;
+    fn finish(&self, ended: Vec<(CommandId, Event)>) -> Written;
     fn report(&self, reported: Vec<Reported>, heard: Vec<(CommandId, Reader)>, marks: Vec<Position>) -> Written;
     fn identify(&self, identity: Identity) -> Written;
     fn pause(&self, since: Option<Timestamp>) -> Written;
@@ -25,12 +25,12 @@ pub(super) trait Book {
 }
 
 impl Book for Journal {
-    fn accept(&self, entry: Entry) -> Written {
-        self.accept(entry)
+    fn accept(&self, entries: Vec<Entry>) -> Written {
+        self.accept(entries)
     }
 
-    fn finish(&self, command: CommandId, terminal: Event) -> Written {
-        self.finish(command, terminal)
+    fn finish(&self, ended: Vec<(CommandId, Event)>) -> Written {
+        self.finish(ended)
     }
 
     fn report(&self, reported: Vec<Reported>, heard: Vec<(CommandId, Reader)>, marks: Vec<Position>) -> Written {

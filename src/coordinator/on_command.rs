@@ -12,12 +12,13 @@ use crate::kafka::{DeadLetter, Inbound};
 use crate::threads::{CrashPoint, crash_at};
 use serde_json::json;
 use std::collections::BTreeSet;
+use std::mem;
 use std::sync::Arc;
 
 /// What became of a command that somebody handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Taken {
-    /// It is in the journal.
+    /// It is in the journal, or will be with the next write.
     Accepted,
     /// Its id is known.
     Duplicate,
@@ -39,7 +40,7 @@ impl State {
         }
     }
 
-    /// A command, whichever way it came.
+    /// A command, whichever way it came. One that is accepted begins with [`Self::let_in`].
     pub(super) fn on_command(&mut self, way: Way, command: Command) -> Taken {
         match self.is_duplicate(&way, command.id) {
             Ok(false) => {}
@@ -58,20 +59,31 @@ impl State {
             self.refuse(way, &refusal);
             return Taken::Refused;
         }
-        let entry = Entry { command, way, accepted_at: at, terminal: None, heard: BTreeSet::new() };
+        self.accepting.push(Entry { command, way, accepted_at: at, terminal: None, heard: BTreeSet::new() });
+        Taken::Accepted
+    }
+
+    /// Writes down what was taken in, and lets it in: those of a burst share one write.
+    pub(super) fn let_in(&mut self) -> Taken {
+        let entries = mem::take(&mut self.accepting);
+        if entries.is_empty() {
+            return Taken::Accepted;
+        }
         // Before any effect: journal, synced.
-        if let Err(error) = self.journal.accept(entry.clone()) {
+        if let Err(error) = self.journal.accept(entries.clone()) {
             return self.untaken(error.to_string());
         }
-        let (command, way) = (Arc::new(entry.command), entry.way);
-        self.metrics.command_accepted(command.action.name());
-        match &way {
-            Way::Topic(position) => {
-                log::info!("accepted {} {} (offset {} of {})", command.action.name(), command.id, position.offset, position.topic);
+        for entry in entries {
+            let (command, way) = (Arc::new(entry.command), entry.way);
+            self.metrics.command_accepted(command.action.name());
+            match &way {
+                Way::Topic(position) => {
+                    log::info!("accepted {} {} (offset {} of {})", command.action.name(), command.id, position.offset, position.topic);
+                }
+                Way::Direct(Direct::Session) => log::info!("accepted {} {} (an action)", command.action.name(), command.id),
             }
-            Way::Direct(Direct::Session) => log::info!("accepted {} {} (an action)", command.action.name(), command.id),
+            self.admit(command, way, LaneEntry::Fresh);
         }
-        self.admit(command, way, LaneEntry::Fresh);
         Taken::Accepted
     }
 
@@ -82,7 +94,8 @@ impl State {
 
     /// Whether a command with this id came before. A known id is a duplicate: no effect, no event, counted.
     fn is_duplicate(&mut self, way: &Way, id: CommandId) -> Result<bool, JournalError> {
-        let on_its_way = self.open.get(&id).map(|open| &open.way).or_else(|| self.reports.answer_to(id));
+        let accepting = || self.accepting.iter().find(|entry| entry.command.id == id).map(|entry| &entry.way);
+        let on_its_way = self.open.get(&id).map(|open| &open.way).or_else(|| self.reports.answer_to(id)).or_else(accepting);
         let same_way = on_its_way == Some(way);
         if on_its_way.is_none() && !self.journal.knows(id)? {
             return Ok(false);

@@ -4,13 +4,23 @@ use super::on_report::Ended;
 use super::state::{State, now};
 use crate::docker;
 use crate::domain::{CommandId, Event, EventKind, LastCommand, Outcome, Progress, StackName, Stage, Verdict};
+use std::mem;
 use std::sync::Arc;
+
+/// A command that has ended, before that is on disk.
+#[derive(Debug)]
+pub(super) struct Ending {
+    ended: Ended,
+    terminal: Event,
+    verdict: Verdict,
+    stack: Option<StackName>,
+}
 
 impl State {
     pub(super) fn on_docker(&mut self, event: docker::Event) {
         match event {
             docker::Event::Progress(id, progress) => self.on_progress(id, &progress),
-            docker::Event::Finished(id, outcome) => self.on_finished(id, &outcome),
+            docker::Event::Finished(id, outcome) => self.note_end(id, &outcome),
             docker::Event::Suspended(id) => {
                 // It stays accepted in the journal and goes on at the next start.
                 log::info!("command {id} stopped at a checkpoint and goes on at the next start");
@@ -33,6 +43,12 @@ impl State {
     }
 
     pub(super) fn on_finished(&mut self, id: CommandId, outcome: &Outcome) {
+        self.note_end(id, outcome);
+        self.write_ends();
+    }
+
+    /// A command has ended; nobody hears of it before [`Self::write_ends`].
+    fn note_end(&mut self, id: CommandId, outcome: &Outcome) {
         self.admission.finish(id);
         let (Some(open), Some(agent)) = (self.open.remove(&id), self.agent.clone()) else {
             log::error!("a lane finished command {id}, which is not open: ignored");
@@ -46,18 +62,32 @@ impl State {
         let terminal = Event::terminal(&agent, &open.command, outcome, now());
         self.metrics.command_finished(name, outcome.verdict);
         self.last_command = Some(LastCommand { id, command_type: name, result: terminal.kind.name(), finished_at: terminal.timestamp });
-        // The result is on disk before anybody hears of it.
-        if let Err(error) = self.journal.finish(id, terminal.clone()) {
+        let timely_until = self.timely_until(&open.command);
+        let stack = open.command.action.target().map(|target| target.stack.clone());
+        let ended = Ended { command: id, way: open.way, readers: open.readers, timely_until };
+        self.ending.push(Ending { ended, terminal, verdict: outcome.verdict, stack });
+    }
+
+    /// Writes down how commands have ended, and reports it: those of a burst share one write.
+    pub(super) fn write_ends(&mut self) {
+        let endings = mem::take(&mut self.ending);
+        if endings.is_empty() {
+            return;
+        }
+        // The result is on disk before anybody hears of it, and before the next command for the same stack begins.
+        let ends = endings.iter().map(|ending| (ending.ended.command, ending.terminal.clone())).collect();
+        if let Err(error) = self.journal.finish(ends) {
             self.fail(super::ExitReason::Journal(error.to_string()));
             return;
         }
-        if let Some(target) = open.command.action.target() {
-            self.look_at(&target.stack);
+        for Ending { ended, terminal, verdict, stack } in endings {
+            let id = ended.command;
+            if let Some(stack) = stack {
+                self.look_at(&stack);
+            }
+            self.report_terminal(ended, terminal);
+            self.answer_cancels(id, verdict);
         }
-        let timely_until = self.timely_until(&open.command);
-        let ended = Ended { command: id, way: open.way, readers: open.readers, timely_until };
-        self.report_terminal(ended, terminal);
-        self.answer_cancels(id, outcome.verdict);
     }
 
     /// A command may have changed whose a stack is, and its newest revision.

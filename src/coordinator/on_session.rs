@@ -127,7 +127,11 @@ impl State {
             return self.acknowledge(Some(id), Answer::Busy, message);
         }
         let (id, taken) = match read {
-            Read::Command(command) => (command.id, self.on_command(way, command)),
+            // It is acknowledged once it is on disk.
+            Read::Command(command) => match (command.id, self.on_command(way, command)) {
+                (id, Taken::Accepted) => (id, self.let_in()),
+                answered => answered,
+            },
             Read::Refused(refusal) => (refusal.command_id, self.on_refusal(way, &refusal)),
             Read::Unreadable { code, message } => {
                 log::warn!("an action is no command: {code}: {message}");

@@ -212,7 +212,7 @@ fn wait(
                 Ok(Signal::Reload) => None,
                 Err(_) => Some(Closed::Signals),
             },
-            recv(inbox.docker) -> event => event.map_or(Some(Closed::Docker), |event| { state.on_docker(event); None }),
+            recv(inbox.docker) -> event => event.map_or(Some(Closed::Docker), |event| { state.on_docker(event); state.write_ends(); None }),
             recv(inbox.reports) -> event => event.map_or(Some(Closed::Reports), |event| { state.on_kafka(event); None }),
             recv(inbox.control_plane) -> event => event.map_or(Some(Closed::ControlPlane), |event| { drop(state.take_down(event)); None }),
             recv(inbox.session) -> event => event.map_or(Some(Closed::Session), |event| { state.on_session_while_leaving(event); None }),

@@ -3,15 +3,16 @@
 use super::ExitReason;
 use super::book::Book;
 use super::marks::Marks;
+use super::on_docker::Ending;
 use super::on_link::Links;
 use super::on_report::{Ended, Reports};
 use super::on_session::Upstream;
 use super::on_topic::Standing;
 use super::rules::Rules;
-use crate::docker::{Follows, Job};
+use crate::docker::{Follows, Job, QUERIES};
 use crate::domain::{
-    Action, Admission, Admitted, AgentId, Code, Command, CommandId, Event, EventKind, Health, LastCommand, Outcome, Phase, Position,
-    Reader, StackBrief, StackName, Stage, Timestamp, UpdateOffer, WINDOW, Way,
+    Action, Admission, Admitted, AgentId, Command, CommandId, Event, EventKind, Health, LastCommand, Outcome, Phase, Position, Reader,
+    StackBrief, StackName, Stage, Timestamp, UpdateOffer, WINDOW, Way,
 };
 use crate::journal::{Entry, Journal, Recovered};
 use crate::telemetry::Metrics;
@@ -22,9 +23,6 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::SystemTime;
-
-/// How many commands that only read run at a time: one answers GetStatus in milliseconds.
-const QUERIES: usize = 1;
 
 /// Events that the broker has not confirmed; beyond it no further command is read. They are in the
 /// journal, so this bounds memory, not safety.
@@ -89,6 +87,10 @@ pub struct State {
     pub(super) cancels: BTreeMap<CommandId, Vec<CommandId>>,
     /// Since when nothing starts that changes something.
     pub(super) paused: Option<Timestamp>,
+    /// Commands that were taken in and are not on disk yet: only within a burst.
+    pub(super) accepting: Vec<Entry>,
+    /// Commands that have ended, where that is not on disk yet: only within a burst.
+    pub(super) ending: Vec<Ending>,
     health: Published<Health>,
     failure: Option<ExitReason>,
     recovered: Vec<Entry>,
@@ -139,6 +141,8 @@ impl State {
             stacks: Arc::new(recovered.stacks),
             cancels: BTreeMap::new(),
             paused: recovered.paused,
+            accepting: Vec::new(),
+            ending: Vec::new(),
             health,
             failure: None,
             recovered: recovered.entries,
@@ -189,7 +193,7 @@ impl State {
     /// Whether a further record may be taken in.
     #[must_use]
     pub fn wants_commands(&self) -> bool {
-        self.standing.is_open() && !self.admission.is_full() && self.open.len() < WINDOW && !self.is_backed_up(1)
+        self.standing.is_open() && !self.admission.is_full() && self.open.len() + self.accepting.len() < WINDOW && !self.is_backed_up(1)
     }
 
     /// Whether what the broker has not confirmed takes so many times the room that is meant for it.
@@ -207,8 +211,11 @@ impl State {
         self.failure.get_or_insert(reason);
     }
 
-    /// Ends a turn of the loop: hands out what may start, sends what waits, publishes what is so.
+    /// Ends a turn of the loop: writes down what came in and what has ended, hands out what may start, sends what waits,
+    /// publishes what is so.
     pub fn settle(&mut self) {
+        self.let_in();
+        self.write_ends();
         self.hand_out();
         self.flush_reports();
         self.publish_health(None);
@@ -262,9 +269,8 @@ impl State {
     /// A command that expired while it waited must not start any more. One that was begun before the last end of
     /// the process goes on: it may have changed half of its stack.
     fn too_late(&mut self, command: &Command) -> Option<Outcome> {
-        let expires = command.expires_at.filter(|&expires| expires < now())?;
-        let message = format!("the command expired at {expires}, before its turn came; send a new one with a later expires_at");
-        (!self.was_begun(command.id)).then(|| Outcome::failed(Code::EXPIRED, message))
+        let outcome = Outcome::expired(command, now())?;
+        (!self.was_begun(command.id)).then_some(outcome)
     }
 
     /// Whether a command may have changed something.
@@ -370,6 +376,9 @@ impl State {
             stacks: Arc::clone(&self.stacks),
             cancels: self.cancels.clone(),
             paused: self.paused,
+            // Both are empty between two turns.
+            accepting: Vec::new(),
+            ending: Vec::new(),
             health: self.health.clone(),
             failure: self.failure.clone(),
             recovered: self.recovered.clone(),

@@ -9,12 +9,12 @@ use super::follow::Running;
 use super::room::{End, Halt, Lane, Room};
 use super::types::{Info, SwarmInfo};
 use super::{Entry, Event, Job, Settings, SwarmRole, Swarmless, deploy, logs, prune, remove, scale, status, swarm};
-use crate::domain::{Action, Code, Command, Ledger, Outcome, Scope};
+use crate::domain::{Action, Code, Command, Ledger, Outcome, Scope, Timestamp};
 use crate::threads::{Deadline, Published, Stop, at_rest};
 use crossbeam_channel::{Receiver, Sender, select_biased};
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// No command runs for longer, whatever it asks for.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -91,6 +91,11 @@ fn time_of(command: &Command, settings: &Settings) -> Duration {
 }
 
 fn dispatch(work: &Work, room: &Room<'_>) -> End {
+    // Only queries wait here for their turn.
+    let waited = room.command.action.changes() == Scope::Nothing;
+    if let Some(outcome) = Outcome::expired(room.command, Timestamp::from(SystemTime::now())).filter(|_| waited) {
+        return End::Finished(outcome);
+    }
     // What was begun before may have changed something: its verb decides what a cancellation means.
     let uncancelled = (room.entry == Entry::Resumed).then(|| room.extended(room.deadline));
     let info = match settled_info(work, uncancelled.as_ref().unwrap_or(room)) {

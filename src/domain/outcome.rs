@@ -1,6 +1,6 @@
 //! What a command came to, and what it says on the way.
 
-use super::{Code, Command};
+use super::{Code, Command, Timestamp};
 use serde_json::{Map, Value, json};
 
 /// How a command ended.
@@ -35,6 +35,14 @@ pub struct Progress {
 }
 
 impl Outcome {
+    /// That of a command which waited beyond its time, if it has: it must not start any more.
+    #[must_use]
+    pub fn expired(command: &Command, now: Timestamp) -> Option<Self> {
+        let expires = command.expires_at.filter(|&expires| expires < now)?;
+        let message = format!("the command expired at {expires}, before its turn came; send a new one with a later expires_at");
+        Some(Self::failed(Code::EXPIRED, message))
+    }
+
     /// Done.
     #[must_use]
     pub fn completed(message: impl Into<String>) -> Self {

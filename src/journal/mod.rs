@@ -177,8 +177,8 @@ pub struct Recovered {
 /// One change of the journal.
 #[derive(Debug)]
 enum Write {
-    Accept(Box<Entry>),
-    Finish(CommandId, Box<Event>),
+    Accept(Vec<Entry>),
+    Finish(Vec<(CommandId, Event)>),
     Report(Vec<Reported>, Vec<(CommandId, Reader)>, Vec<Position>),
     Identify(Box<Identity>),
     ForgetIdentity,
@@ -234,20 +234,20 @@ fn prepare(state_dir: &Path) -> std::io::Result<()> {
 }
 
 impl Journal {
-    /// A command was admitted; once this returns it will be carried out, whatever happens.
+    /// Commands were admitted, in this order; once this returns they will be carried out, whatever happens.
     ///
     /// # Errors
-    /// When it is not on disk.
-    pub fn accept(&self, entry: Entry) -> Result<(), Arc<JournalError>> {
-        self.write_between(CrashPoint::BeforeAccept, Write::Accept(Box::new(entry)), CrashPoint::Accepted)
+    /// When they are not on disk.
+    pub fn accept(&self, entries: Vec<Entry>) -> Result<(), Arc<JournalError>> {
+        self.write_between(CrashPoint::BeforeAccept, Write::Accept(entries), CrashPoint::Accepted)
     }
 
-    /// A command has ended with this terminal event, which is to be published.
+    /// Commands have ended with these terminal events, which are to be published.
     ///
     /// # Errors
-    /// When it is not on disk.
-    pub fn finish(&self, command: CommandId, terminal: Event) -> Result<(), Arc<JournalError>> {
-        self.write_between(CrashPoint::BeforeFinish, Write::Finish(command, Box::new(terminal)), CrashPoint::Finished)
+    /// When they are not on disk.
+    pub fn finish(&self, ended: Vec<(CommandId, Event)>) -> Result<(), Arc<JournalError>> {
+        self.write_between(CrashPoint::BeforeFinish, Write::Finish(ended), CrashPoint::Finished)
     }
 
     /// Terminal events were confirmed, by all or, in `heard`, by one of those who are owed them; these are the

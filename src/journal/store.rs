@@ -280,8 +280,8 @@ impl<E: Into<redb::Error>> From<E> for StoreFailure {
 
 fn apply(transaction: &WriteTransaction, write: Write) -> Result<u64, StoreFailure> {
     match write {
-        Write::Accept(entry) => accept(transaction, &entry)?,
-        Write::Finish(command, terminal) => finish(transaction, command, *terminal)?,
+        Write::Accept(entries) => accept(transaction, &entries)?,
+        Write::Finish(ended) => ended.into_iter().try_for_each(|(command, terminal)| finish(transaction, command, terminal))?,
         Write::Report(reported, heard, marks) => {
             for (command, reader) in heard {
                 change_entry(transaction, command, |entry| entry.heard.extend([reader]))?;
@@ -324,11 +324,13 @@ fn apply(transaction: &WriteTransaction, write: Write) -> Result<u64, StoreFailu
     Ok(0)
 }
 
-fn accept(transaction: &WriteTransaction, entry: &Entry) -> Result<(), StoreFailure> {
-    let mut commands = transaction.open_table(COMMANDS)?;
-    let number = commands.last()?.map_or(0, |(number, _)| number.value() + 1);
-    commands.insert(number, encode(entry).as_slice())?;
-    transaction.open_table(KNOWN)?.insert(entry.command.id.0.as_u128(), (KNOWN_WHILE_OPEN, number))?;
+fn accept(transaction: &WriteTransaction, entries: &[Entry]) -> Result<(), StoreFailure> {
+    let (mut commands, mut known) = (transaction.open_table(COMMANDS)?, transaction.open_table(KNOWN)?);
+    let next = commands.last()?.map_or(0, |(number, _)| number.value() + 1);
+    for (number, entry) in (next..).zip(entries) {
+        commands.insert(number, encode(entry).as_slice())?;
+        known.insert(entry.command.id.0.as_u128(), (KNOWN_WHILE_OPEN, number))?;
+    }
     Ok(())
 }
 

@@ -54,9 +54,9 @@ fn a_command_goes_from_accepted_to_finished_to_reported() {
     let (journal, recovered, thread) = folder.open();
     assert!(recovered.entries.is_empty());
     for n in 1..=3 {
-        journal.accept(entry(n)).unwrap();
+        journal.accept(vec![entry(n)]).unwrap();
     }
-    journal.finish(id(2), terminal(&entry(2))).unwrap();
+    journal.finish(vec![(id(2), terminal(&entry(2)))]).unwrap();
     drop(journal);
     thread.join();
 
@@ -92,7 +92,7 @@ fn a_command_goes_from_accepted_to_finished_to_reported() {
 fn steps_are_kept_in_order_and_dropped_at_the_end() {
     let folder = Folder::new();
     let (journal, _, _) = folder.open();
-    journal.accept(entry(1)).unwrap();
+    journal.accept(vec![entry(1)]).unwrap();
     let step = |object: &str| Step { operation: "service.create".into(), object: object.into() };
     journal.intend(id(1), &step("a")).unwrap();
     journal.settle(id(1), &step("a"), &StepOutcome::Done(Some("x".into()))).unwrap();
@@ -100,7 +100,7 @@ fn steps_are_kept_in_order_and_dropped_at_the_end() {
     let done = Some(StepOutcome::Done(Some("x".into())));
     assert_eq!(journal.steps(id(1)).unwrap(), [(step("a"), done), (step("b"), None)]);
     assert!(journal.steps(id(2)).unwrap().is_empty());
-    journal.finish(id(1), terminal(&entry(1))).unwrap();
+    journal.finish(vec![(id(1), terminal(&entry(1)))]).unwrap();
     assert!(journal.steps(id(1)).unwrap().is_empty());
 }
 
@@ -151,7 +151,7 @@ fn a_request_to_be_enrolled_stays_the_same_until_the_agent_is() {
 fn a_record_of_a_newer_version_is_refused_without_its_values() {
     let folder = Folder::new();
     let (journal, _, thread) = folder.open();
-    journal.accept(entry(1)).unwrap();
+    journal.accept(vec![entry(1)]).unwrap();
     drop(journal);
     thread.join();
     let table: redb::TableDefinition<'_, u64, &[u8]> = redb::TableDefinition::new("commands");
@@ -192,7 +192,7 @@ fn what_is_held_is_counted_without_the_pages_that_are_free() {
     assert!(file.free > 0 && file.held > 0, "{file:?}");
     let empty = journal.space(0).unwrap().held;
     assert!(empty < file.held, "{empty} of {file:?}");
-    journal.accept(entry(1)).unwrap();
+    journal.accept(vec![entry(1)]).unwrap();
     assert!(journal.space(0).unwrap().held > empty);
 }
 
@@ -251,13 +251,13 @@ fn a_failed_flush_is_never_tried_again() {
     let writer = Arc::clone(&store);
     spawn(ThreadName::new("journal"), exits, move || worker::run(&writer, &requests)).unwrap();
     let journal = Journal { store, writes };
-    journal.accept(entry(1)).unwrap();
+    journal.accept(vec![entry(1)]).unwrap();
     plan.fails.store(true, Relaxed);
-    let error = journal.accept(entry(2)).unwrap_err().to_string();
+    let error = journal.accept(vec![entry(2)]).unwrap_err().to_string();
     assert!(error.contains("the disk is gone"), "{error}");
     assert!(matches!(ended.recv().unwrap().outcome, crate::threads::Outcome::Failed(_)), "the agent leaves with it");
     plan.calls_after.store(0, Relaxed);
-    assert!(matches!(*journal.accept(entry(2)).unwrap_err(), JournalError::Ended));
+    assert!(matches!(*journal.accept(vec![entry(2)]).unwrap_err(), JournalError::Ended));
     drop(journal);
     assert_eq!(plan.calls_after.load(Relaxed), 0, "nothing is written or flushed any more, also not at the end");
 }

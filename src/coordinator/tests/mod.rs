@@ -63,7 +63,7 @@ impl Desk {
         let (exits, _) = bounded(1);
         let (journal, recovered, writer) = journal::open(&folder.0, exits).unwrap();
         let (jobs_in, jobs) = bounded(2);
-        let (queries_in, queries) = bounded(1);
+        let (queries_in, queries) = bounded(docker::QUERIES);
         let (producer, published) = bounded(1000);
         let (session, said) = bounded(control_plane::SESSION_REQUESTS);
         let (follows, _) = docker::Follows::unread();

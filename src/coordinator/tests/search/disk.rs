@@ -125,15 +125,21 @@ impl Sheet {
 }
 
 impl Book for Sheet {
-    fn accept(&self, entry: Entry) -> Result<(), Arc<JournalError>> {
-        let Way::Topic(position) = &entry.way else { panic!("all commands come from the topic") };
-        self.write(|disk| disk.accept(number(entry.command.id), offset(position)))
+    fn accept(&self, entries: Vec<Entry>) -> Result<(), Arc<JournalError>> {
+        self.write(|disk| {
+            for entry in &entries {
+                let Way::Topic(position) = &entry.way else { panic!("all commands come from the topic") };
+                disk.accept(number(entry.command.id), offset(position));
+            }
+        })
     }
 
-    fn finish(&self, command: CommandId, _: Event) -> Result<(), Arc<JournalError>> {
+    fn finish(&self, ended: Vec<(CommandId, Event)>) -> Result<(), Arc<JournalError>> {
         self.write(|disk| {
-            if let Some(row) = disk.row(number(command)) {
-                (row.ended, row.begun) = (true, false);
+            for (command, _) in ended {
+                if let Some(row) = disk.row(number(command)) {
+                    (row.ended, row.begun) = (true, false);
+                }
             }
         })
     }
@@ -237,9 +243,9 @@ mod against_the_journal {
                                 terminal: None,
                                 heard: BTreeSet::new(),
                             };
-                            books.iter().for_each(|book| book.accept(entry.clone()).unwrap());
+                            books.iter().for_each(|book| book.accept(vec![entry.clone()]).unwrap());
                         }
-                        2 => books.iter().for_each(|book| book.finish(id(command), cast.terminal(command)).unwrap()),
+                        2 => books.iter().for_each(|book| book.finish(vec![(id(command), cast.terminal(command))]).unwrap()),
                         3 if disk_has(&sheet, command) => {
                             let step = Step { operation: "service.update".to_owned(), object: "web".to_owned() };
                             journal.intend(id(command), &step).unwrap();
