@@ -10,7 +10,7 @@ static_agent = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/static/$(ARCH)
 current_engine = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/engine-current
 dev := packaging/dev
 
-.PHONY: help demo test test-engines lint soak search torture bounce delivery footprint growth build static test-static image size clean
+.PHONY: help demo test test-engines lint fuzz soak search torture bounce delivery footprint growth build static test-static image size clean
 help:                ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
 
@@ -39,6 +39,10 @@ lint:                ## formatting, clippy, scripts, dependencies, the systemd u
 	@$(dev)/check-dependencies.sh
 	@$(dev)/check-unit.sh
 	! command -v actionlint >/dev/null || actionlint
+
+fuzz:                ## mutated Compose files, merges and values for MINUTES=60 each, side by side; 64 MiB and a time for each text
+	@$(dev)/setup.sh build
+	AXION_FUZZ_MINUTES=$(or $(MINUTES),60) cargo test --locked --release --test stack_fuzz -- --nocapture
 
 soak:                ## the long runs: 200 commands while the agent is away, 20 kills of the control plane
 	@$(dev)/setup.sh build bed

@@ -125,6 +125,26 @@ fn run_refuses_a_wrong_configuration() {
 }
 
 #[test]
+fn render_reads_what_lies_beside_the_file_and_shows_the_files_as_one() {
+    let folder = std::env::temp_dir().join(format!("axion-render-{}", Uuid::new_v4()));
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("c.yml");
+    fs::write(&file, "services: {a: {image: \"x:${TAG}\", env_file: [{path: none, required: false}, {path: some, required: false}]}}\n")
+        .unwrap();
+    fs::write(folder.join(".env"), "TAG=\"one\" # of two\n").unwrap();
+    fs::write(folder.join("some"), "Q=$1\n").unwrap();
+    let arguments = ["render", "st", "-c", file.to_str().unwrap()];
+    let bodies = agent(&arguments, &[("TAG", "two")]);
+    assert!(out(&bodies).contains("\"Image\":\"x:two\"") && out(&bodies).contains("\"Env\":[\"Q=$1\"]"), "{bodies:?}");
+    let merged = agent(&[&arguments[..], &["--merged"]].concat(), &[]);
+    assert_eq!(out(&merged), "services:\n  a:\n    environment:\n      Q: \"$$1\"\n    image: x:one\n", "{merged:?}");
+    fs::write(&file, "services: {a: {image: x, env_file: .}}\n").unwrap();
+    let refused = agent(&arguments, &[]);
+    assert!(err(&refused).contains(":1:36: services.a.env_file: cannot read") && refused.status.code() == Some(1), "{refused:?}");
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
 fn a_closed_pipe_is_no_failure() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_axion-agent"))
         .args(["config", "example"])

@@ -5,7 +5,7 @@
 use super::{Exit, Form, Render, print};
 use crate::domain::StackName;
 use crate::stack::{
-    self, ApiVersion, Binds, ComposeFile, InvalidApiVersion, InvalidDotenv, InvalidVariables, Location, Source, StackError,
+    self, ApiVersion, Binds, ComposeFile, InvalidApiVersion, InvalidDotenv, InvalidVariables, Loaded, Location, Source, StackError,
 };
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -58,6 +58,9 @@ pub enum RenderError {
         /// What is wrong in it.
         problem: InvalidDotenv,
     },
+    /// Files name files without an end.
+    #[error("the files name others more than {MAX_ROUNDS} times in a row")]
+    Rounds,
     /// The API version.
     #[error(transparent)]
     Version(#[from] InvalidApiVersion),
@@ -116,49 +119,45 @@ pub fn run(
     let api = api.map_or(Ok(ApiVersion::NEWEST), str::parse)?;
     let none = BTreeMap::new();
     let source = Source { stack, files: &compose, env: &env, shipped: &none, binds: Binds::From { base: &base, home: &home }, api };
-    let Named { shipped, mut unreadable } = named(&base, &source);
-    let source = Source { shipped: &shipped, ..source };
-    let loaded = stack::load(&source).map_err(|error| match &error {
-        StackError::FileMissing { at, path } => match unreadable.remove(path) {
-            Some(source) => RenderError::Named { at: at.clone(), path: base.join(path), source },
-            None => error.into(),
-        },
-        _ => error.into(),
-    })?;
+    let (loaded, shipped) = load(&base, &source)?;
     for warning in &loaded.warnings {
         print::err(format!("warning: {warning}"));
     }
     match form {
         Form::Bodies => Ok(serde_json::to_string(&loaded.specs)? + "\n"),
-        Form::Merged => Ok(stack::merged(&source)?),
+        Form::Merged => Ok(stack::merged(&Source { shipped: &shipped, ..source })?),
     }
 }
 
-/// The files that a stack names, by their paths as written.
-#[derive(Default)]
-struct Named {
-    shipped: BTreeMap<String, Vec<u8>>,
-    /// Some may be absent; of the others the stack says who names them.
-    unreadable: BTreeMap<String, io::Error>,
-}
-
-/// Reads the files that are named; a file that is read may name others.
-fn named(base: &Path, source: &Source<'_>) -> Named {
-    let mut files = Named::default();
+/// Loads the files with those that they name. Optional ones may be absent; of the others the stack says who
+/// names them.
+fn load(base: &Path, source: &Source<'_>) -> Result<(Loaded, BTreeMap<String, Vec<u8>>), RenderError> {
+    let mut shipped = BTreeMap::new();
+    let mut unreadable: BTreeMap<String, io::Error> = BTreeMap::new();
     for _ in 0..MAX_ROUNDS {
-        let missing = stack::missing(&Source { shipped: &files.shipped, ..*source });
-        let new: Vec<String> = missing.into_iter().filter(|path| !files.unreadable.contains_key(path)).collect();
+        let source = Source { shipped: &shipped, ..*source };
+        let result = stack::load(&source);
+        // A file that is read may name others.
+        let named = result.as_ref().map_or_else(|_| stack::missing(&source), |loaded| loaded.absent.clone());
+        let new: Vec<String> = named.into_iter().filter(|path| !unreadable.contains_key(path)).collect();
         if new.is_empty() {
-            break;
+            return match result {
+                Ok(loaded) => Ok((loaded, shipped)),
+                Err(StackError::FileMissing { at, path }) if unreadable.contains_key(&path) => {
+                    let source = unreadable.remove(&path).unwrap_or_else(|| io::ErrorKind::NotFound.into());
+                    Err(RenderError::Named { at, path: base.join(path), source })
+                }
+                Err(error) => Err(error.into()),
+            };
         }
         for name in new {
             match bytes(File::open(base.join(&name))) {
-                Ok(content) => drop(files.shipped.insert(name, content)),
-                Err(error) => drop(files.unreadable.insert(name, error)),
+                Ok(content) => drop(shipped.insert(name, content)),
+                Err(error) => drop(unreadable.insert(name, error)),
             }
         }
     }
-    files
+    Err(RenderError::Rounds)
 }
 
 /// The folder of a file, absolute; standard input lies in the working directory.

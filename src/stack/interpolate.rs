@@ -49,17 +49,23 @@ impl<'a> Interpolation<'a> {
     ///
     /// # Errors
     /// With the first value that has a problem.
-    pub fn tree(&mut self, node: &mut Node, path: &str) -> Result<(), (Problem, String, super::yaml::Place)> {
+    pub fn tree(&mut self, node: &mut Node) -> Result<(), (Problem, String, super::yaml::Place)> {
+        // The path is made on the way back from an error: most trees have none.
+        let below = |step: &str, (problem, path, at): (Problem, String, super::yaml::Place)| {
+            let path = if path.is_empty() { step.to_owned() } else { format!("{step}.{path}") };
+            (problem, path, at)
+        };
         match &mut node.value {
             Value::Text(text) if text.contains('$') => {
-                *text = self.text(text).map_err(|problem| (problem, path.to_owned(), node.at))?;
+                *text = self.text(text).map_err(|problem| (problem, String::new(), node.at))?;
                 Ok(())
             }
-            Value::List(items) => items.iter_mut().enumerate().try_for_each(|(n, item)| self.tree(item, &format!("{path}.{n}"))),
-            Value::Map(entries) => entries.iter_mut().try_for_each(|(key, value)| {
-                let path = if path.is_empty() { key.text.clone() } else { format!("{path}.{}", key.text) };
-                self.tree(value, &path)
-            }),
+            Value::List(items) => {
+                items.iter_mut().enumerate().try_for_each(|(n, item)| self.tree(item).map_err(|error| below(&n.to_string(), error)))
+            }
+            Value::Map(entries) => {
+                entries.iter_mut().try_for_each(|(key, value)| self.tree(value).map_err(|error| below(&key.text, error)))
+            }
             _ => Ok(()),
         }
     }

@@ -134,7 +134,7 @@ pub fn load(source: &Source<'_>) -> Result<Loaded, StackError> {
     let model = load::read(&context, source).map_err(|error| hidden.error(error))?;
     let specs = convert::specs(source.stack, &model, source.api).map_err(|error| hidden.error(error))?;
     let warnings = context.take_warnings().into_iter().map(|warning| hidden.warning(warning)).collect();
-    Ok(Loaded { specs, warnings })
+    Ok(Loaded { specs, warnings, absent: context.take_missing() })
 }
 
 /// The files of a stack as one, merged and with every short form spelled out: YAML that comes to the same
@@ -165,6 +165,8 @@ pub struct Loaded {
     pub specs: StackSpecs,
     /// What of the file is not honoured.
     pub warnings: Vec<Warning>,
+    /// Files that are named, and were neither sent nor needed, by the paths to send them under.
+    pub absent: BTreeSet<String>,
 }
 
 /// The objects of a stack. References to secrets and configs carry names; the deploy fills ids in.

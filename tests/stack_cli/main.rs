@@ -11,6 +11,9 @@
 #[path = "../support/bodies.rs"]
 mod bodies;
 mod cli;
+#[allow(dead_code, reason = "only the chance of it is used here")]
+#[path = "../support/mutation.rs"]
+mod mutation;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -18,6 +21,7 @@ use axion_agent::domain::StackName;
 use axion_agent::stack::{self, ApiVersion, Binds, ComposeFile, Source};
 use bodies::{by_name, names_place};
 use cli::Deploy;
+use mutation::Chance;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -175,18 +179,6 @@ fn file_of_all(options: &[&str]) -> String {
 /// What the service of this name was made of.
 fn numbered(lines: &[&str], name: &str) -> String {
     name.strip_prefix("st_s").and_then(|n| n.parse::<usize>().ok()).map_or(name, |n| lines[n]).to_owned()
-}
-
-/// Enough chance for a test (Marsaglia's xorshift); the seed is fixed, so a failure repeats.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound.max(1) as u64) as usize
-    }
 }
 
 fn mixed(stage: &Stage) {

@@ -52,7 +52,7 @@ impl<'a> Reader<'a> {
 
     fn interpolate(&mut self, node: &mut Node) -> Result<(), StackError> {
         let cx = self.cx;
-        self.interpolation.tree(node, "").map_err(|(problem, key, place)| {
+        self.interpolation.tree(node).map_err(|(problem, key, place)| {
             let at = cx.location(place, &key);
             let text = problem.to_string();
             match problem {

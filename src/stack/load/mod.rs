@@ -86,15 +86,13 @@ fn services(item: &Item<'_>, env: &BTreeMap<String, String>) -> Result<BTreeMap<
         if !is_plain(name) {
             return Err(bad_name(&item, name));
         }
-        let mut node = item.node.clone();
-        if let Some(profiles) = node.remove("profiles") {
-            let profiles = Item { node: &profiles, key: format!("{}.profiles", item.key), ..item.clone() };
-            if !active.choose(&profiles.texts()?) {
-                profiles.warn("the service is left out: none of its profiles is in the variable COMPOSE_PROFILES");
-                continue;
-            }
+        if let Some(profiles) = item.get("profiles")
+            && !active.choose(&profiles.texts()?)
+        {
+            profiles.warn("the service is left out: none of its profiles is in the variable COMPOSE_PROFILES");
+            continue;
         }
-        services.insert(name.to_owned(), service::read(&Item { node: &node, ..item })?);
+        services.insert(name.to_owned(), service::read(&item)?);
     }
     Ok(services)
 }

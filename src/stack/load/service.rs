@@ -29,6 +29,8 @@ pub fn read(item: &Item<'_>) -> Result<Service, StackError> {
         deploy: deploy::read(&mut fields)?,
         container,
     };
+    // Whether it is part of the stack was decided before.
+    fields.take("profiles");
     fields.ignore(IGNORED)?;
     fields.finish()?;
     Ok(service)
