@@ -135,6 +135,7 @@
 //! - A command has exactly one terminal event, for a reader of what is committed; its id is the same however often it is sent.
 //! - With exactly-once no end is sent before the event topic was read back, and none is sent that is on it.
 //! - A position never moves past a command whose terminal event the broker has not confirmed.
+//! - No id is forgotten while its record could be read again, or while the wall clock jumps.
 //! - A command is forgotten only when everybody who is owed its terminal event has confirmed it.
 //! - Every channel is bounded, and the bound is a named constant with its reason. Workers may block when
 //!   they report; the coordinator never blocks on a worker.

@@ -42,6 +42,11 @@ impl Marks {
         self.both(wanted, |mark| mark.resume_at(resumed));
     }
 
+    /// Whether no record that was read could be read again after a restart.
+    pub(super) fn are_at_rest(&self) -> bool {
+        self.0.values().all(|mark| mark.confirmed.is_at_rest())
+    }
+
     /// The record needs nothing more.
     pub(super) fn settle(&mut self, position: &Position) {
         self.both(position, |mark| mark.settle(position.offset));

@@ -5,7 +5,7 @@
 //! not on disk. Everything else it gives away with `try_send`; full is a decision.
 //!
 //! One file per subject: [`on_command`], [`on_session`], [`on_cancel`], [`on_pause`], [`on_docker`], [`on_report`], [`on_link`],
-//! [`on_space`], [`on_reload`]; what it sees of the journal is [`book`], what the host takes at all [`rules`], what the service manager hears [`pulse`], the end [`shutdown`].
+//! [`on_space`], [`on_reload`]; what it sees of the journal is [`book`], what the host takes at all [`rules`], whether the clock can be believed [`wall_clock`], what the service manager hears [`pulse`], the end [`shutdown`].
 
 mod book;
 mod exit;
@@ -24,6 +24,7 @@ mod pulse;
 mod rules;
 mod shutdown;
 mod state;
+mod wall_clock;
 
 pub use exit::ExitReason;
 pub use on_link::{enrolled_identity, initial_health};
@@ -37,6 +38,7 @@ use crate::threads::Exit;
 use crate::{control_plane, docker, kafka};
 use crossbeam_channel::{Receiver, never, select_biased};
 use std::time::{Duration, Instant};
+use wall_clock::{Gait, WallClock};
 
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,12 +125,14 @@ pub fn run(mut state: State, mut inbox: Inbox, mut workers: Workers, mut pulse: 
 struct Clock {
     forgetting: Instant,
     looking: Instant,
+    wall: WallClock,
 }
 
 impl Clock {
     /// The space is looked at now, and ids are forgotten later.
     fn new() -> Self {
-        Self { forgetting: Instant::now() + HOUSEKEEPING, looking: Instant::now() }
+        let steady = Instant::now();
+        Self { forgetting: steady + HOUSEKEEPING, looking: steady, wall: WallClock::starting_at(state::now(), steady) }
     }
 
     fn next(&self) -> Instant {
@@ -140,7 +144,10 @@ impl Clock {
         let now = Instant::now();
         if self.forgetting <= now {
             self.forgetting = now + HOUSEKEEPING;
-            state.forget_old_ids();
+            match self.wall.look(state::now(), now) {
+                Gait::Steady => state.forget_old_ids(),
+                Gait::Jumped => log::warn!("the clock of this machine was set, or it was asleep: no id is forgotten in this hour"),
+            }
         }
         if self.looking <= now {
             self.looking = now + state.rules.check_interval;

@@ -36,6 +36,12 @@ impl Watermark {
         self.next = Some(offset);
     }
 
+    /// Whether nothing that was read could be read again.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// A command that an earlier process read at `offset` is still open.
     pub fn hold(&mut self, offset: i64) {
         self.open.insert(offset);

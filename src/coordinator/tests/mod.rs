@@ -2,6 +2,7 @@
 
 mod cancelling;
 mod exactly_once;
+mod jumping;
 mod leaving;
 mod pausing;
 mod refusing;
