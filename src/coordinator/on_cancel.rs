@@ -29,13 +29,6 @@ impl State {
         }
     }
 
-    /// A command has ended: so have those that were to cancel it.
-    pub(super) fn answer_cancels(&mut self, target: CommandId, verdict: Verdict) {
-        for cancel in self.cancels.remove(&target).unwrap_or_default() {
-            self.on_finished(cancel, &of_cancel(target, verdict));
-        }
-    }
-
     pub(super) fn on_health_check(&mut self, id: CommandId) {
         let health = self.health();
         let mut outcome = Outcome::completed(if health.is_ready() { "the agent is ready" } else { "the agent is not ready" });
@@ -46,7 +39,8 @@ impl State {
     }
 }
 
-fn of_cancel(target: CommandId, verdict: Verdict) -> Outcome {
+/// What a Cancel says when the command has ended that it was to cancel.
+pub(super) fn of_cancel(target: CommandId, verdict: Verdict) -> Outcome {
     let outcome = match verdict {
         Verdict::Failed(Code::CANCELLED) => Outcome::completed(format!("command {target} was cancelled")),
         Verdict::Failed(code) => {

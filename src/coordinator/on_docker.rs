@@ -1,5 +1,6 @@
 //! A lane goes on or has ended; the engine came or went.
 
+use super::on_cancel::of_cancel;
 use super::on_report::Ended;
 use super::state::{State, now};
 use crate::docker;
@@ -12,7 +13,6 @@ use std::sync::Arc;
 pub(super) struct Ending {
     ended: Ended,
     terminal: Event,
-    verdict: Verdict,
     stack: Option<StackName>,
 }
 
@@ -47,11 +47,12 @@ impl State {
         self.write_ends();
     }
 
-    /// A command has ended; nobody hears of it before [`Self::write_ends`].
+    /// A command has ended, and with it those that were to cancel it: a Cancel says what became of its command. Nobody hears
+    /// of it before [`Self::write_ends`].
     fn note_end(&mut self, id: CommandId, outcome: &Outcome) {
         self.admission.finish(id);
         let (Some(open), Some(agent)) = (self.open.remove(&id), self.agent.clone()) else {
-            log::error!("a lane finished command {id}, which is not open: ignored");
+            log::error!("command {id} has ended, which is not open: ignored");
             return;
         };
         let name = open.command.action.name();
@@ -65,7 +66,10 @@ impl State {
         let timely_until = self.timely_until(&open.command);
         let stack = open.command.action.target().map(|target| target.stack.clone());
         let ended = Ended { command: id, way: open.way, readers: open.readers, timely_until };
-        self.ending.push(Ending { ended, terminal, verdict: outcome.verdict, stack });
+        self.ending.push(Ending { ended, terminal, stack });
+        for cancel in self.cancels.remove(&id).unwrap_or_default() {
+            self.note_end(cancel, &of_cancel(id, outcome.verdict));
+        }
     }
 
     /// Writes down how commands have ended, and reports it: those of a burst share one write.
@@ -80,13 +84,11 @@ impl State {
             self.fail(super::ExitReason::Journal(error.to_string()));
             return;
         }
-        for Ending { ended, terminal, verdict, stack } in endings {
-            let id = ended.command;
+        for Ending { ended, terminal, stack } in endings {
             if let Some(stack) = stack {
                 self.look_at(&stack);
             }
             self.report_terminal(ended, terminal);
-            self.answer_cancels(id, verdict);
         }
     }
 
