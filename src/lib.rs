@@ -65,7 +65,8 @@
 //! - **a reason why a deploy fails**: what the engine says of a task → a code in `docker/deploy/trouble.rs`,
 //!   how often is too often in `docker/deploy/watch.rs`, the code in `domain/code.rs` and in README's table.
 //! - **a way in which a broker refuses us**: its code and words in `kafka/trouble.rs`, its row in `docs/kafka.md`.
-//! - **an answer to a record that is no command**, dead letters too: `record/error.rs`.
+//! - **an answer to a record that is no command**, dead letters too: `record/error.rs`; what is told where nobody can be
+//!   answered, and of records that are gone: `coordinator/on_loss.rs`.
 //! - **a field of an event**: `domain/event.rs` and `domain/outcome.rs`; its spelling in `record/event.rs`.
 //! - **something to hear of the engine**: the filter in `docker/events.rs`, whom it wakes in `docker/changes.rs`.
 //! - **a metric**: `telemetry/mod.rs`; the coordinator counts when it hears of something, so what a lane alone
@@ -135,6 +136,8 @@
 //! - A command has exactly one terminal event, for a reader of what is committed; its id is the same however often it is sent.
 //! - With exactly-once no end is sent before the event topic was read back, and none is sent that is on it.
 //! - A position never moves past a command whose terminal event the broker has not confirmed.
+//! - A record that is no command, or is gone, is told of before the position moves past it.
+//! - Blocks for what the journal may still need are reserved on the disk (`journal/reserve.rs`); a failed flush is never tried again.
 //! - No id is forgotten while its record could be read again, or while the wall clock jumps.
 //! - A command is forgotten only when everybody who is owed its terminal event has confirmed it.
 //! - Every channel is bounded, and the bound is a named constant with its reason. Workers may block when

@@ -37,9 +37,14 @@ impl Marks {
         self.both(position, |mark| mark.hold(position.offset));
     }
 
-    /// Reading goes on elsewhere.
-    pub(super) fn resume_at(&mut self, wanted: &Position, resumed: i64) {
-        self.both(wanted, |mark| mark.resume_at(resumed));
+    /// Reading goes on elsewhere, and nobody was told yet.
+    pub(super) fn gap(&mut self, wanted: &Position, resumed: i64) {
+        self.both(wanted, |mark| mark.gap(wanted.offset, resumed));
+    }
+
+    /// Somebody was told.
+    pub(super) fn gap_told(&mut self, wanted: &Position) {
+        self.both(wanted, |mark| mark.gap_told(wanted.offset));
     }
 
     /// Whether no record that was read could be read again after a restart.

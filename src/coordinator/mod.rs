@@ -4,7 +4,7 @@
 //! write of well under a millisecond in the usual case): nothing may be decided past a record that is
 //! not on disk. Everything else it gives away with `try_send`; full is a decision.
 //!
-//! One file per subject: [`on_command`], [`on_session`], [`on_cancel`], [`on_pause`], [`on_docker`], [`on_report`], [`on_link`],
+//! One file per subject: [`on_command`], [`on_session`], [`on_cancel`], [`on_pause`], [`on_docker`], [`on_report`], [`on_loss`], [`on_link`],
 //! [`on_space`], [`on_reload`]; what it sees of the journal is [`book`], what the host takes at all [`rules`], whether the clock can be believed [`wall_clock`], what the service manager hears [`pulse`], the end [`shutdown`].
 
 mod book;
@@ -14,6 +14,7 @@ mod on_cancel;
 mod on_command;
 mod on_docker;
 mod on_link;
+mod on_loss;
 mod on_pause;
 mod on_reload;
 mod on_report;

@@ -8,7 +8,7 @@ use super::state::{State, now};
 use crate::docker::Entry as LaneEntry;
 use crate::domain::{Command, CommandId, Direct, Event, EventKind, Position, Refusal, Stage, Timestamp, Way};
 use crate::journal::{Entry, JournalError};
-use crate::kafka::{DeadLetter, Inbound};
+use crate::kafka::Inbound;
 use crate::threads::{CrashPoint, crash_at};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -147,26 +147,5 @@ impl State {
         let readers = way.readers(self.has_topic());
         let ended = Ended { command: refusal.command_id, way, readers, timely_until: None };
         self.report_terminal(ended, event);
-    }
-
-    /// Nobody can be answered: the record goes to the dead-letter topic, and a report says so.
-    fn on_unreadable(&mut self, position: Position, letter: DeadLetter) {
-        let Some(agent) = self.agent.clone() else { return };
-        log::warn!("dead letter from offset {} of {}: {}: {}", position.offset, position.topic, letter.code, letter.message);
-        self.metrics.dead_letter();
-        let about = format!("dead-letter/{}/{}/{}", position.topic, position.partition, position.offset);
-        let payload = json!({
-            "message": format!("a record was no command and went to the dead-letter topic: {}", letter.message),
-            "details": {
-                "code": letter.code,
-                "topic": position.topic,
-                "partition": position.partition,
-                "offset": position.offset,
-                "length": letter.length,
-                "sha256": letter.sha256,
-            },
-        });
-        self.report_lightly(Event::report(&agent, EventKind::ErrorReport, &about, payload, now()));
-        self.report_dead_letter(position, letter);
     }
 }

@@ -2,9 +2,10 @@
 //! follows from it: the command is reported, the low-water mark moves.
 
 use super::ExitReason;
+use super::on_loss::Loss;
 use super::on_topic::Standing;
 use super::state::{State, now};
-use crate::domain::{CommandId, Event, Position, Reader, Timestamp, Way};
+use crate::domain::{CommandId, Event, EventId, Position, Reader, Timestamp, Way};
 use crate::journal::Reported;
 use crate::kafka::{self, DeadLetter, Receipt, Request};
 use crossbeam_channel::TrySendError;
@@ -29,8 +30,10 @@ pub(super) struct Ended {
 enum Pending {
     /// The terminal event of a command.
     Terminal { command: CommandId, form: Form },
-    /// A dead letter.
-    DeadLetter { position: Position },
+    /// A dead letter, by the id under which it is known.
+    DeadLetter { id: EventId, position: Position },
+    /// What is told of a loss.
+    Report { id: EventId, loss: Loss },
 }
 
 /// How much of a terminal event is sent.
@@ -67,6 +70,8 @@ pub(super) struct Reports {
     bytes: usize,
     /// How many of them are dead letters.
     letters: usize,
+    /// The places of records that are no commands, with the number of what is still to be told of each.
+    held: BTreeMap<Position, usize>,
     /// The commands whose ends are not confirmed by all who are owed them.
     answered: BTreeMap<CommandId, Answered>,
     /// Confirmed by all since the last journal write.
@@ -144,10 +149,47 @@ impl Reports {
 
     /// The end of a command needs not be sent any more.
     pub(super) fn take_back(&mut self, command: CommandId) {
-        let of_command = |kept: &Kept| matches!(kept.pending, Pending::Terminal { command: pending, .. } if pending == command);
-        let Some(receipt) = self.pending.iter().find(|(_, kept)| of_command(kept)).map(|(receipt, _)| *receipt) else { return };
-        self.take(receipt);
+        self.take_back_where(|pending| matches!(pending, Pending::Terminal { command: pending, .. } if *pending == command));
+    }
+
+    /// A report needs not be sent any more: what it is about, if it was on its way.
+    pub(super) fn take_back_report(&mut self, report: EventId) -> Option<Loss> {
+        match self.take_back_where(|pending| matches!(pending, Pending::Report { id, .. } if *id == report))? {
+            Pending::Report { loss, .. } => Some(loss),
+            Pending::Terminal { .. } | Pending::DeadLetter { .. } => None,
+        }
+    }
+
+    fn take_back_where(&mut self, wanted: impl Fn(&Pending) -> bool) -> Option<Pending> {
+        let receipt = *self.pending.iter().find(|(_, kept)| wanted(&kept.pending))?.0;
         self.waiting.retain(|request| !matches!(request, Request::Publish(waiting, _) if *waiting == receipt));
+        self.take(receipt).map(|kept| kept.pending)
+    }
+
+    /// Whether a dead letter or a report is on its way.
+    pub(super) fn owes(&self, wanted: EventId) -> bool {
+        let is_it = |kept: &Kept| match &kept.pending {
+            Pending::DeadLetter { id, .. } | Pending::Report { id, .. } => *id == wanted,
+            Pending::Terminal { .. } => false,
+        };
+        self.pending.values().any(is_it)
+    }
+
+    /// Another part of a place's loss has to be told before the place is settled.
+    pub(super) fn hold(&mut self, position: &Position) {
+        *self.held.entry(position.clone()).or_default() += 1;
+    }
+
+    /// One part was told. Whether it was the last.
+    pub(super) fn release(&mut self, position: &Position) -> bool {
+        let Some(parts) = self.held.get_mut(position) else { return false };
+        *parts -= 1;
+        if *parts == 0 { self.held.remove(position).is_some() } else { false }
+    }
+
+    /// The mark of this partition may have moved.
+    pub(super) fn note_moved(&mut self, position: &Position) {
+        self.moved.insert((position.topic.clone(), position.partition));
     }
 
     /// The place of the record whose command ends with this request.
@@ -155,7 +197,8 @@ impl Reports {
         let Request::Publish(receipt, _) = request else { return None };
         match self.pending.get(receipt)?.pending {
             Pending::Terminal { command, .. } => self.answered.get(&command)?.ended.way.position().cloned(),
-            Pending::DeadLetter { .. } => None,
+            // A mark that goes out with it could be past a dead letter that is not written yet.
+            Pending::DeadLetter { .. } | Pending::Report { .. } => None,
         }
     }
 
@@ -230,10 +273,19 @@ impl State {
         self.reports.confirmed.push(Reported { command: ended.command, known_until });
     }
 
-    pub(super) fn report_dead_letter(&mut self, position: Position, letter: DeadLetter) {
+    /// A dead letter is owed to its topic.
+    pub(super) fn owe_letter(&mut self, id: EventId, letter: DeadLetter) {
         let receipt = self.reports.receipt();
-        self.reports.keep(receipt, Pending::DeadLetter { position }, letter.value.len());
+        let pending = Pending::DeadLetter { id, position: letter.position.clone() };
+        self.reports.keep(receipt, pending, letter.value.len());
         self.reports.waiting.push_back(Request::Bury(receipt, Box::new(letter)));
+    }
+
+    /// A report is owed to the event topic.
+    pub(super) fn owe_report(&mut self, report: Event, loss: Loss) {
+        let receipt = self.reports.receipt();
+        self.reports.keep(receipt, Pending::Report { id: report.id, loss }, size(&report));
+        self.reports.waiting.push_back(Request::Publish(receipt, Box::new(report)));
     }
 
     /// An event that may be shed when the producer is behind; counted, never silent.
@@ -289,6 +341,7 @@ impl State {
             kafka::Event::Undeliverable(receipt, reason) => self.on_undeliverable(receipt, &reason),
             kafka::Event::Gap { wanted, resumed } => self.on_gap(&wanted, resumed),
             kafka::Event::Answered(commands) => self.on_answered(commands),
+            kafka::Event::Told(reports) => self.on_told(reports),
             kafka::Event::Reached(position) => self.on_reached(position),
             kafka::Event::CaughtUp => self.on_caught_up(),
             kafka::Event::Fenced => self.on_fenced(),
@@ -301,7 +354,8 @@ impl State {
         // Events that may be shed are not waited for.
         match self.reports.take(receipt).map(|kept| kept.pending) {
             Some(Pending::Terminal { command, .. }) => self.heard(command, Reader::Topic),
-            Some(Pending::DeadLetter { position }) => self.settle_position(&position),
+            Some(Pending::DeadLetter { id, position }) => self.loss_told(id, Loss::Record(position)),
+            Some(Pending::Report { id, loss }) => self.loss_told(id, loss),
             None => {}
         }
     }
@@ -326,29 +380,7 @@ impl State {
 
     pub(super) fn settle_position(&mut self, position: &Position) {
         self.marks.settle(position);
-        self.reports.moved.insert((position.topic.clone(), position.partition));
-    }
-
-    fn on_gap(&mut self, wanted: &Position, resumed: i64) {
-        let Position { topic, partition, offset } = wanted;
-        let message = if resumed > *offset {
-            format!(
-                "records {offset} to {} of {topic} [{partition}] can no longer be read: the topic's retention is shorter than the agent was away",
-                resumed - 1
-            )
-        } else {
-            format!(
-                "{topic} [{partition}] ends before offset {offset}: it was made anew or lost records; reading goes on at offset {resumed}"
-            )
-        };
-        log::error!("{message}");
-        self.marks.resume_at(wanted, resumed);
-        self.reports.moved.insert((topic.clone(), *partition));
-        let Some(agent) = self.agent.clone() else { return };
-        let about = format!("gap/{topic}/{partition}/{offset}/{resumed}");
-        let details = json!({"topic": topic, "partition": partition, "wanted": offset, "resumed": resumed});
-        let payload = json!({"message": message, "details": details});
-        self.report_lightly(Event::report(&agent, crate::domain::EventKind::ErrorReport, &about, payload, now()));
+        self.reports.note_moved(position);
     }
 
     fn send_waiting(&mut self) {
@@ -408,7 +440,7 @@ impl Reports {
         let pending: Vec<_> = self.pending.iter().map(|(receipt, kept)| (receipt, &kept.pending)).collect();
         let answered: Vec<_> = self.answered.iter().map(|(id, answered)| (id, &answered.ended.way, &answered.ended.readers)).collect();
         let confirmed: Vec<CommandId> = self.confirmed.iter().map(|reported| reported.command).collect();
-        let news = (confirmed, &self.heard, &self.moved, &self.known, self.known_matters);
+        let news = (confirmed, &self.held, &self.heard, &self.moved, &self.known, self.known_matters);
         format!("{} {waiting:?} {pending:?} {answered:?} {news:?}", self.next)
     }
 }

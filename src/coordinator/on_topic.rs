@@ -4,7 +4,7 @@
 use super::on_report::Ended;
 use super::state::{Open, State};
 use crate::docker::Entry;
-use crate::domain::{CommandId, Position, Reader};
+use crate::domain::{CommandId, EventId, Position, Reader};
 use crate::journal::Reported;
 
 /// How this process stands to the event topic.
@@ -72,6 +72,16 @@ impl State {
                     }
                     Err(error) => return self.fail(super::ExitReason::Journal(error.to_string())),
                 }
+            }
+        }
+    }
+
+    /// These reports are on the topic, whoever wrote them.
+    pub(super) fn on_told(&mut self, reports: Vec<EventId>) {
+        for report in reports {
+            match self.reports.take_back_report(report) {
+                Some(loss) => self.loss_told(report, loss),
+                None => self.know_told(report),
             }
         }
     }

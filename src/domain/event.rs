@@ -159,7 +159,7 @@ impl Event {
     #[must_use]
     pub fn report(agent: &AgentId, kind: EventKind, about: &str, payload: Value, at: Timestamp) -> Self {
         Self {
-            id: EventId(Uuid::new_v5(&namespace(agent), about.as_bytes())),
+            id: EventId::about(agent, about),
             kind,
             terminal: false,
             payload,
@@ -182,6 +182,14 @@ impl Event {
     #[must_use]
     pub fn key(&self) -> &str {
         self.project.as_ref().map_or(self.agent_id.as_str(), ProjectId::as_str)
+    }
+}
+
+impl EventId {
+    /// The id of what an agent has to tell about something once.
+    #[must_use]
+    pub fn about(agent: &AgentId, about: &str) -> Self {
+        Self(Uuid::new_v5(&namespace(agent), about.as_bytes()))
     }
 }
 

@@ -22,24 +22,33 @@ pub struct Watermark {
     open: BTreeSet<i64>,
     /// The next offset that was not read by this process.
     next: Option<i64>,
+    /// The first offsets of gaps that nobody was told of.
+    gaps: Vec<i64>,
 }
 
 impl Watermark {
     /// Reading goes on at `offset`.
     #[must_use]
     pub fn starting_at(offset: i64) -> Self {
-        Self { open: BTreeSet::new(), next: Some(offset) }
+        Self { next: Some(offset), ..Self::default() }
     }
 
-    /// What lies between cannot be read: reading goes on at `offset`, before or after where it was.
-    pub fn resume_at(&mut self, offset: i64) {
+    /// What lies from `wanted` on cannot be read: reading goes on at `offset`, before or after it. The mark stays until
+    /// somebody was told.
+    pub fn gap(&mut self, wanted: i64, offset: i64) {
+        self.gaps.push(wanted);
         self.next = Some(offset);
+    }
+
+    /// Somebody was told of the gap at `wanted`.
+    pub fn gap_told(&mut self, wanted: i64) {
+        self.gaps.retain(|gap| *gap != wanted);
     }
 
     /// Whether nothing that was read could be read again.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
-        self.open.is_empty()
+        self.open.is_empty() && self.gaps.is_empty()
     }
 
     /// A command that an earlier process read at `offset` is still open.
@@ -65,6 +74,9 @@ impl Watermark {
     #[must_use]
     pub fn mark(&self) -> Option<i64> {
         let next = self.next?;
+        if let Some(&gap) = self.gaps.first() {
+            return Some(gap);
+        }
         Some(self.open.first().map_or(next, |&open| open.min(next)))
     }
 }
@@ -91,11 +103,12 @@ mod tests {
     #[test]
     fn a_topic_that_was_made_anew_moves_the_mark_back() {
         let mut mark = Watermark::starting_at(1000);
-        mark.resume_at(0);
-        assert_eq!(mark.mark(), Some(0));
+        mark.gap(1000, 0);
         mark.read(0);
         mark.settle(0);
-        assert_eq!(mark.mark(), Some(1));
+        assert_eq!((mark.mark(), mark.is_at_rest()), (Some(1000), false), "nobody was told yet");
+        mark.gap_told(1000);
+        assert_eq!((mark.mark(), mark.is_at_rest()), (Some(1), true));
     }
 
     #[test]

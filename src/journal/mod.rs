@@ -150,7 +150,8 @@ pub struct EnrolledKafka {
     pub dead_letter_topic: String,
 }
 
-/// A command whose terminal event everybody has confirmed who was owed it, or a refusal that was.
+/// A command whose terminal event everybody has confirmed who was owed it, or a refusal that was; or what was told
+/// of a record that is no command. Both are UUIDs that nobody draws twice.
 #[derive(Debug, Clone)]
 pub struct Reported {
     /// Which.

@@ -26,7 +26,7 @@ pub(crate) use producer::dry;
 pub use settings::StartError;
 pub use trouble::{Trouble, TroubleCode};
 
-use crate::domain::{Code, Command, CommandId, LinkState, Position, Refusal, Sensitive};
+use crate::domain::{Code, Command, CommandId, EventId, LinkState, Position, Refusal, Sensitive};
 use crate::threads::Exit;
 use crossbeam_channel::Sender;
 use std::path::{Path, PathBuf};
@@ -171,6 +171,8 @@ pub enum Event {
     Undeliverable(Receipt, String),
     /// These commands have their end on the event topic; the producer has read it there.
     Answered(Vec<CommandId>),
+    /// These reports, which answer no command, are on it.
+    Told(Vec<EventId>),
     /// The event topic is known up to here: what the producer reads back after the next start begins there.
     Reached(Position),
     /// With exactly-once: all that earlier clients have written is known, and this one may write.

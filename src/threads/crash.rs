@@ -29,6 +29,8 @@ points! {
     ReadBack = "read-back";
     /// A record of the command topic has reached the coordinator.
     RecordRead = "record-read";
+    /// Records are gone, and nobody was told.
+    GapSeen = "gap-seen";
     /// A command is about to be written down.
     BeforeAccept = "before-accept";
     /// It is on disk.

@@ -4,6 +4,7 @@ mod cancelling;
 mod exactly_once;
 mod jumping;
 mod leaving;
+mod losing;
 mod pausing;
 mod refusing;
 mod reloading;
@@ -329,11 +330,14 @@ fn a_dead_letter_moves_the_mark_once_it_is_buried() {
     desk.read(0, letter(0, 1));
     desk.read(1, Inbound::Command(status(1)));
     assert_eq!(desk.running(), [1], "the next command runs");
-    let (kinds, receipt) = desk.out();
-    assert_eq!(kinds, [EventKind::ErrorReport, EventKind::CommandAccepted]);
-    assert_eq!(desk.mark(), Some(0));
-    desk.deliver(receipt.unwrap());
-    assert_eq!(desk.mark(), Some(1));
+    let requests: Vec<Request> = desk.published.try_iter().collect();
+    let [Request::Publish(report, event), Request::Bury(letter, _), Request::Publish(..)] = &requests[..] else { panic!("{requests:?}") };
+    assert_eq!(event.kind, EventKind::ErrorReport);
+    for (receipt, mark) in [(letter, 0), (report, 1)] {
+        assert_eq!(desk.mark(), Some(0));
+        desk.deliver(*receipt);
+        assert_eq!(desk.mark(), Some(mark), "both must be confirmed");
+    }
 }
 
 #[test]
@@ -346,7 +350,10 @@ fn large_dead_letters_that_nobody_confirms_do_not_pile_up() {
         offset += 1;
     }
     let buried: Vec<_> = desk.published.try_iter().collect();
-    let receipts = buried.iter().filter_map(|request| if let Request::Bury(receipt, _) = request { Some(*receipt) } else { None });
+    let receipts = buried.iter().filter_map(|request| match request {
+        Request::Bury(receipt, _) | Request::Publish(receipt, _) => Some(*receipt),
+        Request::Mark(_) => None,
+    });
     for receipt in receipts {
         desk.deliver(receipt);
     }

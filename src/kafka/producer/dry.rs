@@ -88,7 +88,8 @@ impl DryProducer {
         let places = BTreeMap::from([(PARTITION, end)]);
         self.transactions.caught_up(&places);
         let answered = self.transactions.take_answered(1).map(Event::Answered);
-        delivered.into_iter().chain(answered).chain([reached(topic, end), Event::CaughtUp]).collect()
+        let told = self.transactions.take_told(1).map(Event::Told);
+        delivered.into_iter().chain(answered).chain(told).chain([reached(topic, end), Event::CaughtUp]).collect()
     }
 
     /// A transaction with all that waits, up to its commit; the topic ends at `end`.

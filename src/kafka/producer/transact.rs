@@ -177,10 +177,12 @@ impl Output {
         }
     }
 
-    /// Tells the coordinator which commands have their end, once there are so many.
+    /// Tells the coordinator which commands have their end, and what was told beside, once there are so many.
     fn tell_answered(&mut self, enough: usize) -> Result<(), Stopped> {
         let answered = self.transactor.as_mut().and_then(|transactor| transactor.transactions.take_answered(enough));
-        self.teller.tell_some(answered.map(Event::Answered))
+        self.teller.tell_some(answered.map(Event::Answered))?;
+        let told = self.transactor.as_mut().and_then(|transactor| transactor.transactions.take_told(enough));
+        self.teller.tell_some(told.map(Event::Told))
     }
 
     /// The event topic is known up to here.

@@ -22,6 +22,8 @@ pub(in crate::kafka) struct Transactions {
     marks: Vec<(u64, Position)>,
     /// Commands that have their end on the topic and that the coordinator was not told of.
     answered: Vec<CommandId>,
+    /// Reports, which answer no command, that are on it and that the coordinator was not told of.
+    told: Vec<EventId>,
     /// Once it has caught up for the first time: what else it has found on the topic, written by another process. The
     /// coordinator may hand such an event over before it hears of that.
     foreign: Option<BTreeSet<EventId>>,
@@ -118,7 +120,7 @@ pub(in crate::kafka) enum Consequence {
 impl Transactions {
     /// At a start: these places of the event topic are known to the journal.
     pub(in crate::kafka) fn new(known: BTreeMap<i32, i64>) -> Self {
-        Self { phase: Phase::TakingOver, known, marks: Vec::new(), answered: Vec::new(), foreign: None }
+        Self { phase: Phase::TakingOver, known, marks: Vec::new(), answered: Vec::new(), told: Vec::new(), foreign: None }
     }
 
     /// A mark that follows from the record with this number and those before it.
@@ -158,6 +160,7 @@ impl Transactions {
     /// This is on the event topic: the receipt of the same event, if it waits to be written.
     pub(in crate::kafka) fn found(&mut self, written: Written, outbox: &mut Outbox) -> Option<Receipt> {
         self.answered.extend(written.causation_id.filter(|_| written.terminal));
+        self.told.extend(written.causation_id.is_none().then_some(written.event_id));
         let receipt = outbox.settle_event(written.event_id);
         if receipt.is_none() {
             self.foreign.as_mut().map(|foreign| foreign.insert(written.event_id));
@@ -173,6 +176,11 @@ impl Transactions {
     /// The commands that the coordinator is to be told of, once there are so many.
     pub(in crate::kafka) fn take_answered(&mut self, enough: usize) -> Option<Vec<CommandId>> {
         (self.answered.len() >= enough).then(|| mem::take(&mut self.answered))
+    }
+
+    /// The reports that the coordinator is to be told of, once there are so many.
+    pub(in crate::kafka) fn take_told(&mut self, enough: usize) -> Option<Vec<EventId>> {
+        (self.told.len() >= enough).then(|| mem::take(&mut self.told))
     }
 
     /// The event topic was read up to here, which is its end.
