@@ -3,6 +3,8 @@
 //! changes that the engine saw, the events that a reader of what is committed finds. Beside it, an engine that is
 //! slow on demand shows that heartbeats do not wait for a deploy.
 //!
+//! Beside dying: a deploy that takes an hour, losses, a full disk, everything a black hole.
+//!
 //! `make test` runs a short form; `AXION_TORTURE=N` (`make torture N=…`) each crash point at its first three passes,
 //! each of them again with another crash in the recovery, N kills at random moments, a tenth of N bounces of the broker,
 //! a black hole of ten minutes, and a backlog of 100 000 commands.
@@ -25,6 +27,7 @@ mod fake_engine;
 mod fake_swarm;
 mod forgotten;
 mod full_disk;
+mod gaps;
 mod history;
 mod hole;
 mod long_deploy;
@@ -52,6 +55,7 @@ const TESTS: &[Test] = &[
         body: beats::during_a_deploy,
     },
     Test { name: "an_hour_of_deploy_costs_neither_the_consumer_nor_anybody_else", needs: &[Need::Broker], body: long_deploy::hour },
+    Test { name: "a_loss_is_told_once_whenever_the_agent_dies", needs: &[], body: gaps::every_step },
     Test { name: "a_disk_that_others_fill_up_costs_nothing_that_was_accepted", needs: full_disk::NEEDS, body: full_disk::full },
     Test { name: "an_idle_agent_leaves_at_once", needs: &[Need::OwnNetwork], body: black_holes::idle },
     Test { name: "an_agent_in_a_black_hole_leaves_in_time", needs: &[Need::OwnNetwork], body: black_holes::stops },

@@ -17,7 +17,7 @@ use uuid::Uuid;
 /// For the next end of a command, restarts included, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Behind it are the ids of questions, which change nothing.
-pub const QUERIES: u128 = 1 << 64;
+const QUERIES: u128 = 1 << 64;
 /// A topic at rest says nothing for this long at its end, since a fetch waits for a tenth of it.
 const AT_REST: Duration = Duration::from_secs(1);
 
