@@ -3,7 +3,7 @@
 //! changes that the engine saw, the events that a reader of what is committed finds. Beside it, an engine that is
 //! slow on demand shows that heartbeats do not wait for a deploy.
 //!
-//! Beside dying: a deploy that takes an hour, losses, a full disk, everything a black hole.
+//! Beside dying: a deploy that takes an hour, losses, a full disk, everything away, everything a black hole.
 //!
 //! `make test` runs a short form; `AXION_TORTURE=N` (`make torture N=…`) each crash point at its first three passes,
 //! each of them again with another crash in the recovery, N kills at random moments, a tenth of N bounces of the broker,
@@ -31,6 +31,7 @@ mod gaps;
 mod history;
 mod hole;
 mod long_deploy;
+mod offline;
 mod points;
 mod questions;
 mod random;
@@ -59,6 +60,7 @@ const TESTS: &[Test] = &[
     Test { name: "a_disk_that_others_fill_up_costs_nothing_that_was_accepted", needs: full_disk::NEEDS, body: full_disk::full },
     Test { name: "an_idle_agent_leaves_at_once", needs: &[Need::OwnNetwork], body: black_holes::idle },
     Test { name: "an_agent_in_a_black_hole_leaves_in_time", needs: &[Need::OwnNetwork], body: black_holes::stops },
+    Test { name: "an_agent_that_is_cut_off_keeps_what_it_has_to_say", needs: &[Need::BrokerToStop], body: offline::offline },
     Test { name: "a_broker_that_bounces_costs_nothing", needs: &[Need::BrokerToStop], body: bounces::bounces },
 ];
 
