@@ -34,6 +34,8 @@ pub(super) struct Kept {
     pub(super) receipt: Receipt,
     /// Of an event.
     pub(super) event: Option<EventId>,
+    /// Whether that is the last word of a command: a mark follows from it.
+    pub(super) terminal: bool,
     pub(super) destination: Destination,
     pub(super) record: Outgoing,
 }
@@ -158,7 +160,7 @@ mod tests {
 
     fn kept(receipt: u64, bytes: usize) -> Kept {
         let record = Outgoing { key: None, value: vec![0; bytes], headers: Vec::new() };
-        Kept { receipt: Receipt(receipt), event: None, destination: Destination::Events, record }
+        Kept { receipt: Receipt(receipt), event: None, terminal: false, destination: Destination::Events, record }
     }
 
     fn letter(receipt: u64, bytes: usize) -> Kept {

@@ -51,8 +51,9 @@ impl DryProducer {
         if self.transactions.is_written(event) {
             return Some(Event::Delivered(receipt));
         }
+        self.transactions.comes_again(event);
         let record = Outgoing { key: None, value: Vec::new(), headers: Vec::new() };
-        self.outbox.add(Kept { receipt, event: Some(event), destination: Destination::Events, record });
+        self.outbox.add(Kept { receipt, event: Some(event), terminal: true, destination: Destination::Events, record });
         None
     }
 

@@ -216,13 +216,18 @@ impl Output {
                 return self.teller.tell(Event::Delivered(receipt));
             }
             Request::Publish(receipt, event) => match write_event(&event) {
-                Ok(record) => Kept { receipt, event: Some(event.id), destination: Destination::Events, record },
+                Ok(record) => {
+                    if let Some(transactor) = &mut self.transactor {
+                        transactor.comes_again(event.id);
+                    }
+                    Kept { receipt, event: Some(event.id), terminal: event.terminal, destination: Destination::Events, record }
+                }
                 Err(error) => {
                     return self.teller.tell(Event::Undeliverable(receipt, format!("the event cannot be written as JSON: {error}")));
                 }
             },
             Request::Bury(receipt, letter) => {
-                Kept { receipt, event: None, destination: Destination::DeadLetters, record: write_dead_letter(&letter) }
+                Kept { receipt, event: None, terminal: false, destination: Destination::DeadLetters, record: write_dead_letter(&letter) }
             }
             Request::Mark(mark) => {
                 let newest = self.outbox.newest();
@@ -310,6 +315,9 @@ impl Output {
             return Ok(());
         }
         if is_for_good(fault) {
+            if let Some(transactor) = &mut self.transactor {
+                transactor.given_back(number, &self.outbox);
+            }
             let receipt = self.outbox.settle(number);
             return self.teller.tell_some(receipt.map(|receipt| Event::Undeliverable(receipt, fault.text.clone())));
         }

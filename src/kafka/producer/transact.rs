@@ -11,6 +11,7 @@ use super::{DESTINATIONS, Output};
 use crate::domain::{EventId, Position};
 use crate::kafka::Event;
 use crate::kafka::native::{Delivery, Fault, PartitionOffset, Remedy, Setback, code};
+use crate::kafka::outbox::Outbox;
 use crate::kafka::readback::{Progress, ReadBack};
 use crate::kafka::teller::Stopped;
 use crate::kafka::trouble::Trouble;
@@ -60,6 +61,16 @@ impl Transactor {
     /// A mark that follows from the record with this number and those before it.
     pub(super) fn note(&mut self, number: u64, mark: Position) {
         self.transactions.note(number, mark);
+    }
+
+    /// A record goes back to the coordinator: no broker will ever take it.
+    pub(super) fn given_back(&mut self, number: u64, outbox: &Outbox) {
+        self.transactions.given_back(number, outbox);
+    }
+
+    /// An event is handed over.
+    pub(super) fn comes_again(&mut self, event: EventId) {
+        self.transactions.comes_again(event);
     }
 
     /// Whether an event that is handed over is on the topic already.

@@ -27,6 +27,9 @@ pub(in crate::kafka) struct Transactions {
     /// Once it has caught up for the first time: what else it has found on the topic, written by another process. The
     /// coordinator may hand such an event over before it hears of that.
     foreign: Option<BTreeSet<EventId>>,
+    /// Ends that no broker takes as they are, until they come again in short. The coordinator has settled their places
+    /// when it handed them over: until it hears better, no mark of its may be carried past them.
+    given_back: BTreeSet<EventId>,
 }
 
 /// How far the client is.
@@ -120,13 +123,30 @@ pub(in crate::kafka) enum Consequence {
 impl Transactions {
     /// At a start: these places of the event topic are known to the journal.
     pub(in crate::kafka) fn new(known: BTreeMap<i32, i64>) -> Self {
-        Self { phase: Phase::TakingOver, known, marks: Vec::new(), answered: Vec::new(), told: Vec::new(), foreign: None }
+        let (phase, given_back) = (Phase::TakingOver, BTreeSet::new());
+        Self { phase, known, marks: Vec::new(), answered: Vec::new(), told: Vec::new(), foreign: None, given_back }
     }
 
     /// A mark that follows from the record with this number and those before it.
     pub(in crate::kafka) fn note(&mut self, number: u64, mark: Position) {
+        if !self.given_back.is_empty() {
+            return;
+        }
         self.marks.retain(|(_, older)| older.partition != mark.partition || older.topic != mark.topic || older.offset < mark.offset);
         self.marks.push((number, mark));
+    }
+
+    /// A record goes back to the coordinator: no broker will ever take it. No mark follows from an end that is not written.
+    pub(in crate::kafka) fn given_back(&mut self, number: u64, outbox: &Outbox) {
+        if let Some(end) = outbox.get(number).filter(|kept| kept.terminal).and_then(|kept| kept.event) {
+            self.given_back.insert(end);
+            self.marks.retain(|(follows_from, _)| *follows_from < number);
+        }
+    }
+
+    /// An event is handed over: from here on marks are true again.
+    pub(in crate::kafka) fn comes_again(&mut self, event: EventId) {
+        self.given_back.remove(&event);
     }
 
     /// Another client begins at the beginning. What the last one left open is decided by the topic.
@@ -161,6 +181,7 @@ impl Transactions {
     pub(in crate::kafka) fn found(&mut self, written: Written, outbox: &mut Outbox) -> Option<Receipt> {
         self.answered.extend(written.causation_id.filter(|_| written.terminal));
         self.told.extend(written.causation_id.is_none().then_some(written.event_id));
+        self.given_back.remove(&written.event_id);
         let receipt = outbox.settle_event(written.event_id);
         if receipt.is_none() {
             self.foreign.as_mut().map(|foreign| foreign.insert(written.event_id));
@@ -297,6 +318,8 @@ impl Transactions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kafka::outbox::Kept;
+    use crate::kafka::wire::Outgoing;
     use uuid::Uuid;
 
     fn end(n: u128) -> Written {
@@ -316,5 +339,41 @@ mod tests {
         transactions.caught_up(&BTreeMap::from([(0, 2)]));
         assert_eq!([1, 2, 2].map(|n| transactions.is_written(end(n).event_id)), [false, true, false]);
         assert_eq!(transactions.take_answered(1), Some(vec![CommandId(Uuid::from_u128(1)), CommandId(Uuid::from_u128(2))]));
+    }
+
+    #[test]
+    fn no_mark_passes_an_end_that_no_broker_takes_until_it_comes_again() {
+        let (mut transactions, mut outbox) = (Transactions::new(BTreeMap::new()), Outbox::default());
+        transactions.taken_over();
+        transactions.caught_up(&BTreeMap::from([(0, 0)]));
+        let record = || Outgoing { key: None, value: Vec::new(), headers: Vec::new() };
+        let hand_over = |transactions: &mut Transactions, outbox: &mut Outbox, n: u128, offset| {
+            let event = end(n).event_id;
+            transactions.comes_again(event);
+            outbox.add(Kept {
+                receipt: Receipt(0),
+                event: Some(event),
+                terminal: true,
+                destination: Destination::Events,
+                record: record(),
+            });
+            transactions.note(outbox.newest(), Position { topic: "c".to_owned(), partition: 0, offset });
+        };
+        let carried = |transactions: &Transactions, outbox: &Outbox| {
+            let numbers: Vec<u64> = outbox.unsent(Destination::Events).collect();
+            transactions.marks_of(&numbers, "c", outbox).get(&0).copied()
+        };
+        hand_over(&mut transactions, &mut outbox, 1, 6);
+        hand_over(&mut transactions, &mut outbox, 2, 7);
+        hand_over(&mut transactions, &mut outbox, 3, 8);
+        assert_eq!(carried(&transactions, &outbox), Some(8));
+        transactions.given_back(2, &outbox);
+        outbox.settle(2);
+        assert_eq!(carried(&transactions, &outbox), Some(6), "the end of the second is not there");
+        // The coordinator has not heard of it yet.
+        hand_over(&mut transactions, &mut outbox, 4, 9);
+        assert_eq!(carried(&transactions, &outbox), Some(6));
+        hand_over(&mut transactions, &mut outbox, 2, 9);
+        assert_eq!(carried(&transactions, &outbox), Some(9), "in short it is");
     }
 }
