@@ -23,7 +23,7 @@ test:                ## install what is missing, build, run every test, clean up
 	@$(dev)/setup.sh build bed
 	@$(dev)/test.sh
 
-engine_tests := --test docker --test deploy --test end_to_end
+engine_tests := --test docker --test deploy --test rounds --test end_to_end
 
 test-engines:        ## the tests of what is done to an engine, with the machine's own and with a current one (15 minutes)
 	@$(dev)/setup.sh build bed engines
