@@ -10,7 +10,7 @@ static_agent = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/static/$(ARCH)
 current_engine = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/engine-current
 dev := packaging/dev
 
-.PHONY: help demo test test-engines lint fuzz soak search torture bounce delivery footprint growth build static test-static image size clean
+.PHONY: help demo test test-engines lint fuzz soak search torture bounce delivery deploy-bench footprint growth build static test-static image size clean
 help:                ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
 
@@ -76,6 +76,10 @@ growth: static       ## whether its memory grows in 30 minutes (MINUTES) while e
 delivery:            ## a backlog, and one command at a time, beside a bare loop of librdkafka on the same broker (five minutes)
 	@$(dev)/setup.sh build bed
 	AXION_TEST_MEASURE=1 $(dev)/with-broker.sh cargo bench --locked --profile dev --bench delivery
+
+deploy-bench:        ## fifty services deployed, and once more, beside docker stack deploy (two minutes)
+	@$(dev)/setup.sh build bed
+	AXION_TEST_MEASURE=1 cargo bench --locked --bench deploy
 
 build:               ## the release binary
 	@$(dev)/setup.sh build
