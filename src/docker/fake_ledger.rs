@@ -40,17 +40,19 @@ impl FakeLedger {
 }
 
 impl Ledger for FakeLedger {
-    fn intend(&self, command: CommandId, step: &Step) -> Result<(), LedgerError> {
+    fn intend(&self, command: CommandId, steps: &[Step]) -> Result<(), LedgerError> {
         self.check()?;
-        self.steps.lock().unwrap().push((command, step.clone(), None));
+        self.steps.lock().unwrap().extend(steps.iter().map(|step| (command, step.clone(), None)));
         Ok(())
     }
 
-    fn settle(&self, command: CommandId, step: &Step, outcome: &StepOutcome) -> Result<(), LedgerError> {
+    fn settle(&self, command: CommandId, outcomes: &[(Step, StepOutcome)]) -> Result<(), LedgerError> {
         self.check()?;
         let mut steps = self.steps.lock().unwrap();
-        let open = steps.iter_mut().rev().find(|(of, known, _)| *of == command && known == step).unwrap();
-        open.2 = Some(outcome.clone());
+        for (step, outcome) in outcomes {
+            let open = steps.iter_mut().rev().find(|(of, known, _)| *of == command && known == step).unwrap();
+            open.2 = Some(outcome.clone());
+        }
         Ok(())
     }
 

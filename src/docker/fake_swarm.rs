@@ -109,6 +109,10 @@ impl Swarm {
                 self.networks.retain(|_, network| network["Id"] != *id);
                 Some(Reply::Json(204, Value::Null))
             }
+            // By the beginning of the name.
+            ["GET", "services"] if query.contains("%22name%22") => {
+                Some(Reply::Json(200, self.services.values().chain(&self.foreign).cloned().collect()))
+            }
             ["GET", "services"] => Some(listed(self.services.values(), query, |service| &service["Spec"]["Labels"])),
             ["GET", "services", name] => self.find(name).map(|service| Reply::Json(200, service.clone())),
             ["POST", "services", "create"] => {

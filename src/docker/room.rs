@@ -11,9 +11,10 @@ use super::error::EngineError;
 use super::types::{Created, Updated};
 use super::{Entry, Event, Job, Settings};
 use crate::domain::{AgentId, Code, Command, Ledger, LedgerError, Outcome, Progress, Step, StepOutcome};
-use crate::threads::{Backoff, Deadline, Stop, alive_by};
+use crate::threads::{Backoff, Deadline, Stop, ThreadName, alive_by, side_by_side};
 use crossbeam_channel::{Sender, select_biased};
 use std::cell::Cell;
+use std::slice;
 use std::time::Duration;
 
 /// First wait for an engine that is away …
@@ -26,6 +27,11 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 /// When its time is over a command still writes down what it came to; a lane that has not done so after
 /// this hangs. The disk and a full queue to the coordinator may be slow.
 const LAST_WORDS: Duration = Duration::from_secs(60);
+
+/// The threads that help a lane with calls that may be made at once, beside its own: the manager's raft takes changes one
+/// after another, so more would only wait there.
+const HELPERS: &[ThreadName] =
+    &[ThreadName::new("docker-helper-1"), ThreadName::new("docker-helper-2"), ThreadName::new("docker-helper-3")];
 
 /// What one running command works with.
 pub(super) struct Room<'a> {
@@ -250,14 +256,9 @@ impl<'a> Room<'a> {
         let mut backoff = Backoff::new(FIRST_RETRY, LONGEST_RETRY);
         loop {
             self.checkpoint()?;
-            self.ledger.intend(self.command.id, &step).map_err(Halt::from)?;
+            self.ledger.intend(self.command.id, slice::from_ref(&step)).map_err(Halt::from)?;
             let result = call(&self.client);
-            let outcome = match &result {
-                Ok(done) => StepOutcome::Done(done.made().map(str::to_owned)),
-                Err(error) if error.leaves_doubt() => StepOutcome::Unknown(error.to_string()),
-                Err(error) => StepOutcome::Refused(error.to_string()),
-            };
-            self.ledger.settle(self.command.id, &step, &outcome).map_err(Halt::from)?;
+            self.ledger.settle(self.command.id, &[(step.clone(), outcome(&result))]).map_err(Halt::from)?;
             match result {
                 Err(error @ EngineError::Away { .. }) => self.wait_for_engine(error, &mut backoff)?,
                 Err(EngineError::TooLate { .. }) => return Err(Halt::TimedOut.into()),
@@ -265,6 +266,34 @@ impl<'a> Room<'a> {
                 result => return self.answered(result.map_err(StepError::Refused)),
             }
         }
+    }
+
+    /// Changes several objects at once, in no order, one call for each: all intents are on disk before the first call is made,
+    /// and all outcomes after the last. It waits for nothing: a call that could not be made is in doubt like one whose
+    /// answer was lost, and the caller looks.
+    pub(super) fn steps<T: Made + Send>(
+        &self,
+        steps: &[Step],
+        call: impl Fn(usize, &Client) -> Result<T, EngineError> + Sync,
+    ) -> Result<Vec<Result<T, StepError>>, Halt> {
+        self.checkpoint()?;
+        self.ledger.intend(self.command.id, steps)?;
+        let (client, stop, cancelled) = (&self.client, self.stop, &self.cancelled);
+        let results = side_by_side(HELPERS, steps.len(), |number| {
+            let goes_on = !stop.is_stopped() && !cancelled.is_stopped();
+            goes_on.then(|| call(number, client))
+        });
+        let known = steps.iter().zip(&results).filter_map(|(step, result)| Some((step.clone(), outcome(result.as_ref()?))));
+        self.ledger.settle(self.command.id, &known.collect::<Vec<_>>())?;
+        // What was not called is open: the next look finds it as it was.
+        self.checkpoint()?;
+        let told = |result: Option<Result<T, EngineError>>| match result {
+            Some(Ok(done)) => Ok(done),
+            Some(Err(error)) if error.leaves_doubt() || error.is_absence() => Err(StepError::Unknown(error)),
+            Some(Err(EngineError::TooLate { .. })) | None => Err(Halt::TimedOut.into()),
+            Some(Err(error)) => Err(StepError::Refused(error)),
+        };
+        Ok(results.into_iter().map(told).collect())
     }
 
     /// Waits until the engine says that something of this stack changed, at most `span`. Changes on
@@ -307,5 +336,14 @@ impl<'a> Room<'a> {
     fn answered<T>(&self, result: T) -> T {
         self.told_away.set(false);
         result
+    }
+}
+
+/// What the journal keeps of a call.
+fn outcome<T: Made>(result: &Result<T, EngineError>) -> StepOutcome {
+    match result {
+        Ok(done) => StepOutcome::Done(done.made().map(str::to_owned)),
+        Err(error) if error.leaves_doubt() => StepOutcome::Unknown(error.to_string()),
+        Err(error) => StepOutcome::Refused(error.to_string()),
     }
 }

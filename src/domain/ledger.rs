@@ -44,17 +44,17 @@ pub struct LedgerError(pub String);
 
 /// The part of the journal that a deploy lane sees. Every write is on disk when it returns.
 pub trait Ledger: Send + Sync {
-    /// Writes down what is about to be done.
+    /// Writes down what is about to be done, one step or several at once.
     ///
     /// # Errors
-    /// When it is not on disk: then the step must not be made.
-    fn intend(&self, command: CommandId, step: &Step) -> Result<(), LedgerError>;
+    /// When it is not on disk: then none of them must be made.
+    fn intend(&self, command: CommandId, steps: &[Step]) -> Result<(), LedgerError>;
 
-    /// Writes down what became of it.
+    /// Writes down what became of them.
     ///
     /// # Errors
     /// When it is not on disk: then the lane must stop.
-    fn settle(&self, command: CommandId, step: &Step, outcome: &StepOutcome) -> Result<(), LedgerError>;
+    fn settle(&self, command: CommandId, outcomes: &[(Step, StepOutcome)]) -> Result<(), LedgerError>;
 
     /// The steps of a command that were written down before, with what is known of them, in order.
     ///

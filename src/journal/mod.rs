@@ -185,8 +185,8 @@ enum Write {
     ForgetIdentity,
     EnrolmentSalt(Uuid),
     Pause(Option<Timestamp>),
-    Intend(CommandId, Step),
-    Settle(CommandId, Step, StepOutcome),
+    Intend(CommandId, Vec<Step>),
+    Settle(CommandId, Vec<(Step, StepOutcome)>),
     Own(StackName, ProjectId),
     RotationKey(StackName, Sensitive<String>),
     Keep(StackName, Box<Revision>, usize),
@@ -361,12 +361,12 @@ impl Journal {
 }
 
 impl Ledger for Journal {
-    fn intend(&self, command: CommandId, step: &Step) -> Result<(), LedgerError> {
-        self.write_between(CrashPoint::BeforeIntent, Write::Intend(command, step.clone()), CrashPoint::Intended).map_err(unavailable)
+    fn intend(&self, command: CommandId, steps: &[Step]) -> Result<(), LedgerError> {
+        self.write_between(CrashPoint::BeforeIntent, Write::Intend(command, steps.to_vec()), CrashPoint::Intended).map_err(unavailable)
     }
 
-    fn settle(&self, command: CommandId, step: &Step, outcome: &StepOutcome) -> Result<(), LedgerError> {
-        let write = Write::Settle(command, step.clone(), outcome.clone());
+    fn settle(&self, command: CommandId, outcomes: &[(Step, StepOutcome)]) -> Result<(), LedgerError> {
+        let write = Write::Settle(command, outcomes.to_vec());
         self.write_between(CrashPoint::BeforeSettle, write, CrashPoint::Settled).map_err(unavailable)
     }
 

@@ -307,8 +307,8 @@ fn apply(transaction: &WriteTransaction, write: Write) -> Result<u64, StoreFailu
         Write::Pause(None) => {
             transaction.open_table(META)?.remove(PAUSED)?;
         }
-        Write::Intend(command, step) => intend(transaction, command, step)?,
-        Write::Settle(command, step, outcome) => settle(transaction, command, &step, outcome)?,
+        Write::Intend(command, steps) => intend(transaction, command, steps)?,
+        Write::Settle(command, outcomes) => settle(transaction, command, outcomes)?,
         Write::Own(stack, project) => change_stack(transaction, &stack, |record| record.owner = Some(project))?,
         Write::RotationKey(stack, fresh) => change_stack(transaction, &stack, |record| {
             record.rotation_key.get_or_insert(fresh);
@@ -374,28 +374,33 @@ fn report(transaction: &WriteTransaction, reported: &[Reported], marks: &[Positi
     Ok(())
 }
 
-fn intend(transaction: &WriteTransaction, command: CommandId, step: Step) -> Result<(), StoreFailure> {
+fn intend(transaction: &WriteTransaction, command: CommandId, intended: Vec<Step>) -> Result<(), StoreFailure> {
     let id = command.0.as_u128();
     let mut steps = transaction.open_table(STEPS)?;
     let next = steps.range((id, 0)..=(id, u32::MAX))?.next_back().transpose()?.map_or(0, |(key, _)| key.value().1 + 1);
-    steps.insert((id, next), encode(&StepRecord { step, outcome: None }).as_slice())?;
+    for (number, step) in (next..).zip(intended) {
+        steps.insert((id, number), encode(&StepRecord { step, outcome: None }).as_slice())?;
+    }
     Ok(())
 }
 
-fn settle(transaction: &WriteTransaction, command: CommandId, step: &Step, outcome: StepOutcome) -> Result<(), StoreFailure> {
+/// The newest intent of each step has this outcome.
+fn settle(transaction: &WriteTransaction, command: CommandId, mut outcomes: Vec<(Step, StepOutcome)>) -> Result<(), StoreFailure> {
     let id = command.0.as_u128();
     let mut steps = transaction.open_table(STEPS)?;
-    let mut newest = None;
+    let mut settled = Vec::with_capacity(outcomes.len());
     for row in steps.range((id, 0)..=(id, u32::MAX))?.rev() {
-        let (key, record) = row?;
-        let record: StepRecord = decode("steps", record.value()).map_err(StoreFailure::Record)?;
-        if record.step == *step {
-            newest = Some((key.value(), record));
+        if outcomes.is_empty() {
             break;
         }
+        let (key, record) = row?;
+        let StepRecord { step, .. } = decode("steps", record.value()).map_err(StoreFailure::Record)?;
+        if let Some(index) = outcomes.iter().rposition(|(of, _)| *of == step) {
+            settled.push((key.value(), StepRecord { step, outcome: Some(outcomes.remove(index).1) }));
+        }
     }
-    if let Some((key, record)) = newest {
-        steps.insert(key, encode(&StepRecord { outcome: Some(outcome), ..record }).as_slice())?;
+    for (key, record) in settled {
+        steps.insert(key, encode(&record).as_slice())?;
     }
     Ok(())
 }

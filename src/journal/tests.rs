@@ -94,9 +94,9 @@ fn steps_are_kept_in_order_and_dropped_at_the_end() {
     let (journal, _, _) = folder.open();
     journal.accept(vec![entry(1)]).unwrap();
     let step = |object: &str| Step { operation: "service.create".into(), object: object.into() };
-    journal.intend(id(1), &step("a")).unwrap();
-    journal.settle(id(1), &step("a"), &StepOutcome::Done(Some("x".into()))).unwrap();
-    journal.intend(id(1), &step("b")).unwrap();
+    journal.intend(id(1), &[step("a")]).unwrap();
+    journal.settle(id(1), &[(step("a"), StepOutcome::Done(Some("x".into())))]).unwrap();
+    journal.intend(id(1), &[step("b")]).unwrap();
     let done = Some(StepOutcome::Done(Some("x".into())));
     assert_eq!(journal.steps(id(1)).unwrap(), [(step("a"), done), (step("b"), None)]);
     assert!(journal.steps(id(2)).unwrap().is_empty());

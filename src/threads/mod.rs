@@ -2,7 +2,7 @@
 //!
 //! It owns the shapes that every worker shares: [`spawn`] (a named thread with an exit report),
 //! [`Stop`] (a channel whose closing is the message), [`Deadline`], [`Backoff`], [`supervise`] (an
-//! optional worker starts again, within a budget), [`alive_by`] (a thread's next sign of life) and
+//! optional worker starts again, within a budget), [`side_by_side`] (short work on several threads at once), [`alive_by`] (a thread's next sign of life) and
 //! [`Published`] (the newest value of something, for readers that never queue). It imports nothing of
 //! the crate.
 
@@ -11,6 +11,7 @@ mod crash;
 mod deadline;
 mod published;
 mod restart;
+mod side_by_side;
 mod sign;
 mod spawn;
 mod stop;
@@ -21,6 +22,7 @@ pub use crash::{CrashPoint, crash_at};
 pub use deadline::Deadline;
 pub use published::Published;
 pub use restart::{RestartBudget, RestartDecision};
+pub use side_by_side::side_by_side;
 pub use sign::{alive_by, at_rest};
 pub use spawn::{Exit, Outcome, Thread, ThreadName, spawn};
 pub use stop::{Stop, StopSource, Waited, stop_pair};

@@ -297,7 +297,7 @@ fn a_command_that_expired_before_its_turn_does_not_start() {
     }
     assert_eq!(desk.running(), [1]);
     // 3 was begun by an earlier process.
-    desk.journal.intend(id(3), &Step { operation: "service.remove".into(), object: "s_web".into() }).unwrap();
+    desk.journal.intend(id(3), &[Step { operation: "service.remove".into(), object: "s_web".into() }]).unwrap();
     let (_source, never) = stop_pair();
     assert_eq!(never.wait(Duration::from_millis(300)), Waited::Elapsed);
     desk.out();

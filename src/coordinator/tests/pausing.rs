@@ -41,8 +41,8 @@ fn a_pause_outlives_the_process_and_what_was_begun_goes_on() {
     desk.read(2, remove(3, "c"));
     assert_eq!(desk.running(), [1, 2]);
     let step = Step { operation: "service.remove".into(), object: "a_web".into() };
-    desk.journal.intend(id(1), &step).unwrap();
-    desk.journal.settle(id(1), &step, &StepOutcome::Done(None)).unwrap();
+    desk.journal.intend(id(1), std::slice::from_ref(&step)).unwrap();
+    desk.journal.settle(id(1), &[(step, StepOutcome::Done(None))]).unwrap();
     desk.read(3, pause(4));
     let since = desk.health.newest().paused_since;
     let mut desk = desk.crash();

@@ -6,6 +6,7 @@ use crate::docker::error::EngineError;
 use crate::docker::types::{Created, Service, Updated, Version};
 use crate::domain::{Sensitive, StackName, Timestamp};
 use serde::Serialize;
+use serde_json::json;
 use std::io::Read;
 use std::time::Duration;
 
@@ -20,6 +21,11 @@ impl Client {
     /// The services of a stack.
     pub(crate) fn services(&self, stack: &StackName) -> Result<Vec<Service>, EngineError> {
         self.fetch(Request::get("/services").query("filters", &of_stack(stack)))
+    }
+
+    /// The services whose names begin as those of a stack do, whoever made them.
+    pub(crate) fn services_named_as_of(&self, stack: &StackName) -> Result<Vec<Service>, EngineError> {
+        self.fetch(Request::get("/services").query("filters", &json!({"name": [stack.scoped("")]}).to_string()))
     }
 
     /// The services of all stacks.

@@ -7,9 +7,10 @@ use super::plan::{self, Action, ContentPlan, NetworkPlan, ServicePlan};
 use super::prepare::Prepared;
 use super::{Broken, Failure, images, names, revision};
 use crate::docker::client::Client;
-use crate::docker::room::{Room, StepError};
-use crate::docker::types::{NAMESPACE, Service};
-use crate::domain::{Code, Deploy, Revision, Sensitive, StackName};
+use crate::docker::error::EngineError;
+use crate::docker::room::{Made, Room, StepError};
+use crate::docker::types::{Created, NAMESPACE, Service, Updated};
+use crate::domain::{Code, Deploy, Revision, Sensitive, StackName, Step};
 use crate::stack::{compare, images::image, marks};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -17,6 +18,8 @@ use std::collections::BTreeMap;
 /// How often a step may find that the object changed or that the answer was lost: the manager itself
 /// writes to a service once or twice in an update.
 const ATTEMPTS: usize = 8;
+/// So many services are written between two writes of the journal.
+const AT_ONCE: usize = 64;
 
 /// Carries out all of the plan, and notes in it the ids of what was made.
 pub(super) fn apply(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared) -> Result<(), Broken> {
@@ -34,12 +37,39 @@ pub(super) fn apply(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared) 
     for service in &mut prepared.services {
         // Now the ids of what was just made are known.
         plan::fill(&mut service.spec, &prepared.contents, &prepared.external);
-        if matches!(service.action, Action::Create | Action::Update) {
-            let auth = images::auth(room, &request.registry_auth, image(&service.spec));
-            write_service(room, service, &prepared.network_ids, auth.as_ref())?;
-        }
     }
-    Ok(())
+    let mut due: Vec<&mut ServicePlan> =
+        prepared.services.iter_mut().filter(|service| matches!(service.action, Action::Create | Action::Update)).collect();
+    due.chunks_mut(AT_ONCE).try_for_each(|services| write_services(room, request, services, &prepared.network_ids))
+}
+
+/// Creates or updates services that do not depend on each other: Swarm knows no order of start.
+fn write_services(
+    room: &Room<'_>,
+    request: &Deploy,
+    services: &mut [&mut ServicePlan],
+    networks: &BTreeMap<String, String>,
+) -> Result<(), Broken> {
+    let writes: Vec<Write> = services
+        .iter()
+        .map(|plan| {
+            let auth = images::auth(room, &request.registry_auth, image(&plan.spec));
+            Write { marked: marked(room, plan), held: plan.held.clone(), auth }
+        })
+        .collect();
+    let step = |plan: &&mut ServicePlan| Step { operation: operation(plan).to_owned(), object: plan.name.clone() };
+    let steps: Vec<Step> = services.iter().map(step).collect();
+    let results = room.steps(&steps, |number, client| writes[number].send(client))?;
+    let mut first = Ok(());
+    for ((plan, write), result) in services.iter_mut().zip(&writes).zip(results) {
+        let done = match seen(room, plan, result, networks) {
+            Ok(Seen::Done) => Ok(()),
+            Ok(Seen::Again) => write_marked(room, plan, &write.marked, networks, write.auth.as_ref()),
+            Err(broken) => Err(broken),
+        };
+        first = first.and(done);
+    }
+    first
 }
 
 /// Makes the networks of a revision that are gone.
@@ -113,9 +143,13 @@ pub(super) fn write_service(
     networks: &BTreeMap<String, String>,
     auth: Option<&Sensitive<String>>,
 ) -> Result<(), Broken> {
+    write_marked(room, plan, &marked(room, plan), networks, auth)
+}
+
+fn marked(room: &Room<'_>, plan: &ServicePlan) -> Value {
     let mut marked = plan.spec.clone();
     marks::stamp(&mut marked, room.command.id, room.agent);
-    write_marked(room, plan, &marked, networks, auth)
+    marked
 }
 
 /// The same, with marks that are on the spec already; among them must be the command's.
@@ -127,30 +161,89 @@ pub(super) fn write_marked(
     auth: Option<&Sensitive<String>>,
 ) -> Result<(), Broken> {
     for _ in 0..ATTEMPTS {
-        let result = match &plan.held {
-            None => room.step("service.create", &plan.name, |client| client.create_service(marked, auth)).map(|made| made.warnings),
-            Some(held) => {
-                let update = |client: &Client| client.update_service(&held.id, held.version, marked, auth);
-                room.step("service.update", &plan.name, update).map(|done| done.warnings)
-            }
-        };
-        match result {
-            Ok(warnings) => {
-                warnings.iter().for_each(|warning| log::info!("service {}: {warning}", plan.name));
-                return Ok(());
-            }
-            Err(StepError::Refused(error)) if error.is_conflict() => log::debug!("looking at service {}: {error}", plan.name),
-            Err(StepError::Unknown(error)) => log::warn!("looking at service {}: {error}", plan.name),
-            Err(error) => return Err(error.into()),
-        }
-        let now = names::found(room, |client| client.service(&plan.name))?.filter(|service| service.name() == plan.name);
-        if is_done(room, now.as_ref(), &plan.spec, networks) {
+        let write = Write { marked: marked.clone(), held: plan.held.clone(), auth: auth.cloned() };
+        let result = room.step(operation(plan), &plan.name, |client| write.send(client));
+        if seen(room, plan, result, networks)? == Seen::Done {
             return Ok(());
         }
-        check_unchanged(plan, now.as_ref(), networks)?;
-        plan.held = now;
     }
     Err(changed_by_others("service", &plan.name))
+}
+
+/// A service as it is sent.
+struct Write {
+    marked: Value,
+    held: Option<Service>,
+    auth: Option<Sensitive<String>>,
+}
+
+impl Write {
+    fn send(&self, client: &Client) -> Result<Written, EngineError> {
+        match &self.held {
+            None => client.create_service(&self.marked, self.auth.as_ref()).map(Written::Created),
+            Some(held) => client.update_service(&held.id, held.version, &self.marked, self.auth.as_ref()).map(Written::Updated),
+        }
+    }
+}
+
+/// What the engine said of a service that it took.
+enum Written {
+    Created(Created),
+    Updated(Updated),
+}
+
+impl Written {
+    fn warnings(&self) -> &[String] {
+        match self {
+            Self::Created(created) => &created.warnings,
+            Self::Updated(updated) => &updated.warnings,
+        }
+    }
+}
+
+impl Made for Written {
+    fn made(&self) -> Option<&str> {
+        match self {
+            Self::Created(created) => created.made(),
+            Self::Updated(updated) => updated.made(),
+        }
+    }
+}
+
+fn operation(plan: &ServicePlan) -> &'static str {
+    if plan.held.is_none() { "service.create" } else { "service.update" }
+}
+
+/// What a write has come to.
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    Done,
+    Again,
+}
+
+/// Looks where the answer leaves it open, and notes in the plan what is there.
+fn seen(
+    room: &Room<'_>,
+    plan: &mut ServicePlan,
+    result: Result<Written, StepError>,
+    networks: &BTreeMap<String, String>,
+) -> Result<Seen, Broken> {
+    match result {
+        Ok(written) => {
+            written.warnings().iter().for_each(|warning| log::info!("service {}: {warning}", plan.name));
+            return Ok(Seen::Done);
+        }
+        Err(StepError::Refused(error)) if error.is_conflict() => log::debug!("looking at service {}: {error}", plan.name),
+        Err(StepError::Unknown(error)) => log::warn!("looking at service {}: {error}", plan.name),
+        Err(error) => return Err(error.into()),
+    }
+    let now = names::found(room, |client| client.service(&plan.name))?.filter(|service| service.name() == plan.name);
+    if is_done(room, now.as_ref(), &plan.spec, networks) {
+        return Ok(Seen::Done);
+    }
+    check_unchanged(plan, now.as_ref(), networks)?;
+    plan.held = now;
+    Ok(Seen::Again)
 }
 
 /// Whether a service carries this command's mark and its spec: then the lost answer was a yes.

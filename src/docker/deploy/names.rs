@@ -9,7 +9,7 @@ use crate::docker::room::{Room, StepError};
 use crate::docker::types::{NAMESPACE, Network, Store};
 use crate::domain::{Code, StackName};
 use crate::stack::External;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Networks that every node has: nobody makes them (docker/cli, stack/swarm, `validateExternalNetworks`).
 const OF_EVERY_NODE: &[&str] = &["default", "bridge", "host", "none"];
@@ -73,10 +73,14 @@ pub(super) fn check_network(room: &Room<'_>, stack: &StackName, name: &str) -> R
     label.map_or(Ok(()), |label| plan::check_name("network", name, label, stack)).map_err(Broken::from)
 }
 
-/// Refuses a service's name that somebody else has: stack `a_b` has service `c` where stack `a` has `b_c`.
-pub(super) fn check_service(room: &Room<'_>, stack: &StackName, name: &str) -> Result<(), Broken> {
-    let there = found(room, |client| client.service(name))?.filter(|service| service.name() == name);
-    there.map_or(Ok(()), |service| plan::check_name("service", name, service.label(NAMESPACE), stack)).map_err(Broken::from)
+/// Refuses names of services that somebody else has: stack `a_b` has service `c` where stack `a` has `b_c`.
+pub(super) fn check_services(room: &Room<'_>, stack: &StackName, wanted: &BTreeSet<&str>) -> Result<(), Broken> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let there = room.observe(|client| client.services_named_as_of(stack))?;
+    let mut taken = there.iter().filter(|service| wanted.contains(service.name()));
+    Ok(taken.try_for_each(|service| plan::check_name("service", service.name(), service.label(NAMESPACE), stack))?)
 }
 
 /// A secret or config under exactly this name, if it may be used.

@@ -87,6 +87,10 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
     network_ids.extend(external_networks);
     network_ids.extend(names::of_every_node(room)?);
 
+    let there: BTreeSet<&str> = held.services.iter().map(Service::name).collect();
+    let new = loaded.specs.services.iter().map(|spec| spec.name.as_str()).filter(|name| !there.contains(name)).collect();
+    names::check_services(room, stack, &new)?;
+
     let who = Who { agent: room.agent, command: room.command.id };
     let mut images = Images::new(room, request);
     let mut services = Vec::new();
@@ -95,9 +99,6 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
         let name = spec["Name"].as_str().unwrap_or_default().to_owned();
         since::leave_out(&mut spec, api);
         let same = held.services.iter().find(|service| service.name() == name);
-        if same.is_none() {
-            names::check_service(room, stack, &name)?;
-        }
         plan::fill(&mut spec, &contents, &external);
         if request.on_failure == OnFailure::Pause && plan::pause_on_failure(&mut spec) {
             warnings.push(format!("service {name}: its failure_action is pause for this deploy, as on_failure says"));

@@ -14,6 +14,7 @@ use crate::domain::{Code, Outcome, Progress, Revision, Rollback, Selection, Step
 use crate::stack::{compare, images::image, marks};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::slice;
 
 /// The step that notes to which revision a Rollback goes: the choice must not change with what it does.
 const CHOSEN: &str = "stack.rollback";
@@ -94,8 +95,8 @@ fn choose<'a>(room: &Room<'_>, request: &Rollback, revisions: &'a [Revision], he
         return Err(Failure::new(Code::NO_REVISION, message).into());
     };
     let step = Step { operation: CHOSEN.to_owned(), object: stack.to_string() };
-    room.ledger.intend(id, &step)?;
-    room.ledger.settle(id, &step, &StepOutcome::Done(Some(chosen.number.to_string())))?;
+    room.ledger.intend(id, slice::from_ref(&step))?;
+    room.ledger.settle(id, &[(step, StepOutcome::Done(Some(chosen.number.to_string())))])?;
     Ok(chosen)
 }
 

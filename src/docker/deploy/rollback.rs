@@ -79,9 +79,9 @@ pub(super) fn begun(room: &Room<'_>) -> Result<Option<Failure>, Broken> {
 /// Notes that the way is back from now on.
 pub(super) fn begin(room: &Room<'_>, request: &Deploy, failure: &Failure) -> Result<(), Broken> {
     let step = Step { operation: FAILED.to_owned(), object: request.target.stack.to_string() };
-    room.ledger.intend(room.command.id, &step)?;
+    room.ledger.intend(room.command.id, std::slice::from_ref(&step))?;
     let outcome = StepOutcome::Refused(format!("{}: {}", failure.code, failure.message));
-    Ok(room.ledger.settle(room.command.id, &step, &outcome)?)
+    Ok(room.ledger.settle(room.command.id, &[(step, outcome)])?)
 }
 
 /// Whether this command changed anything, or may have.

@@ -102,8 +102,8 @@ impl Bed {
     /// As if an earlier process had begun the command, done this to `object`, and ended.
     fn begun(&self, number: u128, operation: &str, object: &str, outcome: &StepOutcome) {
         let (id, step) = (CommandId(Uuid::from_u128(number)), Step { operation: operation.into(), object: object.into() });
-        self.ledger.intend(id, &step).unwrap();
-        self.ledger.settle(id, &step, outcome).unwrap();
+        self.ledger.intend(id, std::slice::from_ref(&step)).unwrap();
+        self.ledger.settle(id, &[(step, outcome.clone())]).unwrap();
     }
 
     fn env(&self) -> Value {
@@ -163,7 +163,7 @@ fn a_deploy_that_was_cut_off_anywhere_goes_on_without_a_second_write() {
     for done in 0..=steps.len() {
         let bed = Bed::new();
         for (step, _) in &steps[..done] {
-            bed.ledger.intend(CommandId(Uuid::from_u128(1)), step).unwrap();
+            bed.ledger.intend(CommandId(Uuid::from_u128(1)), std::slice::from_ref(step)).unwrap();
         }
         let asked = whole.engine.asked().into_iter().filter(|asked| asked.line.starts_with("POST")).take(done);
         for call in asked {

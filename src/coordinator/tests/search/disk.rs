@@ -248,7 +248,7 @@ mod against_the_journal {
                         2 => books.iter().for_each(|book| book.finish(vec![(id(command), cast.terminal(command))]).unwrap()),
                         3 if disk_has(&sheet, command) => {
                             let step = Step { operation: "service.update".to_owned(), object: "web".to_owned() };
-                            journal.intend(id(command), &step).unwrap();
+                            journal.intend(id(command), &[step]).unwrap();
                             sheet.write(|disk| disk.row(command).into_iter().for_each(|row| row.begun = true)).unwrap();
                         }
                         _ if !has_begun(&sheet, command) => {
