@@ -9,7 +9,7 @@ pub use enroll::{EnrollError, Enrollment, enroll};
 pub use reload::Again;
 pub use unenroll::{Enrolled, Farewell, UnenrollError};
 
-use crate::config::{self, Config, SwarmAutoInit};
+use crate::config::{self, Config, OldImages, SwarmAutoInit};
 use crate::coordinator::{self, Group, Inbox, KafkaClients, Ports, Pulse, Rules, Signal, State, Workers};
 use crate::domain::{AgentId, DependencyState, Ledger, LinkState, Position, Sensitive, Timestamp};
 use crate::journal::{self, Identity, Journal, Origin};
@@ -219,6 +219,10 @@ fn docker_settings(config: &Config) -> docker::Settings {
         },
         probe: docker::Probe { interval: health.check_interval, timeout: health.timeout, failures: health.failure_threshold },
         revisions: docker.revisions,
+        old_images: match docker.old_images {
+            OldImages::Stay => docker::OldImages::Stay,
+            OldImages::Go => docker::OldImages::Go,
+        },
         registries: docker.registries.clone(),
     }
 }

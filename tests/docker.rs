@@ -13,13 +13,13 @@ mod support;
 
 use axion_agent::docker::{EngineState, SwarmRole, Swarmless};
 use axion_agent::domain::{
-    Action, Code, CommandId, GetStatus, Ledger, Logs, Prune, Remove, Revision, Scale, Selection, Sensitive, SwarmAddresses, SwarmJoin,
-    SwarmLeave, Timestamp, Verdict,
+    Action, Code, CommandId, Deploy, GetStatus, Ledger, Logs, OnFailure, Prune, RegistryCredential, Remove, ResolveImage, Revision, Scale,
+    Selection, Sensitive, SwarmAddresses, SwarmJoin, SwarmLeave, Timestamp, Verdict,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use support::{IMAGE, Lanes, Need, Stage, Test, Told, run, until};
+use support::{IMAGE, Lanes, Need, PASSWORD, Registry, Stage, Test, Told, USERNAME, run, until};
 use uuid::Uuid;
 
 const TESTS: &[Test] = &[
@@ -33,6 +33,7 @@ const TESTS: &[Test] = &[
     Test { name: "a_command_for_a_stack_makes_a_swarm_where_that_is_wanted", needs: &[Need::EngineToStop], body: makes_swarm },
     Test { name: "the_engine_leaves_its_swarm_and_makes_another", needs: &[Need::EngineToStop], body: swarm },
     Test { name: "a_prune_removes_what_nothing_needs_and_nothing_else", needs: &[Need::EngineToStop], body: prune },
+    Test { name: "images_of_earlier_deploys_go_when_nothing_needs_them", needs: &[Need::Engine, Need::Registry], body: outgrown_images },
     Test { name: "what_cannot_run_is_told_with_the_tasks_errors_when_the_time_is_over", needs: &[Need::Engine], body: cannot_run },
     Test { name: "a_stack_that_is_not_there_is_said_not_to_be", needs: &[Need::Engine], body: not_there },
 ];
@@ -208,6 +209,55 @@ fn prune(stage: &Stage) {
     assert_eq!(again.detail("images")["names"], json!(["axt-prune:3"]));
     lanes.call("DELETE", &format!("/containers/{of_stack}"), &Value::Null);
     lanes.call("DELETE", "/volumes/axt-prune", &Value::Null);
+}
+
+fn outgrown_images(stage: &Stage) {
+    let registry = Registry::start(stage);
+    let lanes = Lanes::start(stage);
+    let deploy = |tag: u32| {
+        let told = lanes.run(Action::Deploy(pinned(&lanes, &registry.host, tag))).completed();
+        told.service("web")["image"].as_str().unwrap().split_once('@').unwrap().1.to_owned()
+    };
+    let here = || -> BTreeSet<String> { registry.names().iter().filter_map(|name| Some(name.split_once('@')?.1.to_owned())).collect() };
+    let mut digests = vec![deploy(1)];
+    for tag in 2..=4 {
+        registry.add_image(&tag.to_string());
+        digests.push(deploy(tag));
+    }
+    assert_eq!(here(), digests.iter().cloned().collect(), "the containers that have ended hold theirs");
+    let ended = json!({"label": [format!("com.docker.stack.namespace={}", lanes.stack)], "status": ["exited"]}).to_string();
+    let filter: String = ended.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let containers = lanes.call("GET", &format!("/containers/json?all=true&filters={filter}"), &Value::Null);
+    for container in containers.as_array().unwrap() {
+        lanes.call("DELETE", &format!("/containers/{}", container["Id"].as_str().unwrap()), &Value::Null);
+    }
+    registry.add_image("5");
+    digests.push(deploy(5));
+    // Two revisions are kept, and the first image has a tag.
+    digests.drain(1..3);
+    assert_eq!(here(), digests.into_iter().collect());
+}
+
+/// A deploy of an image of the registry, by its digest.
+fn pinned(lanes: &Lanes, host: &str, tag: u32) -> Deploy {
+    let login = RegistryCredential { username: USERNAME.to_owned(), password: Sensitive::new(PASSWORD.to_owned()) };
+    let compose = format!(
+        "services: {{web: {{image: '{host}/box:{tag}', init: true, stop_grace_period: 1s, command: [sleep, '1000'], \
+         deploy: {{endpoint_mode: dnsrr, update_config: {{monitor: 1s}}}}}}}}"
+    );
+    Deploy {
+        target: lanes.target(),
+        compose: Sensitive::new(compose),
+        env: Sensitive::default(),
+        files: Sensitive::default(),
+        prune: true,
+        resolve_image: ResolveImage::Always,
+        registry_auth: [(host.to_owned(), login)].into(),
+        on_failure: OnFailure::Rollback,
+        timeout_seconds: None,
+        dry_run: false,
+        adopt: false,
+    }
 }
 
 fn swarm(stage: &Stage) {

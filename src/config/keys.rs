@@ -168,6 +168,8 @@ keys! {
         "Whether the first command for a stack makes a swarm of an engine that is in none. Otherwise it is refused.";
     DOCKER_REVISIONS = "docker"."revisions", Kind::Number(Unit::Count, 1, 100), Some("5"), "",
         "How many good revisions of each stack are kept, to return to.";
+    DOCKER_REMOVE_OLD_IMAGES = "docker"."remove_old_images", Kind::Flag, Some("true"), "",
+        "Whether a deploy removes from this node what earlier deploys have pulled by digest and no container, service or revision needs.";
     DOCKER_REGISTRIES = "docker"."registries", Kind::Registries, None,
         "{ \"registry.example.com:5000\" = { username = \"puller\", password = \"secret\" } }",
         "Logins at registries, also as [docker.registries.\"HOST\"] with username and password (or password_file).\n\

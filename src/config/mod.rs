@@ -204,6 +204,8 @@ pub struct Docker {
     pub swarm_auto_init: SwarmAutoInit,
     /// How many are kept of each stack.
     pub revisions: usize,
+    /// What becomes of images that earlier deploys have pulled.
+    pub old_images: OldImages,
     /// Logins by registry host.
     pub registries: BTreeMap<String, RegistryCredential>,
 }
@@ -224,6 +226,15 @@ pub enum SwarmAutoInit {
     Off,
     /// It makes a swarm of one.
     On,
+}
+
+/// What becomes of images that earlier deploys have pulled and nothing needs any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OldImages {
+    /// They stay until somebody removes them.
+    Stay,
+    /// The next deploy removes them from this node.
+    Go,
 }
 
 /// `[health]`.

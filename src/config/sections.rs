@@ -6,8 +6,8 @@ use super::later;
 use super::reader::Reader;
 use super::values::{GrpcUrl, Topic, TopicTemplate, Transport, docker_socket, host_and_port};
 use super::{
-    Agent, ClientIdentity, Config, ControlPlane, Direct, Docker, EventMode, Format, Given, Health, Kafka, Limits, Logging, Network, Proxy,
-    Sasl, Security, SwarmAutoInit, Telemetry, TlsVersion, Update, nearest,
+    Agent, ClientIdentity, Config, ControlPlane, Direct, Docker, EventMode, Format, Given, Health, Kafka, Limits, Logging, Network,
+    OldImages, Proxy, Sasl, Security, SwarmAutoInit, Telemetry, TlsVersion, Update, nearest,
 };
 use crate::domain::{Action, AgentId, Sensitive};
 use std::collections::BTreeSet;
@@ -275,6 +275,7 @@ fn docker(reader: &mut Reader) -> Docker {
         pull_timeout: seconds(reader, &DOCKER_PULL_TIMEOUT),
         swarm_auto_init: if reader.switch(&DOCKER_SWARM_AUTO_INIT) { SwarmAutoInit::On } else { SwarmAutoInit::Off },
         revisions: count(reader, &DOCKER_REVISIONS),
+        old_images: if reader.switch(&DOCKER_REMOVE_OLD_IMAGES) { OldImages::Go } else { OldImages::Stay },
         registries: reader.registries(&DOCKER_REGISTRIES),
     }
 }

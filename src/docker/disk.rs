@@ -110,7 +110,12 @@ impl StoredImage {
         self.names().first().copied().unwrap_or(&self.id)
     }
 
-    fn repositories(&self) -> BTreeSet<&str> {
+    /// Whether nobody can mean it by a tag.
+    pub(super) fn has_no_tag(&self) -> bool {
+        self.repo_tags.iter().all(|name| name.starts_with(NONE))
+    }
+
+    pub(super) fn repositories(&self) -> BTreeSet<&str> {
         let tags = self.repo_tags.iter().filter_map(|name| name.rsplit_once(':'));
         let digests = self.repo_digests.iter().filter_map(|name| name.split_once('@'));
         tags.chain(digests).map(|(repository, _)| repository).filter(|repository| *repository != NONE).collect()
@@ -137,12 +142,27 @@ pub(super) fn unused<'a>(images: &'a [StoredImage], needed: &Needed, keep: u64) 
     free
 }
 
+/// The repository of a reference that names a digest, as the engine lists it.
+pub(super) fn pinned_repository(reference: &str) -> Option<&str> {
+    let (name, _) = reference.split_once('@')?;
+    let name = familiar(name);
+    Some(if has_tag(name) { name.rsplit_once(':').map_or(name, |(repository, _)| repository) } else { name })
+}
+
 /// `docker.io/library/alpine` → `alpine:latest`: as the engine lists it.
 fn tagged(name: &str) -> String {
+    let name = familiar(name);
+    if has_tag(name) { name.to_owned() } else { format!("{name}:latest") }
+}
+
+/// Without what everybody leaves out.
+fn familiar(name: &str) -> &str {
     let name = name.strip_prefix("docker.io/").unwrap_or(name);
-    let name = name.strip_prefix("library/").unwrap_or(name);
-    let has_tag = name.rsplit('/').next().is_some_and(|last| last.contains(':'));
-    if has_tag { name.to_owned() } else { format!("{name}:latest") }
+    name.strip_prefix("library/").unwrap_or(name)
+}
+
+fn has_tag(name: &str) -> bool {
+    name.rsplit('/').next().is_some_and(|last| last.contains(':'))
 }
 
 fn null_is_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
@@ -180,6 +200,20 @@ mod tests {
         let mut held = Needed::default();
         held.by_container(&HeldImage { id: "sha256:3".to_owned(), image: "sha256:3".to_owned() });
         assert_eq!(left(&held), ["sha256:1", "sha256:2", "sha256:4"]);
+    }
+
+    #[test]
+    fn the_repository_of_what_a_deploy_has_pinned() {
+        for (reference, repository) in [
+            ("r.example:5000/a/web:1@sha256:d", Some("r.example:5000/a/web")),
+            ("r.example:5000/a/web@sha256:d", Some("r.example:5000/a/web")),
+            ("docker.io/library/alpine:3@sha256:d", Some("alpine")),
+            ("alpine:3", None),
+        ] {
+            assert_eq!(pinned_repository(reference), repository, "{reference}");
+        }
+        assert!(image("i", &["<none>:<none>"], &["a@sha256:d"], 1).has_no_tag() && image("i", &[], &["a@sha256:d"], 1).has_no_tag());
+        assert!(!image("i", &["a:1"], &["a@sha256:d"], 1).has_no_tag());
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub(super) struct FakeLedger {
     steps: Mutex<Vec<(CommandId, Step, Option<StepOutcome>)>>,
     owners: Mutex<BTreeMap<StackName, ProjectId>>,
     revisions: Mutex<Vec<Revision>>,
+    logins: Mutex<BTreeMap<String, String>>,
     pub(super) full: AtomicBool,
 }
 
@@ -93,6 +94,16 @@ impl Ledger for FakeLedger {
     fn rotation_key(&self, _stack: &StackName, _fresh: Sensitive<String>) -> Result<Sensitive<String>, LedgerError> {
         self.check()?;
         Ok(Sensitive::new("key".into()))
+    }
+
+    fn logins(&self, _stack: &StackName) -> Result<BTreeMap<String, String>, LedgerError> {
+        Ok(self.logins.lock().unwrap().clone())
+    }
+
+    fn keep_logins(&self, _stack: &StackName, logins: BTreeMap<String, String>) -> Result<(), LedgerError> {
+        self.check()?;
+        *self.logins.lock().unwrap() = logins;
+        Ok(())
     }
 
     fn forget(&self, stack: &StackName) -> Result<(), LedgerError> {

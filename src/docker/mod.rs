@@ -86,6 +86,8 @@ pub struct Settings {
     pub probe: Probe,
     /// How many revisions of a stack are kept.
     pub revisions: usize,
+    /// What becomes of images that earlier deploys have pulled.
+    pub old_images: OldImages,
     /// Logins by registry host; a command's own come first.
     pub registries: BTreeMap<String, RegistryCredential>,
 }
@@ -97,6 +99,15 @@ pub enum Swarmless {
     Refused,
     /// It makes a swarm of this engine alone.
     MakesOne,
+}
+
+/// What becomes of images of this node that earlier deploys have pulled by digest and nothing needs any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OldImages {
+    /// They stay.
+    Stay,
+    /// The next deploy removes them.
+    Go,
 }
 
 /// How the engine is asked for a sign of life.
@@ -122,6 +133,7 @@ impl Settings {
             swarmless: Swarmless::Refused,
             probe: Probe { interval: Duration::from_secs(30), timeout: Duration::from_secs(10), failures: 3 },
             revisions: 5,
+            old_images: OldImages::Go,
             registries: BTreeMap::new(),
         }
     }

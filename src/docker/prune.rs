@@ -6,7 +6,7 @@
 
 use super::SwarmRole;
 use super::client::Client;
-use super::disk::{Needed, PrunedContainers, PrunedNetworks, unused};
+use super::disk::{Needed, PrunedContainers, PrunedNetworks, StoredImage, pinned_repository, unused};
 use super::error::EngineError;
 use super::room::{End, Halt, Made, Room, StepError};
 use super::types::Service;
@@ -82,32 +82,46 @@ fn work(room: &Room<'_>, request: &Prune, role: SwarmRole, done: &mut Done) -> R
 fn images(room: &Room<'_>, keep: u64, services: &[Service], revisions: &[Revision], done: &mut Done) -> Result<(), End> {
     let before = size(room)?;
     let images = room.observe(Client::images)?;
+    let needed = needed(room, services, revisions)?;
+    let free = unused(&images, &needed, keep);
+    done.kept_images = images.len() - free.len();
+    free.into_iter().try_for_each(|image| done.remove(room, image))?;
+    if let Some((before, after)) = before.zip(size(room)?) {
+        done.reclaimed += before.saturating_sub(after);
+    }
+    Ok(())
+}
+
+/// What containers, services and kept revisions need.
+fn needed(room: &Room<'_>, services: &[Service], revisions: &[Revision]) -> Result<Needed, StepError> {
     let mut needed = Needed::default();
     room.observe(Client::held_images)?.iter().for_each(|held| needed.by_container(held));
     services.iter().flat_map(specs_of).for_each(|spec| needed.by_reference(image_of(spec)));
     revisions.iter().flat_map(services_of).for_each(|spec| needed.by_reference(image_of(spec)));
-    let free = unused(&images, &needed, keep);
-    done.kept_images = images.len() - free.len();
-    for image in free {
-        let mut stays = false;
-        for name in image.names() {
-            match room.step("image.remove", name, |client| client.remove_image(name)) {
-                Ok(()) | Err(StepError::Refused(EngineError::NotFound { .. })) => {}
-                // Somebody has begun to use it.
-                Err(StepError::Refused(EngineError::Conflict { .. })) => stays = true,
-                other => {
-                    stays |= done.note(other)?.is_none();
-                }
-            }
-        }
-        if stays {
-            done.kept_images += 1;
-        } else {
-            done.images.push(image.title().to_owned());
-        }
+    Ok(needed)
+}
+
+/// Removes from this node what earlier deploys of these services have pulled and nothing needs any more: images without
+/// a tag, which only a deploy by digest leaves, of the repositories that the services name. Else a deploy a day
+/// fills the disk.
+pub(super) fn remove_outgrown_images(room: &Room<'_>, specs: &[&Value]) -> Result<(), End> {
+    let repositories: BTreeSet<&str> = specs.iter().filter_map(|spec| pinned_repository(image_of(spec))).collect();
+    if repositories.is_empty() {
+        return Ok(());
     }
-    if let Some((before, after)) = before.zip(size(room)?) {
-        done.reclaimed += before.saturating_sub(after);
+    let images = room.observe(Client::images)?;
+    let may_go = |image: &StoredImage| image.has_no_tag() && image.repositories().iter().any(|name| repositories.contains(name));
+    if !images.iter().any(may_go) {
+        return Ok(());
+    }
+    let needed = needed(room, &room.observe(Client::all_services)?, &kept_revisions(room)?)?;
+    let mut done = Done::default();
+    unused(&images, &needed, 0).into_iter().filter(|image| may_go(image)).try_for_each(|image| done.remove(room, image))?;
+    if !done.images.is_empty() {
+        log::info!("removed images of earlier deploys that nothing needs any more: {}", done.images.join(", "));
+    }
+    if let Some((_, words)) = done.trouble {
+        log::warn!("not all images of earlier deploys could be removed: {words}");
     }
     Ok(())
 }
@@ -164,6 +178,26 @@ fn networks_of(spec: &Value) -> impl Iterator<Item = &str> {
 }
 
 impl Done {
+    /// Removes an image by each of its names. What somebody has begun to use stays.
+    fn remove(&mut self, room: &Room<'_>, image: &StoredImage) -> Result<(), Halt> {
+        let mut stays = false;
+        for name in image.names() {
+            match room.step("image.remove", name, |client| client.remove_image(name)) {
+                Ok(()) | Err(StepError::Refused(EngineError::NotFound { .. })) => {}
+                Err(StepError::Refused(EngineError::Conflict { .. })) => stays = true,
+                other => {
+                    stays |= self.note(other)?.is_none();
+                }
+            }
+        }
+        if stays {
+            self.kept_images += 1;
+        } else {
+            self.images.push(image.title().to_owned());
+        }
+        Ok(())
+    }
+
     /// What a step gave; none where it went wrong, and the rest may go on.
     fn note<T>(&mut self, result: Result<T, StepError>) -> Result<Option<T>, Halt> {
         match result {

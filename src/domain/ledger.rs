@@ -3,6 +3,7 @@
 use super::{CommandId, ProjectId, Sensitive, StackName, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// One change to the swarm, named before it is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,7 +100,19 @@ pub trait Ledger: Send + Sync {
     /// When it is not on disk.
     fn rotation_key(&self, stack: &StackName, fresh: Sensitive<String>) -> Result<Sensitive<String>, LedgerError>;
 
-    /// Forgets a stack: its owner, its revisions and its rotation key.
+    /// By service of a stack, a keyed hash of the login for its registry that it was last written with.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    fn logins(&self, stack: &StackName) -> Result<BTreeMap<String, String>, LedgerError>;
+
+    /// Keeps these instead.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    fn keep_logins(&self, stack: &StackName, logins: BTreeMap<String, String>) -> Result<(), LedgerError>;
+
+    /// Forgets a stack: its owner, its revisions, its rotation key and its logins.
     ///
     /// # Errors
     /// When it is not on disk.

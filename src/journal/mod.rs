@@ -190,6 +190,7 @@ enum Write {
     Own(StackName, ProjectId),
     RotationKey(StackName, Sensitive<String>),
     Keep(StackName, Box<Revision>, usize),
+    KeepLogins(StackName, BTreeMap<String, String>),
     Forget(StackName),
     ForgetKnown(Timestamp),
 }
@@ -401,6 +402,14 @@ impl Ledger for Journal {
         }
         self.write(Write::RotationKey(stack.clone(), fresh)).map_err(unavailable)?;
         kept()?.ok_or_else(|| LedgerError("the rotation key was not kept".to_owned()))
+    }
+
+    fn logins(&self, stack: &StackName) -> Result<BTreeMap<String, String>, LedgerError> {
+        Ok(self.store.stack(stack).map_err(unavailable)?.logins)
+    }
+
+    fn keep_logins(&self, stack: &StackName, logins: BTreeMap<String, String>) -> Result<(), LedgerError> {
+        self.write(Write::KeepLogins(stack.clone(), logins)).map(drop).map_err(unavailable)
     }
 
     fn forget(&self, stack: &StackName) -> Result<(), LedgerError> {

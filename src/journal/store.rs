@@ -43,6 +43,8 @@ pub(super) struct Stack {
     pub(super) revisions: Vec<Revision>,
     #[serde(default)]
     pub(super) rotation_key: Option<Sensitive<String>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) logins: BTreeMap<String, String>,
 }
 
 impl Stack {
@@ -314,6 +316,7 @@ fn apply(transaction: &WriteTransaction, write: Write) -> Result<u64, StoreFailu
             record.rotation_key.get_or_insert(fresh);
         })?,
         Write::Keep(stack, revision, keep) => return keep_revision(transaction, &stack, *revision, keep),
+        Write::KeepLogins(stack, logins) => change_stack(transaction, &stack, |record| record.logins = logins)?,
         Write::Forget(stack) => {
             transaction.open_table(STACKS)?.remove(stack.as_str())?;
         }

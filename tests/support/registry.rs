@@ -9,6 +9,7 @@ use super::until;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -67,27 +68,47 @@ impl<'a> Registry<'a> {
     fn take_image(&self) {
         let name = format!("{}/box", self.host);
         self.engine.call("POST", &format!("/images/{IMAGE}/tag?repo={name}&tag=1"), &Value::Null).expect("the image gets a name");
+        self.push("1");
+    }
+
+    /// Another image with this tag, which does the same as the engine's.
+    pub fn add_image(&self, tag: &str) {
+        let call = |method: &str, path: &str, body: &Value| self.engine.call(method, path, body).expect("the engine makes an image");
+        let container = call("POST", "/containers/create", &json!({"Image": IMAGE, "Cmd": ["true"]}));
+        let id = container["Id"].as_str().expect("a container has an id");
+        call("POST", &format!("/commit?container={id}&repo={}/box&tag={tag}&comment={tag}", self.host), &Value::Null);
+        call("DELETE", &format!("/containers/{id}"), &Value::Null);
+        self.push(tag);
+    }
+
+    /// The engine knows nothing of it afterwards.
+    fn push(&self, tag: &str) {
+        let known: BTreeSet<String> = self.names().into_iter().filter(|name| !name.ends_with(&format!(":{tag}"))).collect();
         let login = json!({"username": USERNAME, "password": PASSWORD, "serveraddress": self.host});
         let login = URL_SAFE.encode(login.to_string());
-        let path = format!("/images/{name}/push?tag=1");
+        let path = format!("/images/{}/box/push?tag={tag}", self.host);
         let request = Request { method: "POST", path: &path, headers: &[("X-Registry-Auth", &login)], body: &Value::Null };
         until("the registry has the image", START, || {
             // A stream of messages: one of them tells of a failure.
             let answer = http::over_unix(self.engine.socket(), &request)?;
             if answer.status < 300 && !answer.body.contains("\"errorDetail\"") { Ok(()) } else { Err(answer.body) }
         });
-        self.forget();
+        self.forget(|name| !known.contains(name));
     }
 
-    /// Takes the names away that the engine has for the registry's image.
-    fn forget(&self) {
-        let image = self.engine.call("GET", &format!("/images/{IMAGE}/json"), &Value::Null).unwrap_or_default();
-        for names in [&image["RepoTags"], &image["RepoDigests"]] {
-            let ours = names.as_array().into_iter().flatten().filter_map(Value::as_str).filter(|name| name.starts_with(&self.host));
-            for name in ours {
-                // A name may go with another one.
-                let _gone = self.engine.ask("DELETE", &format!("/images/{name}"));
-            }
+    /// The names that the engine has for images of the registry.
+    pub fn names(&self) -> Vec<String> {
+        let images = self.engine.call("GET", "/images/json", &Value::Null).unwrap_or_default();
+        let names = |image: &Value| [&image["RepoTags"], &image["RepoDigests"]].map(|names| names.as_array().cloned().unwrap_or_default());
+        let all = images.as_array().into_iter().flatten().flat_map(names).flatten();
+        all.filter_map(|name| name.as_str().map(str::to_owned)).filter(|name| name.starts_with(&self.host)).collect()
+    }
+
+    /// Takes such names away from the engine. One that is in use stays.
+    fn forget(&self, unwanted: impl Fn(&str) -> bool) {
+        for name in self.names().into_iter().filter(|name| unwanted(name)) {
+            // A name may go with another one.
+            let _gone = self.engine.ask("DELETE", &format!("/images/{name}"));
         }
     }
 }
@@ -105,7 +126,7 @@ fn settings(directory: &Path, host: &str) -> Value {
 
 impl Drop for Registry<'_> {
     fn drop(&mut self) {
-        self.forget();
+        self.forget(|_| true);
         // It may have ended already.
         let _gone = self.process.kill();
         let _status = self.process.wait();

@@ -9,6 +9,7 @@ use super::{Broken, Failure, names};
 use crate::docker::api::StoreKind;
 use crate::docker::room::{End, Room, StepError};
 use crate::docker::types::{Service, Store};
+use crate::docker::{OldImages, prune};
 use crate::domain::{Code, Deploy, Outcome, Revision, StackName, StepOutcome, Timestamp};
 use crate::stack::rotate;
 use serde_json::{Value, json};
@@ -37,7 +38,21 @@ pub(super) fn keep_specs(room: &Room<'_>, stack: &StackName, before: &[Revision]
         Err(Broken::Failed(failure)) => log::warn!("not all old secrets and configs of {stack} are removed: {}", failure.message),
         other => other?,
     }
+    if room.settings.old_images == OldImages::Go {
+        remove_outgrown_images(room, stack)?;
+    }
     Ok(number)
+}
+
+/// What cannot be removed now goes after the next deploy.
+fn remove_outgrown_images(room: &Room<'_>, stack: &StackName) -> Result<(), Broken> {
+    let kept = room.ledger.revisions(stack)?;
+    let specs: Vec<&Value> = kept.iter().flat_map(specs_of_services).collect();
+    match prune::remove_outgrown_images(room, &specs) {
+        Err(End::Finished(outcome)) => log::warn!("images of earlier deploys of {stack} stay: {}", outcome.message),
+        other => other?,
+    }
+    Ok(())
 }
 
 fn specs(prepared: &Prepared, made: &BTreeSet<String>) -> Value {
