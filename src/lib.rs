@@ -31,7 +31,7 @@
 //! | Kafka consumer | [`kafka`] | `consumer.rs` is the thread, `wire/` reads the record around a command |
 //! | Kafka producer | [`kafka`] | `producer/` is the thread: `transactions.rs` decides which call comes next, `transact.rs` makes it, `readback.rs` reads what counts; `wire/` makes the record around an event |
 //! | Docker manager | [`docker`] | `client.rs` and `api/` speak to the Engine, `events.rs` listens to it, `lane.rs` runs commands, one file or folder per command; `room.rs` is what a running command works with |
-//! | stack deploy | [`stack`] and `docker/deploy/` | `stack` is pure: Compose text → model (`load/`) → specs (`convert/`, `spec/`), the files as one (`normal.rs`), what differs and what that does (`compare.rs`, `change.rs`). `docker/deploy/` acts on it: what to change (`plan.rs`), what went wrong (`trouble.rs`), whether it runs (`watch.rs`) |
+//! | stack deploy | [`stack`] and `docker/deploy/` | `stack` is pure: Compose text → model (`load/`) → specs (`convert/`, `spec/`), the files as one (`normal.rs`), what differs and what that does (`compare.rs`, `change.rs`), what is to be done to each object (`plan/`). `docker/deploy/` acts on it: what is there (`prepare.rs`), what is changed (`apply.rs`), what went wrong (`trouble.rs`), whether it runs (`watch.rs`) |
 //! | health server | [`health`] | `gate.rs` caps connections, `pages.rs` answers |
 //! | telemetry collector | [`telemetry`] | the agent's own counters, how `/metrics` shows them and what of them is reported |
 //! | IPC server | none yet | the local command line comes with it |

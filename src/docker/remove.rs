@@ -4,11 +4,10 @@
 //! nothing: so a lost answer, a restart in the middle and somebody else's removal are all the same to it.
 //! It touches only what carries the stack's label, and volumes only when asked.
 
-use super::api::StoreKind;
 use super::census::{Census, down};
 use super::ownership::{self, Takeover};
 use super::room::{End, Halt, Room, StepError};
-use super::types::{Container, Network, Service, Store, Task, Volume};
+use super::types::{Container, Network, Service, Store, StoreKind, Task, Volume};
 use super::{Entry, error::EngineError};
 use crate::domain::{Code, Outcome, Progress, Remove, StackName};
 use crate::threads::Deadline;

@@ -1,8 +1,9 @@
-//! What the engine says: Swarm objects as `GET` returns them, with the fields that this agent reads.
+//! What the engine says, with the fields that this agent reads. What a plan is made from (services, secrets,
+//! configs, networks) is `stack::held`'s.
 //!
-//! Pure. A spec stays the JSON that the engine sent: an object is compared and sent back without
-//! losing a field that a newer engine may have added. Engine API 1.40–1.50, section "definitions".
+//! Pure data. Engine API 1.40–1.50, section "definitions".
 
+pub use crate::stack::held::{Mode, Network, Service, Store, StoreKind, UpdateState, Version};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -15,15 +16,6 @@ pub const NAMESPACE: &str = "com.docker.stack.namespace";
 const MAX_ERROR: usize = 400;
 /// Our mark: the agent that manages a service.
 pub const OWNER: &str = "io.axion.owner";
-
-/// The index that an update must name (compare-and-swap).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Version {
-    /// Counts up with every change; the engine leaves a 0 out.
-    #[serde(default)]
-    pub index: u64,
-}
 
 /// The answer to a creation.
 #[derive(Debug, Clone, Deserialize)]
@@ -42,218 +34,6 @@ pub struct Updated {
     /// What the engine wants to be known.
     #[serde(default, alias = "Warnings", deserialize_with = "null_is_default")]
     pub warnings: Vec<String>,
-}
-
-/// A service.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Service {
-    /// Its id.
-    #[serde(rename = "ID")]
-    pub id: String,
-    /// For the next update.
-    pub version: Version,
-    /// RFC 3339.
-    #[serde(default)]
-    pub created_at: String,
-    /// RFC 3339.
-    #[serde(default)]
-    pub updated_at: String,
-    /// What it should be.
-    pub spec: Value,
-    /// What it was before the last update.
-    #[serde(default)]
-    pub previous_spec: Option<Value>,
-    /// How the last update goes; none if there was none or a new one has just been written.
-    #[serde(default)]
-    pub update_status: Option<UpdateStatus>,
-    /// Of a job: which run this is.
-    #[serde(default)]
-    pub job_status: Option<JobStatus>,
-}
-
-/// The mode of a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// So many tasks (1 where the spec does not say).
-    Replicated(u64),
-    /// One task per node.
-    Global,
-    /// Tasks that end, so many in all.
-    ReplicatedJob(u64),
-    /// One task that ends per node.
-    GlobalJob,
-}
-
-impl Mode {
-    /// The mode that a spec has; one without is replicated, as the engine takes it.
-    #[must_use]
-    pub fn of(spec: &Value) -> Self {
-        let mode = &spec["Mode"];
-        if mode["Global"].is_object() {
-            Self::Global
-        } else if mode["GlobalJob"].is_object() {
-            Self::GlobalJob
-        } else if mode["ReplicatedJob"].is_object() {
-            Self::ReplicatedJob(mode["ReplicatedJob"]["TotalCompletions"].as_u64().unwrap_or(1))
-        } else {
-            Self::Replicated(mode["Replicated"]["Replicas"].as_u64().unwrap_or(1))
-        }
-    }
-
-    /// Its name in a Compose file.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Replicated(_) => "replicated",
-            Self::Global => "global",
-            Self::ReplicatedJob(_) => "replicated-job",
-            Self::GlobalJob => "global-job",
-        }
-    }
-}
-
-impl Service {
-    /// `{stack}_{key}`.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.spec["Name"].as_str().unwrap_or_default()
-    }
-
-    /// One of its labels.
-    #[must_use]
-    pub fn label(&self, name: &str) -> Option<&str> {
-        self.spec["Labels"][name].as_str()
-    }
-
-    /// The image that its tasks run.
-    #[must_use]
-    pub fn image(&self) -> &str {
-        self.spec["TaskTemplate"]["ContainerSpec"]["Image"].as_str().unwrap_or_default()
-    }
-
-    /// Its mode.
-    #[must_use]
-    pub fn mode(&self) -> Mode {
-        Mode::of(&self.spec)
-    }
-}
-
-/// How an update goes.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct UpdateStatus {
-    /// Where it stands.
-    #[serde(default)]
-    pub state: UpdateState,
-    /// RFC 3339.
-    #[serde(default)]
-    pub started_at: Option<String>,
-    /// RFC 3339.
-    #[serde(default)]
-    pub completed_at: Option<String>,
-    /// The manager's words.
-    #[serde(default)]
-    pub message: String,
-}
-
-/// Where an update stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UpdateState {
-    /// Tasks are being replaced.
-    Updating,
-    /// It stopped after failures.
-    Paused,
-    /// All tasks were replaced.
-    Completed,
-    /// It goes back.
-    RollbackStarted,
-    /// Going back stopped after failures.
-    RollbackPaused,
-    /// It is back at the previous spec.
-    RollbackCompleted,
-    /// None, or one that this agent does not know.
-    #[default]
-    #[serde(other)]
-    Unknown,
-}
-
-impl UpdateState {
-    /// As the API spells it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Updating => "updating",
-            Self::Paused => "paused",
-            Self::Completed => "completed",
-            Self::RollbackStarted => "rollback_started",
-            Self::RollbackPaused => "rollback_paused",
-            Self::RollbackCompleted => "rollback_completed",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-/// Which run of a job this is.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct JobStatus {
-    /// Counts up with every run.
-    #[serde(default)]
-    pub job_iteration: Version,
-    /// RFC 3339.
-    #[serde(default)]
-    pub last_execution: Option<String>,
-}
-
-/// A secret or a config: the same shape, other content.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Store {
-    /// Its id.
-    #[serde(rename = "ID")]
-    pub id: String,
-    /// For the next update.
-    pub version: Version,
-    /// RFC 3339.
-    #[serde(default)]
-    pub created_at: String,
-    /// What it should be; the data of a secret is never in it.
-    pub spec: Value,
-}
-
-impl Store {
-    /// Its name in the swarm.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.spec["Name"].as_str().unwrap_or_default()
-    }
-
-    /// One of its labels.
-    #[must_use]
-    pub fn label(&self, name: &str) -> Option<&str> {
-        self.spec["Labels"][name].as_str()
-    }
-}
-
-/// A network.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Network {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// `swarm` or `local`.
-    #[serde(default)]
-    pub scope: String,
-    /// `overlay`, …
-    #[serde(default)]
-    pub driver: String,
-    /// Its labels.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub labels: BTreeMap<String, String>,
 }
 
 /// A task: one attempt to run one replica.
@@ -546,25 +326,8 @@ fn null_is_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'d
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stack::held::{JobStatus, UpdateStatus};
     use serde_json::json;
-
-    fn service(spec: &Value) -> Service {
-        serde_json::from_value(json!({"ID": "s", "Version": {"Index": 7}, "Spec": spec})).unwrap()
-    }
-
-    #[test]
-    fn a_mode_is_read_as_the_engine_takes_it() {
-        for (mode, expected) in [
-            (json!(null), Mode::Replicated(1)),
-            (json!({"Replicated": {}}), Mode::Replicated(1)),
-            (json!({"Replicated": {"Replicas": 0}}), Mode::Replicated(0)),
-            (json!({"Global": {}}), Mode::Global),
-            (json!({"ReplicatedJob": {"MaxConcurrent": 1, "TotalCompletions": 3}}), Mode::ReplicatedJob(3)),
-            (json!({"GlobalJob": {}}), Mode::GlobalJob),
-        ] {
-            assert_eq!(service(&json!({"Name": "st_web", "Mode": mode})).mode(), expected);
-        }
-    }
 
     #[test]
     fn states_follow_the_life_of_a_task_and_new_ones_are_no_error() {

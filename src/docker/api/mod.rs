@@ -10,8 +10,6 @@ mod stores;
 mod system;
 mod tasks;
 
-pub(super) use stores::StoreKind;
-
 use super::types::NAMESPACE;
 use crate::domain::{RegistryCredential, Sensitive, StackName};
 use base64::Engine as _;

@@ -3,7 +3,6 @@
 //! Each change is a step of the room. A conflict or a lost answer makes it look and decide again: what
 //! is there as wanted is done, what is as it was is tried again, anything else is somebody else's work.
 
-use super::plan::{self, Action, ContentPlan, NetworkPlan, ServicePlan};
 use super::prepare::Prepared;
 use super::{Broken, Failure, images, names, revision};
 use crate::docker::client::Client;
@@ -11,6 +10,7 @@ use crate::docker::error::EngineError;
 use crate::docker::room::{Made, Room, StepError};
 use crate::docker::types::{Created, NAMESPACE, Service, Updated};
 use crate::domain::{Code, Deploy, Revision, Sensitive, StackName, Step};
+use crate::stack::plan::{self, Action, ContentPlan, NetworkPlan, ServicePlan};
 use crate::stack::{compare, images::image, marks};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -24,22 +24,23 @@ const AT_ONCE: usize = 64;
 /// Carries out all of the plan, and notes in it the ids of what was made.
 pub(super) fn apply(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared) -> Result<(), Broken> {
     let stack = &request.target.stack;
-    for network in prepared.networks.iter().filter(|plan| plan.action == Action::Create) {
+    let plan = &mut prepared.plan;
+    for network in plan.networks.iter().filter(|plan| plan.action == Action::Create) {
         let id = create_network(room, stack, network)?;
         prepared.network_ids.insert(network.name.clone(), id);
     }
-    for content in prepared.contents.iter_mut().filter(|plan| plan.action == Action::Create) {
+    for content in plan.contents.iter_mut().filter(|plan| plan.action == Action::Create) {
         content.id = Some(create_content(room, stack, content)?);
     }
-    for service in &prepared.removals {
+    for service in &plan.removals {
         remove_service(room, service)?;
     }
-    for service in &mut prepared.services {
+    for service in &mut plan.services {
         // Now the ids of what was just made are known.
-        plan::fill(&mut service.spec, &prepared.contents, &prepared.external);
+        plan::fill(&mut service.spec, &plan.contents, &prepared.external);
     }
     let mut due: Vec<&mut ServicePlan> =
-        prepared.services.iter_mut().filter(|service| matches!(service.action, Action::Create | Action::Update)).collect();
+        plan.services.iter_mut().filter(|service| matches!(service.action, Action::Create | Action::Update)).collect();
     due.chunks_mut(AT_ONCE).try_for_each(|services| write_services(room, request, services, &prepared.network_ids))
 }
 

@@ -2,7 +2,6 @@
 //!
 //! Events wake it, the tasks decide (the engine has no events of tasks), at most every [`LOOK_EVERY`].
 
-use super::plan::{Action, ServicePlan};
 use super::prepare::Prepared;
 use super::report::Report;
 use super::watch::{AsWanted, Look, State, Wanted, Watch, Written, grace};
@@ -11,6 +10,7 @@ use crate::docker::room::{Halt, Room, StepError};
 use crate::docker::types::{Mode, Service, Task};
 use crate::domain::{Code, Progress, StackName};
 use crate::stack::compare;
+use crate::stack::plan::{Action, ServicePlan};
 use crate::threads::Deadline;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,7 +40,10 @@ struct Seen {
 
 /// Waits for the verdict on the services of a plan.
 pub(super) fn converge(room: &Room<'_>, prepared: &Prepared, report: &mut Report, phase: &'static str) -> Result<(), Broken> {
-    let mut watched = Watched::all(&prepared.services, &prepared.removals, &prepared.tasks_before);
+    let mut watched = Watched::all(&prepared.plan.services, &prepared.plan.removals, &prepared.tasks_before);
+    for one in &mut watched {
+        one.watch.hear(prepared.registries.get(&one.watch.wanted().name).cloned());
+    }
     wait(room, &mut watched, &prepared.network_ids, report, phase)
 }
 
@@ -104,7 +107,7 @@ impl Watched {
         }
         // What an earlier process wrote for this command has no tasks of before.
         let before = if plan.ours_already { BTreeSet::new() } else { before.clone() };
-        Some(Self { watch: Watch::new(wanted, before, plan.registry.clone()), spec: plan.spec.clone(), state: State::Waiting })
+        Some(Self { watch: Watch::new(wanted, before), spec: plan.spec.clone(), state: State::Waiting })
     }
 
     fn look(&mut self, at: Duration, seen: &Seen, networks: &BTreeMap<String, String>, pull_timeout: Duration) {

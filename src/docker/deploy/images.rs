@@ -3,7 +3,6 @@
 //! A registry that cannot be asked is a warning and the image stays as it is. An image that its
 //! registry does not have, and that no node can have either, fails before anything is made.
 
-use super::plan::Who;
 use super::{Broken, Failure, trouble};
 use crate::docker::api::registry_auth;
 use crate::docker::error::EngineError;
@@ -11,6 +10,7 @@ use crate::docker::room::{Room, StepError};
 use crate::docker::types::{Distribution, Service};
 use crate::domain::{Code, Deploy, RegistryCredential, Sensitive};
 use crate::stack::images::{self, Resolution};
+use crate::stack::plan::Who;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -3,7 +3,7 @@
 //! Runs on a lane (a dry run on the query thread), in the command's room, from top to bottom: load,
 //! observe, plan, apply, converge, and back if it failed. It begins by looking whatever happened before,
 //! so a restart in the middle goes the same way: what this command wrote already carries its mark and
-//! is not written again. The decisions are pure: [`plan`], [`watch`], [`trouble`], and `crate::stack`.
+//! is not written again. The decisions are pure: [`watch`], [`trouble`], and `crate::stack`, above all its `plan`.
 //!
 //! Verbs that write whole specs too, and wait for the same verdict, live here with it: `restart.rs`, `stop.rs`,
 //! and `restore.rs` for Start and Rollback.
@@ -13,7 +13,6 @@ mod contents;
 mod converge;
 mod images;
 mod names;
-mod plan;
 mod prepare;
 mod report;
 mod restart;
@@ -28,7 +27,7 @@ use super::error::EngineError;
 use super::ownership::Standing;
 use super::room::{End, Halt, Room, StepError};
 use crate::domain::{Code, Deploy, LedgerError, OnFailure, Outcome, Progress};
-use plan::ServicePlan;
+use crate::stack::plan::{ServicePlan, Unplannable};
 use prepare::Prepared;
 use report::Report;
 pub(super) use restart::run as restart;
@@ -71,6 +70,18 @@ impl From<EngineError> for Failure {
         let words = error.to_string();
         // An ingress port that another service has is refused at once, in words alone.
         Self { code: trouble::of_words(&words).filter(|code| *code == Code::PORT_CLASH).unwrap_or(error.code()), message: words }
+    }
+}
+
+impl From<Unplannable> for Failure {
+    fn from(error: Unplannable) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+impl From<Unplannable> for Broken {
+    fn from(error: Unplannable) -> Self {
+        Self::Failed(error.into())
     }
 }
 
@@ -146,7 +157,7 @@ fn work(room: &Room<'_>, request: &Deploy) -> Result<Outcome, Broken> {
 
 /// Applies the plan, waits for the verdict, keeps the revision; its number.
 fn carry_out(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, report: &mut Report) -> Result<u64, Broken> {
-    rollback::check_not_taken_back(room, &prepared.services)?;
+    rollback::check_not_taken_back(room, &prepared.plan.services)?;
     apply::apply(room, request, prepared)?;
     report.take_plan(prepared);
     if prepared.changes_something() {
@@ -158,7 +169,7 @@ fn carry_out(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, report:
 
 fn fail(room: &Room<'_>, request: &Deploy, prepared: &Prepared, report: &mut Report, failure: Failure) -> Result<Outcome, Broken> {
     if rollback::has_changed_anything(room)? {
-        return undo(room, request, &prepared.services, report, failure);
+        return undo(room, request, &prepared.plan.services, report, failure);
     }
     if prepared.standing == Standing::Nobodys {
         // Nothing became of it: the stack's name stays as free as it was.

@@ -1,21 +1,19 @@
 //! What a stack refers to and does not make, and names that somebody else has: looked up before
 //! anything is made.
 
-use super::{Broken, Failure, plan};
-use crate::docker::api::StoreKind;
+use super::{Broken, Failure};
 use crate::docker::client::Client;
 use crate::docker::error::EngineError;
 use crate::docker::room::{Room, StepError};
-use crate::docker::types::{NAMESPACE, Network, Store};
+use crate::docker::types::{NAMESPACE, Service, Store, StoreKind};
 use crate::domain::{Code, StackName};
 use crate::stack::External;
+use crate::stack::plan::{self, Desired, ExternalIds, Observed};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Networks that every node has: nobody makes them (docker/cli, stack/swarm, `validateExternalNetworks`).
 const OF_EVERY_NODE: &[&str] = &["default", "bridge", "host", "none"];
-
-/// Ids of external secrets and configs, by kind and name.
-pub(super) type ExternalIds = BTreeMap<(&'static str, String), String>;
 
 /// Looks all external objects up: ids of the networks by name, and of the rest.
 pub(super) fn external(room: &Room<'_>, external: &External) -> Result<(BTreeMap<String, String>, ExternalIds), Broken> {
@@ -38,7 +36,7 @@ pub(super) fn external(room: &Room<'_>, external: &External) -> Result<(BTreeMap
             let store = store(room, kind, name)?;
             let mend = format!("create it with `docker {} create`", kind.name());
             let store = store.ok_or_else(|| missing(kind.name(), name, &mend))?;
-            ids.insert((kind.name(), name.clone()), store.id);
+            ids.insert((kind, name.clone()), store.id);
         }
     }
     Ok((networks, ids))
@@ -66,21 +64,28 @@ fn missing(kind: &str, name: &str, mend: &str) -> Failure {
     Failure::new(Code::REFERENCE_MISSING, format!("the file declares the {kind} {name} as external, but it cannot be used: {mend}"))
 }
 
-/// Refuses a network's name that somebody else has.
-pub(super) fn check_network(room: &Room<'_>, stack: &StackName, name: &str) -> Result<(), Broken> {
-    let there: Option<Network> = found(room, |client| client.network(name))?.filter(|network| network.name == name);
-    let label = there.as_ref().map(|network| network.labels.get(NAMESPACE).map(String::as_str));
-    label.map_or(Ok(()), |label| plan::check_name("network", name, label, stack)).map_err(Broken::from)
-}
-
-/// Refuses names of services that somebody else has: stack `a_b` has service `c` where stack `a` has `b_c`.
-pub(super) fn check_services(room: &Room<'_>, stack: &StackName, wanted: &BTreeSet<&str>) -> Result<(), Broken> {
-    if wanted.is_empty() {
-        return Ok(());
+/// Adds to a look what others have under names that the stack wants: networks, secrets and configs without its
+/// label, and services; stack `a_b` has service `c` where stack `a` has `b_c`.
+pub(super) fn look_for_others(room: &Room<'_>, stack: &StackName, observed: &mut Observed, desired: &Desired) -> Result<(), Broken> {
+    let name_of = |spec: &Value| spec["Name"].as_str().unwrap_or_default().to_owned();
+    for name in desired.networks.iter().map(name_of) {
+        if !observed.networks.iter().any(|network| network.name == name) {
+            observed.networks.extend(found(room, |client| client.network(&name))?.filter(|network| network.name == name));
+        }
     }
-    let there = room.observe(|client| client.services_named_as_of(stack))?;
-    let mut taken = there.iter().filter(|service| wanted.contains(service.name()));
-    Ok(taken.try_for_each(|service| plan::check_name("service", service.name(), service.label(NAMESPACE), stack))?)
+    for content in &desired.contents {
+        let held = if content.kind == StoreKind::Secret { &mut observed.secrets } else { &mut observed.configs };
+        if !held.iter().any(|store| store.name() == content.plain()) {
+            held.extend(store(room, content.kind, content.plain())?);
+        }
+    }
+    let there: BTreeSet<&str> = observed.services.iter().map(Service::name).collect();
+    let new: BTreeSet<String> = desired.services.iter().map(name_of).filter(|name| !there.contains(name.as_str())).collect();
+    if !new.is_empty() {
+        let named = room.observe(|client| client.services_named_as_of(stack))?;
+        observed.services.extend(named.into_iter().filter(|service| new.contains(service.name())));
+    }
+    Ok(())
 }
 
 /// A secret or config under exactly this name, if it may be used.

@@ -1,18 +1,15 @@
 //! Everything before the first change: the file is loaded, the swarm is looked at, ownership, names,
 //! references and images are checked, and the plan is made.
 
-use super::contents::{self, Contents};
 use super::images::Images;
-use super::names::{self, ExternalIds};
-use super::plan::{self, Action, ContentPlan, NetworkPlan, ServicePlan, Who};
-use super::{Broken, Failure, revision, rollback};
+use super::{Broken, Failure, contents, names, revision, rollback};
 use crate::docker::Entry;
-use crate::docker::api::StoreKind;
 use crate::docker::ownership::{self, Standing, Takeover};
 use crate::docker::room::Room;
-use crate::docker::types::{Network, Service, Store};
+use crate::docker::types::{NAMESPACE, StoreKind};
 use crate::domain::{Code, Deploy, OnFailure, Revision, StackName};
-use crate::stack::{self, ApiVersion, Binds, ComposeFile, Loaded, Source, StackError, since};
+use crate::stack::plan::{self, Desired, ExternalIds, Leavers, Observed, Plan, Who};
+use crate::stack::{self, ApiVersion, Binds, ComposeFile, Loaded, Source, StackError, StackSpecs, since};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,15 +19,14 @@ const FILE: &str = "docker_stack_yml";
 
 /// A plan, and what carrying it out needs.
 pub(super) struct Prepared {
-    pub(super) networks: Vec<NetworkPlan>,
-    pub(super) contents: Vec<ContentPlan>,
-    pub(super) services: Vec<ServicePlan>,
-    /// Services of ours that left the file.
-    pub(super) removals: Vec<Service>,
+    pub(super) plan: Plan,
+    /// What of the file is not honoured, and what was seen before the plan was made.
     pub(super) warnings: Vec<String>,
     /// Ids of networks by name.
     pub(super) network_ids: BTreeMap<String, String>,
     pub(super) external: ExternalIds,
+    /// What registries said instead of a digest, by the service's name.
+    pub(super) registries: BTreeMap<String, Failure>,
     /// The tasks that there were before, whose failures are not this command's.
     pub(super) tasks_before: BTreeSet<String>,
     pub(super) revisions: Vec<Revision>,
@@ -40,14 +36,6 @@ pub(super) struct Prepared {
     pub(super) changed_before: bool,
 }
 
-/// What the swarm holds of a stack.
-struct Held {
-    networks: Vec<Network>,
-    secrets: Vec<Store>,
-    configs: Vec<Store>,
-    services: Vec<Service>,
-}
-
 impl From<StackError> for Broken {
     fn from(error: StackError) -> Self {
         Self::Failed(Failure::new(error.code(), error.to_string()))
@@ -55,73 +43,46 @@ impl From<StackError> for Broken {
 }
 
 impl Prepared {
-    /// Whether anything is to be made, written or removed.
+    /// Whether anything is to be made, written or removed, or was before a restart.
     pub(super) fn changes_something(&self) -> bool {
-        let actions = self.networks.iter().map(|plan| plan.action).chain(self.contents.iter().map(|plan| plan.action));
-        let mut actions = actions.chain(self.services.iter().map(|plan| plan.action));
-        let before = self.changed_before || self.services.iter().any(|plan| plan.ours_already);
-        before || !self.removals.is_empty() || actions.any(|action| action != Action::Unchanged)
+        self.changed_before || self.plan.services.iter().any(|plan| plan.ours_already) || self.plan.changes_something()
     }
 }
 
-/// Makes the plan. It changes nothing but the labels of secrets whose content nobody remembers.
+/// Looks and makes the plan. It changes nothing but the labels of secrets whose content nobody remembers.
 pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Broken> {
     let stack = &request.target.stack;
     let api = api(room)?;
     let loaded = load(request, api)?;
-    let held = look(room, stack)?;
+    let mut observed = look(room, stack)?;
     let takeover = if request.adopt { Takeover::Allowed } else { Takeover::Refused };
-    let standing = ownership::check(room, &request.target, &held.services, takeover)?;
+    let standing = ownership::check(room, &request.target, &observed.services, takeover)?;
     let revisions = room.ledger.revisions(stack)?;
     let tasks = room.observe(|client| client.tasks(stack))?;
 
     let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
-    if standing == Standing::Nobodys && !held.services.is_empty() {
+    if standing == Standing::Nobodys && !observed.services.is_empty() {
         warnings.push(format!("the stack {stack} was there and belonged to nobody here: project {} adopts it", request.target.project));
     }
     let (external_networks, external) = names::external(room, &loaded.specs.external)?;
-    let networks = networks(room, stack, &loaded, &held.networks)?;
-    let contents = plan_contents(room, request, &loaded, &held, &revisions, &mut warnings)?;
-    let mut network_ids: BTreeMap<String, String> =
-        held.networks.iter().map(|network| (network.name.clone(), network.id.clone())).collect();
-    network_ids.extend(external_networks);
-    network_ids.extend(names::of_every_node(room)?);
+    observed.external = external;
+    observed.network_ids = observed.networks.iter().map(|network| (network.name.clone(), network.id.clone())).collect();
+    observed.network_ids.extend(external_networks);
+    observed.network_ids.extend(names::of_every_node(room)?);
+    observed.fingerprints = revision::fingerprints(&revisions);
+    observed.known_services = revision::services(&revisions);
 
-    let there: BTreeSet<&str> = held.services.iter().map(Service::name).collect();
-    let new = loaded.specs.services.iter().map(|spec| spec.name.as_str()).filter(|name| !there.contains(name)).collect();
-    names::check_services(room, stack, &new)?;
+    let mut desired = desired(room, request, &loaded.specs)?;
+    names::look_for_others(room, stack, &mut observed, &desired)?;
+    observed.answers = contents::answers(room, request, &observed, &desired.contents)?;
+    let registries = settle_services(room, request, &mut desired, &observed, api, &mut warnings)?;
 
     let who = Who { agent: room.agent, command: room.command.id };
-    let mut images = Images::new(room, request);
-    let mut services = Vec::new();
-    for spec in &loaded.specs.services {
-        let mut spec = json(spec)?;
-        let name = spec["Name"].as_str().unwrap_or_default().to_owned();
-        since::leave_out(&mut spec, api);
-        let same = held.services.iter().find(|service| service.name() == name);
-        plan::fill(&mut spec, &contents, &external);
-        if request.on_failure == OnFailure::Pause && plan::pause_on_failure(&mut spec) {
-            warnings.push(format!("service {name}: its failure_action is pause for this deploy, as on_failure says"));
-        }
-        let registry = images.resolve(&mut spec, same, &mut warnings)?;
-        services.push(ServicePlan { registry, ..plan::service(spec, same, &network_ids, who)? });
-    }
-    let removals = removals(room, request, &held.services, &services, &revisions, &mut warnings);
+    let plan = plan::make(stack, &observed, &desired, who)?;
     let tasks_before = tasks.into_iter().map(|task| task.id).collect();
     let changed_before = room.entry == Entry::Resumed && rollback::has_changed_anything(room)?;
-    Ok(Prepared {
-        networks,
-        contents,
-        services,
-        removals,
-        warnings,
-        network_ids,
-        external,
-        tasks_before,
-        revisions,
-        standing,
-        changed_before,
-    })
+    let Observed { network_ids, external, .. } = observed;
+    Ok(Prepared { plan, warnings, network_ids, external, registries, tasks_before, revisions, standing, changed_before })
 }
 
 fn api(room: &Room<'_>) -> Result<ApiVersion, Broken> {
@@ -143,68 +104,55 @@ fn load(request: &Deploy, api: ApiVersion) -> Result<Loaded, Broken> {
     Ok(stack::load(&source)?)
 }
 
-fn look(room: &Room<'_>, stack: &StackName) -> Result<Held, Broken> {
-    Ok(Held {
+fn look(room: &Room<'_>, stack: &StackName) -> Result<Observed, Broken> {
+    Ok(Observed {
         networks: room.observe(|client| client.networks(stack))?,
         secrets: room.observe(|client| client.stores(StoreKind::Secret, stack))?,
         configs: room.observe(|client| client.stores(StoreKind::Config, stack))?,
         services: room.observe(|client| client.services(stack))?,
+        ..Observed::default()
     })
 }
 
-/// A network that is there stays as it is: Swarm cannot change one.
-fn networks(room: &Room<'_>, stack: &StackName, loaded: &Loaded, held: &[Network]) -> Result<Vec<NetworkPlan>, Broken> {
-    let mut plans = Vec::new();
-    for spec in &loaded.specs.networks {
-        let there = held.iter().any(|network| network.name == spec.name);
-        if !there {
-            names::check_network(room, stack, &spec.name)?;
+fn desired(room: &Room<'_>, request: &Deploy, specs: &StackSpecs) -> Result<Desired, Broken> {
+    let (secrets, configs) = (all(&specs.secrets)?, all(&specs.configs)?);
+    Ok(Desired {
+        networks: all(&specs.networks)?,
+        contents: contents::wanted(room, request, secrets, configs)?,
+        services: all(&specs.services)?,
+        leavers: if request.prune { Leavers::Removed } else { Leavers::Kept },
+    })
+}
+
+/// Settles what the file leaves open of its services: what this engine knows, what becomes of failing updates,
+/// digests. What registries said instead of one is returned, by the service's name.
+fn settle_services(
+    room: &Room<'_>,
+    request: &Deploy,
+    desired: &mut Desired,
+    observed: &Observed,
+    api: ApiVersion,
+    warnings: &mut Vec<String>,
+) -> Result<BTreeMap<String, Failure>, Broken> {
+    let mut images = Images::new(room, request);
+    let mut registries = BTreeMap::new();
+    for spec in &mut desired.services {
+        let name = spec["Name"].as_str().unwrap_or_default().to_owned();
+        since::leave_out(spec, api);
+        if request.on_failure == OnFailure::Pause && plan::pause_on_failure(spec) {
+            warnings.push(format!("service {name}: its failure_action is pause for this deploy, as on_failure says"));
         }
-        let action = if there { Action::Unchanged } else { Action::Create };
-        plans.push(NetworkPlan { name: spec.name.clone(), action, spec: json(spec)? });
+        let same = observed.services.iter().find(|service| service.name() == name);
+        if let Some(same) = same {
+            plan::check_name("service", &name, same.label(NAMESPACE), &request.target.stack)?;
+        }
+        registries.extend(images.resolve(spec, same, warnings)?.map(|said| (name, said)));
     }
-    Ok(plans)
+    Ok(registries)
 }
 
-fn plan_contents(
-    room: &Room<'_>,
-    request: &Deploy,
-    loaded: &Loaded,
-    held: &Held,
-    revisions: &[Revision],
-    warnings: &mut Vec<String>,
-) -> Result<Vec<ContentPlan>, Broken> {
-    if loaded.specs.secrets.is_empty() && loaded.specs.configs.is_empty() {
-        return Ok(Vec::new());
-    }
-    let (key, known) = (contents::key(room, request)?, revision::fingerprints(revisions));
-    let specs: Vec<Value> = loaded.specs.secrets.iter().map(json).collect::<Result<_, _>>()?;
-    let secrets = Contents { room, request, kind: StoreKind::Secret, held: &held.secrets, known: &known, key: &key };
-    let mut plans = secrets.plan(specs, warnings)?;
-    let specs: Vec<Value> = loaded.specs.configs.iter().map(json).collect::<Result<_, _>>()?;
-    let configs = Contents { room, request, kind: StoreKind::Config, held: &held.configs, known: &known, key: &key };
-    plans.extend(configs.plan(specs, warnings)?);
-    Ok(plans)
-}
-
-fn removals(
-    room: &Room<'_>,
-    request: &Deploy,
-    held: &[Service],
-    services: &[ServicePlan],
-    revisions: &[Revision],
-    warnings: &mut Vec<String>,
-) -> Vec<Service> {
-    let wanted = services.iter().map(|plan| plan.name.as_str()).collect();
-    let (ours, foreign) = plan::leftovers(held, &wanted, &revision::services(revisions), room.agent);
-    for service in foreign {
-        warnings.push(format!("service {} is not in the file and was not made here: it stays", service.name()));
-    }
-    if !request.prune {
-        warnings.extend(ours.iter().map(|service| format!("service {} is not in the file: it stays, as prune is off", service.name())));
-        return Vec::new();
-    }
-    ours.into_iter().cloned().collect()
+fn all(specs: &[impl Serialize]) -> Result<Vec<Value>, Failure> {
+    specs.iter().map(json).collect()
 }
 
 /// A spec as it is sent.

@@ -4,16 +4,15 @@
 //! environment, never the content of a secret or config.
 
 use super::Failure;
-use super::plan::{Action, ContentPlan, ServicePlan};
 use super::prepare::Prepared;
 use super::rollback::RolledBack;
 use super::watch::Watch;
-use crate::docker::api::StoreKind;
 use crate::docker::census::errors;
-use crate::docker::types::{Mode, Service, Task};
+use crate::docker::types::{Mode, Service, StoreKind, Task};
 use crate::domain::{Deploy, Outcome, Progress, StackName};
 use crate::stack::change::Change;
 use crate::stack::images::image;
+use crate::stack::plan::{Action, ContentPlan, ServicePlan};
 use serde_json::{Map, Value, json};
 
 /// At most so many changes of a service are told: an event is no larger than the broker takes.
@@ -48,11 +47,12 @@ impl Report {
 
     /// Takes over what a plan says of each object.
     pub(super) fn take_plan(&mut self, prepared: &Prepared) {
-        self.take_services(&prepared.services, &prepared.removals, "it left the file");
-        self.networks = prepared.networks.iter().map(|plan| json!({"name": plan.name, "action": plan.action.name()})).collect();
-        let of = |kind: StoreKind| prepared.contents.iter().filter(move |plan| plan.kind.name() == kind.name()).map(content).collect();
+        let plan = &prepared.plan;
+        self.take_services(&plan.services, &plan.removals, "it left the file");
+        self.networks = plan.networks.iter().map(|plan| json!({"name": plan.name, "action": plan.action.name()})).collect();
+        let of = |kind: StoreKind| plan.contents.iter().filter(move |plan| plan.kind == kind).map(content).collect();
         (self.secrets, self.configs) = (of(StoreKind::Secret), of(StoreKind::Config));
-        self.warnings.clone_from(&prepared.warnings);
+        self.warnings = prepared.warnings.iter().chain(&plan.warnings).cloned().collect();
     }
 
     /// Takes over what happens to the services, with the reason why some are removed.

@@ -4,7 +4,6 @@
 //! rolls the service over as after a deploy; the verdict is a deploy's. What this command wrote carries
 //! its mark: a restart in the middle rolls nothing over a second time.
 
-use super::plan::{Action, ServicePlan};
 use super::report::Report;
 use super::{Broken, apply, converge, rollback};
 use crate::docker::choose;
@@ -14,6 +13,7 @@ use crate::docker::types::{Mode, Service};
 use crate::domain::{Outcome, Progress, Selection};
 use crate::stack::change::Change;
 use crate::stack::marks;
+use crate::stack::plan::{Action, ServicePlan};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,7 +65,7 @@ fn plan(service: &Service, command: &str) -> ServicePlan {
     }
     let action = if ours_already { Action::Unchanged } else { Action::Update };
     let (name, reason) = (service.name().to_owned(), "its tasks are replaced".to_owned());
-    ServicePlan { name, action, reason, changes, spec, held: Some(service.clone()), ours_already, registry: None }
+    ServicePlan { name, action, reason, changes, spec, held: Some(service.clone()), ours_already }
 }
 
 fn force_update(spec: &Value) -> u64 {

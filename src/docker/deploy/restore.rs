@@ -4,13 +4,13 @@
 //! get the specs that were seen to run; what is as in the revision is not written. It takes no secret or
 //! config from a command: the revision names the objects, and they must still be there.
 
-use super::plan::{self, Action, ServicePlan, Who};
 use super::report::Report;
 use super::{Broken, Failure, apply, converge, images, names, revision, rollback};
 use crate::docker::ownership::{self, Takeover};
 use crate::docker::room::{End, Room};
 use crate::docker::types::Service;
 use crate::domain::{Code, Outcome, Progress, Revision, Rollback, Selection, Step, StepOutcome, Target};
+use crate::stack::plan::{self, Action, ServicePlan, Unplannable, Who};
 use crate::stack::{compare, images::image, marks};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -152,7 +152,7 @@ fn plan_services(
     specs: Vec<&Value>,
     held: &[Service],
     networks: &BTreeMap<String, String>,
-) -> Result<Vec<ServicePlan>, Failure> {
+) -> Result<Vec<ServicePlan>, Unplannable> {
     let who = Who { agent: room.agent, command: room.command.id };
     let plan = |spec: &Value| {
         let mut bare = spec.clone();

@@ -3,14 +3,13 @@
 //! A revision holds the specs as they were sent, and of secrets and configs the object, never the
 //! content. Objects that no kept revision needs any more, and that were made here, are removed.
 
-use super::plan::{Action, ContentPlan};
 use super::prepare::Prepared;
 use super::{Broken, Failure, names};
-use crate::docker::api::StoreKind;
 use crate::docker::room::{End, Room, StepError};
-use crate::docker::types::{Service, Store};
+use crate::docker::types::{Service, Store, StoreKind};
 use crate::docker::{OldImages, prune};
 use crate::domain::{Code, Deploy, Outcome, Revision, StackName, StepOutcome, Timestamp};
+use crate::stack::plan::{Action, ContentPlan};
 use crate::stack::rotate;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,13 +56,13 @@ fn remove_outgrown_images(room: &Room<'_>, stack: &StackName) -> Result<(), Brok
 
 fn specs(prepared: &Prepared, made: &BTreeSet<String>) -> Value {
     let of = |kind: StoreKind| -> Vec<Value> {
-        prepared.contents.iter().filter(|content| content.kind == kind).map(|content| kept_content(content, made)).collect()
+        prepared.plan.contents.iter().filter(|content| content.kind == kind).map(|content| kept_content(content, made)).collect()
     };
     json!({
-        "networks": prepared.networks.iter().map(|network| &network.spec).collect::<Vec<_>>(),
+        "networks": prepared.plan.networks.iter().map(|network| &network.spec).collect::<Vec<_>>(),
         "secrets": of(StoreKind::Secret),
         "configs": of(StoreKind::Config),
-        "services": prepared.services.iter().map(|service| &service.spec).collect::<Vec<_>>(),
+        "services": prepared.plan.services.iter().map(|service| &service.spec).collect::<Vec<_>>(),
     })
 }
 

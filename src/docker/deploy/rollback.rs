@@ -4,14 +4,13 @@
 //! nothing. It has [`TIME`] of its own when the command's time is over. It never touches what the
 //! command did not touch, and never runs a job again.
 
-use super::plan::{self, Action, ServicePlan, Who};
 use super::report::Report;
 use super::{Broken, Failure, apply, converge, images, names, revision};
 use crate::docker::Entry;
-use crate::docker::api::StoreKind;
 use crate::docker::room::{Room, StepError};
-use crate::docker::types::{Mode, NAMESPACE, Network, Service, UpdateState};
+use crate::docker::types::{Mode, NAMESPACE, Network, Service, StoreKind, UpdateState};
 use crate::domain::{Code, Deploy, Revision, Step, StepOutcome};
+use crate::stack::plan::{self, Action, ServicePlan, Who};
 use crate::stack::{compare, images::image, marks};
 use crate::threads::Deadline;
 use serde_json::{Value, json};
@@ -260,8 +259,8 @@ impl Back<'_> {
             let now = held.iter().find(|service| service.name() == spec["Name"]);
             let mut plan = match plan::service(spec, now, &networks, who) {
                 Ok(plan) => plan,
-                Err(failure) => {
-                    self.notes.push(failure.message);
+                Err(refused) => {
+                    self.notes.push(refused.to_string());
                     continue;
                 }
             };

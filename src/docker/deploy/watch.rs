@@ -220,8 +220,8 @@ impl Restart {
 
 impl Watch {
     /// Begins to watch, knowing the tasks that there were before.
-    pub(super) fn new(wanted: Wanted, before: BTreeSet<String>, registry: Option<Failure>) -> Self {
-        let (cause, unplaced_since, given_up_since, good, at_first) = (None, None, None, None, None);
+    pub(super) fn new(wanted: Wanted, before: BTreeSet<String>) -> Self {
+        let (registry, cause, unplaced_since, given_up_since, good, at_first) = (None, None, None, None, None, None);
         Self {
             wanted,
             before,
@@ -238,6 +238,11 @@ impl Watch {
             running: 0,
             desired: 0,
         }
+    }
+
+    /// Notes what the registry of its image said instead of a digest.
+    pub(super) fn hear(&mut self, registry: Option<Failure>) {
+        self.registry = registry;
     }
 
     /// What is wanted.

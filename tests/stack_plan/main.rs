@@ -4,9 +4,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its records has failed")]
 
+mod manager;
+mod whole;
+
 use axion_agent::domain::{AgentId, CommandId};
 use axion_agent::stack::change::Effect;
 use axion_agent::stack::{compare, marks};
+use manager::held;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -14,10 +18,13 @@ use uuid::Uuid;
 /// Each service is compared with so many others.
 const NEIGHBOURS: usize = 8;
 
+/// What was recorded of the Docker CLI.
+fn records() -> impl Iterator<Item = Value> {
+    include_str!("../data/stack-golden.jsonl").lines().map(|line| serde_json::from_str::<Value>(line).unwrap())
+}
+
 fn recorded() -> Vec<Value> {
-    let lines = include_str!("data/stack-golden.jsonl").lines();
-    let records = lines.map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let services = records.flat_map(|record| record["requests"].as_array().cloned().unwrap_or_default());
+    let services = records().flat_map(|record| record["requests"].as_array().cloned().unwrap_or_default());
     let created = services.filter(|request| request["m"] == "POST" && request["p"] == "/services/create");
     let mut bodies: Vec<Value> = created.map(|request| request["body"].clone()).collect();
     // All are the same service, so that one can become another.
@@ -31,69 +38,6 @@ fn recorded() -> Vec<Value> {
 fn networks(bodies: &[Value]) -> BTreeMap<String, String> {
     let attached = bodies.iter().flat_map(|body| body["TaskTemplate"]["Networks"].as_array().into_iter().flatten());
     attached.filter_map(|network| network["Target"].as_str()).map(|name| (name.to_owned(), format!("id-of-{name}"))).collect()
-}
-
-/// What a manager answers about a service that it was sent (20.10.24; swarmkit, `api/defaults/service.go`).
-fn held(sent: &Value, networks: &BTreeMap<String, String>) -> Value {
-    let mut spec = without_nothing(sent);
-    fill(&mut spec, "/TaskTemplate", &[("Runtime", json!("container"))]);
-    fill(&mut spec, "/TaskTemplate/ContainerSpec", &[("Isolation", json!("default"))]);
-    fill(&mut spec, "/TaskTemplate/RestartPolicy", &[("Condition", json!("any")), ("MaxAttempts", json!(0))]);
-    fill(&mut spec, "/Mode/Replicated", &[("Replicas", json!(1))]);
-    fill(&mut spec, "/Mode/ReplicatedJob", &[("MaxConcurrent", json!(1)), ("TotalCompletions", json!(1))]);
-    fill(&mut spec, "/EndpointSpec", &[("Mode", json!("vip"))]);
-    for rules in ["/UpdateConfig", "/RollbackConfig"] {
-        fill(&mut spec, rules, &[("FailureAction", json!("pause")), ("Order", json!("stop-first"))]);
-    }
-    for port in list(&mut spec, "/EndpointSpec/Ports") {
-        let known = |value: &Value, values: &[&str]| value.as_str().is_some_and(|value| values.contains(&value));
-        if !known(&port["Protocol"], &["udp", "sctp"]) {
-            port["Protocol"] = json!("tcp");
-        }
-        if !known(&port["PublishMode"], &["host"]) {
-            port["PublishMode"] = json!("ingress");
-        }
-    }
-    for mount in list(&mut spec, "/TaskTemplate/ContainerSpec/Mounts") {
-        mount.as_object_mut().unwrap().remove("Consistency");
-    }
-    for network in list(&mut spec, "/TaskTemplate/Networks") {
-        network["Target"] = json!(networks[network["Target"].as_str().unwrap()]);
-    }
-    spec
-}
-
-/// Where a field is absent or empty, its default.
-fn fill(spec: &mut Value, path: &str, defaults: &[(&str, Value)]) {
-    let Some(object) = spec.pointer_mut(path) else { return };
-    for (field, value) in defaults {
-        if object[*field].is_null() || object[*field] == "" {
-            object[*field] = value.clone();
-        }
-    }
-}
-
-fn list<'a>(spec: &'a mut Value, path: &str) -> impl Iterator<Item = &'a mut Value> {
-    spec.pointer_mut(path).and_then(Value::as_array_mut).into_iter().flatten()
-}
-
-/// Go leaves out what is empty, but for the objects that swarmkit tells from absent ones.
-fn without_nothing(value: &Value) -> Value {
-    const MAPS: &[&str] = &["Labels", "Sysctls", "DriverOpts", "Options", "BindOptions", "ClusterOptions"];
-    match value {
-        Value::Object(fields) => {
-            let kept = fields.iter().filter(|(key, value)| match value {
-                Value::Null => false,
-                Value::Bool(false) => key.as_str() != "NoNewPrivileges",
-                Value::Array(items) => !items.is_empty(),
-                Value::Object(inner) => !inner.is_empty() || !MAPS.contains(&key.as_str()),
-                _ => true,
-            });
-            Value::Object(kept.map(|(key, value)| (key.clone(), without_nothing(value))).collect())
-        }
-        Value::Array(items) => items.iter().map(without_nothing).collect(),
-        value => value.clone(),
-    }
 }
 
 #[test]

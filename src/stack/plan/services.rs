@@ -1,0 +1,168 @@
+//! What is to be done to one service of a stack, and why. Pure.
+
+use super::{Action, Unplannable, Who};
+use crate::stack::change::{Change, Effect};
+use crate::stack::held::{Service, UpdateState};
+use crate::stack::{compare, marks};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// At most so many fields are named in a reason; the plan's changes have them all.
+const NAMED: usize = 6;
+
+/// A service of the files.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServicePlan {
+    /// In the swarm.
+    pub name: String,
+    /// What happens to it.
+    pub action: Action,
+    /// Why.
+    pub reason: String,
+    /// What differs in the service that runs.
+    pub changes: Vec<Change>,
+    /// What is sent, but for the marks.
+    pub spec: Value,
+    /// What runs now.
+    pub held: Option<Service>,
+    /// Whether an earlier process wrote it for this same command.
+    pub ours_already: bool,
+}
+
+impl ServicePlan {
+    /// What the update does to the tasks that run; nothing where there is none.
+    #[must_use]
+    pub fn effect(&self) -> Option<Effect> {
+        (self.action == Action::Update).then(|| Effect::of(&self.spec, &self.changes))
+    }
+}
+
+/// Decides about one service. `networks` are ids by name.
+///
+/// # Errors
+/// When Swarm cannot do what is wanted.
+pub fn service(
+    mut spec: Value,
+    held: Option<&Service>,
+    networks: &BTreeMap<String, String>,
+    who: Who<'_>,
+) -> Result<ServicePlan, Unplannable> {
+    let name = spec["Name"].as_str().unwrap_or_default().to_owned();
+    let Some(held) = held else {
+        let reason = "it is not there".to_owned();
+        let (action, changes) = (Action::Create, Vec::new());
+        return Ok(ServicePlan { name, action, reason, changes, spec, held: None, ours_already: false });
+    };
+    check_mode(&name, &spec, held)?;
+    spec["TaskTemplate"]["ForceUpdate"] = json!(held.spec["TaskTemplate"]["ForceUpdate"].as_u64().unwrap_or(0));
+    let changes = compare::changes(&spec, &held.spec, networks);
+    let reason = reason_to_write(&changes, held, who);
+    let ours_already = reason.is_none() && who.has_written(held);
+    let (action, reason) = match reason {
+        Some(reason) => (Action::Update, reason),
+        None => (Action::Unchanged, String::new()),
+    };
+    Ok(ServicePlan { name, action, reason, changes, spec, held: Some(held.clone()), ours_already })
+}
+
+/// Lets Swarm stop an update at its first failure instead of going on or back. Whether the spec asked
+/// for something else.
+pub fn pause_on_failure(spec: &mut Value) -> bool {
+    let asked_otherwise = spec["UpdateConfig"]["FailureAction"].as_str().is_some_and(|action| !action.is_empty() && action != "pause");
+    if asked_otherwise {
+        spec["UpdateConfig"]["FailureAction"] = json!("pause");
+    }
+    asked_otherwise
+}
+
+/// Swarm cannot change a mode: said before anything is made.
+fn check_mode(name: &str, spec: &Value, held: &Service) -> Result<(), Unplannable> {
+    let kind =
+        |spec: &Value| spec["Mode"].as_object().and_then(|mode| mode.keys().next().cloned()).unwrap_or_else(|| "Replicated".to_owned());
+    let (wanted, now) = (kind(spec), kind(&held.spec));
+    if wanted == now { Ok(()) } else { Err(Unplannable::Mode { name: name.to_owned(), now, wanted }) }
+}
+
+fn reason_to_write(changes: &[Change], held: &Service, who: Who<'_>) -> Option<String> {
+    if !changes.is_empty() {
+        let fields: Vec<&str> = changes.iter().map(|change| change.field.as_str()).take(NAMED).collect();
+        let more = if changes.len() > NAMED { " and more" } else { "" };
+        return Some(format!("it differs in {}{more}", fields.join(", ")));
+    }
+    if let Some(other) = held.label(marks::OWNER).filter(|owner| *owner != who.agent.as_str()) {
+        return Some(format!("it is taken over from agent {other}"));
+    }
+    let paused =
+        held.update_status.as_ref().is_some_and(|update| matches!(update.state, UpdateState::Paused | UpdateState::RollbackPaused));
+    // This command's own update is not sent twice: that it was paused is its verdict.
+    (paused && !who.has_written(held)).then(|| "its last update was paused".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{AgentId, Code, CommandId};
+    use uuid::Uuid;
+
+    fn spec(image: &str, mode: &Value) -> Value {
+        json!({"Name": "st_web", "Labels": {}, "TaskTemplate": {"ContainerSpec": {"Image": image}, "ForceUpdate": 0}, "Mode": mode})
+    }
+
+    fn held(spec: &Value, labels: &Value, update: Option<&str>) -> Service {
+        let mut spec = spec.clone();
+        spec["Labels"] = labels.clone();
+        let update = update.map(|state| json!({"State": state}));
+        serde_json::from_value(json!({"ID": "s", "Version": {"Index": 4}, "Spec": spec, "UpdateStatus": update})).unwrap()
+    }
+
+    #[test]
+    fn a_service_is_written_only_for_a_reason() {
+        let (agent, command) = (AgentId::new("me").unwrap(), CommandId(Uuid::from_u128(1)));
+        let who = Who { agent: &agent, command };
+        let replicated = json!({"Replicated": {"Replicas": 1}});
+        let (wanted, other) = (spec("a:1", &replicated), spec("a:2", &replicated));
+        let (mine, yours) = (json!({marks::OWNER: "me"}), json!({marks::OWNER: "you"}));
+        for (now, action, reason) in [
+            (None, Action::Create, "it is not there"),
+            (Some(held(&wanted, &json!({}), None)), Action::Unchanged, ""),
+            (Some(held(&wanted, &mine, Some("completed"))), Action::Unchanged, ""),
+            (Some(held(&other, &mine, None)), Action::Update, "it differs in TaskTemplate.ContainerSpec.Image"),
+            (Some(held(&wanted, &yours, None)), Action::Update, "it is taken over from agent you"),
+            (Some(held(&wanted, &mine, Some("paused"))), Action::Update, "its last update was paused"),
+        ] {
+            let plan = service(wanted.clone(), now.as_ref(), &BTreeMap::new(), who).unwrap();
+            assert_eq!((plan.action, plan.reason.as_str(), plan.ours_already), (action, reason, false));
+        }
+        let done = held(&wanted, &json!({marks::OWNER: "me", marks::COMMAND: command.to_string()}), None);
+        assert!(service(wanted.clone(), Some(&done), &BTreeMap::new(), who).unwrap().ours_already);
+        let paused = held(&wanted, &done.spec["Labels"], Some("paused"));
+        let plan = service(wanted.clone(), Some(&paused), &BTreeMap::new(), who).unwrap();
+        assert_eq!((plan.action, plan.ours_already), (Action::Unchanged, true), "its own update is not sent twice");
+        let global = held(&spec("a:1", &json!({"Global": {}})), &mine, None);
+        let refused = service(wanted, Some(&global), &BTreeMap::new(), who).unwrap_err();
+        assert_eq!(refused.code(), Code::ENGINE_REFUSED);
+    }
+
+    #[test]
+    fn the_counter_that_forces_an_update_is_carried_over() {
+        let (agent, command) = (AgentId::new("me").unwrap(), CommandId(Uuid::from_u128(1)));
+        let mut now = spec("a:1", &json!({"Global": {}}));
+        now["TaskTemplate"]["ForceUpdate"] = json!(7);
+        let now = held(&now, &json!({}), None);
+        let plan = service(spec("a:2", &json!({"Global": {}})), Some(&now), &BTreeMap::new(), Who { agent: &agent, command }).unwrap();
+        assert_eq!(plan.spec["TaskTemplate"]["ForceUpdate"], 7);
+    }
+
+    #[test]
+    fn an_update_that_is_to_pause_does_so_whatever_the_file_says() {
+        for (config, asked) in
+            [(json!({"FailureAction": "rollback"}), true), (json!({"FailureAction": "pause"}), false), (json!({}), false)]
+        {
+            let mut spec = json!({"UpdateConfig": config});
+            assert_eq!(pause_on_failure(&mut spec), asked);
+        }
+        let mut without = json!({"Name": "st_web"});
+        assert!(!pause_on_failure(&mut without));
+        assert_eq!(without, json!({"Name": "st_web"}), "nothing is added");
+    }
+}
