@@ -404,6 +404,18 @@ fn registry(stage: &Stage) {
     assert!(image.starts_with(&format!("{host}/box:1@sha256:")), "{image}");
     let tasks = lanes.running();
     assert_eq!(deploy("box:1", &[host]).completed().service("web")["action"], "unchanged");
+    // The nodes get another login, and their tasks run on.
+    let other = RegistryCredential { username: USERNAME.to_owned(), password: Sensitive::new("another".to_owned()) };
+    let service =
+        format!("image: '{host}/box:1', init: true, stop_grace_period: 1s, command: [sleep, '1000'], deploy: {{endpoint_mode: dnsrr}}");
+    let renewed = || Deploy { registry_auth: [(host.clone(), other.clone())].into(), ..request(&lanes, &[("web", &service)], "") };
+    let told = lanes.run(Action::Deploy(renewed())).completed();
+    assert_eq!((&told.service("web")["action"], &told.service("web")["tasks"]), (&json!("update"), &json!("kept")), "{:#?}", told.outcome);
+    assert!(told.service("web")["reason"].as_str().unwrap().contains("login"));
+    assert_eq!(lanes.running(), tasks);
+    let version = lanes.service("web")["Version"].clone();
+    assert_eq!(lanes.run(Action::Deploy(renewed())).completed().service("web")["action"], "unchanged");
+    assert_eq!(lanes.service("web")["Version"], version);
     // A registry that does not answer is no reason to replace what runs.
     let told = deploy("box:1", &[]).completed();
     assert_eq!((told.service("web")["image"].as_str(), lanes.running()), (Some(image.as_str()), tasks));

@@ -9,6 +9,7 @@ use axion_agent::stack::held::{Service, StoreKind};
 use axion_agent::stack::marks;
 use axion_agent::stack::plan::{self, Action, Content, Desired, Leavers, Plan, Who};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// Each stack becomes so many others.
@@ -29,6 +30,7 @@ fn stacks() -> Vec<Desired> {
             .chain(contents(StoreKind::Config, of(&record, "/configs/create")))
             .collect(),
         services: of(&record, "/services/create"),
+        logins: BTreeMap::new(),
         leavers: Leavers::Removed,
     };
     let mut stacks: Vec<Desired> =
@@ -108,7 +110,8 @@ fn a_plan_carried_out_gives_what_is_wanted_and_leaves_nothing_to_do() {
 #[test]
 fn what_left_the_files_goes_when_it_is_ours_and_only_when_asked() {
     let stacks = stacks();
-    let empty = Desired { networks: Vec::new(), contents: Vec::new(), services: Vec::new(), leavers: Leavers::Removed };
+    let empty =
+        Desired { networks: Vec::new(), contents: Vec::new(), services: Vec::new(), logins: BTreeMap::new(), leavers: Leavers::Removed };
     for stack in &stacks {
         let mut bed = Bed::new();
         bed.deploy(stack);

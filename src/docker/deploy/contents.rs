@@ -22,7 +22,7 @@ const LABELS_ONLY: &str = "only updates to Labels are allowed";
 const ATTEMPTS: usize = 3;
 
 /// The stack's rotation key.
-fn key(room: &Room<'_>, request: &Deploy) -> Result<Sensitive<String>, Broken> {
+pub(super) fn key(room: &Room<'_>, request: &Deploy) -> Result<Sensitive<String>, Broken> {
     let mut bytes = [0; KEY_BYTES];
     openssl::rand::rand_bytes(&mut bytes).map_err(|error| LedgerError(format!("no random numbers for a key: {error}")))?;
     Ok(room.ledger.rotation_key(&request.target.stack, Sensitive::new(hex(&bytes)))?)

@@ -12,6 +12,7 @@ mod apply;
 mod contents;
 mod converge;
 mod images;
+mod logins;
 mod names;
 mod prepare;
 mod report;
@@ -159,6 +160,7 @@ fn work(room: &Room<'_>, request: &Deploy) -> Result<Outcome, Broken> {
 fn carry_out(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, report: &mut Report) -> Result<u64, Broken> {
     rollback::check_not_taken_back(room, &prepared.plan.services)?;
     apply::apply(room, request, prepared)?;
+    logins::remember(room, request, prepared)?;
     report.take_plan(prepared);
     if prepared.changes_something() {
         room.progress(Progress::new("apply", report.applied()));

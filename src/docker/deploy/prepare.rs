@@ -2,7 +2,7 @@
 //! references and images are checked, and the plan is made.
 
 use super::images::Images;
-use super::{Broken, Failure, contents, names, revision, rollback};
+use super::{Broken, Failure, contents, logins, names, revision, rollback};
 use crate::docker::Entry;
 use crate::docker::ownership::{self, Standing, Takeover};
 use crate::docker::room::Room;
@@ -30,6 +30,8 @@ pub(super) struct Prepared {
     /// The tasks that there were before, whose failures are not this command's.
     pub(super) tasks_before: BTreeSet<String>,
     pub(super) revisions: Vec<Revision>,
+    /// Fingerprints of the logins that services had before, and that they are to have.
+    pub(super) logins: (BTreeMap<String, String>, BTreeMap<String, String>),
     /// Whose the stack was.
     pub(super) standing: Standing,
     /// Whether an earlier process changed something for this same command.
@@ -71,6 +73,7 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
     observed.network_ids.extend(names::of_every_node(room)?);
     observed.fingerprints = revision::fingerprints(&revisions);
     observed.known_services = revision::services(&revisions);
+    observed.logins = room.ledger.logins(stack)?;
 
     let mut desired = desired(room, request, &loaded.specs)?;
     names::look_for_others(room, stack, &mut observed, &desired)?;
@@ -81,8 +84,9 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
     let plan = plan::make(stack, &observed, &desired, who)?;
     let tasks_before = tasks.into_iter().map(|task| task.id).collect();
     let changed_before = room.entry == Entry::Resumed && rollback::has_changed_anything(room)?;
-    let Observed { network_ids, external, .. } = observed;
-    Ok(Prepared { plan, warnings, network_ids, external, registries, tasks_before, revisions, standing, changed_before })
+    let Observed { network_ids, external, logins, .. } = observed;
+    let logins = (logins, desired.logins);
+    Ok(Prepared { plan, warnings, network_ids, external, registries, tasks_before, revisions, logins, standing, changed_before })
 }
 
 fn api(room: &Room<'_>) -> Result<ApiVersion, Broken> {
@@ -116,10 +120,12 @@ fn look(room: &Room<'_>, stack: &StackName) -> Result<Observed, Broken> {
 
 fn desired(room: &Room<'_>, request: &Deploy, specs: &StackSpecs) -> Result<Desired, Broken> {
     let (secrets, configs) = (all(&specs.secrets)?, all(&specs.configs)?);
+    let services = all(&specs.services)?;
     Ok(Desired {
         networks: all(&specs.networks)?,
         contents: contents::wanted(room, request, secrets, configs)?,
-        services: all(&specs.services)?,
+        logins: logins::wanted(room, request, &services)?,
+        services,
         leavers: if request.prune { Leavers::Removed } else { Leavers::Kept },
     })
 }

@@ -94,6 +94,8 @@ pub struct Observed {
     pub answers: BTreeMap<String, Answer>,
     /// Names of services that a kept revision has.
     pub known_services: BTreeSet<String>,
+    /// By service, the fingerprint of the login for its registry that its nodes were given last.
+    pub logins: BTreeMap<String, String>,
 }
 
 /// Whether an object has the content that is wanted.
@@ -114,6 +116,8 @@ pub struct Desired {
     pub contents: Vec<Content>,
     /// Specs of services as they are sent but for the marks and the ids of secrets and configs.
     pub services: Vec<Value>,
+    /// By service, the fingerprint of the login that its nodes are to have for its registry.
+    pub logins: BTreeMap<String, String>,
     /// What becomes of what left the files.
     pub leavers: Leavers,
 }
@@ -215,7 +219,9 @@ pub fn make(stack: &StackName, observed: &Observed, desired: &Desired, who: Who<
             check_name("service", name, held.label(NAMESPACE), stack)?;
         }
         refs::fill(&mut spec, &contents, &observed.external);
-        services.push(services::service(spec, held, &observed.network_ids, who)?);
+        let mut plan = services::service(spec, held, &observed.network_ids, who)?;
+        plan.compare_logins(observed.logins.get(&plan.name), desired.logins.get(&plan.name));
+        services.push(plan);
     }
     let removals = leaving::services(observed, &services, desired.leavers, who.agent, &mut warnings);
     Ok(Plan { networks, contents, services, removals, warnings })

@@ -35,6 +35,17 @@ impl ServicePlan {
     pub fn effect(&self) -> Option<Effect> {
         (self.action == Action::Update).then(|| Effect::of(&self.spec, &self.changes))
     }
+
+    /// A service that is as wanted is written all the same where its nodes have another login for its registry, or none
+    /// that is known: with the old one they could not pull the image again. It replaces no task (swarmkit,
+    /// `IsTaskDirty`, leaves `PullOptions` out); a job would run again, and is left alone.
+    pub(super) fn compare_logins(&mut self, given: Option<&String>, wanted: Option<&String>) {
+        let is_settled = self.action != Action::Unchanged || self.ours_already || Effect::of(&self.spec, &[]) == Effect::RunAgain;
+        if !is_settled && wanted.is_some() && wanted != given {
+            self.action = Action::Update;
+            "its nodes get the login for its registry that holds now".clone_into(&mut self.reason);
+        }
+    }
 }
 
 /// Decides about one service. `networks` are ids by name.
@@ -141,6 +152,25 @@ mod tests {
         let global = held(&spec("a:1", &json!({"Global": {}})), &mine, None);
         let refused = service(wanted, Some(&global), &BTreeMap::new(), who).unwrap_err();
         assert_eq!(refused.code(), Code::ENGINE_REFUSED);
+    }
+
+    #[test]
+    fn nodes_get_a_login_that_is_new_and_jobs_are_left_alone() {
+        let (agent, command) = (AgentId::new("me").unwrap(), CommandId(Uuid::from_u128(1)));
+        let (old, new) = ("old".to_owned(), "new".to_owned());
+        let plan = |mode: &Value, held_image: &str, given: Option<&String>, wanted: Option<&String>| {
+            let held = held(&spec(held_image, mode), &json!({marks::OWNER: "me"}), None);
+            let mut plan = service(spec("a:1", mode), Some(&held), &BTreeMap::new(), Who { agent: &agent, command }).unwrap();
+            plan.compare_logins(given, wanted);
+            (plan.action, plan.effect())
+        };
+        let (global, job) = (json!({"Global": {}}), json!({"GlobalJob": {}}));
+        assert_eq!(plan(&global, "a:1", Some(&old), Some(&new)), (Action::Update, Some(Effect::Kept)));
+        assert_eq!(plan(&global, "a:1", None, Some(&new)), (Action::Update, Some(Effect::Kept)), "nobody knows what they have");
+        assert_eq!(plan(&global, "a:1", Some(&old), Some(&old)), (Action::Unchanged, None));
+        assert_eq!(plan(&global, "a:1", Some(&old), None), (Action::Unchanged, None), "they keep what they have");
+        assert_eq!(plan(&job, "a:1", Some(&old), Some(&new)), (Action::Unchanged, None));
+        assert_eq!(plan(&global, "a:2", Some(&old), Some(&old)), (Action::Update, Some(Effect::Replaced)));
     }
 
     #[test]
