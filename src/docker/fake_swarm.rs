@@ -98,10 +98,16 @@ impl Swarm {
             }
             ["POST", "networks", "create"] => {
                 let name = asked.body["Name"].as_str().unwrap().to_owned();
-                let network = json!({"Id": made["ID"], "Name": name, "Scope": "swarm", "Labels": asked.body["Labels"]});
+                let mut network = asked.body.clone();
+                network["Id"] = made["ID"].clone();
+                network["Scope"] = json!("swarm");
+                network["EnableIPv6"] = json!(asked.body["EnableIPv6"] == true);
                 self.note("create", &name, &asked.body);
                 self.networks.insert(name, network);
                 Some(Reply::Json(201, made))
+            }
+            ["DELETE", "networks", id] if self.services.values().any(|service| is_attached(service, id)) => {
+                Some(Reply::Json(400, json!({"message": format!("network {id} is in use by a service")})))
             }
             ["DELETE", "networks", id] => {
                 let gone: Vec<Value> = self.networks.values().filter(|network| network["Id"] == *id).cloned().collect();
@@ -188,6 +194,10 @@ impl Swarm {
     pub(super) fn find(&self, name: &str) -> Option<&Value> {
         self.services.values().chain(&self.foreign).find(|service| service["ID"] == name || service["Spec"]["Name"] == name)
     }
+}
+
+fn is_attached(service: &Value, network: &str) -> bool {
+    service["Spec"]["TaskTemplate"]["Networks"].as_array().into_iter().flatten().any(|one| one["Target"] == network)
 }
 
 /// Those that a list's filter asks for.

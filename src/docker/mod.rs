@@ -25,6 +25,7 @@ mod fake_ledger;
 mod fake_swarm;
 mod follow;
 mod lane;
+mod leftovers;
 mod logs;
 mod ownership;
 mod prune;

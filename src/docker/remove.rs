@@ -5,6 +5,7 @@
 //! It touches only what carries the stack's label, and volumes only when asked.
 
 use super::census::{Census, down};
+use super::leftovers;
 use super::ownership::{self, Takeover};
 use super::room::{End, Halt, Room, StepError};
 use super::types::{Container, Network, Service, Store, StoreKind, Task, Volume};
@@ -106,13 +107,8 @@ fn sweep(room: &Room<'_>, left: &Left, tally: &mut Tally) -> Result<(), End> {
     if left.still_runs() {
         return Ok(());
     }
-    // The containers of finished jobs outlive their service, and hold its networks and volumes.
-    for container in left.containers.iter().filter(|container| container.state != "running") {
-        tally.note(
-            "container",
-            &container.id,
-            room.step("container.remove", &container.id, |client| client.remove_container(&container.id)),
-        )?;
+    for (id, removed) in leftovers::remove(room, &left.containers, |_| true)? {
+        tally.note("container", &id, removed.map_err(StepError::Refused))?;
     }
     for network in &left.networks {
         tally.note("network", &network.name, room.step("network.remove", &network.name, |client| client.remove_network(&network.id)))?;

@@ -66,6 +66,8 @@ codes! { Code:
     REFERENCE_MISSING = "stack.reference_missing";
     /// The content of a secret or config changed under a name that cannot be rotated.
     CONTENT_CHANGED = "stack.content_changed";
+    /// A network must be made anew, and something that the command may not touch is attached to it.
+    NETWORK_IN_USE = "network.in_use";
     /// No such image, here or at its registry.
     IMAGE_NOT_FOUND = "image.not_found";
     /// The registry wants other credentials.

@@ -18,6 +18,7 @@ pub mod marks;
 mod merge;
 mod normal;
 pub mod plan;
+pub mod redefined;
 pub mod rotate;
 pub mod since;
 pub mod spec;

@@ -18,7 +18,22 @@ impl Manager {
     /// Carries a plan out as the lanes do.
     pub fn carry_out(&mut self, plan: &Plan, command: CommandId, agent: &AgentId) {
         let mut plan = plan.clone();
-        for network in plan.networks.iter().filter(|network| network.action == Action::Create) {
+        for network in plan.networks.iter().filter_map(|plan| plan.replaced()) {
+            self.observed
+                .services
+                .retain(|service| !plan.services.iter().any(|plan| plan.action == Action::Replace && plan.name == service.name()));
+            let users: Vec<&str> = self
+                .observed
+                .services
+                .iter()
+                .filter(|service| plan::attached(&service.spec, &[network.id.as_str()].into()))
+                .map(|service| service.name())
+                .collect();
+            let users: Vec<&&str> = users.iter().filter(|user| !plan.removals.iter().any(|gone| gone.name() == **user)).collect();
+            assert!(users.is_empty(), "{} is removed while {users:?} use it", network.name);
+            self.observed.networks.retain(|held| held.id != network.id);
+        }
+        for network in plan.networks.iter().filter(|plan| matches!(plan.action, Action::Create | Action::Replace)) {
             self.make_network(&network.spec);
         }
         for content in plan.contents.iter_mut().filter(|content| content.action == Action::Create) {
@@ -29,7 +44,7 @@ impl Manager {
             plan::fill(&mut service.spec, &plan.contents, &self.observed.external);
             match service.action {
                 Action::Create => self.make_service(&service.spec, command, agent),
-                Action::Update => {
+                Action::Update | Action::Replace => {
                     self.observed.services.retain(|held| held.name() != service.name);
                     self.make_service(&service.spec, command, agent);
                 }
@@ -40,7 +55,14 @@ impl Manager {
 
     pub fn make_network(&mut self, spec: &Value) {
         let id = self.id();
-        let network = json!({"Id": id, "Name": spec["Name"], "Scope": "swarm", "Driver": spec["Driver"], "Labels": spec["Labels"]});
+        let mut network = spec.clone();
+        network["Id"] = json!(id);
+        network["Scope"] = json!("swarm");
+        network["EnableIPv6"] = json!(spec["EnableIPv6"] == true);
+        network["Options"]["com.docker.network.driver.overlay.vxlanid_list"] = json!("4097");
+        if network["IPAM"]["Config"].as_array().is_none_or(Vec::is_empty) {
+            network["IPAM"]["Config"] = json!([{"Subnet": "10.0.1.0/24", "Gateway": "10.0.1.1"}]);
+        }
         let network: Network = serde_json::from_value(network).unwrap();
         self.observed.network_ids.insert(network.name.clone(), network.id.clone());
         self.observed.networks.push(network);

@@ -1,15 +1,15 @@
-//! Carries a plan out: networks, secrets, configs, what left the file, then services.
+//! Carries a plan out: networks, secrets, configs, what left the file, what is made anew, then services.
 //!
 //! Each change is a step of the room. A conflict or a lost answer makes it look and decide again: what
 //! is there as wanted is done, what is as it was is tried again, anything else is somebody else's work.
 
 use super::prepare::Prepared;
-use super::{Broken, Failure, images, names, revision};
+use super::{Broken, Failure, images, names, replace};
 use crate::docker::client::Client;
 use crate::docker::error::EngineError;
 use crate::docker::room::{Made, Room, StepError};
 use crate::docker::types::{Created, NAMESPACE, Service, Updated};
-use crate::domain::{Code, Deploy, Revision, Sensitive, StackName, Step};
+use crate::domain::{Code, Deploy, Sensitive, StackName, Step};
 use crate::stack::plan::{self, Action, ContentPlan, NetworkPlan, ServicePlan};
 use crate::stack::{compare, images::image, marks};
 use serde_json::Value;
@@ -35,12 +35,18 @@ pub(super) fn apply(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared) 
     for service in &plan.removals {
         remove_service(room, service)?;
     }
+    // ORDER: what left the file is gone, and all else that can fail is there, before anything is down.
+    replace::make_way(room, stack, &plan.networks, &mut plan.services)?;
+    for network in plan.networks.iter().filter(|plan| plan.action == Action::Replace) {
+        let id = create_network(room, stack, network)?;
+        prepared.network_ids.insert(network.name.clone(), id);
+    }
     for service in &mut plan.services {
         // Now the ids of what was just made are known.
         plan::fill(&mut service.spec, &plan.contents, &prepared.external);
     }
     let mut due: Vec<&mut ServicePlan> =
-        plan.services.iter_mut().filter(|service| matches!(service.action, Action::Create | Action::Update)).collect();
+        plan.services.iter_mut().filter(|service| matches!(service.action, Action::Create | Action::Update | Action::Replace)).collect();
     due.chunks_mut(AT_ONCE).try_for_each(|services| write_services(room, request, services, &prepared.network_ids))
 }
 
@@ -71,18 +77,6 @@ fn write_services(
         first = first.and(done);
     }
     first
-}
-
-/// Makes the networks of a revision that are gone.
-pub(super) fn make_networks(room: &Room<'_>, stack: &StackName, revision: &Revision) -> Result<(), Broken> {
-    let held = room.observe(|client| client.networks(stack))?;
-    for spec in revision::specs_of_networks(revision) {
-        let name = spec["Name"].as_str().unwrap_or_default().to_owned();
-        if !held.iter().any(|network| network.name == name) {
-            create_network(room, stack, &NetworkPlan { name, action: Action::Create, spec: spec.clone() })?;
-        }
-    }
-    Ok(())
 }
 
 pub(super) fn create_network(room: &Room<'_>, stack: &StackName, plan: &NetworkPlan) -> Result<String, Broken> {

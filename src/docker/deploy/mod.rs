@@ -15,6 +15,7 @@ mod images;
 mod logins;
 mod names;
 mod prepare;
+mod replace;
 mod report;
 mod restart;
 mod restore;

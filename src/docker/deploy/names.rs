@@ -5,15 +5,22 @@ use super::{Broken, Failure};
 use crate::docker::client::Client;
 use crate::docker::error::EngineError;
 use crate::docker::room::{Room, StepError};
-use crate::docker::types::{NAMESPACE, Service, Store, StoreKind};
+use crate::docker::types::{NAMESPACE, Network, Service, Store, StoreKind};
 use crate::domain::{Code, StackName};
 use crate::stack::External;
-use crate::stack::plan::{self, Desired, ExternalIds, Observed};
+use crate::stack::plan::{self, Desired, ExternalIds, NetworkPlan, Observed};
+use crate::threads::Deadline;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Networks that every node has: nobody makes them (docker/cli, stack/swarm, `validateExternalNetworks`).
 const OF_EVERY_NODE: &[&str] = &["default", "bridge", "host", "none"];
+
+/// How long the manager may take to set a network up: it does so at once, unless it cannot.
+const SET_UP: Duration = Duration::from_secs(3);
+/// Between two looks at it.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Looks all external objects up: ids of the networks by name, and of the rest.
 pub(super) fn external(room: &Room<'_>, external: &External) -> Result<(BTreeMap<String, String>, ExternalIds), Broken> {
@@ -58,6 +65,28 @@ pub(super) fn network_ids(room: &Room<'_>) -> Result<BTreeMap<String, String>, B
     let mut ids: BTreeMap<String, String> = networks.map(|network| (network.name, network.id)).collect();
     ids.extend(of_every_node(room)?);
     Ok(ids)
+}
+
+/// The stack's networks, once the manager has set them up: it takes a moment, until which they tell little of themselves.
+pub(super) fn networks(room: &Room<'_>, stack: &StackName) -> Result<Vec<Network>, Broken> {
+    let patience = Deadline::after(SET_UP);
+    loop {
+        let networks = room.observe(|client| client.networks(stack))?;
+        if networks.iter().all(|network| !network.driver.is_empty()) || patience.has_passed() {
+            return Ok(networks);
+        }
+        room.wait_for_change(LOOK_EVERY)?;
+    }
+}
+
+/// The services of others, where a network of the stack is made anew: they may be attached to it.
+pub(super) fn outsiders(room: &Room<'_>, stack: &StackName, networks: &[NetworkPlan]) -> Result<Vec<Service>, Broken> {
+    if networks.iter().all(|plan| plan.replaced().is_none()) {
+        return Ok(Vec::new());
+    }
+    let mut all = room.observe(Client::all_services)?;
+    all.retain(|service| service.label(NAMESPACE) != Some(stack.as_str()));
+    Ok(all)
 }
 
 fn missing(kind: &str, name: &str, mend: &str) -> Failure {

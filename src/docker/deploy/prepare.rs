@@ -77,6 +77,7 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
 
     let mut desired = desired(room, request, &loaded.specs)?;
     names::look_for_others(room, stack, &mut observed, &desired)?;
+    observed.outsiders = names::outsiders(room, stack, &plan::networks(stack, &observed.networks, &desired.networks)?)?;
     observed.answers = contents::answers(room, request, &observed, &desired.contents)?;
     let registries = settle_services(room, request, &mut desired, &observed, api, &mut warnings)?;
 
@@ -110,7 +111,7 @@ fn load(request: &Deploy, api: ApiVersion) -> Result<Loaded, Broken> {
 
 fn look(room: &Room<'_>, stack: &StackName) -> Result<Observed, Broken> {
     Ok(Observed {
-        networks: room.observe(|client| client.networks(stack))?,
+        networks: names::networks(room, stack)?,
         secrets: room.observe(|client| client.stores(StoreKind::Secret, stack))?,
         configs: room.observe(|client| client.stores(StoreKind::Config, stack))?,
         services: room.observe(|client| client.services(stack))?,

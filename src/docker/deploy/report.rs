@@ -12,7 +12,7 @@ use crate::docker::types::{Mode, Service, StoreKind, Task};
 use crate::domain::{Deploy, Outcome, Progress, StackName};
 use crate::stack::change::Change;
 use crate::stack::images::image;
-use crate::stack::plan::{Action, ContentPlan, ServicePlan};
+use crate::stack::plan::{Action, ContentPlan, NetworkPlan, ServicePlan};
 use serde_json::{Map, Value, json};
 
 /// At most so many changes of a service are told: an event is no larger than the broker takes.
@@ -49,7 +49,7 @@ impl Report {
     pub(super) fn take_plan(&mut self, prepared: &Prepared) {
         let plan = &prepared.plan;
         self.take_services(&plan.services, &plan.removals, "it left the file");
-        self.networks = plan.networks.iter().map(|plan| json!({"name": plan.name, "action": plan.action.name()})).collect();
+        self.networks = plan.networks.iter().map(network).collect();
         let of = |kind: StoreKind| plan.contents.iter().filter(move |plan| plan.kind == kind).map(content).collect();
         (self.secrets, self.configs) = (of(StoreKind::Secret), of(StoreKind::Config));
         self.warnings = prepared.warnings.iter().chain(&plan.warnings).cloned().collect();
@@ -116,8 +116,12 @@ impl Report {
 
     fn in_short(&self, verb: &str) -> String {
         let count = |action: Action| self.services.iter().filter(|told| told["action"] == action.name()).count();
+        let replaced = match count(Action::Replace) {
+            0 => String::new(),
+            some => format!("replace {some}, "),
+        };
         format!(
-            "{verb}: create {}, update {}, remove {} services; {} stay as they are",
+            "{verb}: create {}, update {}, {replaced}remove {} services; {} stay as they are",
             count(Action::Create),
             count(Action::Update),
             count(Action::Remove),
@@ -170,6 +174,15 @@ fn told_action(plan: &ServicePlan) -> Action {
         Action::Unchanged if plan.ours_already => Action::Update,
         action => action,
     }
+}
+
+fn network(plan: &NetworkPlan) -> Value {
+    let mut told = json!({"name": plan.name, "action": plan.action.name()});
+    if plan.action == Action::Replace {
+        told["reason"] = json!(plan.reason);
+        told["changes"] = plan.changes.iter().take(CHANGES_TOLD).map(Change::told).collect();
+    }
+    told
 }
 
 fn content(plan: &ContentPlan) -> Value {

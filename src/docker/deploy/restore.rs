@@ -5,12 +5,12 @@
 //! config from a command: the revision names the objects, and they must still be there.
 
 use super::report::Report;
-use super::{Broken, Failure, apply, converge, images, names, revision, rollback};
+use super::{Broken, Failure, apply, converge, images, names, replace, revision, rollback};
 use crate::docker::ownership::{self, Takeover};
 use crate::docker::room::{End, Room};
 use crate::docker::types::Service;
 use crate::domain::{Code, Outcome, Progress, Revision, Rollback, Selection, Step, StepOutcome, Target};
-use crate::stack::plan::{self, Action, ServicePlan, Unplannable, Who};
+use crate::stack::plan::{self, Action, ServicePlan, Who};
 use crate::stack::{compare, images::image, marks};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +26,7 @@ pub(in crate::docker) fn start(room: &Room<'_>, request: &Selection) -> End {
         let revisions = room.ledger.revisions(&request.target.stack)?;
         let newest = revision::newest(&revisions, &request.target.stack, &held)?;
         let specs = revision::named(newest, &request.target.stack, &request.services)?;
-        bring_back(room, newest, specs, &held, Vec::new(), report)?;
+        bring_back(room, newest, specs, &held, Vec::new(), Networks::AsTheyAre, report)?;
         let message = format!("the services of {} run as in revision {}", request.target.stack, newest.number);
         Ok(Outcome::completed(message).with("revision", newest.number))
     })
@@ -43,7 +43,7 @@ pub(in crate::docker) fn roll_back(room: &Room<'_>, request: &Rollback) -> End {
         let (ours, foreign) = plan::leftovers(&held, &wanted, &revision::services(&revisions), room.agent);
         let stay: Vec<&str> = foreign.iter().map(|service| service.name()).collect();
         let ours = ours.into_iter().cloned().collect();
-        bring_back(room, chosen, revision::specs_of_services(chosen).collect(), &held, ours, report)?;
+        bring_back(room, chosen, revision::specs_of_services(chosen).collect(), &held, ours, Networks::AsKept, report)?;
         let kept = revision::keep_specs(room, stack, &revisions, chosen.specs.clone())?;
         let message = format!("the stack {stack} runs as in revision {} (kept as revision {kept})", chosen.number);
         Ok(Outcome::completed(message).with("to_revision", chosen.number).with("revision", kept).with("foreign", json!(stay)))
@@ -116,6 +116,15 @@ fn runs(revision: &Revision, held: &[Service], networks: &BTreeMap<String, Strin
     revision::specs_of_services(revision).all(same)
 }
 
+/// What becomes of networks that are there and are not as in the revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Networks {
+    /// They stay: only some services may be meant.
+    AsTheyAre,
+    /// They are made anew.
+    AsKept,
+}
+
 /// Writes these services of a revision, removes those that are not in it, and waits for the verdict.
 fn bring_back(
     room: &Room<'_>,
@@ -123,22 +132,35 @@ fn bring_back(
     specs: Vec<&Value>,
     held: &[Service],
     removals: Vec<Service>,
+    becomes: Networks,
     report: &mut Report,
 ) -> Result<(), Broken> {
     let stack = report.stack().clone();
     let before: BTreeSet<String> = room.observe(|client| client.tasks(&stack))?.into_iter().map(|task| task.id).collect();
     check_contents(room, revision)?;
-    let networks = names::network_ids(room)?;
-    let mut plans = plan_services(room, specs, held, &networks)?;
+    let ids = names::network_ids(room)?;
+    let mut plans = plan_services(room, specs, held, &ids);
+    let wanted: Vec<Value> = revision::specs_of_networks(revision).cloned().collect();
+    let mut networks = plan::networks(&stack, &names::networks(room, &stack)?, &wanted)?;
+    if becomes == Networks::AsTheyAre {
+        networks.iter_mut().filter(|plan| plan.action == Action::Replace).for_each(|plan| plan.action = Action::Unchanged);
+    }
+    let outsiders = names::outsiders(room, &stack, &networks)?;
+    let goes_on = |service: &&Service| !plans.iter().any(|plan| plan.name == service.name()) && !removals.contains(service);
+    let others: Vec<&Service> = held.iter().filter(goes_on).chain(&outsiders).collect();
+    plan::detach(&networks, &mut plans, others)?;
     report.take_services(&plans, &removals, "it is not in the revision");
     room.progress(Progress::new("plan", format!("back to revision {} of {stack}", revision.number)));
 
     rollback::check_not_taken_back(room, &plans)?;
-    apply::make_networks(room, &stack, revision)?;
-    let networks = names::network_ids(room)?;
     for service in &removals {
         apply::remove_service(room, service)?;
     }
+    replace::make_way(room, &stack, &networks, &mut plans)?;
+    for network in networks.iter().filter(|plan| plan.action != Action::Unchanged) {
+        apply::create_network(room, &stack, network)?;
+    }
+    let networks = names::network_ids(room)?;
     for plan in plans.iter_mut().filter(|plan| plan.action != Action::Unchanged) {
         let auth = images::auth(room, &BTreeMap::new(), image(&plan.spec));
         apply::write_service(room, plan, &networks, auth.as_ref())?;
@@ -147,12 +169,7 @@ fn bring_back(
     converge::wait(room, &mut watched, &networks, report, "converge")
 }
 
-fn plan_services(
-    room: &Room<'_>,
-    specs: Vec<&Value>,
-    held: &[Service],
-    networks: &BTreeMap<String, String>,
-) -> Result<Vec<ServicePlan>, Unplannable> {
+fn plan_services(room: &Room<'_>, specs: Vec<&Value>, held: &[Service], networks: &BTreeMap<String, String>) -> Vec<ServicePlan> {
     let who = Who { agent: room.agent, command: room.command.id };
     let plan = |spec: &Value| {
         let mut bare = spec.clone();

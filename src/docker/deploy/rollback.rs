@@ -4,13 +4,15 @@
 //! nothing. It has [`TIME`] of its own when the command's time is over. It never touches what the
 //! command did not touch, and never runs a job again.
 
+use super::replace::{self, Replaced};
 use super::report::Report;
 use super::{Broken, Failure, apply, converge, images, names, revision};
 use crate::docker::Entry;
+use crate::docker::leftovers;
 use crate::docker::room::{Room, StepError};
 use crate::docker::types::{Mode, NAMESPACE, Network, Service, StoreKind, UpdateState};
 use crate::domain::{Code, Deploy, Revision, Step, StepOutcome};
-use crate::stack::plan::{self, Action, ServicePlan, Who};
+use crate::stack::plan::{self, Action, NetworkPlan, ServicePlan, Who};
 use crate::stack::{compare, images::image, marks};
 use crate::threads::Deadline;
 use serde_json::{Value, json};
@@ -25,9 +27,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The step that notes in the journal that the deploy failed, and why: from then on the way is back.
 const FAILED: &str = "stack.deploy";
-/// The label of a container that names its service (moby, daemon/cluster/executor/container).
-const SERVICE_OF: &str = "com.docker.swarm.service.name";
-
 /// How far the stack went back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RolledBack {
@@ -54,6 +53,7 @@ impl RolledBack {
 #[derive(Debug, Default)]
 struct Done {
     created: BTreeMap<String, Vec<(String, Option<String>)>>,
+    replaced: Replaced,
     updated: BTreeSet<String>,
     removed: BTreeSet<String>,
 }
@@ -89,7 +89,8 @@ pub(super) fn has_changed_anything(room: &Room<'_>) -> Result<bool, Broken> {
     let may_have = |outcome: &Option<StepOutcome>| !matches!(outcome, Some(StepOutcome::Refused(_)));
     // The question about a secret's content changes nothing, and a swarm that the command had to make is no part of
     // its stack.
-    let of_stack = |step: &Step| !matches!(step.operation.as_str(), "secret.update" | "swarm.init");
+    let of_stack =
+        |step: &Step| !matches!(step.operation.as_str(), "secret.update" | "swarm.init") && !replace::NOTES.contains(&&*step.operation);
     Ok(steps.iter().any(|(step, outcome)| of_stack(step) && may_have(outcome)))
 }
 
@@ -137,7 +138,7 @@ pub(super) fn run(room: &Room<'_>, request: &Deploy, sent: &[ServicePlan]) -> Re
 
 impl Done {
     fn of(room: &Room<'_>) -> Result<Self, Broken> {
-        let mut done = Self::default();
+        let mut done = Self { replaced: Replaced::by(room)?, ..Self::default() };
         for (step, outcome) in room.ledger.steps(room.command.id)? {
             let id = match outcome {
                 Some(StepOutcome::Refused(_)) => continue,
@@ -188,10 +189,7 @@ impl Back<'_> {
         for service in &new {
             apply::remove_service(room, service)?;
         }
-        if let Some(good) = &good {
-            apply::make_networks(room, stack, good)?;
-        }
-        let plans = self.write(wanted, &held)?;
+        let plans = self.write(wanted, &held, &new, good.as_ref())?;
         let mut watched = converge::Watched::all(&plans, new.iter().copied(), &tasks);
         let networks = names::network_ids(room)?;
         match converge::wait(room, &mut watched, &networks, &mut Report::new(self.request), "rollback") {
@@ -222,7 +220,30 @@ impl Back<'_> {
                 _ => {}
             }
         }
+        let forgotten = self.done.replaced.services.iter().filter(|(name, _)| !known.contains(*name));
+        wanted.extend(forgotten.map(|(_, was)| was.clone()));
         wanted
+    }
+
+    /// The networks that are to be there: those of the last good revision, and what this command replaced.
+    fn wanted_networks(&self, good: Option<&Revision>) -> Vec<Value> {
+        let mut wanted: Vec<Value> = good.into_iter().flat_map(revision::specs_of_networks).cloned().collect();
+        let known: BTreeSet<String> = wanted.iter().filter_map(|spec| spec["Name"].as_str()).map(str::to_owned).collect();
+        let forgotten = self.done.replaced.networks.iter().filter(|(name, _)| !known.contains(*name));
+        wanted.extend(forgotten.map(|(_, was)| was.clone()));
+        wanted
+    }
+
+    /// What becomes of the networks on the way back. Those that this command has not made stay as they are.
+    fn plan_networks(&self, good: Option<&Revision>) -> Result<Vec<NetworkPlan>, Broken> {
+        let stack = &self.request.target.stack;
+        let held = self.room.observe(|client| client.networks(stack))?;
+        let mut plans = plan::networks(stack, &held, &self.wanted_networks(good))?;
+        let made_here = |plan: &NetworkPlan| self.done.created("network").iter().any(|(name, _)| *name == plan.name);
+        for plan in plans.iter_mut().filter(|plan| plan.action == Action::Replace && !made_here(plan)) {
+            plan.action = Action::Unchanged;
+        }
+        Ok(plans)
     }
 
     /// Whether this command made a service that was not there before: by its id, or where the answer was lost by its mark.
@@ -250,25 +271,60 @@ impl Back<'_> {
         }
     }
 
-    fn write(&mut self, wanted: Vec<Value>, held: &[Service]) -> Result<Vec<ServicePlan>, Broken> {
-        let networks = names::network_ids(self.room)?;
-        let who = Who { agent: self.room.agent, command: self.room.command.id };
-        let mut plans = Vec::new();
-        for mut spec in wanted {
+    /// Writes what is to be written, networks first; the plans of what is to be watched.
+    fn write(
+        &mut self,
+        wanted: Vec<Value>,
+        held: &[Service],
+        new: &[&Service],
+        good: Option<&Revision>,
+    ) -> Result<Vec<ServicePlan>, Broken> {
+        let (room, stack) = (self.room, &self.request.target.stack);
+        let ids = names::network_ids(room)?;
+        let who = Who { agent: room.agent, command: room.command.id };
+        let plan = |mut spec: Value| {
             marks::strip(&mut spec);
             let now = held.iter().find(|service| service.name() == spec["Name"]);
-            let mut plan = match plan::service(spec, now, &networks, who) {
-                Ok(plan) => plan,
-                Err(refused) => {
-                    self.notes.push(refused.to_string());
-                    continue;
-                }
-            };
+            plan::service(spec, now, &ids, who)
+        };
+        let mut plans: Vec<ServicePlan> = wanted.into_iter().map(plan).collect();
+        let mut networks = self.plan_networks(good)?;
+        let others: Vec<&Service> = held
+            .iter()
+            .filter(|other| !new.iter().any(|new| new.id == other.id) && !plans.iter().any(|plan| plan.name == other.name()))
+            .collect();
+        if let Err(refused) = plan::detach(&networks, &mut plans, others) {
+            self.notes.push(refused.to_string());
+            networks.iter_mut().filter(|plan| plan.action == Action::Replace).for_each(|plan| plan.action = Action::Unchanged);
+        }
+        let mut staying = Vec::new();
+        for plan in plans.iter().filter(|plan| plan.action != Action::Unchanged) {
+            if let Some(note) = self.stays(plan, &ids) {
+                self.notes.push(note);
+                staying.push(plan.name.clone());
+            }
+        }
+        // A job that holds a network which goes back cannot stay, and is not run again.
+        let (jobs, kept): (Vec<ServicePlan>, Vec<ServicePlan>) = plans
+            .into_iter()
+            .filter(|plan| !staying.contains(&plan.name) || (is_job(plan) && plan.action == Action::Replace))
+            .partition(|plan| staying.contains(&plan.name));
+        for held in jobs.iter().filter_map(|job| job.held.as_ref()) {
+            apply::remove_service(room, held)?;
+        }
+        plans = kept;
+        replace::make_way(room, stack, &networks, &mut plans)?;
+        for network in networks.iter().filter(|plan| plan.action != Action::Unchanged) {
+            apply::create_network(room, stack, network)?;
+        }
+        self.write_services(plans)
+    }
+
+    fn write_services(&mut self, plans: Vec<ServicePlan>) -> Result<Vec<ServicePlan>, Broken> {
+        let networks = names::network_ids(self.room)?;
+        let mut written = Vec::new();
+        for mut plan in plans {
             if plan.action != Action::Unchanged {
-                if let Some(note) = self.stays(&plan, &networks) {
-                    self.notes.push(note);
-                    continue;
-                }
                 let auth = images::auth(self.room, &self.request.registry_auth, image(&plan.spec));
                 match apply::write_service(self.room, &mut plan, &networks, auth.as_ref()) {
                     Err(Broken::Failed(failure)) => {
@@ -278,15 +334,16 @@ impl Back<'_> {
                     other => other?,
                 }
             }
-            plans.push(plan);
+            written.push(plan);
         }
-        Ok(plans)
+        Ok(written)
     }
 
     /// Why a service that is not as in the revision stays as it is, if it does.
     fn stays(&self, plan: &ServicePlan, networks: &BTreeMap<String, String>) -> Option<String> {
-        if matches!(Mode::of(&plan.spec), Mode::ReplicatedJob(_) | Mode::GlobalJob) {
-            return Some(format!("job {} stays as it is: going back would run it again", plan.name));
+        if is_job(plan) {
+            let what = if plan.action == Action::Update { "stays as it is" } else { "is not made again" };
+            return Some(format!("job {} {what}: going back would run it again", plan.name));
         }
         if self.is_edited(plan, networks) {
             return Some(format!("service {} was changed by somebody else after this command, and stays so", plan.name));
@@ -298,7 +355,7 @@ impl Back<'_> {
     /// Whether somebody else has changed what this command wrote. Going back by Swarm takes the mark off.
     fn is_edited(&self, plan: &ServicePlan, networks: &BTreeMap<String, String>) -> bool {
         let who = Who { agent: self.room.agent, command: self.room.command.id };
-        let sent = self.sent.iter().find(|sent| sent.name == plan.name && sent.action == Action::Update);
+        let sent = self.sent.iter().find(|sent| sent.name == plan.name && matches!(sent.action, Action::Update | Action::Replace));
         let (Some(sent), Some(now)) = (sent, plan.held.as_ref().filter(|now| who.has_written(now))) else { return false };
         !compare::same(&sent.spec, &now.spec, networks)
     }
@@ -337,7 +394,8 @@ impl Back<'_> {
         }
         let networks: Vec<Network> = self.new_networks(good)?;
         if !networks.is_empty() {
-            self.remove_ended_containers(new)?;
+            let names: BTreeSet<&str> = new.iter().map(|service| service.name()).collect();
+            leftovers::sweep(room, &self.request.target.stack, |service| service.is_some_and(|name| names.contains(name)))?;
         }
         for network in &networks {
             let removed = room.step("network.remove", &network.name, |client| client.remove_network(&network.id));
@@ -348,8 +406,8 @@ impl Back<'_> {
     }
 
     fn new_networks(&self, good: Option<&Revision>) -> Result<Vec<Network>, Broken> {
-        let kept: BTreeSet<&str> =
-            good.into_iter().flat_map(revision::specs_of_networks).filter_map(|spec| spec["Name"].as_str()).collect();
+        let wanted = self.wanted_networks(good);
+        let kept: BTreeSet<&str> = wanted.iter().filter_map(|spec| spec["Name"].as_str()).collect();
         let mut networks = Vec::new();
         let stack = self.request.target.stack.as_str();
         for (name, id) in self.done.created("network").iter().filter(|(name, _)| !kept.contains(name.as_str())) {
@@ -362,19 +420,10 @@ impl Back<'_> {
         }
         Ok(networks)
     }
+}
 
-    /// The containers of finished jobs outlive their service, and hold its networks.
-    fn remove_ended_containers(&self, of: &[&Service]) -> Result<(), Broken> {
-        let names: BTreeSet<&str> = of.iter().map(|service| service.name()).collect();
-        let containers = self.room.observe(|client| client.containers(&self.request.target.stack))?;
-        let ended = containers.iter().filter(|container| container.state != "running");
-        for container in ended.filter(|container| container.labels.get(SERVICE_OF).is_some_and(|service| names.contains(service.as_str())))
-        {
-            // The manager may remove it in the same instant.
-            refused(&container.id, self.room.step("container.remove", &container.id, |client| client.remove_container(&container.id)))?;
-        }
-        Ok(())
-    }
+fn is_job(plan: &ServicePlan) -> bool {
+    matches!(Mode::of(&plan.spec), Mode::ReplicatedJob(_) | Mode::GlobalJob)
 }
 
 /// The engine's words if something could not be removed; what is gone is removed.

@@ -346,3 +346,98 @@ fn what_the_engine_would_drop_is_left_out_and_said() {
     let swarm = bed.swarm.lock().unwrap();
     assert_eq!(swarm.find("st_web").unwrap()["Spec"]["TaskTemplate"]["ContainerSpec"]["OomScoreAdj"], Value::Null);
 }
+
+/// The same service, with its network defined otherwise.
+fn redefined() -> String {
+    format!("{FILE}\nnetworks: {{default: {{attachable: true}}}}")
+}
+
+const REPLACEMENT: [&str; 4] = ["DELETE /services/", "DELETE /networks/", "POST /networks/create", "POST /services/create"];
+
+impl Bed {
+    fn network(&self) -> Value {
+        self.swarm.lock().unwrap().networks["st_default"].clone()
+    }
+
+    /// The changes after the first `before`, with ids cut off.
+    fn changes_since(&self, before: usize) -> Vec<String> {
+        let cut =
+            |call: String| REPLACEMENT.iter().find(|known| call.starts_with(**known)).map_or(call.clone(), |known| (*known).to_owned());
+        self.changes().into_iter().skip(before).map(cut).collect()
+    }
+}
+
+#[test]
+fn a_network_that_is_redefined_is_made_anew_with_its_services() {
+    let bed = Bed::new();
+    bed.completed(1, FILE, Entry::Fresh);
+    let outcome = bed.completed(2, &redefined(), Entry::Fresh);
+    assert_eq!(bed.changes_since(2), REPLACEMENT);
+    assert_eq!(bed.network()["Attachable"], true);
+    let (network, service) = (&outcome.details["networks"][0], &outcome.details["services"][0]);
+    assert_eq!((&network["action"], &network["changes"][0]["field"]), (&json!("replace"), &json!("Attachable")));
+    assert_eq!((&service["action"], &service["tasks"]), (&json!("replace"), &json!("replaced")));
+    bed.completed(3, &redefined(), Entry::Fresh);
+    assert_eq!(bed.changes_since(2), REPLACEMENT, "once");
+}
+
+#[test]
+fn a_replacement_that_was_cut_off_anywhere_goes_on_where_it_was() {
+    let whole = Bed::new();
+    whole.completed(1, FILE, Entry::Fresh);
+    whole.completed(2, &redefined(), Entry::Fresh);
+    let steps = whole.ledger.steps(CommandId(Uuid::from_u128(2))).unwrap();
+    let calls: Vec<_> = whole.engine.asked().into_iter().filter(|asked| !asked.line.starts_with("GET")).skip(2).collect();
+    assert_eq!(steps.len(), REPLACEMENT.len() + 2, "{steps:?}");
+    // The power goes after each call, before its outcome is on disk; the notes have none.
+    for cut in 0..=steps.len() {
+        let bed = Bed::new();
+        bed.completed(1, FILE, Entry::Fresh);
+        let before = bed.changes().len();
+        let mut made = 0;
+        for (step, outcome) in &steps[..cut] {
+            bed.ledger.intend(CommandId(Uuid::from_u128(2)), std::slice::from_ref(step)).unwrap();
+            let mut swarm = bed.swarm.lock().unwrap();
+            match step.operation.as_str() {
+                "service.remove" => drop(swarm.services.clear()),
+                "network.remove" => drop(swarm.networks.clear()),
+                "service.create" | "network.create" => drop(swarm.answer(&calls[made])),
+                _ => bed.ledger.settle(CommandId(Uuid::from_u128(2)), &[(step.clone(), outcome.clone().unwrap())]).unwrap(),
+            }
+            made += usize::from(!step.operation.ends_with(".replace"));
+        }
+        bed.completed(2, &redefined(), Entry::Resumed);
+        assert_eq!(bed.changes_since(before), REPLACEMENT[made..], "after {cut} steps");
+        assert_eq!(bed.network()["Attachable"], true);
+    }
+}
+
+#[test]
+fn a_replacement_that_fails_goes_back_with_a_revision_and_without() {
+    for revision in [true, false] {
+        let bed = Bed::new();
+        bed.completed(1, FILE, Entry::Fresh);
+        if !revision {
+            bed.ledger.forget_revision(1);
+        }
+        bed.fault("POST /services/create", Fault::Refusal);
+        let outcome = bed.deploy(2, &redefined(), Entry::Fresh);
+        assert_eq!(outcome.verdict, Verdict::Failed(Code::ENGINE_REFUSED), "{outcome:#?}");
+        assert_eq!(outcome.details["rolled_back"], true, "{outcome:#?}");
+        assert_eq!((bed.network()["Attachable"] == true, bed.env()), (false, Value::Null));
+    }
+}
+
+#[test]
+fn a_service_of_another_mode_is_made_anew() {
+    let global = FILE.replace("deploy: {", "deploy: {mode: global, ");
+    let bed = Bed::new();
+    bed.completed(1, FILE, Entry::Fresh);
+    let outcome = bed.completed(2, &global, Entry::Fresh);
+    assert_eq!(bed.changes_since(2), ["DELETE /services/", "POST /services/create"]);
+    assert_eq!(
+        (&outcome.details["services"][0]["action"], &outcome.details["services"][0]["tasks"]),
+        (&json!("replace"), &json!("replaced"))
+    );
+    assert!(bed.swarm.lock().unwrap().find("st_web").unwrap()["Spec"]["Mode"]["Global"].is_object());
+}

@@ -13,10 +13,11 @@ mod services;
 
 pub use contents::{Content, ContentPlan, Question, questions};
 pub use leaving::leftovers;
-pub use networks::NetworkPlan;
+pub use networks::{NetworkPlan, attached, body_of, detach, networks};
 pub use refs::fill;
 pub use services::{ServicePlan, pause_on_failure, service};
 
+use super::change::Change;
 use super::held::{Network, Service, Store, StoreKind};
 use super::marks;
 use super::rotate::NameTooLong;
@@ -34,6 +35,8 @@ pub enum Action {
     Create,
     /// It is written.
     Update,
+    /// It is removed and made again, because Swarm cannot change it so.
+    Replace,
     /// It is as wanted.
     Unchanged,
     /// It is removed.
@@ -47,6 +50,7 @@ impl Action {
         match self {
             Self::Create => "create",
             Self::Update => "update",
+            Self::Replace => "replace",
             Self::Unchanged => "unchanged",
             Self::Remove => "remove",
         }
@@ -84,6 +88,8 @@ pub struct Observed {
     pub configs: Vec<Store>,
     /// The same of services.
     pub services: Vec<Service>,
+    /// Services of others, where a network of the stack must be made anew.
+    pub outsiders: Vec<Service>,
     /// Ids of every network that services of the stack may be attached to, by name.
     pub network_ids: BTreeMap<String, String>,
     /// Secrets and configs that the files declare as external.
@@ -165,15 +171,13 @@ pub enum Unplannable {
     /// A service has the name that is of no stack.
     #[error("a service {0} is there already and belongs to no stack: remove it, or give this one another name")]
     LooseService(String),
-    /// Swarm cannot change a mode.
-    #[error("service {name} is {now} and the file wants {wanted}: Swarm cannot change that; remove the service first")]
-    Mode {
+    /// A network that must be made anew has other users.
+    #[error("the network {network} must be made anew, and {service}, which this command may not touch, is attached to it: take it off")]
+    NetworkInUse {
         /// In the swarm.
-        name: String,
-        /// What it is.
-        now: String,
-        /// What it should be.
-        wanted: String,
+        network: String,
+        /// The service that is attached.
+        service: String,
     },
     /// A changed content has no name to go under.
     #[error(transparent)]
@@ -186,7 +190,7 @@ impl Unplannable {
     pub const fn code(&self) -> Code {
         match self {
             Self::OfAnotherStack { .. } | Self::LooseNetwork(_) | Self::LooseService(_) => Code::CONFLICT,
-            Self::Mode { .. } => Code::ENGINE_REFUSED,
+            Self::NetworkInUse { .. } => Code::NETWORK_IN_USE,
             Self::NameTooLong(_) => Code::CONTENT_CHANGED,
         }
     }
@@ -208,7 +212,7 @@ impl Plan {
 /// When a name is somebody else's, or Swarm cannot do what is wanted: before anything is made.
 pub fn make(stack: &StackName, observed: &Observed, desired: &Desired, who: Who<'_>) -> Result<Plan, Unplannable> {
     let mut warnings = Vec::new();
-    let networks = networks::plan(stack, &observed.networks, &desired.networks)?;
+    let networks = networks::networks(stack, &observed.networks, &desired.networks)?;
     let contents = contents::plan(stack, observed, &desired.contents, &mut warnings)?;
     let mut services = Vec::new();
     for spec in &desired.services {
@@ -219,12 +223,30 @@ pub fn make(stack: &StackName, observed: &Observed, desired: &Desired, who: Who<
             check_name("service", name, held.label(NAMESPACE), stack)?;
         }
         refs::fill(&mut spec, &contents, &observed.external);
-        let mut plan = services::service(spec, held, &observed.network_ids, who)?;
+        let mut plan = services::service(spec, held, &observed.network_ids, who);
         plan.compare_logins(observed.logins.get(&plan.name), desired.logins.get(&plan.name));
         services.push(plan);
     }
     let removals = leaving::services(observed, &services, desired.leavers, who.agent, &mut warnings);
+    let mut stays = Vec::new();
+    for other in observed.services.iter().chain(&observed.outsiders) {
+        let has_name = |plan: &ServicePlan| plan.name == other.name();
+        if !services.iter().any(has_name) && !removals.iter().any(|gone| gone.id == other.id) {
+            stays.push(other);
+        }
+    }
+    networks::detach(&networks, &mut services, stays)?;
     Ok(Plan { networks, contents, services, removals, warnings })
+}
+
+/// At most so many fields are named in a reason; the plan's changes have them all.
+const NAMED: usize = 6;
+
+/// Fields that differ, in words.
+fn named(changes: &[Change]) -> String {
+    let fields: Vec<&str> = changes.iter().map(|change| change.field.as_str()).take(NAMED).collect();
+    let more = if changes.len() > NAMED { " and more" } else { "" };
+    format!("{}{more}", fields.join(", "))
 }
 
 /// Refuses an object of another stack, or one without a stack, under a name that is needed.

@@ -1,14 +1,11 @@
 //! What is to be done to one service of a stack, and why. Pure.
 
-use super::{Action, Unplannable, Who};
+use super::{Action, Who, named};
 use crate::stack::change::{Change, Effect};
-use crate::stack::held::{Service, UpdateState};
+use crate::stack::held::{Mode, Service, UpdateState};
 use crate::stack::{compare, marks};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-
-/// At most so many fields are named in a reason; the plan's changes have them all.
-const NAMED: usize = 6;
 
 /// A service of the files.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +30,14 @@ impl ServicePlan {
     /// What the update does to the tasks that run; nothing where there is none.
     #[must_use]
     pub fn effect(&self) -> Option<Effect> {
-        (self.action == Action::Update).then(|| Effect::of(&self.spec, &self.changes))
+        let of_changes = Effect::of(&self.spec, &self.changes);
+        match self.action {
+            Action::Update => Some(of_changes),
+            // Of a job that was one before, the run is what is replaced.
+            Action::Replace if of_changes == Effect::RunAgain && !changes_mode(&self.changes) => Some(Effect::RunAgain),
+            Action::Replace => Some(Effect::Replaced),
+            Action::Create | Action::Unchanged | Action::Remove => None,
+        }
     }
 
     /// A service that is as wanted is written all the same where its nodes have another login for its registry, or none
@@ -49,31 +53,37 @@ impl ServicePlan {
 }
 
 /// Decides about one service. `networks` are ids by name.
-///
-/// # Errors
-/// When Swarm cannot do what is wanted.
-pub fn service(
-    mut spec: Value,
-    held: Option<&Service>,
-    networks: &BTreeMap<String, String>,
-    who: Who<'_>,
-) -> Result<ServicePlan, Unplannable> {
+#[must_use]
+pub fn service(mut spec: Value, held: Option<&Service>, networks: &BTreeMap<String, String>, who: Who<'_>) -> ServicePlan {
     let name = spec["Name"].as_str().unwrap_or_default().to_owned();
     let Some(held) = held else {
         let reason = "it is not there".to_owned();
         let (action, changes) = (Action::Create, Vec::new());
-        return Ok(ServicePlan { name, action, reason, changes, spec, held: None, ours_already: false });
+        return ServicePlan { name, action, reason, changes, spec, held: None, ours_already: false };
     };
-    check_mode(&name, &spec, held)?;
     spec["TaskTemplate"]["ForceUpdate"] = json!(held.spec["TaskTemplate"]["ForceUpdate"].as_u64().unwrap_or(0));
     let changes = compare::changes(&spec, &held.spec, networks);
     let reason = reason_to_write(&changes, held, who);
     let ours_already = reason.is_none() && who.has_written(held);
+    let (wanted, now) = (kind(&spec), kind(&held.spec));
     let (action, reason) = match reason {
+        Some(_) if wanted != now => {
+            (Action::Replace, format!("its mode changes from {now} to {wanted}, which Swarm cannot do to a service that is there"))
+        }
         Some(reason) => (Action::Update, reason),
         None => (Action::Unchanged, String::new()),
     };
-    Ok(ServicePlan { name, action, reason, changes, spec, held: Some(held.clone()), ours_already })
+    ServicePlan { name, action, reason, changes, spec, held: Some(held.clone()), ours_already }
+}
+
+/// The kind of mode that a spec has, without its counts.
+fn kind(spec: &Value) -> &'static str {
+    Mode::of(spec).name()
+}
+
+/// Whether the kind of mode is among what differs: it then leaves its object, and another one comes.
+fn changes_mode(changes: &[Change]) -> bool {
+    changes.iter().any(|change| change.field.strip_prefix("Mode.").is_some_and(|kind| !kind.contains('.')))
 }
 
 /// Lets Swarm stop an update at its first failure instead of going on or back. Whether the spec asked
@@ -86,19 +96,9 @@ pub fn pause_on_failure(spec: &mut Value) -> bool {
     asked_otherwise
 }
 
-/// Swarm cannot change a mode: said before anything is made.
-fn check_mode(name: &str, spec: &Value, held: &Service) -> Result<(), Unplannable> {
-    let kind =
-        |spec: &Value| spec["Mode"].as_object().and_then(|mode| mode.keys().next().cloned()).unwrap_or_else(|| "Replicated".to_owned());
-    let (wanted, now) = (kind(spec), kind(&held.spec));
-    if wanted == now { Ok(()) } else { Err(Unplannable::Mode { name: name.to_owned(), now, wanted }) }
-}
-
 fn reason_to_write(changes: &[Change], held: &Service, who: Who<'_>) -> Option<String> {
     if !changes.is_empty() {
-        let fields: Vec<&str> = changes.iter().map(|change| change.field.as_str()).take(NAMED).collect();
-        let more = if changes.len() > NAMED { " and more" } else { "" };
-        return Some(format!("it differs in {}{more}", fields.join(", ")));
+        return Some(format!("it differs in {}", named(changes)));
     }
     if let Some(other) = held.label(marks::OWNER).filter(|owner| *owner != who.agent.as_str()) {
         return Some(format!("it is taken over from agent {other}"));
@@ -112,7 +112,7 @@ fn reason_to_write(changes: &[Change], held: &Service, who: Who<'_>) -> Option<S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{AgentId, Code, CommandId};
+    use crate::domain::{AgentId, CommandId};
     use uuid::Uuid;
 
     fn spec(image: &str, mode: &Value) -> Value {
@@ -141,17 +141,40 @@ mod tests {
             (Some(held(&wanted, &yours, None)), Action::Update, "it is taken over from agent you"),
             (Some(held(&wanted, &mine, Some("paused"))), Action::Update, "its last update was paused"),
         ] {
-            let plan = service(wanted.clone(), now.as_ref(), &BTreeMap::new(), who).unwrap();
+            let plan = service(wanted.clone(), now.as_ref(), &BTreeMap::new(), who);
             assert_eq!((plan.action, plan.reason.as_str(), plan.ours_already), (action, reason, false));
         }
         let done = held(&wanted, &json!({marks::OWNER: "me", marks::COMMAND: command.to_string()}), None);
-        assert!(service(wanted.clone(), Some(&done), &BTreeMap::new(), who).unwrap().ours_already);
+        assert!(service(wanted.clone(), Some(&done), &BTreeMap::new(), who).ours_already);
         let paused = held(&wanted, &done.spec["Labels"], Some("paused"));
-        let plan = service(wanted.clone(), Some(&paused), &BTreeMap::new(), who).unwrap();
+        let plan = service(wanted.clone(), Some(&paused), &BTreeMap::new(), who);
         assert_eq!((plan.action, plan.ours_already), (Action::Unchanged, true), "its own update is not sent twice");
-        let global = held(&spec("a:1", &json!({"Global": {}})), &mine, None);
-        let refused = service(wanted, Some(&global), &BTreeMap::new(), who).unwrap_err();
-        assert_eq!(refused.code(), Code::ENGINE_REFUSED);
+    }
+
+    #[test]
+    fn a_service_of_another_mode_is_replaced_and_says_so() {
+        let (agent, command) = (AgentId::new("me").unwrap(), CommandId(Uuid::from_u128(1)));
+        let who = Who { agent: &agent, command };
+        let (replicated, global) = (json!({"Replicated": {}}), json!({"Global": {}}));
+        let (job, everywhere) = (json!({"ReplicatedJob": {"TotalCompletions": 1}}), json!({"GlobalJob": {}}));
+        for (now, wanted, tasks) in [
+            (&replicated, &global, Effect::Replaced),
+            (&global, &replicated, Effect::Replaced),
+            (&replicated, &job, Effect::Replaced),
+            (&job, &replicated, Effect::Replaced),
+            (&job, &everywhere, Effect::Replaced),
+        ] {
+            let plan = service(spec("a:1", wanted), Some(&held(&spec("a:1", now), &json!({}), None)), &BTreeMap::new(), who);
+            assert_eq!((plan.action, plan.effect()), (Action::Replace, Some(tasks)), "{now} {wanted} {:?}", plan.changes);
+            assert!(plan.reason.contains("its mode changes from "), "{}", plan.reason);
+        }
+        let counted = service(
+            spec("a:1", &json!({"Replicated": {"Replicas": 3}})),
+            Some(&held(&spec("a:1", &replicated), &json!({}), None)),
+            &BTreeMap::new(),
+            who,
+        );
+        assert_eq!((counted.action, counted.effect()), (Action::Update, Some(Effect::Counted)));
     }
 
     #[test]
@@ -160,7 +183,7 @@ mod tests {
         let (old, new) = ("old".to_owned(), "new".to_owned());
         let plan = |mode: &Value, held_image: &str, given: Option<&String>, wanted: Option<&String>| {
             let held = held(&spec(held_image, mode), &json!({marks::OWNER: "me"}), None);
-            let mut plan = service(spec("a:1", mode), Some(&held), &BTreeMap::new(), Who { agent: &agent, command }).unwrap();
+            let mut plan = service(spec("a:1", mode), Some(&held), &BTreeMap::new(), Who { agent: &agent, command });
             plan.compare_logins(given, wanted);
             (plan.action, plan.effect())
         };
@@ -179,7 +202,7 @@ mod tests {
         let mut now = spec("a:1", &json!({"Global": {}}));
         now["TaskTemplate"]["ForceUpdate"] = json!(7);
         let now = held(&now, &json!({}), None);
-        let plan = service(spec("a:2", &json!({"Global": {}})), Some(&now), &BTreeMap::new(), Who { agent: &agent, command }).unwrap();
+        let plan = service(spec("a:2", &json!({"Global": {}})), Some(&now), &BTreeMap::new(), Who { agent: &agent, command });
         assert_eq!(plan.spec["TaskTemplate"]["ForceUpdate"], 7);
     }
 

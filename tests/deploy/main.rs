@@ -8,6 +8,8 @@
     reason = "tests, though clippy cannot see it: they have no libtest"
 )]
 
+mod replaced;
+#[path = "../support/mod.rs"]
 mod support;
 
 use axion_agent::docker::Entry;
@@ -47,6 +49,9 @@ const TESTS: &[Test] = &[
     Test { name: "a_global_service_that_does_its_work_once", needs: &[Need::Engine], body: once_on_each_node },
     Test { name: "a_stopped_stack_starts_as_it_was_kept", needs: &[Need::Engine], body: stop_and_start },
     Test { name: "a_rollback_goes_to_the_revision_before_and_to_any_other", needs: &[Need::Engine], body: roll_back },
+    Test { name: "a_network_that_is_redefined_is_made_anew_with_its_services", needs: &[Need::Engine], body: replaced::network },
+    Test { name: "a_redefined_network_with_other_users_is_left_before_anything_is_done", needs: &[Need::Engine], body: replaced::in_use },
+    Test { name: "a_service_of_another_mode_is_made_anew_and_goes_back_so", needs: &[Need::Engine], body: replaced::mode },
     Test { name: "the_time_of_the_command_is_kept", needs: &[Need::Engine], body: time_is_over },
     Test { name: "a_registry_gives_digests_and_says_what_it_has_not", needs: &[Need::Engine, Need::Registry], body: registry },
     Test { name: "a_registry_that_cannot_be_asked", needs: &[Need::Engine], body: no_registry },

@@ -1,0 +1,119 @@
+//! What Swarm cannot change is made anew: networks that are redefined, services of another mode.
+
+use super::support::{Lanes, Stage};
+use super::{QUICK, deploy, quick, request, sleeper};
+use axion_agent::domain::{Action, Code, Deploy, Ledger, OnFailure, Rollback};
+use serde_json::{Value, json};
+
+const PLAIN: &str = "networks: {default: {}, aside: {}}\n";
+const REDEFINED: &str = "networks: {default: {attachable: true, driver_opts: {encrypted: ''}}, aside: {}}\n";
+
+fn run(lanes: &Lanes, services: &[(&str, &str)], networks: &str) -> super::Told {
+    lanes.run(Action::Deploy(request(lanes, services, networks)))
+}
+
+fn network_named(lanes: &Lanes, name: &str) -> Value {
+    lanes.call("GET", &format!("/networks/{}", lanes.stack.scoped(name)), &Value::Null)
+}
+
+fn named<'a>(told: &'a super::Told, name: &str) -> &'a Value {
+    let networks = told.detail("networks").as_array().unwrap();
+    networks.iter().find(|network| network["name"].as_str().unwrap().ends_with(name)).unwrap()
+}
+
+pub fn network(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let (web, side) = (sleeper(", replicas: 2"), sleeper("").replacen("init: true", "init: true, networks: [aside]", 1));
+    let job = quick("'true'", ", deploy: {mode: replicated-job, restart_policy: {condition: none}}");
+    let services = [("web", web.as_str()), ("side", side.as_str()), ("once", job.as_str())];
+    run(&lanes, &services, PLAIN).completed();
+    let (before, aside) = (network_named(&lanes, "default"), lanes.service("side")["Version"].clone());
+    let again = run(&lanes, &services, PLAIN).completed();
+    assert_eq!(again.detail("changed"), false, "what the manager adds is no difference: {:#?}", again.outcome);
+
+    let dry = lanes.run(Action::Deploy(Deploy { dry_run: true, ..request(&lanes, &services, REDEFINED) })).completed();
+    assert_eq!(network_named(&lanes, "default"), before);
+    let told = run(&lanes, &services, REDEFINED).completed();
+    for told in [&dry, &told] {
+        let network = named(told, "default");
+        assert_eq!((&network["action"], &named(told, "aside")["action"]), (&json!("replace"), &json!("unchanged")));
+        let attachable = json!({"field": "Attachable", "old": false, "new": true});
+        assert!(network["changes"].as_array().unwrap().contains(&attachable), "{network}");
+        assert_eq!((&told.service("web")["action"], &told.service("web")["tasks"]), (&json!("replace"), &json!("replaced")));
+        assert_eq!(told.service("once")["tasks"], "run_again");
+        assert_eq!(told.service("side")["action"], "unchanged");
+    }
+    assert!(told.phases().contains(&"replace"), "{:?}", told.phases());
+    let after = network_named(&lanes, "default");
+    assert_eq!((&after["Attachable"], after["Id"] == before["Id"]), (&json!(true), false));
+    assert_eq!((lanes.running().len(), &lanes.service("side")["Version"]), (3, &aside), "what is not attached was not touched");
+    assert_eq!(run(&lanes, &services, REDEFINED).completed().detail("changed"), false);
+
+    // A deploy that makes it anew and fails goes back by the same way.
+    let broken = quick("sh, -c, exit 7", ", deploy: {endpoint_mode: dnsrr, restart_policy: {delay: 1s}}");
+    let told = run(&lanes, &[("web", &broken), ("side", &side)], PLAIN).failed(Code::CRASH_LOOP, "non-zero exit (7)");
+    assert_eq!(network_named(&lanes, "default")["Attachable"], true, "{:#?}", told.outcome);
+    let spec = lanes.service("web")["Spec"]["TaskTemplate"]["ContainerSpec"]["Args"].clone();
+    assert_eq!((spec, lanes.running().len()), (json!(["sleep", "1000"]), 3), "{:#?}", told.outcome);
+    assert_eq!(told.detail("rolled_back"), "partial", "the job is not run again: {:#?}", told.outcome);
+    assert!(told.detail("rollback").to_string().contains("once is not made again"), "{:#?}", told.outcome);
+}
+
+pub fn in_use(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    run(&lanes, &[("web", &sleeper(""))], PLAIN).completed();
+    let name = format!("{}-guest", lanes.stack);
+    let guest = json!({
+        "Name": name, "EndpointSpec": {"Mode": "dnsrr"}, "Mode": {"Replicated": {"Replicas": 0}},
+        "TaskTemplate": {"ContainerSpec": {"Image": "axion-test/box:1"}, "Networks": [{"Target": lanes.stack.scoped("default")}]},
+    });
+    lanes.call("POST", "/services/create", &guest);
+    let (running, before) = (lanes.running(), network_named(&lanes, "default"));
+    let told = run(&lanes, &[("web", &sleeper(""))], REDEFINED).failed(Code::NETWORK_IN_USE, &name);
+    lanes.call("DELETE", &format!("/services/{name}"), &Value::Null);
+    assert_eq!(
+        (told.detail("changed"), lanes.running(), network_named(&lanes, "default")["Id"] == before["Id"]),
+        (&json!(false), running, true)
+    );
+    run(&lanes, &[("web", &sleeper(""))], REDEFINED).completed();
+}
+
+pub fn mode(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let mode_of = |lanes: &Lanes| lanes.service("web")["Spec"]["Mode"].as_object().unwrap().keys().next().cloned().unwrap();
+    deploy(&lanes, &[("web", &sleeper(", replicas: 2"))]).completed();
+    let before = lanes.running();
+    let told = deploy(&lanes, &[("web", &sleeper(", mode: global"))]).completed();
+    assert_eq!((&told.service("web")["action"], &told.service("web")["tasks"]), (&json!("replace"), &json!("replaced")));
+    assert!(told.service("web")["reason"].as_str().unwrap().contains("from replicated to global"), "{:#?}", told.outcome);
+    let now = lanes.running();
+    assert!(mode_of(&lanes) == "Global" && now.len() == 1 && !now.iter().any(|task| before.contains(task)));
+
+    let job =
+        format!("{QUICK}, command: ['false'], deploy: {{mode: replicated-job, endpoint_mode: dnsrr, restart_policy: {{condition: none}}}}");
+    let told = deploy(&lanes, &[("web", &job)]).failed(Code::JOB_FAILED, "non-zero exit (1)");
+    assert_eq!(
+        (told.detail("rolled_back"), mode_of(&lanes).as_str(), lanes.running().len()),
+        (&json!(true), "Global", 1),
+        "{:#?}",
+        told.outcome
+    );
+
+    let back = Rollback { target: lanes.target(), to_revision: Some(1), timeout_seconds: None };
+    lanes.run(Action::Rollback(back)).completed();
+    assert_eq!((mode_of(&lanes).as_str(), lanes.running().len()), ("Replicated", 2));
+
+    // Without a revision the journal remembers what was replaced.
+    lanes.journal.forget(&lanes.stack).unwrap();
+    let broken = quick("sh, -c, exit 7", ", deploy: {mode: global, endpoint_mode: dnsrr, restart_policy: {delay: 1s}}");
+    let told = deploy(&lanes, &[("web", &broken)]).failed(Code::CRASH_LOOP, "non-zero exit (7)");
+    assert_eq!(
+        (told.detail("rolled_back"), mode_of(&lanes).as_str(), lanes.running().len()),
+        (&json!(true), "Replicated", 2),
+        "{:#?}",
+        told.outcome
+    );
+    let left = Deploy { on_failure: OnFailure::Leave, ..request(&lanes, &[("web", &broken)], "") };
+    lanes.run(Action::Deploy(left)).failed(Code::CRASH_LOOP, "non-zero exit (7)");
+    assert_eq!(mode_of(&lanes), "Global");
+}
