@@ -12,17 +12,21 @@
     reason = "tests, of which clippy knows only the functions marked so"
 )]
 
+#[path = "support/compose.rs"]
+mod compose;
+#[path = "support/memory.rs"]
+mod memory;
 #[path = "support/mutation.rs"]
 mod mutation;
 
-use axion_agent::domain::StackName;
-use axion_agent::stack::{self, ApiVersion, Binds, ComposeFile, Source};
+use axion_agent::stack::{self, Binds, ComposeFile, Source};
+use compose::World;
+use memory::measured;
 use mutation::Chance;
 use serde_json::Value;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::{Duration, Instant};
 
 /// Mutations of each text of the corpus, without `AXION_FUZZ_MINUTES`.
@@ -34,7 +38,7 @@ const MEMORY: usize = 64 << 20;
 /// A mutated text grows to at most so much.
 const LONGEST: usize = 16 << 10;
 /// Texts that are kept for further mutation.
-const KEPT: usize = 20_000;
+const KEPT: usize = 5_000;
 /// What stands between two files of one text.
 const NEXT_FILE: &str = "\n# next file\n";
 
@@ -84,40 +88,6 @@ const PIECES: [&str; 44] = [
     "name: ",
     NEXT_FILE,
 ];
-
-/// Counts what the thread that asks for it holds.
-struct Counting;
-
-thread_local! {
-    static HELD: Cell<usize> = const { Cell::new(0) };
-    static MOST: Cell<usize> = const { Cell::new(0) };
-}
-
-fn count(more: usize, less: usize) {
-    // While a thread ends nothing is counted.
-    let _ended = HELD.try_with(|held| {
-        held.set((held.get() + more).saturating_sub(less));
-        MOST.with(|most| most.set(most.get().max(held.get())));
-    });
-}
-
-// SAFETY: every call goes to the system's allocator as it came; counting touches no memory of it.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size(), 0);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(0, layout.size());
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// What is given to the engine, and in which shape.
 #[derive(Clone, Copy)]
@@ -169,25 +139,21 @@ impl Target {
 
 /// Loads the files; those that load are merged and must come to the same again.
 fn load_twice(texts: &[&str]) -> String {
-    let names: Vec<String> = (0..texts.len()).map(|n| format!("c{n}.yml")).collect();
-    let files: Vec<ComposeFile<'_>> = names.iter().zip(texts).map(|(name, text)| ComposeFile { name, text }).collect();
     let env = [("V", "val"), ("E", ""), ("D", "$x ${y}"), ("COMPOSE_PROFILES", "p")];
-    let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    let shipped: BTreeMap<String, Vec<u8>> =
-        [("f".to_owned(), b"services: {b: {image: x}}\n".to_vec()), ("s1.txt".to_owned(), b"s".to_vec())].into();
-    let stack = StackName::new("st").unwrap();
+    let world = World::new(&env, &[("f", "services: {b: {image: x}}\n"), ("s1.txt", "s")]);
     let binds = Binds::From { base: "/base".as_ref(), home: "/root".as_ref() };
-    let source = Source { stack: &stack, files: &files, env: &env, shipped: &shipped, binds, api: ApiVersion::NEWEST };
-    let loaded = match stack::load(&source) {
-        Ok(loaded) => loaded,
-        Err(error) => return kind(&error.to_string()),
-    };
-    let one = stack::merged(&source).unwrap_or_else(|error| panic!("what loads is merged: {error}"));
-    let moved = shipped.iter().map(|(name, bytes)| (format!("/base/{name}"), bytes.clone())).collect();
-    let again = stack::load(&Source { files: &[ComposeFile { name: "one.yml", text: &one }], shipped: &moved, ..source });
-    let again = again.unwrap_or_else(|error| panic!("what was merged loads: {error}\n{one}"));
-    assert_eq!(again.specs, loaded.specs, "{one}");
-    loaded.warnings.iter().map(|warning| kind(&warning.to_string())).collect::<BTreeSet<_>>().into_iter().collect()
+    world.with(texts, binds, |source| {
+        let loaded = match stack::load(source) {
+            Ok(loaded) => loaded,
+            Err(error) => return kind(&error.to_string()),
+        };
+        let one = stack::merged(source).unwrap_or_else(|error| panic!("what loads is merged: {error}"));
+        let moved: BTreeMap<String, Vec<u8>> = world.shipped.iter().map(|(name, bytes)| (format!("/base/{name}"), bytes.clone())).collect();
+        let again = stack::load(&Source { files: &[ComposeFile { name: "one.yml", text: &one }], shipped: &moved, ..*source });
+        let again = again.unwrap_or_else(|error| panic!("what was merged loads: {error}\n{one}"));
+        assert_eq!(again.specs, loaded.specs, "{one}");
+        loaded.warnings.iter().map(|warning| kind(&warning.to_string())).collect::<BTreeSet<_>>().into_iter().collect()
+    })
 }
 
 /// An answer without what stands in the text itself: places, numbers, quoted parts.
@@ -215,7 +181,11 @@ fn fuzz(target: Target) {
         }
         let next = chance.below(corpus.len());
         let text = chance.mutate(&corpus[next], &PIECES);
-        if text.len() <= LONGEST && kinds.insert(figures.measured(target, &text)) && corpus.len() < KEPT {
+        if text.len() > LONGEST {
+            continue;
+        }
+        let kind = figures.measured(target, &text);
+        if corpus.len() < KEPT && kinds.insert(kind) {
             corpus.push(text);
         }
     }
@@ -237,11 +207,8 @@ impl std::fmt::Display for Figures {
 }
 
 impl Figures {
-    fn measured(&mut self, target: Target, text: &str) -> String {
-        let (before, start) = (HELD.get(), Instant::now());
-        MOST.set(before);
-        let answer = std::panic::catch_unwind(|| target.answer(text));
-        let (took, memory) = (start.elapsed(), MOST.get() - before);
+    fn measured(&mut self, target: Target, text: &str) -> u64 {
+        let (answer, took, memory) = measured(|| std::panic::catch_unwind(|| target.answer(text)));
         let shown = || {
             let mut shown = String::new();
             write!(shown, "for this text:\n{text}\n{text:?}").unwrap();
@@ -253,7 +220,9 @@ impl Figures {
         self.texts += 1;
         self.slowest = self.slowest.max(took);
         self.largest = self.largest.max(memory);
-        answer
+        let mut hasher = DefaultHasher::new();
+        answer.hash(&mut hasher);
+        hasher.finish()
     }
 }
 

@@ -1,7 +1,7 @@
 //! One tree over another: the rules of the Compose Specification ("Merge"), which lose nothing, in the
 //! order that `docker stack deploy` gives its results (docs/compose.md, D2). Pure; values are not checked.
 
-use super::load::{mount_target, port_nodes};
+use super::load::{mount_target, port_identity, single_ports};
 use super::yaml::{Key, Merging, Node, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,29 +15,29 @@ enum Rule {
     Keyed(fn(&Node) -> Option<String>),
 }
 
-/// Puts a later file over an earlier one.
-pub fn files(base: Node, over: Node) -> Node {
-    merge(base, over, &mut Vec::new())
+/// Puts a later file over an earlier one; `ports` counts what ranges of them stand for.
+pub fn files(base: Node, over: Node, ports: &mut usize) -> Node {
+    merge(base, over, &mut Vec::new(), ports)
 }
 
 /// Puts a service over the one that it extends.
-pub fn services(base: Node, over: Node) -> Node {
-    merge(base, over, &mut vec!["services".to_owned(), String::new()])
+pub fn services(base: Node, over: Node, ports: &mut usize) -> Node {
+    merge(base, over, &mut vec!["services".to_owned(), String::new()], ports)
 }
 
-fn merge(base: Node, over: Node, path: &mut Vec<String>) -> Node {
+fn merge(base: Node, over: Node, path: &mut Vec<String>, ports: &mut usize) -> Node {
     match over.merging {
         Merging::Reset => return Node::new(over.at, Value::Null),
         Merging::Override => return over,
         Merging::Usual => {}
     }
     let parts: Vec<&str> = path.iter().map(String::as_str).collect();
-    let (base, over) = shaped(&parts, base, over);
+    let (base, over) = shaped(&parts, base, over, ports);
     match (base.value, over.value) {
         // Nothing overrides nothing.
         (value, Value::Null) => Node { value, at: base.at, merging: base.merging },
         (Value::Map(mine), Value::Map(theirs)) if !replaces_mapping(&parts, &mine, &theirs) => {
-            let value = Value::Map(entries(mine, theirs, path));
+            let value = Value::Map(entries(mine, theirs, path, ports));
             Node::new(over.at, value)
         }
         (Value::List(mine), Value::List(theirs)) => Node::new(over.at, Value::List(lists(&parts, mine, theirs))),
@@ -45,7 +45,7 @@ fn merge(base: Node, over: Node, path: &mut Vec<String>) -> Node {
     }
 }
 
-fn entries(mut mine: Vec<(Key, Node)>, theirs: Vec<(Key, Node)>, path: &mut Vec<String>) -> Vec<(Key, Node)> {
+fn entries(mut mine: Vec<(Key, Node)>, theirs: Vec<(Key, Node)>, path: &mut Vec<String>, ports: &mut usize) -> Vec<(Key, Node)> {
     let reset: BTreeSet<String> =
         theirs.iter().filter(|(_, node)| node.merging == Merging::Reset).map(|(key, _)| key.text.clone()).collect();
     mine.retain(|(key, _)| !reset.contains(&key.text));
@@ -57,7 +57,7 @@ fn entries(mut mine: Vec<(Key, Node)>, theirs: Vec<(Key, Node)>, path: &mut Vec<
         };
         path.push(key.text);
         let earlier = std::mem::replace(&mut mine[index].1, Node::new(node.at, Value::Null));
-        mine[index].1 = merge(earlier, node, path);
+        mine[index].1 = merge(earlier, node, path, ports);
         path.pop();
     }
     if path.len() == 2 && path[0] == "services" {
@@ -80,9 +80,9 @@ fn replaces_mapping(path: &[&str], mine: &[(Key, Node)], theirs: &[(Key, Node)])
 }
 
 /// Brings two spellings of one thing to the same shape.
-fn shaped(path: &[&str], base: Node, over: Node) -> (Node, Node) {
+fn shaped(path: &[&str], base: Node, over: Node, ports: &mut usize) -> (Node, Node) {
     match path {
-        ["services", _, "ports"] => (port_nodes(base), port_nodes(over)),
+        ["services", _, "ports"] => (single_ports(base, ports), single_ports(over, ports)),
         ["services", _, "environment"] => (mapping(base), mapping(over)),
         ["services", _, "labels" | "sysctls"] | ["services", _, "deploy", "labels"] | [_, _, "labels"] => {
             (texts(mapping(base)), texts(mapping(over)))
@@ -145,7 +145,7 @@ fn rule(path: &[&str]) -> Rule {
         ["services", _, "command" | "entrypoint"] | ["services", _, "healthcheck", "test"] => Rule::Replace,
         ["services", _, "volumes"] => Rule::Keyed(mount_target),
         ["services", _, "secrets" | "configs"] => Rule::Keyed(reference_key),
-        ["services", _, "ports"] => Rule::Keyed(port_key),
+        ["services", _, "ports"] => Rule::Keyed(port_identity),
         ["services", _, "networks"] => Rule::Keyed(Node::scalar),
         ["networks", _, "ipam", "config"] => Rule::Keyed(|pool| pool.get("subnet").and_then(Node::scalar)),
         _ => Rule::Append,
@@ -188,12 +188,6 @@ fn reference_key(node: &Node) -> Option<String> {
     Some(format!("{source}\0{target}"))
 }
 
-/// A port is the same where published, target, protocol and mode are.
-fn port_key(node: &Node) -> Option<String> {
-    let part = |name, default: &str| node.get(name).and_then(Node::scalar).unwrap_or_else(|| default.to_owned());
-    is_map(node).then(|| [part("published", "0"), part("target", ""), part("protocol", "tcp"), part("mode", "ingress")].join("/"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,7 +195,7 @@ mod tests {
 
     fn merged(base: &str, over: &str) -> Node {
         let service = |text: &str| parse(0, &format!("services: {{a: {{{text}}}}}")).unwrap();
-        files(service(base), service(over)).get("services").unwrap().get("a").unwrap().clone()
+        files(service(base), service(over), &mut 0).get("services").unwrap().get("a").unwrap().clone()
     }
 
     #[test]
@@ -241,7 +235,7 @@ mod tests {
     fn ports_are_one_by_all_four_of_their_parts() {
         let merged = merged("ports: ['443:443', '443:443/udp', '80', '81']", "ports: ['443:443', '82']");
         let Some(Value::List(ports)) = merged.get("ports").map(|ports| &ports.value) else { panic!("{merged:?}") };
-        let keys: Vec<String> = ports.iter().filter_map(port_key).collect();
+        let keys: Vec<String> = ports.iter().filter_map(port_identity).collect();
         assert_eq!(keys, ["443/443/udp/ingress", "0/80/tcp/ingress", "0/81/tcp/ingress", "443/443/tcp/ingress", "0/82/tcp/ingress"]);
     }
 }

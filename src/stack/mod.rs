@@ -132,12 +132,16 @@ impl FromStr for ApiVersion {
 /// # Errors
 /// With the first thing in the files that cannot be deployed, and its place.
 pub fn load(source: &Source<'_>) -> Result<Loaded, StackError> {
-    let context = load::Context::new(source);
+    let context = load::Context::new(source, load::Absent::Refused);
     let hidden = Hidden::new(source.env);
-    let model = load::read(&context, source).map_err(|error| hidden.error(error))?;
-    let specs = convert::specs(source.stack, &model, source.api).map_err(|error| hidden.error(error))?;
+    let specs = specs(&context, source).map_err(|error| hidden.error(error))?;
     let warnings = context.take_warnings().into_iter().map(|warning| hidden.warning(warning)).collect();
     Ok(Loaded { specs, warnings, absent: context.take_missing() })
+}
+
+fn specs(context: &load::Context<'_>, source: &Source<'_>) -> Result<StackSpecs, StackError> {
+    let tree = load::tree(context, source)?;
+    convert::specs(context, source.stack, load::read(context, &tree)?)
 }
 
 /// The files of a stack as one, merged and with every short form spelled out: YAML that comes to the same
@@ -146,7 +150,7 @@ pub fn load(source: &Source<'_>) -> Result<Loaded, StackError> {
 /// # Errors
 /// With the first thing that keeps the files from being merged, and its place.
 pub fn merged(source: &Source<'_>) -> Result<String, StackError> {
-    let context = load::Context::new(source);
+    let context = load::Context::new(source, load::Absent::Refused);
     let tree = load::tree(&context, source).and_then(|tree| normal::of(&context, tree));
     tree.map(|tree| yaml::write(&tree)).map_err(|error| Hidden::new(source.env).error(error))
 }
@@ -155,9 +159,9 @@ pub fn merged(source: &Source<'_>) -> Result<String, StackError> {
 /// that come in may name further ones; optional ones are among them.
 #[must_use]
 pub fn missing(source: &Source<'_>) -> BTreeSet<String> {
-    let context = load::Context::new(source);
-    // The first missing file ends the reading, as does any mistake, which `load` will tell.
-    let _ended = load::read(&context, source);
+    let context = load::Context::new(source, load::Absent::PassedOver);
+    // A mistake ends the reading, and `load` will tell it.
+    let _ended = specs(&context, source);
     context.take_missing()
 }
 

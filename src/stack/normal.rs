@@ -1,7 +1,7 @@
 //! The files of a stack as one, in which every short form is spelled out (as `docker stack config` shows
 //! it): read again by itself it comes to the same specs. Pure.
 
-use super::load::{Context, Item, Profiles, command_words, join, mount, port_nodes};
+use super::load::{Context, Item, Path, Profiles, command_words, join, long_ports, mount};
 use super::merge::{list, mapping, texts};
 use super::yaml::{Key, Node, Value, resolve, write};
 use super::{Binds, StackError};
@@ -52,16 +52,16 @@ pub fn of(cx: &Context<'_>, mut tree: Node) -> Result<Node, StackError> {
     if let Some(services) = tree.get_mut("services") {
         let Value::Map(entries) = std::mem::replace(&mut services.value, Value::Null) else { return Ok(tree) };
         let active = Profiles::new(cx.env);
-        let mut normal = Vec::new();
+        let (mut normal, mut ports) = (Vec::new(), 0);
         for (key, mut node) in entries {
-            let path = format!("services.{}", key.text);
+            let path = Path::default().key("services").key(&key.text);
             if let Some(profiles) = node.remove("profiles") {
-                let profiles = Item { cx, node: &profiles, key: format!("{path}.profiles") };
+                let profiles = Item { cx, node: &profiles, path: path.key("profiles") };
                 if !active.choose(&profiles.texts()?) {
                     continue;
                 }
             }
-            let node = service(cx, node, &path)?;
+            let node = service(cx, node, &path, &mut ports)?;
             normal.push((key, node));
         }
         services.value = Value::Map(normal);
@@ -110,23 +110,24 @@ fn typed(node: &mut Node, path: &[&str]) {
     }
 }
 
-fn service(cx: &Context<'_>, mut node: Node, path: &str) -> Result<Node, StackError> {
+fn service(cx: &Context<'_>, mut node: Node, path: &Path<'_>, ports: &mut usize) -> Result<Node, StackError> {
     for (key, node) in entries_mut(&mut node) {
         let old = std::mem::replace(node, Node::new(node.at, Value::Null));
-        let path = format!("{path}.{}", key.text);
-        *node = option(cx, &key.text, old, &path)?;
+        *node = match key.text.as_str() {
+            "ports" => long(old, ports),
+            name => option(cx, name, old, &path.key(name))?,
+        };
     }
     Ok(node)
 }
 
 /// One option of a service.
-fn option(cx: &Context<'_>, name: &str, mut node: Node, path: &str) -> Result<Node, StackError> {
+fn option(cx: &Context<'_>, name: &str, mut node: Node, path: &Path<'_>) -> Result<Node, StackError> {
     Ok(match name {
         "environment" => plain(mapping(node)),
         "labels" | "sysctls" => plain(texts(mapping(node))),
         "networks" => mapping(node),
         "dns" | "dns_search" | "tmpfs" => list(node),
-        "ports" => ports(node),
         "secrets" | "configs" => items(node, |item| match &item.value {
             Value::Text(_) => Ok(map(&item, vec![("source", item.value.clone())])),
             _ => Ok(item),
@@ -149,26 +150,21 @@ fn option(cx: &Context<'_>, name: &str, mut node: Node, path: &str) -> Result<No
 }
 
 /// The long form; but ports that are equal in it may stand beside each other only in their spellings.
-fn ports(node: Node) -> Node {
-    let mut long = port_nodes(node.clone());
-    let Value::List(items) = &mut long.value else { return node };
-    for port in items.iter_mut() {
-        if port.get("published").is_some_and(|published| published.value == Value::Int(0)) {
-            port.remove("published");
-        }
-    }
+fn long(node: Node, ports: &mut usize) -> Node {
+    let long = long_ports(node.clone(), ports);
+    let Value::List(items) = &long.value else { return node };
     let spellings: BTreeSet<String> = items.iter().map(write).collect();
     if spellings.len() == items.len() { long } else { node }
 }
 
-fn words(cx: &Context<'_>, node: Node, path: &str) -> Result<Node, StackError> {
-    let words = command_words(&Item { cx, node: &node, key: path.to_owned() })?;
+fn words(cx: &Context<'_>, node: Node, path: &Path<'_>) -> Result<Node, StackError> {
+    let words = command_words(&Item { cx, node: &node, path: path.clone() })?;
     Ok(texts_of(&node, words))
 }
 
 /// The long form, with an absolute source where it is a path.
-fn volume(cx: &Context<'_>, mut node: Node, path: &str) -> Result<Node, StackError> {
-    let mount = mount(&Item { cx, node: &node, key: path.to_owned() })?;
+fn volume(cx: &Context<'_>, mut node: Node, path: &Path<'_>) -> Result<Node, StackError> {
+    let mount = mount(&Item { cx, node: &node, path: path.clone() })?;
     let text = |text: &str| Value::Text(text.to_owned());
     if matches!(node.value, Value::Map(_)) {
         if mount.kind == "bind" {

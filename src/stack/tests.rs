@@ -38,6 +38,23 @@ fn a_service_extends_another_of_this_file_or_of_one_that_was_sent() {
 }
 
 #[test]
+fn a_file_is_read_once_however_many_extend_it() {
+    let other = "services: {base: {image: y, environment: {X: 1}}}";
+    let children: String = (0..100).map(|n| format!("  s{n}: {{extends: {{service: base, file: o.yml}}}}\n")).collect();
+    let loaded = load_with(&format!("services:\n{children}"), &[], &[("o.yml", other)]).unwrap();
+    assert_eq!(loaded.specs.services.len(), 100);
+}
+
+#[test]
+fn paths_of_one_include_are_merged_like_several_files() {
+    let (first, second) = ("services: {b: {image: y, tty: true}}", "services: {b: {image: z}}");
+    let text = "include: [{path: [o.yml, p.yml]}]\nservices: {}\n";
+    let loaded = load_with(text, &[], &[("o.yml", first), ("p.yml", second)]).unwrap();
+    let container = &loaded.specs.services[0].task.container;
+    assert_eq!((container.image.as_str(), container.tty), ("z:latest", true));
+}
+
+#[test]
 fn included_files_bring_their_own_objects() {
     let other = "services: {b: {image: y}}\nnetworks: {n: }\n";
     let loaded = load_with("include: [o.yml]\nservices: {a: {image: x, networks: [n]}}\n", &[], &[("o.yml", other)]).unwrap();
@@ -49,11 +66,15 @@ fn included_files_bring_their_own_objects() {
 #[test]
 fn what_is_missing_can_be_asked_for_before() {
     let stack = StackName::new("st").unwrap();
-    let text = "services: {a: {image: x, env_file: [{path: ./o.env, required: false}, e.env]}}\n";
+    let text = "services: {a: {image: x, env_file: [{path: ./o.env, required: false}, e.env, f.env]}, b: {extends: {file: o.yml, service: c}}}\n\
+        include: [i.yml, j.yml]\nsecrets: {s: {file: s}, t: {file: t}}\n";
     let (env, files) = (BTreeMap::new(), shipped(&[]));
     let compose = [ComposeFile { name: "c.yml", text }];
     let source = Source { stack: &stack, files: &compose, env: &env, shipped: &files, binds: Binds::Refused, api: ApiVersion::NEWEST };
-    assert_eq!(missing(&source), ["e.env".to_owned(), "o.env".to_owned()].into());
+    assert_eq!(Vec::from_iter(missing(&source)), ["e.env", "f.env", "i.yml", "j.yml", "o.env", "o.yml"], "there may be more in those");
+    let text = "services: {a: {image: x}}\nsecrets: {s: {file: s}, t: {file: t}}\nconfigs: {c: {file: c}}\n";
+    let compose = [ComposeFile { name: "c.yml", text }];
+    assert_eq!(Vec::from_iter(missing(&Source { files: &compose, ..source })), ["c", "s", "t"]);
 }
 
 #[test]

@@ -5,51 +5,59 @@ mod mounts;
 mod networks;
 mod service;
 
-use super::load::model::{Content, Model};
+use super::load::model::{Content, Model, Network, Reference, Service, Volume};
+use super::load::{Context, Spot};
 use super::spec::{ConfigSpec, SecretSpec, StringMap};
-use super::{ApiVersion, Location, StackError, StackSpecs};
+use super::{StackError, StackSpecs};
 use crate::domain::StackName;
-use std::collections::BTreeSet;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What every object of a stack carries.
 const NAMESPACE_LABEL: &str = "com.docker.stack.namespace";
 
-/// All that converting looks at.
+/// What the mounts of a stack may repeat of their volumes: labels and options of the driver.
+const MAX_REPEATED_BYTES: usize = 4 << 20;
+
+/// All that converting a service looks at.
 struct Stack<'a> {
+    cx: &'a Context<'a>,
     name: &'a StackName,
-    model: &'a Model,
+    networks: BTreeMap<String, Network>,
+    volumes: BTreeMap<String, Volume>,
+    secrets: BTreeMap<String, Content>,
+    configs: BTreeMap<String, Content>,
+    /// What mounts repeat so far.
+    repeated: Cell<usize>,
 }
 
 /// Makes the specs.
-pub fn specs(name: &StackName, model: &Model, api: ApiVersion) -> Result<StackSpecs, StackError> {
-    let stack = Stack { name, model };
+pub fn specs(cx: &Context<'_>, name: &StackName, model: Model<'_>) -> Result<StackSpecs, StackError> {
+    let Model { services, networks, volumes, secrets, configs } = model;
+    let mut stack = Stack { cx, name, networks, volumes, secrets, configs, repeated: Cell::new(0) };
     let mut specs = StackSpecs::default();
-    for (key, service) in &model.services {
-        specs.services.push(stack.service(key, service)?);
-    }
-    for key in stack.used_networks()? {
-        stack.network(key, api, &mut specs);
+    for key in stack.used_networks(&services)? {
+        stack.network(key, &mut specs);
     }
     specs.networks.sort_by(|a, b| a.name.cmp(&b.name));
-    specs.secrets = stack.own(&model.secrets, |name, labels, content| SecretSpec {
+    specs.external.secrets = foreign(&stack.secrets, &services, |service| &service.secrets);
+    specs.external.configs = foreign(&stack.configs, &services, |service| &service.configs);
+    specs.services = services.into_iter().map(|(key, service)| stack.service(&key, service)).collect::<Result<_, _>>()?;
+    let secrets = std::mem::take(&mut stack.secrets);
+    specs.secrets = stack.own(secrets, |name, labels, content| SecretSpec {
         name,
         labels,
-        data: content.data.clone(),
-        driver: content.driver.clone(),
-        templating: content.templating.clone(),
+        data: content.data,
+        driver: content.driver,
+        templating: content.templating,
     });
-    specs.configs = stack.own(&model.configs, |name, labels, content| ConfigSpec {
-        name,
-        labels,
-        data: content.data.clone(),
-        templating: content.templating.clone(),
-    });
-    specs.external.secrets = stack.foreign(&model.secrets, |service| &service.secrets);
-    specs.external.configs = stack.foreign(&model.configs, |service| &service.configs);
+    let configs = std::mem::take(&mut stack.configs);
+    specs.configs =
+        stack.own(configs, |name, labels, content| ConfigSpec { name, labels, data: content.data, templating: content.templating });
     Ok(specs)
 }
 
-type Contents = std::collections::BTreeMap<String, Content>;
+type Contents = BTreeMap<String, Content>;
 
 impl Stack<'_> {
     /// The name of an object in the swarm: its own where it has one.
@@ -65,23 +73,24 @@ impl Stack<'_> {
     }
 
     /// The objects to be made, used or not.
-    fn own<T>(&self, contents: &Contents, make: impl Fn(String, StringMap, &Content) -> T) -> Vec<T> {
-        let own = contents.iter().filter(|(_, content)| !content.external);
-        own.map(|(key, content)| make(self.swarm_name(key, &content.name), self.labels(&content.labels), content)).collect()
+    fn own<T>(&self, contents: Contents, make: impl Fn(String, StringMap, Content) -> T) -> Vec<T> {
+        let own = contents.into_iter().filter(|(_, content)| !content.external);
+        own.map(|(key, content)| make(self.swarm_name(&key, &content.name), self.labels(&content.labels), content)).collect()
     }
 
-    /// The names of those in use that somebody else made.
-    fn foreign(&self, contents: &Contents, used: impl Fn(&super::load::model::Service) -> &[super::load::model::Reference]) -> Vec<String> {
-        let references = self.model.services.values().flat_map(used);
-        let names: BTreeSet<&String> = references
-            .filter_map(|used| contents.get(&used.source))
-            .filter(|content| content.external)
-            .map(|content| &content.name)
-            .collect();
-        names.into_iter().cloned().collect()
+    fn invalid(&self, at: &Spot<'_>, problem: String) -> StackError {
+        self.cx.invalid(at.place, &at.path, problem)
     }
 }
 
-fn invalid(at: &Location, problem: String) -> StackError {
-    StackError::Invalid { at: at.clone(), problem }
+/// The names of those in use that somebody else made.
+fn foreign<'a>(
+    contents: &Contents,
+    services: &[(String, Service<'a>)],
+    used: for<'s> fn(&'s Service<'a>) -> &'s Vec<Reference<'a>>,
+) -> Vec<String> {
+    let references = services.iter().flat_map(|(_, service)| used(service));
+    let names: BTreeSet<&String> =
+        references.filter_map(|used| contents.get(&used.source)).filter(|content| content.external).map(|content| &content.name).collect();
+    names.into_iter().cloned().collect()
 }

@@ -1,11 +1,12 @@
 //! One service to its `ServiceSpec`.
 
-use super::{Contents, Stack, invalid};
+use super::{Contents, Stack};
+use crate::stack::StackError;
+use crate::stack::load::Spot;
 use crate::stack::load::model::{Mode, Reference, Service};
 use crate::stack::spec::{
     ConfigReference, ContainerSpec, EndpointSpec, FileTarget, RuntimeTarget, SecretReference, ServiceMode, ServiceSpec, TaskSpec,
 };
-use crate::stack::{Location, StackError};
 use std::collections::BTreeSet;
 
 /// The image as the file has it: what a later deploy compares with.
@@ -15,43 +16,43 @@ const DEFAULT_FILE_MODE: u32 = 0o444;
 
 impl Stack<'_> {
     /// The body for one service.
-    pub fn service(&self, key: &str, service: &Service) -> Result<ServiceSpec, StackError> {
-        let mut labels = self.labels(&service.deploy.labels);
-        labels.insert(IMAGE_LABEL.to_owned(), service.image.clone());
-        let deploy = &service.deploy;
-        let mut ports = service.ports.clone();
+    pub fn service(&self, key: &str, mut service: Service<'_>) -> Result<ServiceSpec, StackError> {
+        let container = self.container(&mut service)?;
+        let Service { image, networks, deploy, mut ports, logging, .. } = service;
+        let mut labels = self.labels(&deploy.labels);
+        labels.insert(IMAGE_LABEL.to_owned(), image);
         // ORDER: stable, so that ports of one number stay in the order of the file (D4).
         ports.sort_by_key(|port| port.published_port);
         Ok(ServiceSpec {
             name: self.name.scoped(key),
             labels,
             task: TaskSpec {
-                container: self.container(service)?,
-                resources: Some(deploy.resources.clone()),
-                restart_policy: deploy.restart.clone(),
-                placement: Some(deploy.placement.clone()),
-                networks: self.attachments(key, service),
-                log_driver: service.logging.clone(),
+                container,
+                resources: Some(deploy.resources),
+                restart_policy: deploy.restart,
+                placement: Some(deploy.placement),
+                networks: self.attachments(key, networks),
+                log_driver: logging,
                 ..TaskSpec::default()
             },
             mode: mode(deploy.mode, deploy.replicas),
-            update_config: deploy.update.clone(),
-            rollback_config: deploy.rollback.clone(),
-            endpoint: Some(EndpointSpec { mode: deploy.endpoint_mode.clone(), ports }),
+            update_config: deploy.update,
+            rollback_config: deploy.rollback,
+            endpoint: Some(EndpointSpec { mode: deploy.endpoint_mode, ports }),
         })
     }
 
-    fn container(&self, service: &Service) -> Result<ContainerSpec, StackError> {
-        let mut container = service.container.clone();
-        container.labels = self.labels(&service.container.labels);
-        container.mounts = service.mounts.iter().map(|mount| self.mount(mount)).collect::<Result<_, _>>()?;
+    fn container(&self, service: &mut Service<'_>) -> Result<ContainerSpec, StackError> {
+        let mut container = std::mem::take(&mut service.container);
+        container.labels = self.labels(&container.labels);
+        container.mounts = std::mem::take(&mut service.mounts).into_iter().map(|mount| self.mount(mount)).collect::<Result<_, _>>()?;
         container.secrets = self.secrets(service)?;
         container.configs = self.configs(service)?;
         if let (Some((at, key)), Some(privileges)) = (&service.credential_config, &mut container.privileges) {
-            let name = self.content_name(&self.model.configs, key, at, "config")?;
+            let name = self.content_name(&self.configs, key, at, "config")?;
             // The CLI looks for the key and the scoped key only.
             if name != *key && name != self.name.scoped(key) {
-                return Err(invalid(
+                return Err(self.invalid(
                     at,
                     format!("a credential spec cannot use the config {key:?}, which has a name of its own: remove its name"),
                 ));
@@ -63,8 +64,8 @@ impl Stack<'_> {
         Ok(container)
     }
 
-    fn secrets(&self, service: &Service) -> Result<Vec<SecretReference>, StackError> {
-        let files = self.files(&service.secrets, &self.model.secrets, "secret")?;
+    fn secrets(&self, service: &Service<'_>) -> Result<Vec<SecretReference>, StackError> {
+        let files = self.files(&service.secrets, &self.secrets, "secret")?;
         Ok(files
             .into_iter()
             .map(|(secret_name, file)| SecretReference { file: Some(file), secret_id: String::new(), secret_name })
@@ -72,14 +73,14 @@ impl Stack<'_> {
     }
 
     /// A credential spec comes after the files, then all are sorted by name.
-    fn configs(&self, service: &Service) -> Result<Vec<ConfigReference>, StackError> {
-        let files = self.files(&service.configs, &self.model.configs, "config")?;
+    fn configs(&self, service: &Service<'_>) -> Result<Vec<ConfigReference>, StackError> {
+        let files = self.files(&service.configs, &self.configs, "config")?;
         let mut configs: Vec<ConfigReference> = files
             .into_iter()
             .map(|(config_name, file)| ConfigReference { file: Some(file), config_name, ..ConfigReference::default() })
             .collect();
         if let Some((at, key)) = &service.credential_config {
-            let config_name = self.content_name(&self.model.configs, key, at, "config")?;
+            let config_name = self.content_name(&self.configs, key, at, "config")?;
             configs.push(ConfigReference { runtime: Some(RuntimeTarget {}), config_name, ..ConfigReference::default() });
         }
         configs.sort_by(|a, b| a.config_name.cmp(&b.config_name));
@@ -87,7 +88,7 @@ impl Stack<'_> {
     }
 
     /// References with the names in the swarm, in the order of those names and then of the file (D4).
-    fn files(&self, references: &[Reference], contents: &Contents, what: &str) -> Result<Vec<(String, FileTarget)>, StackError> {
+    fn files(&self, references: &[Reference<'_>], contents: &Contents, what: &str) -> Result<Vec<(String, FileTarget)>, StackError> {
         let mut targets = BTreeSet::new();
         let mut files = Vec::new();
         for reference in references {
@@ -95,7 +96,7 @@ impl Stack<'_> {
             let target = if reference.target.is_empty() { &reference.source } else { &reference.target };
             if !targets.insert(target) {
                 let problem = format!("the {what} {:?} has the target {target:?}, which another one has already", reference.source);
-                return Err(invalid(&reference.at, problem));
+                return Err(self.invalid(&reference.at, problem));
             }
             let owner = |id: &Option<String>| id.clone().filter(|id| !id.is_empty()).unwrap_or_else(|| "0".to_owned());
             let mode = reference.mode.unwrap_or(DEFAULT_FILE_MODE);
@@ -105,10 +106,10 @@ impl Stack<'_> {
         Ok(files)
     }
 
-    fn content_name(&self, contents: &Contents, key: &str, at: &Location, what: &str) -> Result<String, StackError> {
+    fn content_name(&self, contents: &Contents, key: &str, at: &Spot<'_>, what: &str) -> Result<String, StackError> {
         match contents.get(key) {
             Some(content) => Ok(self.swarm_name(key, &content.name)),
-            None => Err(invalid(at, format!("there is no {what} {key:?}: add it under {what}s: at the top level"))),
+            None => Err(self.invalid(at, format!("there is no {what} {key:?}: add it under {what}s: at the top level"))),
         }
     }
 }

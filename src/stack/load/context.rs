@@ -9,11 +9,20 @@ use std::fmt;
 
 /// Files of one stack: what it includes and extends, too. Each is read once per use.
 const MAX_FILES: usize = 64;
-/// Published ports of a stack. A short port may stand for 65 536 of them; a swarm has no more in all.
-const MAX_PORTS: usize = 65_536;
-
 /// All that is read from files that were sent along, each as often as it is named.
 const MAX_SHIPPED_BYTES: usize = 16 << 20;
+/// Published ports of a stack. A short port may stand for 65 536 of them; a swarm has no more in all.
+pub const MAX_PORTS: usize = 65_536;
+/// Services of a stack: no swarm runs one of so many, and each takes some kilobytes.
+const MAX_SERVICES: usize = 4096;
+/// Mounts of a stack; each takes half a kilobyte.
+const MAX_MOUNTS: usize = 16_384;
+/// What services use of secrets and configs; each takes half a kilobyte.
+const MAX_REFERENCES: usize = 16_384;
+/// What variables give that are named alone, without a `$`: each may be named by every service.
+const MAX_TAKEN_BYTES: usize = 4 << 20;
+/// What is not honoured and named. More of it says nothing new, and events carry it.
+const MAX_WARNINGS: usize = 500;
 
 /// A file that was read.
 #[derive(Debug, Clone)]
@@ -34,9 +43,40 @@ pub struct Context<'a> {
     shipped: &'a BTreeMap<String, Vec<u8>>,
     files: RefCell<Vec<File>>,
     warnings: RefCell<Vec<Warning>>,
+    warnings_left_out: Cell<usize>,
     missing: RefCell<BTreeSet<String>>,
-    ports: Cell<usize>,
+    absent: Absent,
+    counts: Cell<Counts>,
     shipped_bytes: Cell<usize>,
+    taken_bytes: Cell<usize>,
+}
+
+/// What becomes of a file that is named and was not sent along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absent {
+    /// It ends the reading.
+    Refused,
+    /// It is noted and passed over, to find all of them at once.
+    PassedOver,
+}
+
+/// Things of which a stack has many, in short texts.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    ports: usize,
+    mounts: usize,
+    references: usize,
+}
+
+/// One of them.
+#[derive(Debug, Clone, Copy)]
+pub enum Counted {
+    /// Published ports.
+    Ports,
+    /// Mounts of services.
+    Mounts,
+    /// Services' uses of secrets and configs.
+    References,
 }
 
 // Variables and files hold passwords.
@@ -49,7 +89,7 @@ impl fmt::Debug for Context<'_> {
 impl<'a> Context<'a> {
     /// For one stack.
     #[must_use]
-    pub fn new(source: &Source<'a>) -> Self {
+    pub fn new(source: &Source<'a>, absent: Absent) -> Self {
         Self {
             env: source.env,
             binds: source.binds,
@@ -57,9 +97,12 @@ impl<'a> Context<'a> {
             shipped: source.shipped,
             files: RefCell::default(),
             warnings: RefCell::default(),
+            warnings_left_out: Cell::default(),
             missing: RefCell::default(),
-            ports: Cell::new(0),
-            shipped_bytes: Cell::new(0),
+            absent,
+            counts: Cell::default(),
+            shipped_bytes: Cell::default(),
+            taken_bytes: Cell::default(),
         }
     }
 
@@ -76,9 +119,9 @@ impl<'a> Context<'a> {
 
     /// A place, in words.
     #[must_use]
-    pub fn location(&self, at: Place, key: &str) -> Location {
+    pub fn location(&self, at: Place, key: impl fmt::Display) -> Location {
         let file = self.files.borrow().get(at.file).map(|file| file.name.clone()).unwrap_or_default();
-        Location { file, line: at.line, column: at.column, key: key.to_owned() }
+        Location { file, line: at.line, column: at.column, key: key.to_string() }
     }
 
     /// The folder of the file that a place is in.
@@ -87,8 +130,8 @@ impl<'a> Context<'a> {
         self.files.borrow().get(at.file).map(|file| file.folder.clone()).unwrap_or_default()
     }
 
-    /// A file that was sent along, by the path that a file at this place gives.
-    pub fn shipped(&self, at: Place, key: &str, path: &str) -> Result<&'a [u8], StackError> {
+    /// A file that was sent along, by the path that a file at this place gives; none that is passed over.
+    pub fn shipped(&self, at: Place, key: impl fmt::Display, path: &str) -> Result<Option<&'a [u8]>, StackError> {
         let folder = self.folder(at);
         let joined = join(&folder, path);
         // Files of the first folder may be sent under the path as it is written there.
@@ -96,6 +139,9 @@ impl<'a> Context<'a> {
         let found = self.shipped.get(&joined).or_else(|| self.shipped.get(written));
         let Some(bytes) = found else {
             self.missing.borrow_mut().insert(joined.clone());
+            if self.absent == Absent::PassedOver {
+                return Ok(None);
+            }
             return Err(StackError::FileMissing { at: self.location(at, key), path: joined });
         };
         self.shipped_bytes.set(self.shipped_bytes.get() + bytes.len());
@@ -103,19 +149,23 @@ impl<'a> Context<'a> {
             let problem = format!("the files that the stack names have more than {MAX_SHIPPED_BYTES} bytes in all");
             return Err(StackError::Limit { at: self.location(at, key), problem });
         }
-        Ok(bytes)
+        Ok(Some(bytes))
     }
 
     /// The same, as text.
-    pub fn shipped_text(&self, at: Place, key: &str, path: &str) -> Result<&'a str, StackError> {
-        let bytes = self.shipped(at, key, path)?;
-        std::str::from_utf8(bytes).map_err(|_| self.invalid(at, key, format!("the file {path:?} is not UTF-8")))
+    pub fn shipped_text(&self, at: Place, key: impl fmt::Display, path: &str) -> Result<Option<&'a str>, StackError> {
+        let Some(bytes) = self.shipped(at, &key, path)? else { return Ok(None) };
+        std::str::from_utf8(bytes).map(Some).map_err(|_| self.invalid(at, key, format!("the file {path:?} is not UTF-8")))
     }
 
     /// Remembers something that is not honoured.
-    pub fn warn(&self, at: Place, key: &str, message: impl Into<String>) {
-        let warning = Warning { at: self.location(at, key), message: message.into() };
-        self.warnings.borrow_mut().push(warning);
+    pub fn warn(&self, at: Place, key: impl fmt::Display, message: impl Into<String>) {
+        let mut warnings = self.warnings.borrow_mut();
+        if warnings.len() < MAX_WARNINGS {
+            warnings.push(Warning { at: self.location(at, key), message: message.into() });
+        } else {
+            self.warnings_left_out.set(self.warnings_left_out.get() + 1);
+        }
     }
 
     /// All warnings so far; a value that is read twice warns once.
@@ -126,7 +176,23 @@ impl<'a> Context<'a> {
                 seen.push(warning);
             }
         }
+        let left_out = self.warnings_left_out.take();
+        if let Some(last) = seen.last().filter(|_| left_out > 0) {
+            let message = format!("there is more that is not honoured, {left_out} times: the first {MAX_WARNINGS} are named");
+            seen.push(Warning { at: Location { file: last.at.file.clone(), ..Location::default() }, message });
+        }
         seen
+    }
+
+    /// The value of a variable that is named alone.
+    pub fn take_variable(&self, at: Place, key: impl fmt::Display, name: &str) -> Result<Option<String>, StackError> {
+        let Some(value) = self.env.get(name) else { return Ok(None) };
+        self.taken_bytes.set(self.taken_bytes.get() + value.len());
+        if self.taken_bytes.get() > MAX_TAKEN_BYTES {
+            let problem = format!("the variables that the stack takes by their names have more than {MAX_TAKEN_BYTES} bytes in all");
+            return Err(StackError::Limit { at: self.location(at, key), problem });
+        }
+        Ok(Some(value.clone()))
     }
 
     /// The files that were looked for and not there.
@@ -136,7 +202,7 @@ impl<'a> Context<'a> {
 
     /// Something that Compose or Swarm does not allow.
     #[must_use]
-    pub fn invalid(&self, at: Place, key: &str, problem: impl Into<String>) -> StackError {
+    pub fn invalid(&self, at: Place, key: impl fmt::Display, problem: impl Into<String>) -> StackError {
         StackError::Invalid { at: self.location(at, key), problem: problem.into() }
     }
 
@@ -151,13 +217,26 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// So many more ports are published.
-    pub fn count_ports(&self, at: Place, key: &str, more: usize) -> Result<(), StackError> {
-        self.ports.set(self.ports.get() + more);
-        if self.ports.get() > MAX_PORTS {
-            let problem = format!("the stack publishes more than {MAX_PORTS} ports");
+    /// There are so many services.
+    pub fn check_services(&self, at: Place, count: usize) -> Result<(), StackError> {
+        let problem = format!("a stack has at most {MAX_SERVICES} services");
+        if count > MAX_SERVICES { Err(StackError::Limit { at: self.location(at, "services"), problem }) } else { Ok(()) }
+    }
+
+    /// There are so many more of them.
+    pub fn count(&self, counted: Counted, at: Place, key: impl fmt::Display, more: usize) -> Result<(), StackError> {
+        let mut counts = self.counts.get();
+        let (count, limit, what) = match counted {
+            Counted::Ports => (&mut counts.ports, MAX_PORTS, "publishes more than {} ports"),
+            Counted::Mounts => (&mut counts.mounts, MAX_MOUNTS, "has more than {} mounts"),
+            Counted::References => (&mut counts.references, MAX_REFERENCES, "uses secrets and configs more than {} times"),
+        };
+        *count += more;
+        if *count > limit {
+            let problem = format!("the stack {}", what.replace("{}", &limit.to_string()));
             return Err(StackError::Limit { at: self.location(at, key), problem });
         }
+        self.counts.set(counts);
         Ok(())
     }
 }

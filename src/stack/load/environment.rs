@@ -21,11 +21,11 @@ pub fn resolved(item: &Item<'_>) -> Result<Node, StackError> {
         let mut variables = Variables::new();
         if let Some(files) = &env_file {
             for file in files_of(files)? {
-                update(item, &mut variables, file);
+                update(files, &mut variables, file)?;
             }
         }
         if let Some(pairs) = fields.read("environment", Item::pairs)? {
-            update(item, &mut variables, pairs);
+            update(&given, &mut variables, pairs)?;
         }
         service.set("environment", map(&given, variables));
         service.remove("env_file");
@@ -40,12 +40,13 @@ pub fn resolved(item: &Item<'_>) -> Result<Node, StackError> {
 }
 
 /// A variable that is empty or has no value takes the command's, where the command has one.
-fn update(item: &Item<'_>, variables: &mut Variables, pairs: Pairs) {
+fn update(item: &Item<'_>, variables: &mut Variables, pairs: Pairs) -> Result<(), StackError> {
     for (name, value) in pairs {
         let own = value.as_ref().is_some_and(|value| !value.is_empty());
-        let value = if own { value } else { item.cx.env.get(&name).cloned().or(value) };
+        let value = if own { value } else { item.cx.take_variable(item.at(), &item.path, &name)?.or(value) };
         variables.insert(name, value);
     }
+    Ok(())
 }
 
 fn map(item: &Item<'_>, variables: Variables) -> Node {
@@ -60,11 +61,12 @@ fn files_of(item: &Item<'_>) -> Result<Vec<Pairs>, StackError> {
     let mut files = Vec::new();
     for item in items {
         let (path, required) = path_of(&item)?;
-        match item.cx.shipped_text(item.at(), &item.key, &path) {
-            Ok(text) => {
+        match item.cx.shipped_text(item.at(), &item.path, &path) {
+            Ok(Some(text)) => {
                 let pairs = parse(text, item.cx.env).map_err(|problem| item.invalid(format!("{path}, {problem}")))?;
                 files.push(pairs.into_iter().map(|(name, value)| (name, Some(value))).collect());
             }
+            Ok(None) => {}
             Err(StackError::FileMissing { .. }) if !required => {}
             Err(error) => return Err(error),
         }

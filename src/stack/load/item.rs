@@ -4,11 +4,11 @@
 use super::context::Context;
 use super::ignored::Shape;
 use super::nearest::nearest;
+use super::path::{Path, Spot};
 use super::quantity;
 use crate::stack::spec::{Nanoseconds, StringMap};
 use crate::stack::yaml::{Node, Place, Value};
 use crate::stack::{ApiVersion, StackError};
-use std::collections::BTreeSet;
 
 /// A node and the path that leads to it.
 #[derive(Debug, Clone)]
@@ -17,22 +17,31 @@ pub struct Item<'a> {
     pub cx: &'a Context<'a>,
     /// What is read.
     pub node: &'a Node,
-    /// Such as `services.web.ports.0`.
-    pub key: String,
+    /// The keys that lead there.
+    pub path: Path<'a>,
 }
 
 /// A mapping that is being read.
 #[derive(Debug)]
 pub struct Fields<'a> {
     item: Item<'a>,
-    read: BTreeSet<&'static str>,
+    /// Few enough to be walked through.
+    read: Vec<&'static str>,
+    case: Case,
+}
+
+/// How keys are compared with the names that are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Case {
+    Exact,
+    Any,
 }
 
 impl<'a> Item<'a> {
     /// The root of a tree.
     #[must_use]
     pub fn root(cx: &'a Context<'a>, node: &'a Node) -> Self {
-        Self { cx, node, key: String::new() }
+        Self { cx, node, path: Path::default() }
     }
 
     /// Where it stands.
@@ -41,15 +50,21 @@ impl<'a> Item<'a> {
         self.node.at
     }
 
+    /// Where it stands, to be kept.
+    #[must_use]
+    pub fn spot(&self) -> Spot<'a> {
+        Spot { place: self.node.at, path: self.path.clone() }
+    }
+
     /// That its value is not allowed.
     #[must_use]
     pub fn invalid(&self, problem: impl Into<String>) -> StackError {
-        self.cx.invalid(self.node.at, &self.key, problem)
+        self.cx.invalid(self.node.at, &self.path, problem)
     }
 
     /// That it is not honoured.
     pub fn warn(&self, message: impl Into<String>) {
-        self.cx.warn(self.node.at, &self.key, message);
+        self.cx.warn(self.node.at, &self.path, message);
     }
 
     /// The same item; an engine with an older API passes over it, which is named.
@@ -82,7 +97,7 @@ impl<'a> Item<'a> {
 
     /// What stands under a key of a mapping.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<Self> {
+    pub fn get(&self, name: &'a str) -> Option<Self> {
         self.node.get(name).map(|node| self.child(name, node))
     }
 
@@ -91,9 +106,8 @@ impl<'a> Item<'a> {
         self.node.entries().iter().map(|(key, node)| self.child(&key.text, node))
     }
 
-    fn child(&self, name: &str, node: &'a Node) -> Self {
-        let key = if self.key.is_empty() { name.to_owned() } else { format!("{}.{name}", self.key) };
-        Self { cx: self.cx, node, key }
+    fn child(&self, name: &'a str, node: &'a Node) -> Self {
+        Self { cx: self.cx, node, path: self.path.key(name) }
     }
 
     /// Text. A number must be quoted: `0123` would not come through.
@@ -190,7 +204,10 @@ impl<'a> Item<'a> {
     /// A list; nothing is an empty one.
     pub fn list(&self) -> Result<Vec<Self>, StackError> {
         match &self.node.value {
-            Value::List(items) => Ok(items.iter().enumerate().map(|(n, node)| self.child(&n.to_string(), node)).collect()),
+            Value::List(items) => {
+                let item = |(n, node)| Self { cx: self.cx, node, path: self.path.index(n) };
+                Ok(items.iter().enumerate().map(item).collect())
+            }
             Value::Null => Ok(Vec::new()),
             _ => Err(self.wrong("a list")),
         }
@@ -212,9 +229,14 @@ impl<'a> Item<'a> {
     /// A mapping to be read key by key.
     pub fn fields(&self) -> Result<Fields<'a>, StackError> {
         match &self.node.value {
-            Value::Map(_) => Ok(Fields { item: self.clone(), read: BTreeSet::new() }),
+            Value::Map(_) => Ok(Fields { item: self.clone(), read: Vec::new(), case: Case::Exact }),
             _ => Err(self.wrong("a mapping")),
         }
+    }
+
+    /// The same where the CLI's schema does not look: there keys match in any case.
+    pub fn loose_fields(&self) -> Result<Fields<'a>, StackError> {
+        Ok(Fields { case: Case::Any, ..self.fields()? })
     }
 
     /// The same where nothing counts as an empty mapping.
@@ -279,9 +301,24 @@ impl<'a> Fields<'a> {
 
     /// The value of a key, if it is there; the key counts as read.
     pub fn take(&mut self, name: &'static str) -> Option<Item<'a>> {
-        self.read.insert(name);
-        let node = self.item.node.get(name)?;
+        self.read.push(name);
+        let node = self.item.node.get(name).or_else(|| self.in_any_case(name))?;
         Some(self.item.child(name, node))
+    }
+
+    fn in_any_case(&self, name: &str) -> Option<&'a Node> {
+        if self.case == Case::Exact {
+            return None;
+        }
+        let found = self.item.node.entries().iter().find(|(key, _)| key.text.eq_ignore_ascii_case(name));
+        found.map(|(_, node)| node)
+    }
+
+    fn is_read(&self, key: &str) -> bool {
+        self.read.iter().any(|name| match self.case {
+            Case::Exact => *name == key,
+            Case::Any => name.eq_ignore_ascii_case(key),
+        })
     }
 
     /// Reads a key if it is there.
@@ -303,7 +340,7 @@ impl<'a> Fields<'a> {
     /// The keys that nobody asked for; extensions (`x-…`) are nobody's.
     fn unread(&self) -> impl Iterator<Item = &'a crate::stack::yaml::Key> + '_ {
         let node = self.item.node;
-        node.entries().iter().map(|(key, _)| key).filter(|key| !key.text.starts_with("x-") && !self.read.contains(key.text.as_str()))
+        node.entries().iter().map(|(key, _)| key).filter(|key| !key.text.starts_with("x-") && !self.is_read(&key.text))
     }
 
     /// That is all: any other key is an error.
@@ -313,14 +350,14 @@ impl<'a> Fields<'a> {
             Some(known) => format!("is no key of this section: did you mean {known}?"),
             None => "is no key of this section: remove it, or name it x-… if it is your own".to_owned(),
         };
-        let path = self.item.child(&key.text, self.item.node).key;
+        let path = self.item.path.key(&key.text);
         Err(self.item.cx.invalid(key.at, &path, hint))
     }
 
     /// That is all: the CLI takes any other key here without a word, so it is only named.
     pub fn finish_loosely(self) {
         for key in self.unread() {
-            let path = self.item.child(&key.text, self.item.node).key;
+            let path = self.item.path.key(&key.text);
             self.item.cx.warn(key.at, &path, "is no key of this section and has no effect");
         }
     }

@@ -5,38 +5,44 @@ mod container;
 mod context;
 mod deploy;
 mod environment;
+mod extends;
 mod files;
 mod ignored;
 mod image;
+mod include;
 mod item;
 pub mod model;
 mod mounts;
 mod nearest;
 mod objects;
+mod path;
 mod ports;
+mod profiles;
 mod quantity;
 mod service;
 mod unique;
 mod words;
 
-pub use context::{Context, join};
+pub use context::{Absent, Context, join};
 pub use environment::{InvalidVariables, parse as variables};
-pub use files::{Profiles, tree};
+pub use files::tree;
 pub use item::Item;
 pub use mounts::{target as mount_target, volume as mount};
+pub use path::{Path, Spot};
+pub use ports::{identity as port_identity, long_forms as long_ports, singles as single_ports};
+pub use profiles::Profiles;
 pub use service::command as command_words;
 
-use super::yaml::{Key, Node, Value};
-use super::{Source, StackError};
+use super::StackError;
+use super::yaml::Node;
 use ignored::Shape;
 use model::Model;
 use objects::Kind;
 use std::collections::BTreeMap;
 
-/// Reads the files of a stack.
-pub fn read(cx: &Context<'_>, source: &Source<'_>) -> Result<Model, StackError> {
-    let tree = files::tree(cx, source)?;
-    let root = Item::root(cx, &tree);
+/// Reads the files of a stack, which are one tree by now.
+pub fn read<'a>(cx: &'a Context<'_>, tree: &'a Node) -> Result<Model<'a>, StackError> {
+    let root = Item::root(cx, tree);
     let mut fields = root.fields()?;
     fields.take("version");
     fields.read("name", |name| {
@@ -46,7 +52,7 @@ pub fn read(cx: &Context<'_>, source: &Source<'_>) -> Result<Model, StackError> 
     })?;
     fields.ignore(&[("models", Shape::Map, "Swarm runs no models")])?;
     let model = Model {
-        services: fields.read("services", |item| services(item, source.env))?.unwrap_or_default(),
+        services: fields.read("services", services)?.unwrap_or_default(),
         networks: fields.read("networks", |item| section(item, objects::network))?.unwrap_or_default(),
         volumes: fields.read("volumes", |item| section(item, checked(objects::volume)))?.unwrap_or_default(),
         secrets: fields
@@ -79,10 +85,12 @@ fn is_plain(name: &str) -> bool {
 }
 
 /// Those whose profiles are on.
-fn services(item: &Item<'_>, env: &BTreeMap<String, String>) -> Result<BTreeMap<String, model::Service>, StackError> {
-    let active = Profiles::new(env);
-    let mut services = BTreeMap::new();
-    for (name, item) in item.named()? {
+fn services<'a>(item: &Item<'a>) -> Result<Vec<(String, model::Service<'a>)>, StackError> {
+    let active = Profiles::new(item.cx.env);
+    let named = item.named()?;
+    item.cx.check_services(item.at(), named.len())?;
+    let mut services = Vec::with_capacity(named.len());
+    for (name, item) in named {
         if !is_plain(name) {
             return Err(bad_name(&item, name));
         }
@@ -92,31 +100,8 @@ fn services(item: &Item<'_>, env: &BTreeMap<String, String>) -> Result<BTreeMap<
             profiles.warn("the service is left out: none of its profiles is in the variable COMPOSE_PROFILES");
             continue;
         }
-        services.insert(name.to_owned(), service::read(&item)?);
+        services.push((name.to_owned(), service::read(&item)?));
     }
+    services.sort_by(|(a, _), (b, _)| a.cmp(b));
     Ok(services)
-}
-
-/// Ports of all spellings as one mapping each, so that they can be compared; one that cannot be read
-/// stays as it is, and reading it says why.
-pub fn port_nodes(node: Node) -> Node {
-    let Value::List(items) = node.value else { return node };
-    let expand = |item: Node| {
-        let Some(text) = item.scalar() else { return vec![item] };
-        let Ok(ports) = ports::short_ports(&text) else { return vec![item] };
-        let entry = |text: &str, value: Value| (Key { at: item.at, text: text.to_owned() }, Node::new(item.at, value));
-        ports
-            .into_iter()
-            .map(|port| {
-                let entries = vec![
-                    entry("target", Value::Int(port.target_port.into())),
-                    entry("published", Value::Int(port.published_port.into())),
-                    entry("protocol", Value::Text(port.protocol)),
-                    entry("mode", Value::Text(port.publish_mode)),
-                ];
-                Node::new(item.at, Value::Map(entries))
-            })
-            .collect()
-    };
-    Node { value: Value::List(items.into_iter().flat_map(expand).collect()), at: node.at, merging: node.merging }
 }

@@ -1,15 +1,15 @@
 //! A stack as its files describe it: every section read and checked by itself, names not yet resolved.
 //! What maps one to one onto a type of the engine is that type already.
 
-use crate::stack::Location;
+use super::path::Spot;
 use crate::stack::spec::{ContainerSpec, Driver, Ipam, Placement, PortConfig, Resources, RestartPolicy, StringMap, UpdateConfig};
 use std::collections::BTreeMap;
 
 /// The whole stack.
 #[derive(Debug, Default)]
-pub struct Model {
-    /// By key.
-    pub services: BTreeMap<String, Service>,
+pub struct Model<'a> {
+    /// In the order of their keys.
+    pub services: Vec<(String, Service<'a>)>,
     /// Those of the top level.
     pub networks: BTreeMap<String, Network>,
     /// Those of the top level.
@@ -22,22 +22,22 @@ pub struct Model {
 
 /// A service.
 #[derive(Debug)]
-pub struct Service {
+pub struct Service<'a> {
     /// The image as the file has it.
     pub image: String,
     /// All of the container that the service says by itself; mounts, secrets, configs and the stack's
     /// labels come later.
     pub container: ContainerSpec,
     /// Its mounts, in order.
-    pub mounts: Vec<Mount>,
+    pub mounts: Vec<Mount<'a>>,
     /// Networks by key; none stands for the default network.
-    pub networks: BTreeMap<String, Attachment>,
+    pub networks: BTreeMap<String, Attachment<'a>>,
     /// Secrets.
-    pub secrets: Vec<Reference>,
+    pub secrets: Vec<Reference<'a>>,
     /// Configs.
-    pub configs: Vec<Reference>,
+    pub configs: Vec<Reference<'a>>,
     /// The config that holds its credential spec.
-    pub credential_config: Option<(Location, String)>,
+    pub credential_config: Option<(Spot<'a>, String)>,
     /// The whole of `deploy`.
     pub deploy: Deploy,
     /// Published ports.
@@ -85,9 +85,9 @@ pub enum Mode {
 
 /// A mount of a service.
 #[derive(Debug, Clone, Default)]
-pub struct Mount {
+pub struct Mount<'a> {
     /// Its place.
-    pub at: Location,
+    pub at: Spot<'a>,
     /// `volume` when the file says nothing.
     pub kind: String,
     /// A path, a volume's key, an image.
@@ -132,9 +132,9 @@ pub struct TmpfsPart {
 
 /// A service's place in a network.
 #[derive(Debug, Clone, Default)]
-pub struct Attachment {
+pub struct Attachment<'a> {
     /// Its place.
-    pub at: Location,
+    pub at: Spot<'a>,
     /// More names there.
     pub aliases: Vec<String>,
     /// Of the driver.
@@ -143,9 +143,9 @@ pub struct Attachment {
 
 /// A service's use of a secret or config.
 #[derive(Debug, Clone, Default)]
-pub struct Reference {
+pub struct Reference<'a> {
     /// Its place.
-    pub at: Location,
+    pub at: Spot<'a>,
     /// The key at the top level.
     pub source: String,
     /// The file's name; the key where empty.

@@ -1,9 +1,9 @@
 //! A service's mounts: `volumes` in both forms (the short one as the CLI's `volumespec` reads it) and the
 //! short `tmpfs`.
 
-use super::context::join;
+use super::context::{Counted, join};
 use super::ignored::Shape;
-use super::item::Item;
+use super::item::{Fields, Item};
 use super::model::{Mount, TmpfsPart, VolumePart};
 use super::quantity;
 use crate::stack::yaml::Value;
@@ -13,7 +13,7 @@ use crate::stack::{Binds, StackError};
 const LOCAL_OPTIONS: &[&str] = &["z", "Z", "cached", "delegated", "consistent"];
 
 /// One entry of `volumes`.
-pub fn volume(item: &Item<'_>) -> Result<Mount, StackError> {
+pub fn volume<'a>(item: &Item<'a>) -> Result<Mount<'a>, StackError> {
     let mut mount = match &item.node.value {
         Value::Map(_) => long(item)?,
         _ => {
@@ -28,7 +28,8 @@ pub fn volume(item: &Item<'_>) -> Result<Mount, StackError> {
     if mount.source.is_empty() && mount.kind == "volume" && mount.volume.is_some() {
         item.warn("the options have no effect: a volume without a name has none");
     }
-    mount.at = item.cx.location(item.at(), &item.key);
+    mount.at = item.spot();
+    item.cx.count(Counted::Mounts, item.at(), &item.path, 1)?;
     if mount.kind == "bind" {
         mount.source = bind_source(item, &mount.source)?;
     }
@@ -44,7 +45,7 @@ pub fn target(node: &crate::stack::yaml::Node) -> Option<String> {
     }
 }
 
-fn long(item: &Item<'_>) -> Result<Mount, StackError> {
+fn long(item: &Item<'_>) -> Result<Mount<'static>, StackError> {
     let mut fields = item.fields()?;
     let Some(kind) = fields.take("type") else {
         return Err(item.invalid("has no type: add type: volume, bind, tmpfs, npipe, cluster or image"));
@@ -59,7 +60,7 @@ fn long(item: &Item<'_>) -> Result<Mount, StackError> {
         volume: fields.read("volume", volume_part)?,
         tmpfs: fields.read("tmpfs", tmpfs_part)?,
         image: fields.read("image", image_part)?,
-        cluster: fields.read("cluster", |part| part.fields().map(|fields| fields.finish_loosely()))?,
+        cluster: fields.read("cluster", |part| part.loose_fields().map(Fields::finish_loosely))?,
         ..Mount::default()
     };
     if !matches!(mount.kind.as_str(), "" | "volume" | "bind" | "tmpfs" | "npipe" | "cluster" | "image") {
@@ -74,19 +75,19 @@ fn long(item: &Item<'_>) -> Result<Mount, StackError> {
     Ok(mount)
 }
 
-fn check_source(item: &Item<'_>, mount: &Mount) -> Result<(), StackError> {
-    let source = format!("{}.source", item.key);
+fn check_source(item: &Item<'_>, mount: &Mount<'_>) -> Result<(), StackError> {
+    let source = item.path.key("source");
     match mount.kind.as_str() {
-        "tmpfs" if !mount.source.is_empty() => Err(item.cx.invalid(item.at(), &source, "a tmpfs has no source: remove it")),
+        "tmpfs" if !mount.source.is_empty() => Err(item.cx.invalid(item.at(), source, "a tmpfs has no source: remove it")),
         "bind" | "npipe" | "cluster" | "image" if mount.source.is_empty() => {
-            Err(item.cx.invalid(item.at(), &source, format!("a mount of type {} needs a source", mount.kind)))
+            Err(item.cx.invalid(item.at(), source, format!("a mount of type {} needs a source", mount.kind)))
         }
         _ => Ok(()),
     }
 }
 
 fn bind_part(item: &Item<'_>) -> Result<String, StackError> {
-    let mut fields = item.fields()?;
+    let mut fields = item.loose_fields()?;
     let propagation = fields.read("propagation", Item::text)?.unwrap_or_default();
     fields.ignore(&[
         ("create_host_path", Shape::Any, "Swarm never creates the source of a bind mount: make it on every node"),
@@ -98,7 +99,7 @@ fn bind_part(item: &Item<'_>) -> Result<String, StackError> {
 }
 
 fn volume_part(item: &Item<'_>) -> Result<VolumePart, StackError> {
-    let mut fields = item.fields()?;
+    let mut fields = item.loose_fields()?;
     let part = VolumePart {
         no_copy: fields.read("nocopy", Item::boolean)?.unwrap_or_default(),
         subpath: fields.read("subpath", |item| item.since(45).text())?.unwrap_or_default(),
@@ -109,7 +110,7 @@ fn volume_part(item: &Item<'_>) -> Result<VolumePart, StackError> {
 }
 
 fn tmpfs_part(item: &Item<'_>) -> Result<TmpfsPart, StackError> {
-    let mut fields = item.fields()?;
+    let mut fields = item.loose_fields()?;
     let size = fields.read("size", Item::size_or_bytes)?.unwrap_or_default();
     if size < 0 {
         return Err(item.invalid("the size must not be negative"));
@@ -129,7 +130,7 @@ fn image_part(item: &Item<'_>) -> Result<String, StackError> {
 
 /// `[SOURCE:]TARGET[:OPTIONS]`. A single letter before a colon is a Windows drive, even where a volume
 /// of that name exists: so does the CLI read it.
-fn short(text: &str) -> Result<Mount, &'static str> {
+fn short(text: &str) -> Result<Mount<'static>, &'static str> {
     let kind = "volume".to_owned();
     match text.len() {
         0 => return Err("it is empty"),
@@ -170,7 +171,7 @@ fn sections(text: &str) -> Vec<String> {
     parts
 }
 
-fn apply(mount: &mut Mount, option: &str) {
+fn apply(mount: &mut Mount<'_>, option: &str) {
     match option {
         "ro" => mount.read_only = true,
         "rw" => mount.read_only = false,
@@ -208,7 +209,7 @@ fn bind_source(item: &Item<'_>, source: &str) -> Result<String, StackError> {
         return Ok(source.to_owned());
     }
     let Binds::From { base, home } = item.cx.binds else {
-        return Err(StackError::RelativeBind { at: item.cx.location(item.at(), &item.key), path: source.to_owned() });
+        return Err(StackError::RelativeBind { at: item.cx.location(item.at(), &item.path), path: source.to_owned() });
     };
     if let Some(rest) = source.strip_prefix('~') {
         return Ok(format!("{}{rest}", home.display()));
@@ -218,12 +219,12 @@ fn bind_source(item: &Item<'_>, source: &str) -> Result<String, StackError> {
 }
 
 /// The short form of `tmpfs`: `PATH[:OPTIONS]`.
-pub fn tmpfs(item: &Item<'_>) -> Result<Vec<Mount>, StackError> {
+pub fn tmpfs<'a>(item: &Item<'a>) -> Result<Vec<Mount<'a>>, StackError> {
     let items = if matches!(item.node.value, Value::List(_)) { item.list()? } else { vec![item.clone()] };
     items.iter().map(one_tmpfs).collect()
 }
 
-fn one_tmpfs(item: &Item<'_>) -> Result<Mount, StackError> {
+fn one_tmpfs<'a>(item: &Item<'a>) -> Result<Mount<'a>, StackError> {
     let text = item.text()?;
     let (target, options) = text.split_once(':').unwrap_or((&text, ""));
     let mut part = None;
@@ -238,9 +239,8 @@ fn one_tmpfs(item: &Item<'_>) -> Result<Mount, StackError> {
             item.warn(format!("the option {option} has no effect: Swarm knows size and mode"));
         }
     }
-    let at = item.cx.location(item.at(), &item.key);
     Ok(Mount {
-        at,
+        at: item.spot(),
         kind: "tmpfs".to_owned(),
         target: target.to_owned(),
         tmpfs: part.filter(|part| part.size > 0 || part.mode > 0),

@@ -8,6 +8,9 @@ use crate::stack::StackError;
 use crate::stack::spec::{Driver, Ipam, IpamConfig};
 use crate::stack::yaml::Value;
 
+/// The engine takes no longer name for any object.
+const MAX_NAME_BYTES: usize = 255;
+
 /// Whether something is made by somebody else, and its name in the swarm.
 struct Naming {
     external: bool,
@@ -20,9 +23,15 @@ enum Unknown {
     Named,
 }
 
+/// Every use of the object repeats it.
+fn name(item: &Item<'_>) -> Result<String, StackError> {
+    let name = item.text()?;
+    if name.len() > MAX_NAME_BYTES { Err(item.invalid(format!("a name has at most {MAX_NAME_BYTES} bytes"))) } else { Ok(name) }
+}
+
 /// `external` in both forms, and `name`.
 fn naming(fields: &mut Fields<'_>, key: &str, unknown: Unknown) -> Result<Naming, StackError> {
-    let name = fields.read("name", Item::text)?.unwrap_or_default();
+    let name = fields.read("name", name)?.unwrap_or_default();
     let Some(item) = fields.take("external") else { return Ok(Naming { external: false, name }) };
     if !matches!(item.node.value, Value::Map(_)) {
         let external = item.boolean()?;
@@ -30,7 +39,7 @@ fn naming(fields: &mut Fields<'_>, key: &str, unknown: Unknown) -> Result<Naming
         return Ok(Naming { external, name });
     }
     let mut external = item.fields()?;
-    let older = external.read("name", Item::text)?.unwrap_or_default();
+    let older = external.read("name", self::name)?.unwrap_or_default();
     match unknown {
         Unknown::Refused => external.finish()?,
         Unknown::Named => external.finish_loosely(),
@@ -136,7 +145,8 @@ pub fn content(item: &Item<'_>, key: &str, kind: Kind) -> Result<Content, StackE
     let driver = if kind == Kind::Secret { driver(&mut fields)? } else { None };
     let template = fields.read("template_driver", Item::text)?.filter(|name| !name.is_empty());
     let templating = template.map(|name| Driver { name, ..Driver::default() });
-    let sources: Vec<Item<'_>> = ["file", "content", "environment"].into_iter().filter_map(|name| fields.take(name)).collect();
+    let sources = [("file", From::File), ("content", From::Content), ("environment", From::Environment)].into_iter();
+    let sources: Vec<(From, Item<'_>)> = sources.filter_map(|(name, from)| Some((from, fields.take(name)?))).collect();
     let at = fields.item().clone();
     fields.finish()?;
     if external {
@@ -144,12 +154,12 @@ pub fn content(item: &Item<'_>, key: &str, kind: Kind) -> Result<Content, StackE
     }
     let data = match (&driver, sources.as_slice()) {
         (Some(_), []) => Vec::new(),
-        (None, [source]) => bytes(source)?,
-        (Some(_), [source, ..]) => {
-            return Err(source.invalid(format!("the driver of {} provides the content: remove the driver or this", at.key)));
+        (None, [(from, source)]) => bytes(*from, source)?,
+        (Some(_), [(_, source), ..]) => {
+            return Err(source.invalid(format!("the driver of {} provides the content: remove the driver or this", at.path)));
         }
         (None, []) => return Err(at.invalid("has no content: give file, content or environment, or external: true")),
-        (None, [_, second, ..]) => return Err(second.invalid("there is another source of the content already: remove one")),
+        (None, [_, (_, second), ..]) => return Err(second.invalid("there is another source of the content already: remove one")),
     };
     Ok(Content { name, external, data: Sensitive::new(data), driver, templating, labels })
 }
@@ -164,14 +174,22 @@ fn driver(fields: &mut Fields<'_>) -> Result<Option<Driver>, StackError> {
     Ok((!name.is_empty()).then_some(Driver { name, options }))
 }
 
-fn bytes(source: &Item<'_>) -> Result<Vec<u8>, StackError> {
+/// Where a content comes from.
+#[derive(Debug, Clone, Copy)]
+enum From {
+    File,
+    Content,
+    Environment,
+}
+
+fn bytes(from: From, source: &Item<'_>) -> Result<Vec<u8>, StackError> {
     let text = source.text()?;
-    if source.key.ends_with(".file") {
-        return Ok(source.cx.shipped(source.at(), &source.key, &text)?.to_vec());
+    match from {
+        From::File => Ok(source.cx.shipped(source.at(), &source.path, &text)?.unwrap_or_default().to_vec()),
+        From::Content => Ok(text.into_bytes()),
+        From::Environment => {
+            let value = source.cx.take_variable(source.at(), &source.path, &text)?;
+            value.map(String::into_bytes).ok_or_else(|| source.invalid(format!("the variable {text} is not among the command's")))
+        }
     }
-    if source.key.ends_with(".content") {
-        return Ok(text.into_bytes());
-    }
-    let value = source.cx.env.get(&text).ok_or_else(|| source.invalid(format!("the variable {text} is not among the command's")))?;
-    Ok(value.clone().into_bytes())
 }

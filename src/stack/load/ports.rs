@@ -1,10 +1,11 @@
 //! Published ports: the short form as docker/go-connections' `nat` reads it, the long form as it stands.
 
+use super::context::{Counted, MAX_PORTS};
 use super::ignored::Shape;
 use super::item::Item;
 use crate::stack::StackError;
 use crate::stack::spec::PortConfig;
-use crate::stack::yaml::Value;
+use crate::stack::yaml::{Key, Node, Value};
 
 /// All ports of a service, in the order of the file.
 pub fn read(item: &Item<'_>) -> Result<Vec<PortConfig>, StackError> {
@@ -25,11 +26,9 @@ pub fn entry(item: &Item<'_>) -> Result<Vec<PortConfig>, StackError> {
         _ => item.scalar()?,
     };
     let short = short(&text).map_err(|problem| item.invalid(format!("{text:?} is no port: {problem}")))?;
-    for why in short.ignored {
-        item.warn(why);
-    }
-    item.cx.count_ports(item.at(), &item.key, short.ports.len())?;
-    Ok(short.ports)
+    short.ignored.iter().for_each(|why| item.warn(why));
+    item.cx.count(Counted::Ports, item.at(), &item.path, short.count())?;
+    Ok(short.ports())
 }
 
 fn long(item: &Item<'_>) -> Result<PortConfig, StackError> {
@@ -51,20 +50,102 @@ fn long(item: &Item<'_>) -> Result<PortConfig, StackError> {
         ("app_protocol", Shape::Text, "Swarm does not know the protocol that a port speaks"),
     ])?;
     fields.finish()?;
-    item.cx.count_ports(item.at(), &item.key, 1)?;
+    item.cx.count(Counted::Ports, item.at(), &item.path, 1)?;
     Ok(port)
 }
 
-/// The ports of the short form.
-pub fn short_ports(text: &str) -> Result<Vec<PortConfig>, String> {
-    short(text).map(|short| short.ports)
+/// A list in which every port stands by itself, so that ports can be compared: ranges are written out, and
+/// `grown` counts what they stand for. What cannot be read stays as it is, and reading it says why.
+pub fn singles(node: Node, grown: &mut usize) -> Node {
+    let Value::List(items) = node.value else { return node };
+    let expand = |item: Node| {
+        let Some(short) = short_of(&item).filter(|short| short.count() > 1) else { return vec![item] };
+        *grown += short.count();
+        if *grown > MAX_PORTS {
+            return vec![item];
+        }
+        // An address has no effect, which reading the port says.
+        let address = if short.address.is_empty() { String::new() } else { format!("[{}]:", short.address) };
+        let text = |port: PortConfig| match port.published_port {
+            0 if address.is_empty() => format!("{}/{}", port.target_port, port.protocol),
+            published => format!("{address}{published}:{}/{}", port.target_port, port.protocol),
+        };
+        short.ports().into_iter().map(|port| Node::new(item.at, Value::Text(text(port)))).collect()
+    };
+    Node { value: Value::List(items.into_iter().flat_map(expand).collect()), at: node.at, merging: node.merging }
 }
 
-#[derive(Debug, PartialEq, Eq)]
+/// What makes an entry the same port as another: published, target, protocol and mode.
+#[must_use]
+pub fn identity(node: &Node) -> Option<String> {
+    if let Some(short) = short_of(node) {
+        let published = short.host.map_or(0, |(first, _)| first);
+        return Some(format!("{published}/{}/{}/ingress", short.container.0, short.protocol));
+    }
+    let part = |name, default: &str| node.get(name).and_then(Node::scalar).unwrap_or_else(|| default.to_owned());
+    let is_long = matches!(node.value, Value::Map(_));
+    is_long.then(|| [part("published", "0"), part("target", ""), part("protocol", "tcp"), part("mode", "ingress")].join("/"))
+}
+
+/// Every port in the long form; ranges become several, up to as many as a stack may publish.
+pub fn long_forms(node: Node, grown: &mut usize) -> Node {
+    let node = singles(node, grown);
+    let Value::List(items) = node.value else { return node };
+    let long = |item: Node| {
+        let Some(short) = short_of(&item).filter(|short| short.count() == 1) else { return item };
+        let entry = |text: &str, value: Value| (Key { at: item.at, text: text.to_owned() }, Node::new(item.at, value));
+        let mut entries = vec![entry("target", Value::Int(short.container.0.into()))];
+        if let Some((published, _)) = short.host.filter(|(published, _)| *published > 0) {
+            entries.push(entry("published", Value::Int(published.into())));
+        }
+        entries.extend([entry("protocol", Value::Text(short.protocol)), entry("mode", Value::Text("ingress".to_owned()))]);
+        Node::new(item.at, Value::Map(entries))
+    };
+    Node { value: Value::List(items.into_iter().map(long).collect()), at: node.at, merging: node.merging }
+}
+
+fn short_of(node: &Node) -> Option<Short> {
+    short(&node.scalar()?).ok()
+}
+
+/// The short form, its ranges not yet written out: a few bytes may stand for 65 536 ports.
+#[derive(Debug)]
 struct Short {
-    ports: Vec<PortConfig>,
+    /// Where a container would listen.
+    address: String,
+    /// Published ports, first and last; none is chosen by Swarm.
+    host: Option<(u32, u32)>,
+    container: (u32, u32),
+    protocol: String,
     /// What has no effect, and why.
     ignored: Vec<String>,
+}
+
+impl Short {
+    fn count(&self) -> usize {
+        let (first, last) = self.host.filter(|_| self.container.0 == self.container.1).unwrap_or(self.container);
+        (last - first) as usize + 1
+    }
+
+    /// Each port, in the order in which the CLI walks them: that of the container ports' texts.
+    fn ports(&self) -> Vec<PortConfig> {
+        let (first, last) = self.container;
+        let port = |target, published| PortConfig {
+            protocol: self.protocol.clone(),
+            target_port: target,
+            published_port: published,
+            publish_mode: "ingress".to_owned(),
+            ..PortConfig::default()
+        };
+        let mut ports: Vec<PortConfig> = match self.host {
+            None => (first..=last).map(|target| port(target, 0)).collect(),
+            // One container port takes all of the host's: each is published.
+            Some((from, to)) if first == last => (from..=to).map(|published| port(first, published)).collect(),
+            Some((from, _)) => (first..=last).map(|target| port(target, from + target - first)).collect(),
+        };
+        ports.sort_by_cached_key(|port| format!("{}/{}", port.target_port, port.protocol));
+        ports
+    }
 }
 
 /// `[IP:][HOST:]CONTAINER[/PROTOCOL]`, each port or range. What follows a protocol or a range is passed
@@ -86,31 +167,16 @@ fn short(text: &str) -> Result<Short, String> {
     if !address.is_empty() && address.parse::<std::net::IpAddr>().is_err() {
         return Err(format!("{address:?} is no IP address"));
     }
-    let (first, last) = range(container, &mut ignored)?;
-    let (host_first, host_last) = if host.is_empty() { (0, 0) } else { range(host, &mut ignored)? };
-    let port = |target, published| PortConfig {
-        protocol: protocol.clone(),
-        target_port: target,
-        published_port: published,
-        publish_mode: "ingress".to_owned(),
-        ..PortConfig::default()
-    };
-    let mut ports: Vec<PortConfig> = if host.is_empty() {
-        (first..=last).map(|target| port(target, 0)).collect()
-    } else if first == last {
-        // One container port takes all of the host's: each is published.
-        (host_first..=host_last).map(|published| port(first, published)).collect()
-    } else if last - first == host_last - host_first {
-        (first..=last).map(|target| port(target, host_first + target - first)).collect()
-    } else {
+    let container = range(container, &mut ignored)?;
+    let host = if host.is_empty() { None } else { Some(range(host, &mut ignored)?) };
+    let length = |(first, last): (u32, u32)| last - first;
+    if host.is_some_and(|host| length(container) > 0 && length(host) != length(container)) {
         return Err("the two ranges differ in length".to_owned());
-    };
-    // The CLI walks the container ports in the order of their texts.
-    ports.sort_by_cached_key(|port| format!("{}/{}", port.target_port, port.protocol));
+    }
     if !matches!(address, "" | "0.0.0.0" | "::") {
         ignored.push(format!("the address {address} is ignored: a service listens on all addresses of a node"));
     }
-    Ok(Short { ports, ignored })
+    Ok(Short { address: address.to_owned(), host, container, protocol, ignored })
 }
 
 fn before_more<'a>(text: &'a str, separator: char, ignored: &mut Vec<String>) -> &'a str {
@@ -137,7 +203,7 @@ mod tests {
     use super::*;
 
     fn pairs(text: &str) -> Vec<(u32, u32, String)> {
-        short(text).unwrap().ports.into_iter().map(|port| (port.published_port, port.target_port, port.protocol)).collect()
+        short(text).unwrap().ports().into_iter().map(|port| (port.published_port, port.target_port, port.protocol)).collect()
     }
 
     #[test]

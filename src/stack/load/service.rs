@@ -1,8 +1,10 @@
 //! One service: each key of the Compose Specification is read, named as not honoured, or refused.
 
+use super::context::Counted;
 use super::ignored::{IGNORED, Shape};
 use super::item::{Fields, Item};
 use super::model::{Attachment, Mount, Reference, Service};
+use super::path::Spot;
 use super::{container, deploy, image, mounts, ports, words};
 use crate::stack::StackError;
 use crate::stack::spec::{ContainerSpec, CredentialSpec, Driver, Privileges, StringMap};
@@ -10,7 +12,7 @@ use crate::stack::yaml::Value;
 use std::collections::BTreeMap;
 
 /// Reads a service.
-pub fn read(item: &Item<'_>) -> Result<Service, StackError> {
+pub fn read<'a>(item: &Item<'a>) -> Result<Service<'a>, StackError> {
     let mut fields = item.fields()?;
     let mut container = ContainerSpec::default();
     let image = image_of(&mut fields, &mut container)?;
@@ -66,21 +68,20 @@ pub fn command(item: &Item<'_>) -> Result<Vec<String>, StackError> {
     }
 }
 
-fn read_mounts(fields: &mut Fields<'_>) -> Result<Vec<Mount>, StackError> {
+fn read_mounts<'a>(fields: &mut Fields<'a>) -> Result<Vec<Mount<'a>>, StackError> {
     let volumes = fields.read("volumes", |item| item.list()?.iter().map(mounts::volume).collect::<Result<Vec<_>, _>>())?;
     let tmpfs = fields.read("tmpfs", mounts::tmpfs)?;
     Ok(volumes.into_iter().chain(tmpfs).flatten().collect())
 }
 
-fn networks(item: &Item<'_>) -> Result<BTreeMap<String, Attachment>, StackError> {
-    let location = |item: &Item<'_>| item.cx.location(item.at(), &item.key);
+fn networks<'a>(item: &Item<'a>) -> Result<BTreeMap<String, Attachment<'a>>, StackError> {
     if !matches!(item.node.value, Value::Map(_)) {
         let names = if item.is_null() { return Err(item.invalid("must be a list or a mapping, is nothing")) } else { item.list()? };
-        return names.iter().map(|name| Ok((name.text()?, Attachment { at: location(name), ..Attachment::default() }))).collect();
+        return names.iter().map(|name| Ok((name.text()?, Attachment { at: name.spot(), ..Attachment::default() }))).collect();
     }
     let mut networks = BTreeMap::new();
     for (name, item) in item.named()? {
-        let mut attachment = Attachment { at: location(&item), ..Attachment::default() };
+        let mut attachment = Attachment { at: item.spot(), ..Attachment::default() };
         if let Some(mut fields) = item.fields_or_nothing()? {
             attachment.aliases = fields.read("aliases", Item::texts)?.unwrap_or_default();
             attachment.driver_opts = fields.read("driver_opts", Item::options)?.unwrap_or_default();
@@ -103,12 +104,13 @@ fn networks(item: &Item<'_>) -> Result<BTreeMap<String, Attachment>, StackError>
 
 /// `secrets` and `configs` of a service. Keys of the long form match in any case and unknown ones pass,
 /// as in the CLI, whose schema does not look into them.
-fn references(item: &Item<'_>) -> Result<Vec<Reference>, StackError> {
+fn references<'a>(item: &Item<'a>) -> Result<Vec<Reference<'a>>, StackError> {
     item.list()?.iter().map(reference).collect()
 }
 
-fn reference(item: &Item<'_>) -> Result<Reference, StackError> {
-    let mut reference = Reference { at: item.cx.location(item.at(), &item.key), ..Reference::default() };
+fn reference<'a>(item: &Item<'a>) -> Result<Reference<'a>, StackError> {
+    item.cx.count(Counted::References, item.at(), &item.path, 1)?;
+    let mut reference = Reference { at: item.spot(), ..Reference::default() };
     if !matches!(item.node.value, Value::Map(_)) {
         reference.source = item.text()?;
         return Ok(reference);
@@ -156,7 +158,7 @@ fn logging_options(item: &Item<'_>) -> Result<StringMap, StackError> {
 }
 
 /// Windows' credential spec: one source of three. A config is looked up later.
-fn credential(fields: &mut Fields<'_>, container: &mut ContainerSpec) -> Result<Option<(crate::stack::Location, String)>, StackError> {
+fn credential<'a>(fields: &mut Fields<'a>, container: &mut ContainerSpec) -> Result<Option<(Spot<'a>, String)>, StackError> {
     let mut privileges = Privileges::default();
     let mut config = None;
     if let Some(item) = fields.take("credential_spec") {
@@ -172,7 +174,7 @@ fn credential(fields: &mut Fields<'_>, container: &mut ContainerSpec) -> Result<
             return Err(item.invalid("takes only one of config, file and registry"));
         }
         if !spec.config.is_empty() {
-            config = Some((item.cx.location(item.at(), &format!("{}.config", item.key)), spec.config.clone()));
+            config = Some((Spot { place: item.at(), path: item.path.key("config") }, spec.config.clone()));
         }
         privileges.credential_spec = (sources == 1).then_some(spec);
     }

@@ -54,7 +54,7 @@ fn differ(list: &Item<'_>) -> Result<(), StackError> {
     let mut seen = BTreeSet::new();
     for (n, node) in nodes.iter().enumerate() {
         if !seen.insert(spelling(node)) {
-            return Err(list.cx.invalid(node.at, &format!("{}.{n}", list.key), "stands in this list a second time: remove one"));
+            return Err(list.cx.invalid(node.at, list.path.index(n), "stands in this list a second time: remove one"));
         }
     }
     Ok(())

@@ -2,6 +2,8 @@
 //! file small. Pure; only the first document of a text is read, as the CLI does.
 
 use super::{Key, Merging, Node, Place, Value, scalar};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -87,6 +89,9 @@ pub fn parse(file: usize, text: &str) -> Result<Node, Fault> {
         return Err(fault(start, FaultKind::Limit, problem));
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if let Some(at) = unprintable(file, text) {
+        return Err(fault(at, FaultKind::Syntax, "a control character stands here: write it as an escape in double quotes".to_owned()));
+    }
     let mut builder = Builder { file, open: Vec::new(), anchors: BTreeMap::new(), root: None, bytes: 0 };
     let mut parser = Parser::new_from_str(text);
     while let Some(next) = parser.next_event() {
@@ -126,8 +131,7 @@ impl Builder {
 
     fn scalar(&mut self, at: Place, text: Cow<'_, str>, style: ScalarStyle, anchor: usize, tag: Option<&Tag>) -> Result<(), Fault> {
         if self.waits_for_key() && style == ScalarStyle::Plain && tag.is_none() && text == "<<" {
-            self.set_key(MapKey::Merge);
-            return Ok(());
+            return self.begin_merge(at);
         }
         let weight = Weight { bytes: NODE_BYTES + text.len(), depth: 1 };
         let value = value(at, text, style, tag)?;
@@ -195,10 +199,13 @@ impl Builder {
         matches!(self.open.last(), Some(Frame { content: Content::Map { key: None, .. }, .. }))
     }
 
-    fn set_key(&mut self, merge: MapKey) {
-        if let Some(Frame { content: Content::Map { key, .. }, .. }) = self.open.last_mut() {
-            *key = Some(merge);
+    fn begin_merge(&mut self, at: Place) -> Result<(), Fault> {
+        let Some(Frame { content: Content::Map { key, merges, .. }, .. }) = self.open.last_mut() else { return Ok(()) };
+        if !merges.is_empty() {
+            return Err(fault(at, FaultKind::Invalid, "<< stands here a second time: give it a list of mappings".to_owned()));
         }
+        *key = Some(MapKey::Merge);
+        Ok(())
     }
 
     fn count(&mut self, at: Place, weight: Weight) -> Result<(), Fault> {
@@ -255,14 +262,43 @@ fn with_merges(mut entries: Vec<(Key, Node)>, mut known: BTreeMap<String, usize>
 fn value(at: Place, text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, Fault> {
     let core = tag.filter(|tag| tag.is_yaml_core_schema()).map(|tag| tag.suffix.as_str());
     let plain = match core {
-        Some("str" | "binary" | "timestamp") => false,
+        Some("binary") => return binary(at, &text),
+        Some("str" | "timestamp") => false,
         Some(_) => true,
         None => style == ScalarStyle::Plain && tag.is_none_or(|tag| tag.suffix == "reset" || tag.suffix == "override"),
     };
     if !plain {
         return Ok(Value::Text(text.into_owned()));
     }
-    scalar::resolve(&text).ok_or_else(|| fault(at, FaultKind::Invalid, format!("{text} is no value that can be sent: quote it")))
+    let value = scalar::resolve(&text);
+    let value = value.ok_or_else(|| fault(at, FaultKind::Invalid, format!("{text} is no value that can be sent: quote it")))?;
+    match (core, &value) {
+        (Some("null"), Value::Null)
+        | (Some("bool"), Value::Bool(_))
+        | (Some("int"), Value::Int(_))
+        | (Some("float"), Value::Float(_) | Value::Int(_)) => Ok(value),
+        (Some(tag @ ("null" | "bool" | "int" | "float")), _) => Err(fault(at, FaultKind::Invalid, format!("{text:?} is no !!{tag}"))),
+        _ => Ok(value),
+    }
+}
+
+/// `!!binary`: what it encodes, which must be text here.
+fn binary(at: Place, text: &str) -> Result<Value, Fault> {
+    let digits: String = text.split_whitespace().collect();
+    let decoded = BASE64_STANDARD.decode(digits).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    decoded.map(Value::Text).ok_or_else(|| fault(at, FaultKind::Invalid, "!!binary takes text in Base64".to_owned()))
+}
+
+/// The first character that YAML does not allow unescaped (YAML 1.1, section 5.1, as gopkg.in/yaml.v3 has it).
+fn unprintable(file: usize, text: &str) -> Option<Place> {
+    let forbidden = |c: char| match c {
+        '\t' | '\n' | '\r' | '\u{85}' => false,
+        '\u{feff}' | '\u{fffe}' | '\u{ffff}' => true,
+        c => c.is_control(),
+    };
+    let before = &text[..text.find(forbidden)?];
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    Some(Place { file, line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 })
 }
 
 fn merging(tag: Option<&Tag>) -> Merging {
@@ -313,10 +349,11 @@ mod tests {
 
     #[test]
     fn tags_of_the_compose_specification_are_kept() {
-        let tree = parse(0, "a: !reset null\nb: !override [x]\nc: !!str 5\n").unwrap();
+        let tree = parse(0, "a: !reset null\nb: !override [x]\nc: !!str 5\nd: !!binary aGVsbG8=\n").unwrap();
         assert_eq!(tree.get("a").unwrap().merging, Merging::Reset);
         assert_eq!(tree.get("b").unwrap().merging, Merging::Override);
         assert_eq!(tree.get("c").unwrap().value, Value::Text("5".into()));
+        assert_eq!(tree.get("d").unwrap().value, Value::Text("hello".into()));
     }
 
     #[test]
@@ -330,6 +367,12 @@ mod tests {
             ("a: &a [*a]\n", FaultKind::Invalid, 1),
             ("a: *b\n", FaultKind::Syntax, 1),
             ("a:\n  <<: x\n", FaultKind::Invalid, 2),
+            ("a:\n  <<: {b: c}\n  <<: {d: e}\n", FaultKind::Invalid, 3),
+            ("a: !!int x\n", FaultKind::Invalid, 1),
+            ("a: !!null x\n", FaultKind::Invalid, 1),
+            ("a: !!binary \"*\"\n", FaultKind::Invalid, 1),
+            ("a: x\nb: \"\u{1}\"\n", FaultKind::Syntax, 2),
+            ("a: x\nb: \u{feff}\n", FaultKind::Syntax, 2),
         ] {
             let fault = parse(0, text).unwrap_err();
             assert_eq!((fault.kind, fault.at.line), (kind, line), "{text:?}: {fault:?}");

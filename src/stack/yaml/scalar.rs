@@ -13,7 +13,7 @@ pub fn resolve(text: &str) -> Option<Value> {
         _ => {}
     }
     let number = match text.as_bytes()[0] {
-        b'.' => float(text),
+        b'.' => float(&without_underscores(text)),
         b'+' | b'-' | b'0'..=b'9' => {
             let plain = text.replace('_', "");
             int(&plain).map(Value::Int).or_else(|| float(&plain))
@@ -21,6 +21,14 @@ pub fn resolve(text: &str) -> Option<Value> {
         _ => None,
     };
     Some(number.unwrap_or_else(|| Value::Text(text.to_owned())))
+}
+
+/// An underscore may stand between two digits.
+fn without_underscores(text: &str) -> String {
+    let digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+    let bytes = text.as_bytes();
+    let between = |at: usize| at > 0 && digit(bytes.get(at - 1)) && digit(bytes.get(at + 1));
+    text.char_indices().filter(|(at, c)| *c != '_' || !between(*at)).map(|(_, c)| c).collect()
 }
 
 /// Go's `ParseInt(text, 0, 64)` or `ParseUint`: a leading 0 is octal, as in YAML 1.1.
@@ -86,6 +94,8 @@ mod tests {
             ("08", Some(Value::Float(8.0))),
             ("1e3", Some(Value::Float(1000.0))),
             (".5", Some(Value::Float(0.5))),
+            (".1_0", Some(Value::Float(0.1))),
+            ("._1", text("._1")),
             ("~", Some(Value::Null)),
             ("True", Some(Value::Bool(true))),
             ("yes", text("yes")),
