@@ -5,6 +5,9 @@ use super::load::{mount_target, port_identity, single_ports};
 use super::yaml::{Key, Merging, Node, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Where the content of a secret or a config, or a volume, comes from: a later file says where from instead.
+const SOURCES: [&str; 4] = ["file", "content", "environment", "driver"];
+
 /// How a list is merged.
 enum Rule {
     /// The later list replaces the earlier.
@@ -49,6 +52,9 @@ fn entries(mut mine: Vec<(Key, Node)>, theirs: Vec<(Key, Node)>, path: &mut Vec<
     let reset: BTreeSet<String> =
         theirs.iter().filter(|(_, node)| node.merging == Merging::Reset).map(|(key, _)| key.text.clone()).collect();
     mine.retain(|(key, _)| !reset.contains(&key.text));
+    if path.len() == 2 && matches!(path[0].as_str(), "secrets" | "configs") && has_source(&theirs) {
+        mine.retain(|(key, _)| !SOURCES.contains(&key.text.as_str()));
+    }
     let known: BTreeMap<String, usize> = mine.iter().enumerate().map(|(index, (key, _))| (key.text.clone(), index)).collect();
     for (key, node) in theirs.into_iter().filter(|(key, _)| !reset.contains(&key.text)) {
         let Some(index) = known.get(&key.text).copied() else {
@@ -66,17 +72,41 @@ fn entries(mut mine: Vec<(Key, Node)>, theirs: Vec<(Key, Node)>, path: &mut Vec<
     mine
 }
 
-/// A change of the log driver takes its options with it; a ulimit is one value.
+/// A change of the log driver takes its options with it; a ulimit is one value; an object is made here or elsewhere.
 fn replaces_mapping(path: &[&str], mine: &[(Key, Node)], theirs: &[(Key, Node)]) -> bool {
     let text = |entries: &[(Key, Node)], name: &str| entries.iter().find(|(key, _)| key.text == name).and_then(|(_, node)| node.scalar());
     match path {
         ["services", _, "ulimits", _] => true,
+        ["volumes" | "secrets" | "configs", _] => replaces_object(mine, theirs),
         ["services", _, "logging"] => match (text(mine, "driver"), text(theirs, "driver")) {
             (Some(mine), Some(theirs)) => mine != theirs,
             _ => false,
         },
         _ => false,
     }
+}
+
+/// Nothing of an object that was made here is left of one that is made elsewhere, and the other way round.
+fn replaces_object(mine: &[(Key, Node)], theirs: &[(Key, Node)]) -> bool {
+    match (is_external(mine), is_external(theirs)) {
+        (mine, Some(true)) => mine != Some(true),
+        (Some(true), None) => has_source(theirs),
+        _ => false,
+    }
+}
+
+fn is_external(entries: &[(Key, Node)]) -> Option<bool> {
+    let (_, node) = entries.iter().find(|(key, _)| key.text == "external")?;
+    Some(match &node.value {
+        Value::Bool(external) => *external,
+        Value::Text(text) => matches!(text.to_ascii_lowercase().as_str(), "y" | "yes" | "true" | "on"),
+        Value::Map(_) => true,
+        _ => false,
+    })
+}
+
+fn has_source(entries: &[(Key, Node)]) -> bool {
+    entries.iter().any(|(key, _)| SOURCES.contains(&key.text.as_str()))
 }
 
 /// Brings two spellings of one thing to the same shape.
@@ -228,6 +258,23 @@ mod tests {
             let wanted = merged(expected, "");
             let got = merged(base, over);
             assert!(got.same(&wanted), "{base} + {over}: {got:?}");
+        }
+    }
+
+    #[test]
+    fn an_object_has_one_source() {
+        for (base, over, expected) in [
+            ("{file: a, labels: {x: y}}", "{content: b}", "{labels: {x: y}, content: b}"),
+            ("{file: a}", "{labels: {x: y}}", "{file: a, labels: {x: y}}"),
+            ("{file: a, name: n}", "{external: true}", "{external: true}"),
+            ("{external: true, name: n}", "{file: a}", "{file: a}"),
+            ("{external: true}", "{name: n}", "{external: true, name: n}"),
+            ("{external: {name: n}}", "{external: 'yes'}", "{external: 'yes'}"),
+            ("{file: a}", "{external: false, name: n}", "{file: a, external: false, name: n}"),
+        ] {
+            let object = |text: &str| parse(0, &format!("secrets: {{s: {text}}}")).unwrap();
+            let got = files(object(base), object(over), &mut 0);
+            assert!(got.same(&object(expected)), "{base} + {over}: {got:?}");
         }
     }
 

@@ -81,7 +81,9 @@ fn what_is_missing_can_be_asked_for_before() {
 fn a_profile_must_be_asked_for() {
     let text = "services: {a: {image: x}, b: {image: x, profiles: [debug]}}\n";
     assert_eq!(load_with(text, &[], &[]).unwrap().specs.services.len(), 1);
-    assert_eq!(load_with(text, &[("COMPOSE_PROFILES", "x,debug")], &[]).unwrap().specs.services.len(), 2);
+    for (active, count) in [("x,debug", 2), ("x, debug ", 2), ("*", 2), ("x", 1), ("", 1)] {
+        assert_eq!(load_with(text, &[("COMPOSE_PROFILES", active)], &[]).unwrap().specs.services.len(), count, "{active}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! The model to the bodies that are sent: names are scoped, labels added, references resolved; what does
-//! not exist is an error here, before anything is made.
+//! The model to the bodies that are sent (docker/cli, `cli/compose/convert`): names become `<stack>_<key>` unless the file
+//! gives one, all objects get the stack's label, references are resolved; what does not exist is an error here, before
+//! anything is made (docs/compose.md, D6). Pure.
 
 mod mounts;
 mod networks;

@@ -1,4 +1,5 @@
-//! Mounts: named volumes are found and scoped, sections that do not fit their type are refused.
+//! `volumes` of a service to mounts (docker/cli, `convert/volume.go`): named volumes are found and scoped, and bring their
+//! labels and driver; sections that do not fit their type are refused. Pure.
 
 use super::{MAX_REPEATED_BYTES, Stack};
 use crate::stack::StackError;

@@ -1,4 +1,5 @@
-//! Networks: which are made, and where a service is attached.
+//! `networks` of the top level and of services (docker/cli, `convert/compose.go`): those that services use are made, overlay
+//! unless the file says otherwise; a service is known in each by its aliases and, last, its key. Pure.
 
 use super::Stack;
 use crate::stack::load::model::{Attachment, Network, Service};

@@ -1,4 +1,5 @@
-//! One service to its `ServiceSpec`.
+//! One service to its `ServiceSpec` (docker/cli, `convert/service.go`): what of the file is left to resolve here are names,
+//! labels, the order of ports (by published number), and files of secrets and configs (by name, mode 0444). Pure.
 
 use super::{Contents, Stack};
 use crate::stack::StackError;

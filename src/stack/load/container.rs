@@ -1,4 +1,6 @@
-//! The keys of a service that describe its container, one to one with `ContainerSpec`.
+//! The keys of a service that describe its container, one to one with `ContainerSpec`: `hostname`, `user`, `healthcheck`,
+//! `extra_hosts`, `dns`, `sysctls`, `ulimits`, `cap_add` and so on (Compose Specification, "Services"; docker/cli,
+//! `convert/service.go`). Pure.
 
 use super::item::{Fields, Item};
 use crate::stack::StackError;

@@ -1,4 +1,4 @@
-//! The section `deploy`, and the older keys of a service that say the same: `restart`, `scale`,
+//! The section `deploy` (Compose Specification, "Deploy"; docker/cli, `convert/service.go`), and the older keys of a service that say the same: `restart`, `scale`,
 //! `mem_limit`, `mem_reservation`, `cpus`, `pids_limit`, `platform`.
 
 use super::ignored::Shape;

@@ -1,5 +1,6 @@
 //! A service's environment: `env_file` under `environment`, as the CLI resolves them per file, before any
-//! merging. What comes out is one `environment` mapping, and `env_file` is gone; `label_file` likewise.
+//! merging (docker/cli, `loader.go` and `pkg/kvfile`): files in their order, then `environment`; a name without a value
+//! takes the command's. What comes out is one `environment` mapping, and `env_file` is gone; `label_file` likewise.
 
 use super::item::Item;
 use crate::stack::StackError;

@@ -1,5 +1,5 @@
-//! A service's mounts: `volumes` in both forms (the short one as the CLI's `volumespec` reads it) and the
-//! short `tmpfs`.
+//! A service's mounts: `volumes` in both forms (the short one as docker/cli's `volumespec` reads it) and the short `tmpfs`
+//! (docs/compose.md, D3). Relative sources start from the folder of their file, where there is one. Pure.
 
 use super::context::{Counted, join};
 use super::ignored::Shape;

@@ -1,4 +1,5 @@
-//! The networks, volumes, secrets and configs of the top level.
+//! `networks`, `volumes`, `secrets` and `configs` of the top level (the sections of the Compose Specification; docker/cli,
+//! `config_schema_v3.13.json`): who made each, its name, and where the content of the last two comes from. Pure.
 
 use super::ignored::Shape;
 use super::item::{Fields, Item};

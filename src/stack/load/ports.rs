@@ -1,4 +1,5 @@
-//! Published ports: the short form as docker/go-connections' `nat` reads it, the long form as it stands.
+//! `ports` of a service: the short form as docker/go-connections' `nat` reads it, the long form as it stands; and what makes
+//! two entries the same port where files are merged (docs/compose.md, D2). Pure.
 
 use super::context::{Counted, MAX_PORTS};
 use super::ignored::Shape;

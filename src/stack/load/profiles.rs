@@ -1,5 +1,5 @@
 //! `profiles` of a service (Compose Specification, "Profiles"): one without any is always part of the stack,
-//! another where the variable `COMPOSE_PROFILES` names one of its own, as for the Compose tools. Pure.
+//! another where the variable `COMPOSE_PROFILES` names one of its own or `*`, as for the Compose tools. `docker stack deploy` refuses the key (docs/compose.md, D5). Pure.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +18,6 @@ impl<'a> Profiles<'a> {
     /// Whether a service with these profiles is part of the stack.
     #[must_use]
     pub fn choose(&self, named: &[String]) -> bool {
-        named.is_empty() || named.iter().any(|name| name == "*" || self.0.contains(&name.as_str()))
+        named.is_empty() || self.0.contains(&"*") || named.iter().any(|name| self.0.contains(&name.as_str()))
     }
 }

@@ -1,4 +1,5 @@
-//! One service: each key of the Compose Specification is read, named as not honoured, or refused.
+//! One service (Compose Specification, "Services"): each key is read, named as not honoured, or refused. Here are those that
+//! refer to the top level, `logging` and `credential_spec`; the others have files of their own. Pure.
 
 use super::context::Counted;
 use super::ignored::{IGNORED, Shape};

@@ -3,6 +3,7 @@
 
 mod parse;
 mod scalar;
+mod tag;
 mod write;
 
 pub use parse::{Fault, FaultKind, MAX_TREE_BYTES, parse};

@@ -1,9 +1,7 @@
 //! Parser events to a tree: anchors, merge keys, unique text keys, and the limits that keep a hostile
 //! file small. Pure; only the first document of a text is read, as the CLI does.
 
-use super::{Key, Merging, Node, Place, Value, scalar};
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use super::{Key, Merging, Node, Place, Value, tag};
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -134,9 +132,9 @@ impl Builder {
             return self.begin_merge(at);
         }
         let weight = Weight { bytes: NODE_BYTES + text.len(), depth: 1 };
-        let value = value(at, text, style, tag)?;
+        let value = tag::value(text, style, tag).map_err(|problem| fault(at, FaultKind::Invalid, problem))?;
         self.count(at, weight)?;
-        let node = Node { at, value, merging: merging(tag) };
+        let node = Node { at, value, merging: tag::merging(tag) };
         if anchor > 0 {
             self.anchors.insert(anchor, (node.clone(), weight));
         }
@@ -148,7 +146,7 @@ impl Builder {
             return Err(no_text_key(at));
         }
         self.count(at, Weight { bytes: NODE_BYTES, depth: 1 })?;
-        self.open.push(Frame { at, anchor, merging: merging(tag), weight: Weight { bytes: NODE_BYTES, depth: 0 }, content });
+        self.open.push(Frame { at, anchor, merging: tag::merging(tag), weight: Weight { bytes: NODE_BYTES, depth: 0 }, content });
         Ok(())
     }
 
@@ -259,36 +257,6 @@ fn with_merges(mut entries: Vec<(Key, Node)>, mut known: BTreeMap<String, usize>
     Ok(entries)
 }
 
-fn value(at: Place, text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, Fault> {
-    let core = tag.filter(|tag| tag.is_yaml_core_schema()).map(|tag| tag.suffix.as_str());
-    let plain = match core {
-        Some("binary") => return binary(at, &text),
-        Some("str" | "timestamp") => false,
-        Some(_) => true,
-        None => style == ScalarStyle::Plain && tag.is_none_or(|tag| tag.suffix == "reset" || tag.suffix == "override"),
-    };
-    if !plain {
-        return Ok(Value::Text(text.into_owned()));
-    }
-    let value = scalar::resolve(&text);
-    let value = value.ok_or_else(|| fault(at, FaultKind::Invalid, format!("{text} is no value that can be sent: quote it")))?;
-    match (core, &value) {
-        (Some("null"), Value::Null)
-        | (Some("bool"), Value::Bool(_))
-        | (Some("int"), Value::Int(_))
-        | (Some("float"), Value::Float(_) | Value::Int(_)) => Ok(value),
-        (Some(tag @ ("null" | "bool" | "int" | "float")), _) => Err(fault(at, FaultKind::Invalid, format!("{text:?} is no !!{tag}"))),
-        _ => Ok(value),
-    }
-}
-
-/// `!!binary`: what it encodes, which must be text here.
-fn binary(at: Place, text: &str) -> Result<Value, Fault> {
-    let digits: String = text.split_whitespace().collect();
-    let decoded = BASE64_STANDARD.decode(digits).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    decoded.map(Value::Text).ok_or_else(|| fault(at, FaultKind::Invalid, "!!binary takes text in Base64".to_owned()))
-}
-
 /// The first character that YAML does not allow unescaped (YAML 1.1, section 5.1, as gopkg.in/yaml.v3 has it).
 fn unprintable(file: usize, text: &str) -> Option<Place> {
     let forbidden = |c: char| match c {
@@ -299,14 +267,6 @@ fn unprintable(file: usize, text: &str) -> Option<Place> {
     let before = &text[..text.find(forbidden)?];
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     Some(Place { file, line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 })
-}
-
-fn merging(tag: Option<&Tag>) -> Merging {
-    match tag.filter(|tag| tag.handle == "!").map(|tag| tag.suffix.as_str()) {
-        Some("reset") => Merging::Reset,
-        Some("override") => Merging::Override,
-        _ => Merging::Usual,
-    }
 }
 
 fn fault(at: Place, kind: FaultKind, problem: String) -> Fault {

@@ -1,4 +1,4 @@
-//! What a plain scalar is, and how Go prints a number. Pure.
+//! What a plain scalar is (gopkg.in/yaml.v3, `resolve.go`), and how Go prints a number (`fmt`, `%v`). Pure.
 
 use super::Value;
 
