@@ -151,6 +151,11 @@ fn a_text_made_to_grow_is_answered_soon() {
                 one(format!("services:\n{}", many(4000, &|n| format!("  s{n}: {{image: x, tty: yes, uts: h, pid: h, ipc: h}}\n")))),
                 Ok(()),
             ),
+            (
+                "lists in lists",
+                one(service(&format!("    cap_add: {}\"a\"{}\n", "[".repeat(59), "]".repeat(59)))),
+                Err(Code::COMPOSE_INVALID),
+            ),
             ("an open list in an open list", one("[".repeat(500_000)), Err(Code::COMPOSE_INVALID)),
         ],
     );
@@ -192,6 +197,15 @@ fn long_lists_under_long_names_are_answered_soon() {
             ("secrets", under("secrets", 120_000, &|n| format!("a{n},")), LIMIT),
         ],
     );
+}
+
+/// A message shows names instead of the values of variables: it grows with each.
+#[test]
+fn long_messages_are_answered_soon() {
+    let name = "N".repeat(100_000);
+    let world = World::new(&[(name.as_str(), "aaaa")], &[]);
+    let port = service(&format!("    ports: [{}]\n", "a".repeat(500_000)));
+    answered(&world, vec![("a text that is no port", vec![port], Err(Code::COMPOSE_INVALID))]);
 }
 
 /// What is said once and meant often.

@@ -5,6 +5,9 @@
 use super::interpolate::Interpolation;
 use std::collections::BTreeMap;
 
+/// What all values may have, since they may hold each other.
+const MAX_VALUE_BYTES: usize = 4 << 20;
+
 /// A `.env` file that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {problem}")]
@@ -20,7 +23,7 @@ pub struct InvalidDotenv {
 pub fn dotenv(text: &str, env: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, InvalidDotenv> {
     let mut known = env.clone();
     let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut line = 1;
+    let (mut line, mut bytes) = (1, 0);
     while !rest.is_empty() {
         let wrong = |problem: String| InvalidDotenv { line, problem };
         let (entry, after) = next(rest).map_err(|problem| wrong(problem.to_owned()))?;
@@ -29,6 +32,10 @@ pub fn dotenv(text: &str, env: &BTreeMap<String, String>) -> Result<BTreeMap<Str
                 Quoted::Literal(text) => text.to_owned(),
                 Quoted::Expanded(text) => Interpolation::new(&known).text(&text).map_err(|problem| wrong(problem.to_string()))?,
             };
+            bytes += value.len();
+            if bytes > MAX_VALUE_BYTES {
+                return Err(wrong(format!("the values have more than {MAX_VALUE_BYTES} bytes in all")));
+            }
             if !env.contains_key(name) {
                 known.insert(name.to_owned(), value);
             }
@@ -144,6 +151,8 @@ mod tests {
     #[test]
     fn later_lines_see_earlier_ones_and_mistakes_are_named_by_line() {
         assert_eq!(read("A=1\nB=$A$A\nA=2").unwrap(), [("A".to_owned(), "2".to_owned()), ("B".to_owned(), "11".to_owned())]);
+        let growing: String = (1..40).map(|n| format!("A{n}=${{A{}:-x}}${{A{}:-x}}\n", n - 1, n - 1)).collect();
+        assert!(read(&growing).unwrap_err().problem.contains("bytes in all"));
         for (text, line) in [("A=1\n=x", 2), ("A='x\n", 1), ("A=\"1\n2\"\nB=${C", 3), ("A='x' y", 1), ("a b=c", 1)] {
             assert_eq!(read(text).unwrap_err().line, line, "{text}");
         }

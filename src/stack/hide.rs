@@ -6,6 +6,10 @@ use std::collections::BTreeMap;
 
 /// A shorter value is no secret, and a part of many a word.
 const SHORTEST: usize = 4;
+/// A longer name is not shown: it may stand for every fourth byte of a message.
+const LONGEST_NAME: usize = 128;
+/// A longer message is not shown: it quotes a text that nobody would read.
+const LONGEST_MESSAGE: usize = 16 << 10;
 
 /// The values of a command's variables, with the names to show in their place.
 pub(super) struct Hidden(Vec<(String, String)>);
@@ -14,7 +18,7 @@ impl Hidden {
     pub(super) fn new(env: &BTreeMap<String, String>) -> Self {
         let mut values = Vec::new();
         for (name, value) in env.iter().filter(|(_, value)| value.len() >= SHORTEST) {
-            let shown = format!("${{{name}}}");
+            let shown = format!("${{{}}}", if name.len() > LONGEST_NAME { "…" } else { name });
             // As it is, and as a message quotes it.
             let quoted = format!("{value:?}");
             let quoted = &quoted[1..quoted.len() - 1];
@@ -29,6 +33,10 @@ impl Hidden {
     }
 
     fn text(&self, text: String) -> String {
+        // Cut, it could show a part of a value.
+        if text.len() > LONGEST_MESSAGE {
+            return "what is wrong here is too long to be shown".to_owned();
+        }
         self.0.iter().fold(text, |text, (value, shown)| if text.contains(value) { text.replace(value, shown) } else { text })
     }
 
@@ -66,5 +74,9 @@ mod tests {
             let error = StackError::Invalid { at: Location::default(), problem: problem.to_owned() };
             assert_eq!(hidden.error(error), StackError::Invalid { at: Location::default(), problem: shown.to_owned() });
         }
+        let long = hidden.text(format!("{}s3cret", "x".repeat(LONGEST_MESSAGE)));
+        assert!(long.len() < 100 && !long.contains("s3c"), "{long}");
+        let named = Hidden::new(&[("N".repeat(LONGEST_NAME + 1), "s3cret".to_owned())].into());
+        assert_eq!(named.text("is s3cret".to_owned()), "is ${…}");
     }
 }

@@ -1,5 +1,6 @@
 //! `profiles` of a service (Compose Specification, "Profiles"): one without any is always part of the stack,
-//! another where the variable `COMPOSE_PROFILES` names one of its own or `*`, as for the Compose tools. `docker stack deploy` refuses the key (docs/compose.md, D5). Pure.
+//! another where the variable `COMPOSE_PROFILES` names one of its own or `*`, as for the Compose tools.
+//! `docker stack deploy` refuses the key (docs/compose.md, D5). Pure.
 
 use std::collections::BTreeMap;
 

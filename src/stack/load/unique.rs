@@ -60,15 +60,37 @@ fn differ(list: &Item<'_>) -> Result<(), StackError> {
     Ok(())
 }
 
-/// A text that equal nodes share, whatever the order of their keys.
+/// A text that equal nodes share, whatever the order of their keys, and no others: it grows with the node and no more.
 fn spelling(node: &Node) -> String {
+    let mut text = String::new();
+    spell(node, &mut text);
+    text
+}
+
+fn spell(node: &Node, text: &mut String) {
     match &node.value {
-        Value::List(items) => format!("{:?}", items.iter().map(spelling).collect::<Vec<_>>()),
-        Value::Map(entries) => {
-            format!("{:?}", entries.iter().map(|(key, node)| (key.text.as_str(), spelling(node))).collect::<BTreeMap<_, _>>())
+        Value::List(items) => {
+            text.push('[');
+            items.iter().for_each(|item| spell(item, text));
+            text.push(']');
         }
-        scalar => format!("{scalar:?}"),
+        Value::Map(entries) => {
+            let entries: BTreeMap<&str, &Node> = entries.iter().map(|(key, node)| (key.text.as_str(), node)).collect();
+            text.push('{');
+            for (key, node) in entries {
+                counted(key, text);
+                spell(node, text);
+            }
+            text.push('}');
+        }
+        Value::Text(own) => counted(own, text),
+        scalar => text.extend([format!("{scalar:?}").as_str(), ";"]),
     }
+}
+
+/// Its length says where it ends: nothing in it need be escaped, at whatever depth it stands.
+fn counted(part: &str, text: &mut String) {
+    text.extend([part.len().to_string().as_str(), ":", part]);
 }
 
 #[cfg(test)]
@@ -82,5 +104,8 @@ mod tests {
         assert_eq!(spelled("{a: 1, b: [x]}"), spelled("b: [x]\na: 1\n"));
         assert_ne!(spelled("'80'"), spelled("80"));
         assert_ne!(spelled("[a, b]"), spelled("['a, b']"));
+        assert_ne!(spelled("[1:a, b]"), spelled("['1:a1:b']"));
+        let deep = |depth: usize| spelled(&format!("{}'\\\"'{}", "[".repeat(depth), "]".repeat(depth))).len();
+        assert_eq!(deep(60) - deep(50), 20);
     }
 }
