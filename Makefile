@@ -10,7 +10,7 @@ static_agent = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/static/$(ARCH)
 current_engine = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/engine-current
 dev := packaging/dev
 
-.PHONY: help demo test test-engines lint fuzz soak search torture bounce delivery deploy-bench render-bench footprint growth build static test-static image size clean
+.PHONY: help demo test test-engines lint fuzz mutations soak search torture bounce delivery deploy-bench render-bench footprint growth build static test-static image size clean
 help:                ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
 
@@ -43,6 +43,15 @@ lint:                ## formatting, clippy, scripts, dependencies, the systemd u
 fuzz:                ## mutated Compose files, merges and values for MINUTES=60 each, side by side; 64 MiB and a time for each text
 	@$(dev)/setup.sh build
 	AXION_FUZZ_MINUTES=$(or $(MINUTES),60) cargo test --locked --release --test stack_fuzz -- --nocapture
+
+# N is a thousand where nobody says otherwise, for the torture.
+mutated = $(if $(filter command line,$(origin N)),$(N),200)
+
+mutations:           ## what plans predict of the tasks beside what becomes of them, for N=200 services that change, on either engine (15 minutes)
+	@$(dev)/setup.sh build bed engines
+	@$(dev)/engine-root.sh "$(current_engine)"
+	AXION_TEST_MUTATIONS=$(mutated) $(dev)/test.sh --test mutations
+	AXION_TEST_MUTATIONS=$(mutated) AXION_TEST_ENGINE_ROOT="$(current_engine)" $(dev)/test.sh --test mutations
 
 soak:                ## the long runs: 200 commands while the agent is away, 20 kills of the control plane
 	@$(dev)/setup.sh build bed

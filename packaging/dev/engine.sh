@@ -205,4 +205,5 @@ sweep() {
   done
 }
 
-if [ "$1" = --inside ]; then inside "$2" "$3"; else main "$@"; fi
+# swarm.sh takes the functions alone.
+if [ "${BASH_SOURCE[0]}" != "$0" ]; then :; elif [ "$1" = --inside ]; then inside "$2" "$3"; else main "$@"; fi

@@ -24,7 +24,8 @@ pub enum Kind {
 
 /// A running engine; dropped, it is gone, or as it was found.
 pub struct Engine {
-    script: Child,
+    /// None for one of a swarm, whose script is that one's.
+    script: Option<Child>,
     socket: PathBuf,
     directory: PathBuf,
     /// The first process inside a private engine's namespaces.
@@ -43,10 +44,17 @@ impl Engine {
         }
         let mut script = command.spawn().map_err(|error| format!("{path}: {error}"))?;
         let line = child::first_line(&mut script)?;
+        let mut engine = Self::of_line(&line, directory);
+        engine.script = Some(script);
+        Ok(engine)
+    }
+
+    /// What a line of the script says: `ready SOCKET PID`.
+    pub(super) fn of_line(line: &str, directory: &Path) -> Self {
         let mut words = line.split_whitespace().skip(1);
         let (socket, inside) = (words.next().unwrap_or_default(), words.next().and_then(|pid| pid.parse().ok()));
         let inside = inside.filter(|&pid| pid != 0);
-        Ok(Self { script, socket: PathBuf::from(socket), directory: directory.to_owned(), inside })
+        Self { script: None, socket: PathBuf::from(socket), directory: directory.to_owned(), inside }
     }
 
     /// For `docker.host`.
@@ -136,8 +144,17 @@ impl Engine {
 
     /// Ends the private engine; [`Self::let_go`] lets it start again.
     pub fn stop(&self) {
+        self.end("TERM");
+    }
+
+    /// The same without a word to anybody, as when the power fails; its containers stay.
+    pub fn lose(&self) {
+        self.end("KILL");
+    }
+
+    fn end(&self, signal: &str) {
         std::fs::write(self.directory.join("hold"), "").expect("the engine's directory is writable");
-        self.kill("TERM");
+        self.kill(signal);
         until("the engine has ended", DOWN, || match self.daemon() {
             None => Ok(()),
             Some(pid) => Err(format!("dockerd runs as {pid}")),
@@ -192,7 +209,9 @@ fn label_filter(stack: &str) -> String {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        let _gone = child::signal(self.script.id(), "TERM");
-        let _ended = self.script.wait();
+        if let Some(script) = &mut self.script {
+            let _gone = child::signal(script.id(), "TERM");
+            let _ended = script.wait();
+        }
     }
 }

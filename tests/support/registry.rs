@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ const START: Duration = Duration::from_secs(20);
 pub struct Registry<'a> {
     process: Child,
     engine: &'a Engine,
+    directory: PathBuf,
     /// `127.0.0.1:PORT`, from where the engine is. It holds `box:1`.
     pub host: String,
 }
@@ -44,7 +45,7 @@ impl<'a> Registry<'a> {
     /// A registry in the network of the stage's engine, with that one's image.
     pub fn start(stage: &'a Stage) -> Self {
         let host = format!("127.0.0.1:{}", free_port());
-        let directory = stage.directory().join("registry");
+        let directory = stage.directory().join(format!("registry-{}", host.replace(':', "-")));
         std::fs::create_dir_all(&directory).expect("a directory for the registry");
         std::fs::write(directory.join("htpasswd"), HTPASSWD).expect("its accounts");
         let configuration = directory.join("config.json");
@@ -59,9 +60,39 @@ impl<'a> Registry<'a> {
             None => child::bound("KILL", program),
         };
         command.arg("serve").arg(configuration).stdout(Stdio::null()).stderr(Stdio::null());
-        let registry = Self { process: command.spawn().expect("the registry starts"), engine: stage.engine(), host };
+        let registry = Self { process: command.spawn().expect("the registry starts"), engine: stage.engine(), directory, host };
         registry.take_image();
         registry
+    }
+
+    /// It goes away; nobody says goodbye.
+    pub fn stop(&mut self) {
+        // It may have ended already.
+        let _gone = self.process.kill();
+        let _status = self.process.wait();
+    }
+
+    /// Brings an image of nothing for another architecture into the registry.
+    pub fn add_for(&self, tag: &str, architecture: &str) {
+        let (name, folder) = (format!("{}/box", self.host), self.directory.join(tag));
+        std::fs::create_dir_all(&folder).expect("a folder for the image");
+        let write = |file: &str, text: String| std::fs::write(folder.join(file), text).expect("a file of the image");
+        // An empty archive is two empty blocks.
+        write("layer.tar", "\0".repeat(1024));
+        let sum = child::output("sha256sum", &[&folder.join("layer.tar").to_string_lossy()]).expect("a digest of the layer");
+        let diff = format!("sha256:{}", sum.split_whitespace().next().unwrap_or_default());
+        let root = json!({"type": "layers", "diff_ids": [diff]});
+        write("image.json", json!({"architecture": architecture, "os": "linux", "config": {}, "rootfs": root}).to_string());
+        let names = [format!("{name}:{tag}")];
+        write("manifest.json", json!([{"Config": "image.json", "RepoTags": names, "Layers": ["layer.tar"]}]).to_string());
+        let (archive, socket) = (folder.join("image.tar"), self.engine.socket().to_string_lossy().into_owned());
+        let archive = archive.to_string_lossy();
+        child::output("tar", &["-C", &folder.to_string_lossy(), "-cf", &archive, "layer.tar", "image.json", "manifest.json"])
+            .expect("an archive");
+        let upload = ["--data-binary", &format!("@{archive}"), "-H", "Content-Type: application/x-tar", "http://engine/images/load"];
+        child::output("curl", &[["-sS", "--fail-with-body", "--unix-socket", &socket].as_slice(), &upload].concat())
+            .expect("the engine takes it");
+        self.push(tag);
     }
 
     /// Brings the engine's image into the registry.
@@ -127,8 +158,6 @@ fn settings(directory: &Path, host: &str) -> Value {
 impl Drop for Registry<'_> {
     fn drop(&mut self) {
         self.forget(|_| true);
-        // It may have ended already.
-        let _gone = self.process.kill();
-        let _status = self.process.wait();
+        self.stop();
     }
 }

@@ -230,6 +230,8 @@ fn seen(
         }
         Err(StepError::Refused(error)) if error.is_conflict() => log::debug!("looking at service {}: {error}", plan.name),
         Err(StepError::Unknown(error)) => log::warn!("looking at service {}: {error}", plan.name),
+        // The service itself, or something that its spec refers to.
+        Err(StepError::Refused(error)) if error.is_not_found() => return Err(not_found(room, plan, error)?),
         Err(error) => return Err(error.into()),
     }
     let now = names::found(room, |client| client.service(&plan.name))?.filter(|service| service.name() == plan.name);
@@ -239,6 +241,16 @@ fn seen(
     check_unchanged(plan, now.as_ref(), networks)?;
     plan.held = now;
     Ok(Seen::Again)
+}
+
+/// What an update means that met nothing: a service that was there at the look was removed by somebody else.
+fn not_found(room: &Room<'_>, plan: &ServicePlan, error: EngineError) -> Result<Broken, StepError> {
+    let Some(held) = &plan.held else { return Ok(StepError::Refused(error).into()) };
+    if names::found(room, |client| client.service(&held.id))?.is_some() {
+        return Ok(StepError::Refused(error).into());
+    }
+    let message = format!("somebody else removed service {} at the same time: see who does it, then deploy again", plan.name);
+    Ok(Failure::new(Code::CONFLICT, message).into())
 }
 
 /// Whether a service carries this command's mark and its spec: then the lost answer was a yes.

@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 /// A registry that fails after so long is away: twenty images of it must not wait for it twenty times.
 const SLOW: Duration = Duration::from_secs(5);
 
+/// What a registry said that gave a digest.
+const IT_IS_THERE: &str = "has it, so the node could not pull it from there; the node's own log says why";
+
 /// Answers, each asked for once per deploy.
 pub(super) struct Images<'a> {
     room: &'a Room<'a>,
@@ -44,8 +47,9 @@ impl<'a> Images<'a> {
         Self { room, request, answers: BTreeMap::new(), slow: BTreeMap::new(), alone: None }
     }
 
-    /// Writes digest and platforms into `spec`, or what the service that runs has. What a registry said
-    /// instead of a digest is returned: the nodes will hear the same.
+    /// Writes digest and platforms into `spec`, or what the service that runs has. What is returned is what it means when a
+    /// node has no such image: a node that cannot pull says no more. A registry that gave no digest will tell the node the
+    /// same; one that did has the image.
     pub(super) fn resolve(
         &mut self,
         spec: &mut Value,
@@ -78,7 +82,7 @@ impl<'a> Images<'a> {
             Ok(answer) => {
                 let platforms = answer.platforms.iter().map(|platform| (platform.architecture.as_str(), platform.os.as_str()));
                 images::resolved(spec, &answer.descriptor.digest, platforms);
-                return Ok(None);
+                return Ok(Some(Failure::new(Code::IMAGE_PULL, IT_IS_THERE)));
             }
             Err(error) => error.clone(),
         };

@@ -118,8 +118,7 @@ pub(super) struct Watch {
     wanted: Wanted,
     /// The tasks that there were before this command: their failures are not its own.
     before: BTreeSet<String>,
-    /// What the registry of its image said instead of a digest: of a pull that failed, tasks say only
-    /// that there is no such image.
+    /// What the registry of its image said: of a pull that failed, tasks say only that there is no such image.
     registry: Option<Failure>,
     /// Tasks that ended badly, by seat, in their order: Swarm forgets old ones, so they are counted here.
     endings: BTreeMap<Seat, Vec<(String, Code)>>,
@@ -139,6 +138,8 @@ pub(super) struct Watch {
     good: Option<(Duration, BTreeSet<String>)>,
     /// The tasks that ran at the first look.
     at_first: Option<BTreeSet<String>>,
+    /// Whether a task of the present spec has ended badly, be it before this command.
+    has_trouble: bool,
     running: u64,
     desired: u64,
 }
@@ -235,6 +236,7 @@ impl Watch {
             given_up_since,
             good,
             at_first,
+            has_trouble: false,
             running: 0,
             desired: 0,
         }
@@ -271,12 +273,13 @@ impl Watch {
         self.running = good.len() as u64;
         self.desired = self.desired_count(look.tasks, &current);
         self.note_endings(&current);
-        let still_runs = self.still_runs(&current, &good);
+        self.has_trouble = current.iter().any(|task| self.wanted.ended_badly(task).is_some());
+        let still_runs = self.still_runs(&good);
         let on_its_way =
             current.iter().rev().find(|task| task.status.state < TaskState::Running && task.desired_state <= TaskState::Complete);
         self.on_its_way = on_its_way.map(|task| format!("a task is {}", task.status.state));
         let tasks = self.worn_out(at, &current).or_else(|| self.unplaced(at, &current));
-        let failure = self.of_update(service, look.as_wanted).or(tasks).or_else(|| self.slow_pull(at, &current, look.pull_timeout));
+        let failure = self.of_update(service, look).or(tasks).or_else(|| self.slow_pull(at, &current, look.pull_timeout));
         match failure {
             Some(failure) => State::Failed(failure),
             None => self.progress(at, service, good, still_runs),
@@ -312,10 +315,10 @@ impl Watch {
 
     /// Whether these tasks ran before this command and have run since. Between two ends a crash loop looks
     /// so too: where a task of this spec has ended badly, they must show for how long they run.
-    fn still_runs(&mut self, current: &[&Task], good: &BTreeSet<String>) -> StillRuns {
+    fn still_runs(&mut self, good: &BTreeSet<String>) -> StillRuns {
         let at_first = self.at_first.get_or_insert_with(|| good.clone());
         let ran = good.is_subset(&self.before) && good.is_subset(at_first);
-        if ran && !current.iter().any(|task| self.wanted.ended_badly(task).is_some()) { StillRuns::Yes } else { StillRuns::Unknown }
+        if ran && !self.has_trouble { StillRuns::Yes } else { StillRuns::Unknown }
     }
 
     fn note_endings(&mut self, current: &[&Task]) {
@@ -331,20 +334,28 @@ impl Watch {
     }
 
     /// What Swarm itself decided about the update.
-    fn of_update(&self, service: &Service, as_wanted: AsWanted) -> Option<Failure> {
+    fn of_update(&self, service: &Service, look: &Look<'_>) -> Option<Failure> {
         use UpdateState::{Paused, RollbackCompleted, RollbackPaused, RollbackStarted};
         let update = service.update_status.as_ref();
         let said = update.map_or("", |update| update.message.as_str());
         let because = self.errors.last().map_or(String::new(), |error| format!(": {error}"));
         match (update.map(|update| update.state), self.wanted.written) {
             (Some(RollbackStarted | RollbackPaused | RollbackCompleted), Written::Now) => {
+                // The tasks that failed are not of its present spec any more.
+                let because = if because.is_empty() { self.newest_trouble(look.tasks) } else { because };
                 Some(self.failure(Code::UPDATE_ROLLED_BACK, &format!("Swarm rolled the update back ({said}){because}")))
             }
             (Some(Paused), _) => {
                 Some(self.failure(self.cause.unwrap_or(Code::UPDATE_PAUSED), &format!("Swarm paused the update ({said}){because}")))
             }
-            _ => (as_wanted == AsWanted::No).then(|| self.failure(Code::CONFLICT, "somebody else changed its spec meanwhile")),
+            _ => (look.as_wanted == AsWanted::No).then(|| self.failure(Code::CONFLICT, "somebody else changed its spec meanwhile")),
         }
+    }
+
+    /// What a task of this command said that ended badly last, of whichever spec.
+    fn newest_trouble(&self, tasks: &[Task]) -> String {
+        let ended = tasks.iter().filter(|task| self.counts(task) && self.wanted.ended_badly(task).is_some());
+        ended.max_by(|a, b| a.created_at.cmp(&b.created_at)).map_or(String::new(), |task| format!(": {}", trouble::words(task)))
     }
 
     /// Whether a seat has failed too often, or Swarm has given it up.
@@ -449,8 +460,10 @@ impl Watch {
             return State::Waiting;
         }
         // At once for jobs, for tasks that ran before, and where Swarm has watched the new ones itself. It
-        // completes an update although tasks fail where `failure_action` or `max_failure_ratio` let it.
-        let watched = update == Some(UpdateState::Completed) && self.wanted.written == Written::Now && self.endings.is_empty();
+        // completes an update although tasks fail where `failure_action` or `max_failure_ratio` let it, and at once
+        // where it had to replace none.
+        let watched = update == Some(UpdateState::Completed) && self.wanted.written == Written::Now;
+        let watched = watched && self.endings.is_empty() && !self.has_trouble;
         if self.wanted.is_job() || watched || still_runs == StillRuns::Yes {
             return State::Settled;
         }

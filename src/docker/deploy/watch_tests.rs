@@ -127,6 +127,24 @@ fn an_update_has_settled_when_swarm_says_so_and_not_by_counts() {
 }
 
 #[test]
+fn an_update_that_replaces_no_task_says_nothing_of_those_that_crashed() {
+    let mut update = watch(Mode::Replicated(1), &json!(null), Written::Now, &["a", "b"]);
+    let lines = ["a 1 shutdown failed task: non-zero exit (7)", "b 1 running running"];
+    let completed = Some(("completed", "update completed"));
+    assert_eq!(look(&mut update, 0, &lines, completed), State::Waiting);
+    assert_eq!(look(&mut update, 6, &lines, completed), State::Settled, "it ran for the monitor");
+}
+
+#[test]
+fn what_swarm_took_back_tells_why() {
+    let mut update = watch(Mode::Replicated(1), &json!(null), Written::Now, &["A"]);
+    let lines = ["A 1 shutdown shutdown", "B 1 shutdown failed task: non-zero exit (7)", "c 1 running running"];
+    let State::Failed(failure) = look(&mut update, 3, &lines, Some(("rollback_started", "update rolled back"))) else { panic!() };
+    assert_eq!(failure.code, Code::UPDATE_ROLLED_BACK);
+    assert!(failure.message.ends_with("(update rolled back): task: non-zero exit (7)"), "{failure:?}");
+}
+
+#[test]
 fn scaling_down_has_settled_when_the_surplus_is_gone() {
     let mut watch = watch(Mode::Replicated(1), &json!(null), Written::Now, &["a", "b"]);
     assert_eq!(look(&mut watch, 0, &["a 1 running running", "b 2 running running"], None), State::Waiting);

@@ -1,0 +1,168 @@
+//! Failures of tasks, of their placement and of updates.
+
+use crate::case::{Before, Case, deploy, sleeper, tasks_of, web};
+use crate::support::{Lanes, Stage, free_port};
+use axion_agent::domain::{Action, Code, Deploy, OnFailure};
+use serde_json::json;
+
+const SLEEP: &str = "sleep, '1000'";
+/// A task that is well for so long that nothing but its own end can be meant.
+const EXIT: &str = "sh, -c, exit 7";
+/// Ten seconds, and the grace period of what leaves.
+const UNPLACED: u64 = 11;
+
+pub fn missing_image(stage: &Stage) {
+    let bad = web(SLEEP, "", "").replace("axion-test/box:1", "axd-nosuch/image:1");
+    Case::of(bad, Code::IMAGE_NOT_FOUND, "No such image", 0).run(stage);
+}
+
+pub fn crash(stage: &Stage) {
+    Case::of(web(EXIT, "", ""), Code::CRASH_LOOP, "non-zero exit (7)", 0).run(stage);
+}
+
+pub fn unhealthy(stage: &Stage) {
+    let check = ", healthcheck: {test: [CMD, 'false'], interval: 1s, retries: 1}";
+    Case::of(web(SLEEP, check, ""), Code::UNHEALTHY, "unhealthy", 3).run(stage);
+}
+
+pub fn out_of_memory(stage: &Stage) {
+    let bad = web("tail, /dev/zero", "", ", resources: {limits: {memory: 16M}}");
+    Case::of(bad, Code::CRASH_LOOP, "non-zero exit (137)", 0).run(stage);
+}
+
+pub fn no_program(stage: &Stage) {
+    let bad = web(SLEEP, ", entrypoint: [/no/such/program]", "").replace("init: true", "init: false");
+    Case::of(bad, Code::TASK_REJECTED, "/no/such/program", 0).run(stage);
+}
+
+pub fn no_format(stage: &Stage) {
+    let bad = web(SLEEP, ", entrypoint: [/page]", "").replace("init: true", "init: false").replace("/page}]", "/page, mode: 0755}]");
+    // runc begins the container before it hands over to the program, so the node has only an exit code to tell.
+    Case::of(bad, Code::CRASH_LOOP, "non-zero exit", 0).run(stage);
+}
+
+pub fn log_driver(stage: &Stage) {
+    Case::of(web(SLEEP, ", logging: {driver: axd-nosuch}", ""), Code::NO_SUITABLE_NODE, "missing plugin", UNPLACED).run(stage);
+}
+
+pub fn bind_source(stage: &Stage) {
+    Case::of(web(SLEEP, ", volumes: ['/axd/no/such/dir:/x']", ""), Code::TASK_REJECTED, "/axd/no/such/dir", 0).run(stage);
+}
+
+pub fn volume_driver(stage: &Stage) {
+    let bad = web(SLEEP, ", volumes: ['data:/x']", "");
+    let rest = "volumes: {data: {driver: axd-nosuch}}\n";
+    Case { rest, ..Case::of(bad, Code::NO_SUITABLE_NODE, "missing plugin", UNPLACED) }.run(stage);
+}
+
+pub fn no_node(stage: &Stage) {
+    let bad = web(SLEEP, "", ", placement: {constraints: [node.labels.moon == yes]}");
+    Case::of(bad, Code::NO_SUITABLE_NODE, "scheduling constraints not satisfied", UNPLACED).run(stage);
+}
+
+pub fn no_resources(stage: &Stage) {
+    let bad = web(SLEEP, "", ", resources: {reservations: {cpus: '1000'}}");
+    Case::of(bad, Code::NO_SUITABLE_NODE, "insufficient resources", UNPLACED).run(stage);
+}
+
+pub fn host_port(stage: &Stage) {
+    let port = format!(", ports: [{{target: 80, published: {}, mode: host}}]", free_port());
+    let other = Lanes::start(stage);
+    other.run(Action::Deploy(deploy(&other, &[("first", &sleeper(&port, ""))], "", "one"))).completed();
+    Case::of(web(SLEEP, &port, ""), Code::PORT_CLASH, "host-mode port already in use", UNPLACED).run(stage);
+}
+
+pub fn ingress_port(stage: &Stage) {
+    let port = format!(", ports: ['{}:80']", free_port());
+    let other = Lanes::start(stage);
+    let first = sleeper(&port, "").replace("endpoint_mode: dnsrr, ", "");
+    other.run(Action::Deploy(deploy(&other, &[("first", &first)], "", "one"))).completed();
+    let bad = web(SLEEP, &port, "").replace("endpoint_mode: dnsrr, ", "");
+    Case::of(bad, Code::PORT_CLASH, "is already in use by service", 0).run(stage);
+}
+
+pub fn start_first(stage: &Stage) {
+    let port = format!(", ports: [{{target: 80, published: {}, mode: host}}]", free_port());
+    let order = ", update_config: {order: start-first, monitor: 2s}";
+    let bad = web(SLEEP, &format!("{port}, environment: {{V: two}}"), order);
+    let case = Case::of(bad, Code::PORT_CLASH, "host-mode port already in use", UNPLACED);
+    Case { good: web(SLEEP, &port, order), ..case }.run(stage);
+}
+
+/// The first tasks of the update are replaced and well, a later one is not.
+pub fn half_way(stage: &Stage) {
+    let rules = ", replicas: 3, update_config: {parallelism: 1, monitor: 2s}";
+    let slot = ", environment: {SLOT: '{{.Task.Slot}}'}";
+    let bad = web("sh, -c, 'test $$SLOT != 2 && exec sleep 1000; exit 7'", slot, rules);
+    let case = Case::of(bad, Code::CRASH_LOOP, "non-zero exit (7)", 10);
+    Case { good: web(SLEEP, "", rules), ..case }.run(stage);
+}
+
+pub fn taken_back(stage: &Stage) {
+    let rules = ", update_config: {failure_action: rollback, monitor: 3s}";
+    Case::of(web(EXIT, "", rules), Code::UPDATE_ROLLED_BACK, "non-zero exit (7)", 0).run(stage);
+}
+
+pub fn allowed_ratio(stage: &Stage) {
+    let rules = ", replicas: 2, update_config: {parallelism: 2, max_failure_ratio: 1, monitor: 1s}";
+    Case::of(web(EXIT, "", rules), Code::CRASH_LOOP, "non-zero exit (7)", 12).run(stage);
+}
+
+/// It was good for as long as the file asks. A file that asks for longer finds it out, though it replaces no task.
+pub fn after_the_monitor(stage: &Stage) {
+    let late = |monitor: &str| web("sh, -c, sleep 3; exit 7", "", &format!(", update_config: {{monitor: {monitor}}}"));
+    let case = Case { on_failure: OnFailure::Leave, ..Case::of(late("1s"), Code::CRASH_LOOP, "non-zero exit (7)", 40) };
+    let lanes = Lanes::start(stage);
+    case.begin(&lanes);
+    lanes.run(Action::Deploy(case.request(&lanes))).completed();
+    lanes.settle(|tasks| tasks.iter().any(|task| task["Status"]["State"] == "failed"));
+    let longer = Case { bad: late("20s"), ..case };
+    let told = longer.check_verdict(lanes.run(Action::Deploy(longer.request(&lanes))));
+    assert_eq!(told.service("web")["tasks"], "kept", "{:#?}", told.outcome);
+    assert_eq!(told.detail("rolled_back"), false);
+}
+
+pub fn never_ready(stage: &Stage) {
+    let check = ", healthcheck: {test: [CMD, 'false'], interval: 60s}";
+    Case { timeout: Some(6), ..Case::of(web(SLEEP, check, ""), Code::TIMED_OUT, "0 of 1 tasks", 6) }.run(stage);
+}
+
+pub fn job(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let case = Case::of(web(SLEEP, ", environment: {V: two}", ""), Code::JOB_FAILED, "non-zero exit (1)", 5);
+    let before = case.begin(&lanes);
+    let once = "image: 'axion-test/box:1', command: ['false'], deploy: {mode: replicated-job, restart_policy: {condition: none}}";
+    let services = [("once", once), ("side", &sleeper("", "")), ("web", &case.bad)];
+    let told = lanes.run(Action::Deploy(deploy(&lanes, &services, "", "two")));
+    case.check(&lanes, told, &before);
+}
+
+/// `leave`: what was changed stays so, and the next deploy mends it.
+pub fn left(stage: &Stage) {
+    stays(stage, OnFailure::Leave, "");
+}
+
+/// `pause`: Swarm stops at the first failure, though the file lets it go on.
+pub fn paused(stage: &Stage) {
+    stays(stage, OnFailure::Pause, ", replicas: 2, update_config: {failure_action: continue, monitor: 3s}");
+}
+
+fn stays(stage: &Stage, on_failure: OnFailure, rules: &str) {
+    let lanes = Lanes::start(stage);
+    let good = web(SLEEP, "", rules);
+    let case = Case { good, on_failure, ..Case::of(web(EXIT, "", rules), Code::CRASH_LOOP, "non-zero exit (7)", 0) };
+    let before = case.begin(&lanes);
+    let kept = tasks_of(&lanes, "web");
+    let told = case.check_verdict(lanes.run(Action::Deploy(case.request(&lanes))));
+    assert_eq!((told.detail("changed"), told.detail("rolled_back")), (&json!(true), &json!(false)));
+    assert_eq!(lanes.service("web")["UpdateStatus"]["State"], "paused");
+    assert_eq!(lanes.service("web")["Spec"]["TaskTemplate"]["ContainerSpec"]["Args"], json!(["sh", "-c", "exit 7"]));
+    assert_eq!(lanes.list("services").len(), 3, "the new one stays");
+    // One at a time is replaced: of two, the other goes on.
+    assert_eq!(tasks_of(&lanes, "web").len(), kept.len() - 1);
+    let again = Deploy { on_failure: OnFailure::Rollback, ..crate::case::good(&lanes, &case.good) };
+    lanes.run(Action::Deploy(again)).completed();
+    // A content that no kept revision needs goes with the deploy after the next.
+    let now = Before::of(&lanes);
+    before.compare_tasks(&now);
+}
