@@ -145,6 +145,11 @@ impl<'a> Item<'a> {
 
     /// A whole number that is not negative.
     pub fn count(&self) -> Result<u64, StackError> {
+        if let Value::Int(value) = self.node.value
+            && let Ok(count) = u64::try_from(value)
+        {
+            return Ok(count);
+        }
         let value = self.integer()?;
         u64::try_from(value).map_err(|_| self.invalid(format!("must not be negative, is {value}")))
     }
