@@ -223,9 +223,13 @@ fn repetitions_are_answered_soon() {
     };
     let labels = format!("{{labels: {{{}}}}}", many(10_000, &|n| format!("a{n}: b,")));
     answered(
-        &World::new(&[("B", &large)], &[("o.yml", &format!("{bomb}services: {{b: {{image: x}}}}\n"))]),
+        &World::new(
+            &[("B", &large)],
+            &[("o.yml", &format!("{bomb}services: {{b: {{image: x}}}}\n")), ("v.env", &many(80_000, &|n| format!("a{n}=\n")))],
+        ),
         vec![
             ("one variable of each service", services("environment: [B]"), LIMIT),
+            ("a file of variables of each service", services("env_file: v.env"), LIMIT),
             ("one variable in each service", services("hostname: $B"), LIMIT),
             (
                 "one variable of each config",

@@ -144,12 +144,18 @@ impl<'a> Context<'a> {
             }
             return Err(StackError::FileMissing { at: self.location(at, key), path: joined });
         };
-        self.shipped_bytes.set(self.shipped_bytes.get() + bytes.len());
+        self.charge(at, key, bytes.len())?;
+        Ok(Some(bytes))
+    }
+
+    /// What is made of a file that was sent along takes so many bytes more.
+    pub fn charge(&self, at: Place, key: impl fmt::Display, bytes: usize) -> Result<(), StackError> {
+        self.shipped_bytes.set(self.shipped_bytes.get() + bytes);
         if self.shipped_bytes.get() > MAX_SHIPPED_BYTES {
-            let problem = format!("the files that the stack names have more than {MAX_SHIPPED_BYTES} bytes in all");
+            let problem = format!("the files that the stack names, and the variables in them, take more than {MAX_SHIPPED_BYTES} bytes");
             return Err(StackError::Limit { at: self.location(at, key), problem });
         }
-        Ok(Some(bytes))
+        Ok(())
     }
 
     /// The same, as text.

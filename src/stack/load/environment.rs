@@ -4,9 +4,11 @@
 
 use super::item::Item;
 use crate::stack::StackError;
-use crate::stack::yaml::{Key, Node, Value};
+use crate::stack::yaml::{Key, NODE_BYTES, Node, Value};
 use std::collections::BTreeMap;
 
+/// What a variable of a file takes, about, besides its text: it becomes a key and a value of the tree.
+const VARIABLE_BYTES: usize = 2 * NODE_BYTES;
 /// A longer line is no variable (the CLI's reader stops there too).
 const MAX_LINE_BYTES: usize = 64 << 10;
 
@@ -65,6 +67,7 @@ fn files_of(item: &Item<'_>) -> Result<Vec<Pairs>, StackError> {
         match item.cx.shipped_text(item.at(), &item.path, &path) {
             Ok(Some(text)) => {
                 let pairs = parse(text, item.cx.env).map_err(|problem| item.invalid(format!("{path}, {problem}")))?;
+                item.cx.charge(item.at(), &item.path, pairs.len() * VARIABLE_BYTES)?;
                 files.push(pairs.into_iter().map(|(name, value)| (name, Some(value))).collect());
             }
             Ok(None) => {}

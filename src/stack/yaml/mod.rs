@@ -6,7 +6,7 @@ mod scalar;
 mod tag;
 mod write;
 
-pub use parse::{Fault, FaultKind, MAX_TREE_BYTES, parse};
+pub use parse::{Fault, FaultKind, MAX_TREE_BYTES, NODE_BYTES, parse};
 pub use scalar::{format_float, resolve};
 pub use write::write;
 
