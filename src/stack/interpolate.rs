@@ -2,7 +2,8 @@
 //! only, `:-` `-` `:?` `?` `:+` `+`, whose words may hold variables again. `$$` is a dollar sign.
 //! Pure: nothing but the command's own variables is ever looked at.
 
-use super::yaml::{Node, Value};
+use super::cli_interpolation;
+use super::yaml::{Node, Place, Value};
 use std::collections::BTreeMap;
 
 /// Words inside words; each level is one of recursion.
@@ -36,28 +37,39 @@ pub enum Problem {
 pub struct Interpolation<'a> {
     env: &'a BTreeMap<String, String>,
     grown: usize,
+    /// The values of which the CLI would make something else.
+    deviating: Vec<Place>,
 }
 
 impl<'a> Interpolation<'a> {
     /// With these variables.
     #[must_use]
     pub fn new(env: &'a BTreeMap<String, String>) -> Self {
-        Self { env, grown: 0 }
+        Self { env, grown: 0, deviating: Vec::new() }
+    }
+
+    /// The values since the last call of which the CLI would make something else.
+    pub fn take_deviating(&mut self) -> Vec<Place> {
+        std::mem::take(&mut self.deviating)
     }
 
     /// Every text value of a tree; keys stay as they are. An error carries the path of its value.
     ///
     /// # Errors
     /// With the first value that has a problem.
-    pub fn tree(&mut self, node: &mut Node) -> Result<(), (Problem, String, super::yaml::Place)> {
+    pub fn tree(&mut self, node: &mut Node) -> Result<(), (Problem, String, Place)> {
         // The path is made on the way back from an error: most trees have none.
-        let below = |step: &str, (problem, path, at): (Problem, String, super::yaml::Place)| {
+        let below = |step: &str, (problem, path, at): (Problem, String, Place)| {
             let path = if path.is_empty() { step.to_owned() } else { format!("{step}.{path}") };
             (problem, path, at)
         };
         match &mut node.value {
             Value::Text(text) if text.contains('$') => {
-                *text = self.text(text).map_err(|problem| (problem, String::new(), node.at))?;
+                let filled = self.text(text).map_err(|problem| (problem, String::new(), node.at))?;
+                if cli_interpolation::value(text, self.env).is_some_and(|theirs| theirs != filled) {
+                    self.deviating.push(node.at);
+                }
+                *text = filled;
                 Ok(())
             }
             Value::List(items) => {

@@ -5,8 +5,10 @@
 //! files that a Compose file names come in as bytes, variables only from the command.
 
 pub mod change;
+mod cli_interpolation;
 pub mod compare;
 mod convert;
+mod deviation;
 mod dotenv;
 mod error;
 pub mod held;
@@ -26,6 +28,7 @@ pub mod spec;
 mod tests;
 mod yaml;
 
+pub use deviation::{Deviation, Rule};
 pub use dotenv::{InvalidDotenv, dotenv};
 pub use error::{Location, StackError, Warning};
 pub use load::{InvalidVariables, variables};
@@ -136,7 +139,7 @@ pub fn load(source: &Source<'_>) -> Result<Loaded, StackError> {
     let hidden = Hidden::new(source.env);
     let specs = specs(&context, source).map_err(|error| hidden.error(error))?;
     let warnings = context.take_warnings().into_iter().map(|warning| hidden.warning(warning)).collect();
-    Ok(Loaded { specs, warnings, absent: context.take_missing() })
+    Ok(Loaded { specs, warnings, deviations: context.take_deviations(), absent: context.take_missing() })
 }
 
 fn specs(context: &load::Context<'_>, source: &Source<'_>) -> Result<StackSpecs, StackError> {
@@ -172,6 +175,8 @@ pub struct Loaded {
     pub specs: StackSpecs,
     /// What of the file is not honoured.
     pub warnings: Vec<Warning>,
+    /// Where `docker stack deploy` would make something else of it.
+    pub deviations: Vec<Deviation>,
     /// Files that are named, and were neither sent nor needed, by the paths to send them under.
     pub absent: BTreeSet<String>,
 }

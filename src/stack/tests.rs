@@ -152,3 +152,20 @@ fn nothing_shows_what_may_be_secret() {
     let secrets = load(&source).unwrap().specs.secrets;
     assert!(!format!("{secrets:?}").contains("hunter2"), "{secrets:?}");
 }
+
+#[test]
+fn what_the_cli_would_make_something_else_of_is_named() {
+    let text = "services:\n  a.b: {image: '$R-app:1', tmpfs: /t, secrets: [s, {source: s, target: two}], x-note: '${U:-d}'}\n  \
+                plain: {image: 'x:${R}', oom_score_adj: 5}\nsecrets: {s: {file: s.txt}}\n";
+    let loaded = load_with(text, &[("R", "reg")], &[("s.txt", "s")]).unwrap();
+    let mut told: Vec<(&str, Rule)> = loaded.deviations.iter().map(|one| (one.service.as_str(), one.rule)).collect();
+    told.sort_by_key(|(service, rule)| (service.to_owned(), format!("{rule:?}")));
+    let expected = [("a.b", Rule::Forgotten), ("a.b", Rule::Order), ("a.b", Rule::Variables), ("plain", Rule::Forgotten)];
+    assert_eq!(told, expected, "{:#?}", loaded.deviations);
+    assert!(loaded.deviations[0].to_string().starts_with("D1: c.yml:2:"), "{}", loaded.deviations[0]);
+    let many: String =
+        (0..7).map(|n| format!("{{target: {n}, published: {n}}}, {{target: {n}, published: {n}, protocol: udp}}, ")).collect();
+    let ports = |text: &str| load_with(&format!("services: {{a: {{image: x, ports: [{text}]}}}}"), &[], &[]).unwrap().deviations;
+    assert_eq!(ports(&many.replace("published: 0", "published: 9")).len(), 1);
+    assert_eq!(ports("{target: 1, published: 1}, {target: 1, published: 1, protocol: udp}"), []);
+}

@@ -55,6 +55,7 @@ const TESTS: &[Test] = &[
     Test { name: "the_time_of_the_command_is_kept", needs: &[Need::Engine], body: time_is_over },
     Test { name: "a_registry_gives_digests_and_says_what_it_has_not", needs: &[Need::Engine, Need::Registry], body: registry },
     Test { name: "a_registry_that_cannot_be_asked", needs: &[Need::Engine], body: no_registry },
+    Test { name: "a_deviation_from_the_cli_is_named_beside_the_restart", needs: &[Need::Engine, Need::DockerCli], body: deviation },
     Test { name: "after_docker_stack_deploy_nothing_restarts", needs: &[Need::Engine, Need::DockerCli], body: after_the_cli },
 ];
 
@@ -463,6 +464,30 @@ fn after_the_cli(stage: &Stage) {
     let told = lanes.run(Action::Deploy(deploy("two"))).completed();
     assert!(told.service("web")["reason"].as_str().unwrap().contains("Secrets"), "{:#?}", told.outcome);
     assert!(told.detail("secrets")[0]["object"].as_str().unwrap().contains("word-"));
+}
+
+#[allow(clippy::disallowed_methods, reason = "the Docker CLI is what is compared with")]
+fn deviation(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let service = quick("sleep, '1000'", ", environment: {A: '${UNSET?a-b}'}, deploy: {endpoint_mode: dnsrr}");
+    let deploy =
+        Deploy { env: Sensitive::new([("UNSET".to_owned(), "set".to_owned())].into()), ..request(&lanes, &[("web", &service)], "") };
+    let file = lanes.folder.join("stack.yml");
+    std::fs::write(&file, deploy.compose.reveal()).unwrap();
+    let mut docker = std::process::Command::new("docker");
+    docker.arg("-H").arg(lanes.engine.host()).args(["stack", "deploy", "--detach=true", "--resolve-image", "never", "-c"]);
+    let output = docker.arg(&file).arg(lanes.stack.as_str()).env("UNSET", "set").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        lanes.service("web")["Spec"]["TaskTemplate"]["ContainerSpec"]["Env"],
+        json!(["A=b"]),
+        "the CLI takes the hyphen for an operator"
+    );
+
+    let told = lanes.run(Action::Deploy(Deploy { dry_run: true, ..deploy })).completed();
+    let web = told.service("web");
+    assert_eq!((&web["action"], &web["tasks"]), (&json!("update"), &json!("replaced")), "{:#?}", told.outcome);
+    assert!(web["deviations"][0].as_str().unwrap().starts_with("D1: docker_stack_yml:2:"), "{:#?}", told.outcome);
 }
 
 fn all(lanes: &Lanes) -> Selection {

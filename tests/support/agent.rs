@@ -83,12 +83,17 @@ impl Agent {
     /// Starts it with this configuration and waits until its health pages answer.
     pub fn start(launch: Launch, config: &Path, port: u16, log: &Path) -> Self {
         let mut agent = Self::launch(launch, config, port, log, &[]);
-        until("the agent is alive", START, || match agent.process.try_wait() {
-            Ok(None) => http::over_tcp(port, "/livez").map(drop),
-            Ok(Some(status)) => panic!("the agent ended with {status}:\n{}", agent.log_tail()),
+        agent.wait_alive();
+        agent
+    }
+
+    /// Waits until its health pages answer: from then on it hears signals.
+    pub fn wait_alive(&mut self) {
+        until("the agent is alive", START, || match self.process.try_wait() {
+            Ok(None) => http::over_tcp(self.port, "/livez").map(drop),
+            Ok(Some(status)) => panic!("the agent ended with {status}:\n{}", tail(&self.log)),
             Err(error) => Err(error.to_string()),
         });
-        agent
     }
 
     /// Starts it with these environment variables and waits for nothing.

@@ -124,7 +124,8 @@ fn from_the_start(stage: &Stage, drops: Drops) -> Duration {
     }
     let engine = DeafEngine::new(victim.directory().join("engine.sock"), drops);
     victim.reach(&format!("127.0.0.1:{}", port(&brokers)), &engine.socket);
-    let agent = victim.start(None);
+    let mut agent = victim.start(None);
+    agent.wait_alive();
     moment(FALL);
     let (status, took) = agent.terminate();
     assert!(status.success(), "{status}: {}", victim.log_tail());

@@ -9,7 +9,7 @@ use crate::docker::room::Room;
 use crate::docker::types::{NAMESPACE, StoreKind};
 use crate::domain::{Code, Deploy, OnFailure, Revision, StackName};
 use crate::stack::plan::{self, Desired, ExternalIds, Leavers, Observed, Plan, Who};
-use crate::stack::{self, ApiVersion, Binds, ComposeFile, Loaded, Source, StackError, StackSpecs, since};
+use crate::stack::{self, ApiVersion, Binds, ComposeFile, Deviation, Loaded, Source, StackError, StackSpecs, since};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +22,8 @@ pub(super) struct Prepared {
     pub(super) plan: Plan,
     /// What of the file is not honoured, and what was seen before the plan was made.
     pub(super) warnings: Vec<String>,
+    /// Where the file comes to something else with the CLI.
+    pub(super) deviations: Vec<Deviation>,
     /// Ids of networks by name.
     pub(super) network_ids: BTreeMap<String, String>,
     pub(super) external: ExternalIds,
@@ -87,7 +89,20 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
     let changed_before = room.entry == Entry::Resumed && rollback::has_changed_anything(room)?;
     let Observed { network_ids, external, logins, .. } = observed;
     let logins = (logins, desired.logins);
-    Ok(Prepared { plan, warnings, network_ids, external, registries, tasks_before, revisions, logins, standing, changed_before })
+    let deviations = loaded.deviations;
+    Ok(Prepared {
+        plan,
+        warnings,
+        deviations,
+        network_ids,
+        external,
+        registries,
+        tasks_before,
+        revisions,
+        logins,
+        standing,
+        changed_before,
+    })
 }
 
 fn api(room: &Room<'_>) -> Result<ApiVersion, Broken> {

@@ -13,6 +13,7 @@ use crate::domain::{Deploy, Outcome, Progress, StackName};
 use crate::stack::change::Change;
 use crate::stack::images::image;
 use crate::stack::plan::{Action, ContentPlan, NetworkPlan, ServicePlan};
+use crate::stack::{Deviation, marks};
 use serde_json::{Map, Value, json};
 
 /// At most so many changes of a service are told: an event is no larger than the broker takes.
@@ -49,6 +50,7 @@ impl Report {
     pub(super) fn take_plan(&mut self, prepared: &Prepared) {
         let plan = &prepared.plan;
         self.take_services(&plan.services, &plan.removals, "it left the file");
+        self.take_deviations(&plan.services, &prepared.deviations);
         self.networks = plan.networks.iter().map(network).collect();
         let of = |kind: StoreKind| plan.contents.iter().filter(move |plan| plan.kind == kind).map(content).collect();
         (self.secrets, self.configs) = (of(StoreKind::Secret), of(StoreKind::Config));
@@ -67,6 +69,18 @@ impl Report {
             told
         });
         self.services = services.chain(removed).collect();
+    }
+
+    /// Says beside each service that somebody else wrote last, as the CLI does, and that changes now, why it may.
+    fn take_deviations(&mut self, plans: &[ServicePlan], deviations: &[Deviation]) {
+        let of_others = |plan: &&ServicePlan| plan.held.as_ref().is_some_and(|held| held.label(marks::OWNER).is_none());
+        for plan in plans.iter().filter(of_others).filter(|plan| plan.action != Action::Unchanged) {
+            let name = self.stack.descoped(&plan.name).to_owned();
+            let why: Vec<String> = deviations.iter().filter(|one| one.service == name).map(ToString::to_string).collect();
+            if let Some(told) = self.services.iter_mut().find(|told| told["name"] == name.as_str()).filter(|_| !why.is_empty()) {
+                told.insert("deviations".to_owned(), json!(why));
+            }
+        }
     }
 
     fn service(&self, name: &str, action: Action, reason: &str, spec: &Value) -> Map<String, Value> {

@@ -2,16 +2,19 @@
 //! labels, the order of ports (by published number), and files of secrets and configs (by name, mode 0444). Pure.
 
 use super::{Contents, Stack};
-use crate::stack::StackError;
-use crate::stack::load::Spot;
 use crate::stack::load::model::{Mode, Reference, Service};
+use crate::stack::load::{Path, Spot};
 use crate::stack::spec::{
     ConfigReference, ContainerSpec, EndpointSpec, FileTarget, RuntimeTarget, SecretReference, ServiceMode, ServiceSpec, TaskSpec,
 };
+use crate::stack::yaml::Place;
+use crate::stack::{Rule, StackError};
 use std::collections::BTreeSet;
 
 /// The image as the file has it: what a later deploy compares with.
 const IMAGE_LABEL: &str = "com.docker.stack.image";
+/// So many ports the CLI's sort leaves in their order: of fewer elements Go sorts by insertion.
+const SORTED_STABLY: usize = 12;
 /// Readable by all, as the CLI has it.
 const DEFAULT_FILE_MODE: u32 = 0o444;
 
@@ -24,6 +27,10 @@ impl Stack<'_> {
         labels.insert(IMAGE_LABEL.to_owned(), image);
         // ORDER: stable, so that ports of one number stay in the order of the file (D4).
         ports.sort_by_key(|port| port.published_port);
+        if ports.len() > SORTED_STABLY && ports.windows(2).any(|two| two[0].published_port == two[1].published_port) {
+            let path = Path::default().key("services").key(key).key("ports");
+            self.cx.deviates(key, self.cx.location(Place::default(), path), Rule::Order);
+        }
         Ok(ServiceSpec {
             name: self.name.scoped(key),
             labels,
@@ -90,9 +97,14 @@ impl Stack<'_> {
 
     /// References with the names in the swarm, in the order of those names and then of the file (D4).
     fn files(&self, references: &[Reference<'_>], contents: &Contents, what: &str) -> Result<Vec<(String, FileTarget)>, StackError> {
-        let mut targets = BTreeSet::new();
+        let (mut targets, mut sources) = (BTreeSet::new(), BTreeSet::new());
         let mut files = Vec::new();
         for reference in references {
+            if !sources.insert(&reference.source)
+                && let Some(service) = reference.at.path.service()
+            {
+                self.cx.deviates(service, self.cx.location(reference.at.place, &reference.at.path), Rule::Order);
+            }
             let name = self.content_name(contents, &reference.source, &reference.at, what)?;
             let target = if reference.target.is_empty() { &reference.source } else { &reference.target };
             if !targets.insert(target) {

@@ -3,9 +3,9 @@
 //! `convert/service.go`). Pure.
 
 use super::item::{Fields, Item};
-use crate::stack::StackError;
 use crate::stack::spec::{ContainerSpec, DnsConfig, Healthcheck, Ulimit};
 use crate::stack::yaml::Value;
+use crate::stack::{Rule, StackError};
 use std::collections::BTreeSet;
 
 /// Reads them.
@@ -26,11 +26,16 @@ pub fn read(fields: &mut Fields<'_>, container: &mut ContainerSpec) -> Result<()
     container.isolation = fields.read("isolation", Item::text)?.unwrap_or_default();
     container.sysctls = fields.read("sysctls", Item::labels)?.unwrap_or_default();
     container.ulimits = fields.read("ulimits", ulimits)?.unwrap_or_default();
-    container.oom_score_adj = fields.read("oom_score_adj", |item| item.since(46).integer())?.unwrap_or_default();
+    container.oom_score_adj = fields.read("oom_score_adj", oom_score_adj)?.unwrap_or_default();
     let add = fields.read("cap_add", Item::texts)?.unwrap_or_default();
     let drop = fields.read("cap_drop", Item::texts)?.unwrap_or_default();
     (container.capability_add, container.capability_drop) = capabilities(&add, &drop);
     Ok(())
+}
+
+fn oom_score_adj(item: &Item<'_>) -> Result<i64, StackError> {
+    item.deviates(Rule::Forgotten);
+    item.since(46).integer()
 }
 
 fn healthcheck(item: &Item<'_>) -> Result<Healthcheck, StackError> {

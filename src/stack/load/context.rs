@@ -2,7 +2,7 @@
 //! that were sent along, and the warnings found so far.
 
 use crate::stack::yaml::{Fault, FaultKind, Place};
-use crate::stack::{ApiVersion, Binds, Location, Source, StackError, Warning};
+use crate::stack::{ApiVersion, Binds, Deviation, Location, Rule, Source, StackError, Warning};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -44,6 +44,7 @@ pub struct Context<'a> {
     files: RefCell<Vec<File>>,
     warnings: RefCell<Vec<Warning>>,
     warnings_left_out: Cell<usize>,
+    deviations: RefCell<Vec<Deviation>>,
     missing: RefCell<BTreeSet<String>>,
     absent: Absent,
     counts: Cell<Counts>,
@@ -98,6 +99,7 @@ impl<'a> Context<'a> {
             files: RefCell::default(),
             warnings: RefCell::default(),
             warnings_left_out: Cell::default(),
+            deviations: RefCell::default(),
             missing: RefCell::default(),
             absent,
             counts: Cell::default(),
@@ -172,6 +174,20 @@ impl<'a> Context<'a> {
         } else {
             self.warnings_left_out.set(self.warnings_left_out.get() + 1);
         }
+    }
+
+    /// Remembers where a service comes to something else with the CLI.
+    pub fn deviates(&self, service: &str, at: Location, rule: Rule) {
+        let mut deviations = self.deviations.borrow_mut();
+        let deviation = Deviation { service: service.to_owned(), at, rule };
+        if deviations.len() < MAX_WARNINGS && !deviations.contains(&deviation) {
+            deviations.push(deviation);
+        }
+    }
+
+    /// All of these.
+    pub fn take_deviations(&self) -> Vec<Deviation> {
+        self.deviations.take()
     }
 
     /// All warnings so far; a value that is read twice warns once.

@@ -8,7 +8,7 @@ use super::path::Path;
 use super::unique;
 use crate::stack::interpolate::{Interpolation, Problem};
 use crate::stack::yaml::{self, MAX_TREE_BYTES, Node, Value};
-use crate::stack::{Source, StackError, merge};
+use crate::stack::{Rule, Source, StackError, merge};
 use std::collections::BTreeMap;
 
 /// Includes in includes, extensions of extensions: more is a mistake, and each is one of recursion.
@@ -75,10 +75,33 @@ impl<'a> Reader<'a> {
         self.include(node, depth)
     }
 
-    fn interpolate(&mut self, node: &mut Node) -> Result<(), StackError> {
+    fn interpolate(&mut self, file: &mut Node) -> Result<(), StackError> {
+        let Value::Map(entries) = &mut file.value else { return Ok(()) };
+        for (key, node) in entries {
+            match &mut node.value {
+                Value::Map(services) if key.text == "services" => {
+                    services.iter_mut().try_for_each(|(name, service)| self.interpolate_service(&name.text, service))?;
+                }
+                _ => self.fill_in(node, &key.text)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes where the CLI fills variables in otherwise.
+    fn interpolate_service(&mut self, name: &str, service: &mut Node) -> Result<(), StackError> {
+        let key = format!("services.{name}");
+        self.fill_in(service, &key)?;
+        for place in self.interpolation.take_deviating() {
+            self.cx.deviates(name, self.cx.location(place, &key), Rule::Variables);
+        }
+        Ok(())
+    }
+
+    fn fill_in(&mut self, node: &mut Node, key: &str) -> Result<(), StackError> {
         let cx = self.cx;
-        self.interpolation.tree(node).map_err(|(problem, key, place)| {
-            let at = cx.location(place, &key);
+        self.interpolation.tree(node).map_err(|(problem, path, place)| {
+            let at = cx.location(place, if path.is_empty() { key.to_owned() } else { format!("{key}.{path}") });
             let text = problem.to_string();
             match problem {
                 Problem::Growth | Problem::Nesting => StackError::Limit { at, problem: text },

@@ -8,7 +8,7 @@ use super::path::{Path, Spot};
 use super::quantity;
 use crate::stack::spec::{Nanoseconds, StringMap};
 use crate::stack::yaml::{Node, Place, Value};
-use crate::stack::{ApiVersion, StackError};
+use crate::stack::{ApiVersion, Rule, StackError};
 
 /// A node and the path that leads to it.
 #[derive(Debug, Clone)]
@@ -65,6 +65,13 @@ impl<'a> Item<'a> {
     /// That it is not honoured.
     pub fn warn(&self, message: impl Into<String>) {
         self.cx.warn(self.node.at, &self.path, message);
+    }
+
+    /// That the CLI makes something else of it.
+    pub fn deviates(&self, rule: Rule) {
+        if let Some(service) = self.path.service() {
+            self.cx.deviates(service, self.cx.location(self.node.at, &self.path), rule);
+        }
     }
 
     /// The same item; an engine with an older API passes over it, which is named.

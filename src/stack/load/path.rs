@@ -34,6 +34,16 @@ impl<'a> Path<'a> {
         self.step(Name::Index(index))
     }
 
+    /// The service that it leads into, if it does.
+    #[must_use]
+    pub fn service(&self) -> Option<&'a str> {
+        let Step { before, name } = self.0.as_deref()?;
+        match (&before.0, name) {
+            (Some(first), Name::Key(key)) if first.before.0.is_none() && matches!(first.name, Name::Key("services")) => Some(key),
+            _ => before.service(),
+        }
+    }
+
     fn step(&self, name: Name<'a>) -> Self {
         Self(Some(Rc::new(Step { before: self.clone(), name })))
     }
@@ -70,6 +80,10 @@ mod tests {
     fn steps_are_joined_by_dots() {
         let web = Path::default().key("services").key("web");
         assert_eq!(web.key("ports").index(0).to_string(), "services.web.ports.0");
+        assert_eq!(
+            [&web, &web.key("ports").index(0), &Path::default().key("networks").key("web")].map(Path::service),
+            [Some("web"), Some("web"), None]
+        );
         assert_eq!((web.to_string(), Path::default().to_string()), ("services.web".to_owned(), String::new()));
     }
 }

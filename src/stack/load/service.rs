@@ -7,9 +7,9 @@ use super::item::{Fields, Item};
 use super::model::{Attachment, Mount, Reference, Service};
 use super::path::Spot;
 use super::{container, deploy, image, mounts, ports, words};
-use crate::stack::StackError;
 use crate::stack::spec::{ContainerSpec, CredentialSpec, Driver, Privileges, StringMap};
 use crate::stack::yaml::Value;
+use crate::stack::{Rule, StackError};
 use std::collections::BTreeMap;
 
 /// Reads a service.
@@ -71,7 +71,10 @@ pub fn command(item: &Item<'_>) -> Result<Vec<String>, StackError> {
 
 fn read_mounts<'a>(fields: &mut Fields<'a>) -> Result<Vec<Mount<'a>>, StackError> {
     let volumes = fields.read("volumes", |item| item.list()?.iter().map(mounts::volume).collect::<Result<Vec<_>, _>>())?;
-    let tmpfs = fields.read("tmpfs", mounts::tmpfs)?;
+    let tmpfs = fields.read("tmpfs", |item| {
+        item.deviates(Rule::Forgotten);
+        mounts::tmpfs(item)
+    })?;
     Ok(volumes.into_iter().chain(tmpfs).flatten().collect())
 }
 
