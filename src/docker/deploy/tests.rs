@@ -399,8 +399,8 @@ fn a_replacement_that_was_cut_off_anywhere_goes_on_where_it_was() {
             bed.ledger.intend(CommandId(Uuid::from_u128(2)), std::slice::from_ref(step)).unwrap();
             let mut swarm = bed.swarm.lock().unwrap();
             match step.operation.as_str() {
-                "service.remove" => drop(swarm.services.clear()),
-                "network.remove" => drop(swarm.networks.clear()),
+                "service.remove" => swarm.services.clear(),
+                "network.remove" => swarm.networks.clear(),
                 "service.create" | "network.create" => drop(swarm.answer(&calls[made])),
                 _ => bed.ledger.settle(CommandId(Uuid::from_u128(2)), &[(step.clone(), outcome.clone().unwrap())]).unwrap(),
             }
