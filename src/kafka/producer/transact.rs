@@ -7,7 +7,7 @@
 //! again; where no call can bring the outcome any more, another client reads it from the topic.
 
 use super::transactions::{Arrival, Consequence, Next, Transactions};
-use super::{DESTINATIONS, Output};
+use super::{DESTINATIONS, LONGEST_RENEWAL, Output};
 use crate::domain::{EventId, Position};
 use crate::kafka::Event;
 use crate::kafka::native::{Delivery, Fault, PartitionOffset, Remedy, Setback, code};
@@ -351,9 +351,14 @@ impl Output {
         Ok(Pace::Wait)
     }
 
-    /// Somebody else has taken the transactional id over.
+    /// Somebody else has taken the transactional id over. The client that is out of use may say so again and again, with
+    /// each broker that goes or comes: the rest goes on as it was.
     pub(super) fn on_fenced(&mut self) -> Result<(), Stopped> {
-        self.renewal = Some(Instant::now() + FENCED + self.backoff.spread(FENCED_SPREAD));
+        let now = Instant::now();
+        if self.renewal.is_some_and(|due| due > now + LONGEST_RENEWAL) {
+            return Ok(());
+        }
+        self.renewal = Some(now + FENCED + self.backoff.spread(FENCED_SPREAD));
         self.leave_client();
         self.teller.tell(Event::Fenced)?;
         let down = self.events.link.down(Trouble::identity_in_use());
