@@ -34,6 +34,7 @@ mod prune_tests;
 mod remove;
 mod room;
 mod scale;
+mod space;
 mod status;
 mod swarm;
 #[cfg(test)]

@@ -5,6 +5,7 @@
 use super::SwarmRole;
 use super::census::{Census, down, errors};
 use super::choose;
+use super::deploy::{Drift, drift_of_stacks};
 use super::ownership::Takeover;
 use super::room::{End, Room};
 use super::types::{Mode, NAMESPACE, OWNER, Service, Task};
@@ -33,18 +34,26 @@ fn work(room: &Room<'_>, request: &GetStatus, role: SwarmRole) -> Result<Outcome
         None => (room.observe(|client| client.services_of_stacks())?, room.observe(|client| client.tasks_of_stacks())?),
     };
     let down = down(&room.observe(|client| client.nodes())?);
+    let drift = drift_of_stacks(room, &services)?;
     let mut stacks: BTreeMap<&str, Vec<&Service>> = BTreeMap::new();
     for service in &services {
         stacks.entry(service.label(NAMESPACE).unwrap_or_default()).or_default().push(service);
     }
     let count = stacks.len();
     let told: Result<Vec<Value>, LedgerError> =
-        stacks.into_iter().map(|(name, services)| stack(room, name, services, &tasks, &down)).collect();
+        stacks.into_iter().map(|(name, services)| stack(room, name, services, &tasks, &down, &drift)).collect();
     let message = if count == 1 { "one stack".to_owned() } else { format!("{count} stacks") };
     Ok(Outcome::completed(message).with("swarm", role.name()).with("stacks", told?))
 }
 
-fn stack(room: &Room<'_>, name: &str, mut services: Vec<&Service>, tasks: &[Task], down: &BTreeSet<String>) -> Result<Value, LedgerError> {
+fn stack(
+    room: &Room<'_>,
+    name: &str,
+    mut services: Vec<&Service>,
+    tasks: &[Task],
+    down: &BTreeSet<String>,
+    drift: &BTreeMap<String, Drift>,
+) -> Result<Value, LedgerError> {
     services.sort_by_key(|service| service.name());
     // A name that the agent would not accept was never deployed by it.
     let project = match StackName::new(name) {
@@ -52,11 +61,11 @@ fn stack(room: &Room<'_>, name: &str, mut services: Vec<&Service>, tasks: &[Task
         Err(_) => None,
     };
     let agent = services.iter().find_map(|service| service.label(OWNER));
-    let services: Vec<Value> = services.iter().map(|one| service(name, one, tasks, down)).collect();
+    let services: Vec<Value> = services.iter().map(|one| service(name, one, tasks, down, drift.get(one.name()))).collect();
     Ok(json!({"name": name, "project_id": project, "agent_id": agent, "services": services}))
 }
 
-fn service(stack: &str, service: &Service, tasks: &[Task], down: &BTreeSet<String>) -> Value {
+fn service(stack: &str, service: &Service, tasks: &[Task], down: &BTreeSet<String>, drift: Option<&Drift>) -> Value {
     let own = || tasks.iter().filter(|task| task.service_id == service.id);
     let census = Census::of(own(), down);
     let desired = match service.mode() {
@@ -71,6 +80,7 @@ fn service(stack: &str, service: &Service, tasks: &[Task], down: &BTreeSet<Strin
         "replicas": {"running": census.running, "desired": desired},
         "update": service.update_status.as_ref().map(|update| json!({"state": update.state.name(), "message": update.message})),
         "errors": errors(own()),
+        "drift": drift.map(Drift::told),
     })
 }
 
@@ -92,7 +102,7 @@ mod tests {
             )
             .unwrap()
         };
-        let told = service("st", &one, &[task("running", ""), task("failed", "exit 1")], &BTreeSet::new());
+        let told = service("st", &one, &[task("running", ""), task("failed", "exit 1")], &BTreeSet::new(), None);
         assert_eq!(told["name"], "web");
         assert_eq!(told["replicas"], json!({"running": 1, "desired": 2}));
         assert_eq!(told["update"]["state"], "paused");

@@ -232,6 +232,9 @@ pub struct Info {
     /// Such as `20.10.24`.
     #[serde(default)]
     pub server_version: String,
+    /// Where it keeps images and containers.
+    #[serde(default)]
+    pub docker_root_dir: String,
     /// Its swarm.
     #[serde(default)]
     pub swarm: SwarmInfo,

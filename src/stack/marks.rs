@@ -30,18 +30,10 @@ pub fn stamp(spec: &mut Value, command: CommandId, owner: &AgentId) {
     spec["Labels"][OWNER] = json!(owner.as_str());
 }
 
-/// Notes that this command changed a service, and leaves it to whom it belongs.
+/// Notes that this command changed a service, and leaves it to whom it belongs; the hash stays that of what was last sent whole.
 pub fn touch(spec: &mut Value, command: CommandId) {
-    let hashed = spec["Labels"][SPEC].is_string().then(|| {
-        let mut bare = spec.clone();
-        strip(&mut bare);
-        hash(&bare)
-    });
     if spec["Labels"].is_null() {
         spec["Labels"] = json!({});
-    }
-    if let Some(hash) = hashed {
-        spec["Labels"][SPEC] = json!(hash);
     }
     spec["Labels"][COMMAND] = json!(command.to_string());
 }
@@ -53,10 +45,16 @@ pub fn strip(spec: &mut Value) {
     }
 }
 
-/// The hash of a spec without the labels. `serde_json` keeps keys sorted, so equal specs are equal texts.
+/// The hash of a spec, whatever labels of ours are on it. The counter that forces an update is no part of it: a restart
+/// is another run of the same spec. `serde_json` keeps keys sorted, so equal specs are equal texts.
 #[must_use]
 pub fn hash(spec: &Value) -> String {
-    hex(&sha256(spec.to_string().as_bytes())[..HASH_BYTES])
+    let mut bare = spec.clone();
+    strip(&mut bare);
+    if let Some(task) = bare.get_mut("TaskTemplate").and_then(Value::as_object_mut) {
+        task.remove("ForceUpdate");
+    }
+    hex(&sha256(bare.to_string().as_bytes())[..HASH_BYTES])
 }
 
 /// Lower-case hexadecimal.
@@ -83,6 +81,9 @@ mod tests {
         stamp(&mut spec, CommandId(Uuid::from_u128(2)), &other);
         assert_eq!((&spec["Labels"][SPEC], spec["Labels"][OWNER].as_str()), (&first, Some("edge-2")));
         spec["TaskTemplate"]["ForceUpdate"] = json!(1);
+        stamp(&mut spec, CommandId(Uuid::from_u128(2)), &other);
+        assert_eq!(spec["Labels"][SPEC], first, "another run of the same");
+        spec["TaskTemplate"]["Runtime"] = json!("other");
         stamp(&mut spec, CommandId(Uuid::from_u128(2)), &other);
         assert_ne!(spec["Labels"][SPEC], first);
         strip(&mut spec);

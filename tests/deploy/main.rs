@@ -17,7 +17,7 @@ use axion_agent::domain::{
     Action, Code, CommandId, Deploy, Ledger, OnFailure, ProjectId, RegistryCredential, Remove, ResolveImage, Rollback, Scale, Selection,
     Sensitive, Target,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use support::{Lanes, Need, PASSWORD, Registry, Stage, Test, Told, USERNAME, free_port, run};
@@ -52,6 +52,8 @@ const TESTS: &[Test] = &[
     Test { name: "a_network_that_is_redefined_is_made_anew_with_its_services", needs: &[Need::Engine], body: replaced::network },
     Test { name: "a_redefined_network_with_other_users_is_left_before_anything_is_done", needs: &[Need::Engine], body: replaced::in_use },
     Test { name: "a_service_of_another_mode_is_made_anew_and_goes_back_so", needs: &[Need::Engine], body: replaced::mode },
+    Test { name: "networks_that_left_the_file_go_and_foreign_ones_are_named", needs: &[Need::Engine], body: replaced::leaving },
+    Test { name: "what_somebody_else_changed_is_told_and_not_undone_unasked", needs: &[Need::Engine], body: replaced::drift },
     Test { name: "the_time_of_the_command_is_kept", needs: &[Need::Engine], body: time_is_over },
     Test { name: "a_registry_gives_digests_and_says_what_it_has_not", needs: &[Need::Engine, Need::Registry], body: registry },
     Test { name: "a_registry_that_cannot_be_asked", needs: &[Need::Engine], body: no_registry },
@@ -137,6 +139,7 @@ fn dry_run(stage: &Stage) {
     let request = Deploy { dry_run: true, ..request(&lanes, &[("web", &sleeper(""))], "") };
     let told = lanes.run(Action::Deploy(request)).completed();
     assert_eq!((told.detail("dry_run"), &told.service("web")["action"]), (&json!(true), &json!("create")));
+    assert_eq!(told.service("web")["image_here"], Value::Null, "it is here");
     assert_eq!(lanes.counts(), [0; 4]);
     assert_eq!(lanes.journal.owner(&lanes.stack).unwrap(), None);
 }
@@ -144,6 +147,9 @@ fn dry_run(stage: &Stage) {
 fn mistakes(stage: &Stage) {
     let lanes = Lanes::start(stage);
     deploy(&lanes, &[("web", "image: x, comand: y")]).failed(Code::COMPOSE_INVALID, "comand");
+    let foreign = sleeper("").replacen("init: true", "init: true, platform: windows/riscv64", 1);
+    let told = deploy(&lanes, &[("web", &foreign)]).failed(Code::NO_SUITABLE_NODE, "windows/riscv64");
+    assert_eq!(told.detail("changed"), false);
     let external = request(&lanes, &[("web", &sleeper(""))], "networks: {default: {external: true, name: axd-nowhere}}\n");
     let told = lanes.run(Action::Deploy(external)).failed(Code::REFERENCE_MISSING, "axd-nowhere");
     assert_eq!(told.detail("changed"), false);
@@ -154,6 +160,8 @@ fn mistakes(stage: &Stage) {
 fn fails_at_first(stage: &Stage, service: &str, code: Code, words: &str) {
     let lanes = Lanes::start(stage);
     let told = deploy(&lanes, &[("good", &sleeper("")), ("bad", service)]).failed(code, words);
+    let is_missing = code == Code::IMAGE_NOT_FOUND;
+    assert_eq!(told.service("bad")["image_here"], if is_missing { json!(false) } else { Value::Null });
     assert_eq!(told.detail("rolled_back"), true, "{:#?}", told.outcome);
     assert!(told.phases().contains(&"rollback"));
     assert_eq!(lanes.counts(), [0; 4], "{:#?}", told.outcome);
@@ -197,7 +205,14 @@ fn taken_port(stage: &Stage) {
     let first = sleeper("").replacen("init: true", &format!("init: true, {port}"), 1);
     let lanes = Lanes::start(stage);
     deploy(&lanes, &[("first", &first)]).completed();
-    let told = deploy(&lanes, &[("first", &first), ("second", &first)]).failed(Code::PORT_CLASH, "host-mode port already in use");
+    let told = deploy(&lanes, &[("first", &first), ("second", &first)]).failed(Code::PORT_CLASH, "first publishes the port");
+    assert_eq!((told.detail("changed"), lanes.counts()[0]), (&json!(false), 1), "{:#?}", told.outcome);
+    let other = Lanes::start(stage);
+    let told = deploy(&other, &[("web", &first)]).failed(Code::PORT_CLASH, &format!("{}_first has", lanes.stack));
+    assert_eq!((told.detail("changed"), other.counts()), (&json!(false), [0; 4]));
+    // Two tasks of one service on one node: that shows only when there are tasks.
+    let twice = first.replace("endpoint_mode: dnsrr", "endpoint_mode: dnsrr, replicas: 2");
+    let told = deploy(&lanes, &[("first", &twice)]).failed(Code::PORT_CLASH, "host-mode port already in use");
     assert_eq!((told.detail("rolled_back"), lanes.counts()[0]), (&json!(true), 1), "{:#?}", told.outcome);
 }
 

@@ -1,8 +1,9 @@
-//! What Swarm cannot change is made anew: networks that are redefined, services of another mode.
+//! What Swarm cannot change is made anew: networks that are redefined, services of another mode. What left the file, and
+//! what others changed.
 
 use super::support::{Lanes, Stage};
 use super::{QUICK, deploy, quick, request, sleeper};
-use axion_agent::domain::{Action, Code, Deploy, Ledger, OnFailure, Rollback};
+use axion_agent::domain::{Action, Code, Deploy, GetStatus, Ledger, OnFailure, Rollback, Selection};
 use serde_json::{Value, json};
 
 const PLAIN: &str = "networks: {default: {}, aside: {}}\n";
@@ -116,4 +117,53 @@ pub fn mode(stage: &Stage) {
     let left = Deploy { on_failure: OnFailure::Leave, ..request(&lanes, &[("web", &broken)], "") };
     lanes.run(Action::Deploy(left)).failed(Code::CRASH_LOOP, "non-zero exit (7)");
     assert_eq!(mode_of(&lanes), "Global");
+}
+
+pub fn leaving(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let aside = sleeper("").replacen("init: true", "init: true, networks: [aside]", 1);
+    run(&lanes, &[("web", &aside)], PLAIN).completed();
+    let labels = json!({"com.docker.stack.namespace": lanes.stack.as_str()});
+    let foreign = lanes.stack.scoped("foreign");
+    lanes.call("POST", "/networks/create", &json!({"Name": foreign, "Driver": "overlay", "Labels": labels}));
+    let data = json!({"Name": foreign, "Data": "eA==", "Labels": labels});
+    lanes.call("POST", "/configs/create", &data);
+
+    let kept = Deploy { prune: false, ..request(&lanes, &[("web", &sleeper(""))], "") };
+    let told = lanes.run(Action::Deploy(kept)).completed();
+    let warnings = told.detail("warnings").to_string();
+    assert!(warnings.contains("aside is not in the file: it stays, as prune is off"), "{warnings}");
+    assert!(warnings.contains(&format!("network {foreign} is not in the file and was not made here")), "{warnings}");
+    assert!(warnings.contains(&format!("config {foreign} is not in the file and was not made here")), "{warnings}");
+    let told = deploy(&lanes, &[("web", &sleeper(""))]).completed();
+    assert_eq!(named(&told, "aside")["action"], "remove");
+    let mut names: Vec<String> = lanes.list("networks").iter().map(|network| network["Name"].as_str().unwrap().to_owned()).collect();
+    names.sort();
+    assert_eq!(names, [lanes.stack.scoped("default"), foreign]);
+    assert_eq!(deploy(&lanes, &[("web", &sleeper(""))]).completed().detail("changed"), false);
+}
+
+pub fn drift(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let file = [("web", sleeper("")), ("side", sleeper(""))];
+    let services: Vec<(&str, &str)> = file.iter().map(|(name, service)| (*name, service.as_str())).collect();
+    deploy(&lanes, &services).completed();
+    let restart = Selection { target: lanes.target(), services: ["side".to_owned()].into(), timeout_seconds: None };
+    lanes.run(Action::Restart(restart)).completed();
+    let mut service = lanes.service("web");
+    service["Spec"]["Labels"]["edited"] = json!("by hand");
+    let path = format!("/services/{}/update?version={}", service["ID"].as_str().unwrap(), service["Version"]["Index"]);
+    lanes.call("POST", &path, &service["Spec"]);
+
+    let status = lanes.run(Action::GetStatus(GetStatus { target: Some(lanes.target()) })).completed();
+    let told = status.detail("stacks")[0]["services"].as_array().unwrap();
+    let of = |name: &str| &told.iter().find(|service| service["name"] == name).unwrap()["drift"];
+    let drift = json!({"revision": 1, "changes": [{"field": "Labels.edited", "old": "by hand", "new": null}]});
+    assert_eq!((of("web"), of("side")), (&drift, &Value::Null), "a restart is our own");
+    assert_eq!(lanes.service("web")["Spec"]["Labels"]["edited"], "by hand");
+
+    let told = deploy(&lanes, &services).completed();
+    assert_eq!((&told.service("web")["drift"], &told.service("web")["action"]), (&drift, &json!("update")));
+    assert!(told.detail("warnings").to_string().contains("web was changed by somebody else since revision 1: Labels.edited"));
+    assert_eq!(told.service("side")["action"], "unchanged");
 }

@@ -40,6 +40,7 @@ impl Manager {
             content.id = Some(self.make_store(content.kind, &content.spec, &content.fingerprint));
         }
         self.observed.services.retain(|service| !plan.removals.iter().any(|gone| gone.id == service.id));
+        self.observed.known_networks.extend(plan.networks.iter().map(|network| network.name.clone()));
         for service in &mut plan.services {
             plan::fill(&mut service.spec, &plan.contents, &self.observed.external);
             match service.action {
@@ -50,6 +51,12 @@ impl Manager {
                 }
                 Action::Unchanged | Action::Remove => {}
             }
+        }
+        for network in &plan.leaving {
+            let user = self.observed.services.iter().find(|service| plan::attached(&service.spec, &[network.id.as_str()].into()));
+            assert!(user.is_none(), "{} is removed while {user:?} is on it", network.name);
+            self.observed.networks.retain(|held| held.id != network.id);
+            self.observed.network_ids.remove(&network.name);
         }
     }
 

@@ -74,6 +74,11 @@ impl Bed {
     /// The services are those that are wanted and no others, each as wanted.
     fn check(&self, plan: &Plan) {
         let observed = &self.manager.observed;
+        for network in &observed.networks {
+            let users: std::collections::BTreeSet<&str> = [network.name.as_str()].into();
+            let needed = plan.services.iter().any(|one| plan::attached(&one.spec, &users));
+            assert!(needed || plan.networks.iter().any(|one| one.name == network.name), "{} stays", network.name);
+        }
         let mut names: Vec<&str> = observed.services.iter().map(Service::name).collect();
         let mut wanted: Vec<&str> = plan.services.iter().map(|plan| plan.name.as_str()).collect();
         names.sort_unstable();
@@ -119,11 +124,16 @@ fn what_left_the_files_goes_when_it_is_ours_and_only_when_asked() {
         bed.manager.observed.services.push(serde_json::from_value(foreign).unwrap());
         let kept = bed.plan(&Desired { leavers: Leavers::Kept, ..empty.clone() });
         assert!(!kept.changes_something(), "{kept:#?}");
-        assert_eq!(kept.warnings.len(), stack.services.len() + 1, "each is named: {:?}", kept.warnings);
+        let foreign = json!({"Id": "n", "Name": "st_foreign", "Driver": "overlay", "Labels": {"com.docker.stack.namespace": "st"}});
+        bed.manager.observed.networks.push(serde_json::from_value(foreign).unwrap());
+        let kept = bed.plan(&Desired { leavers: Leavers::Kept, ..empty.clone() });
+        assert_eq!(kept.warnings.len(), stack.services.len() + stack.networks.len() + 2, "each is named: {:?}", kept.warnings);
 
         let plan = bed.deploy(&empty);
         assert!(plan.warnings.iter().any(|warning| warning.contains("st_foreign")), "{:?}", plan.warnings);
         let left: Vec<&str> = bed.manager.observed.services.iter().map(Service::name).collect();
+        assert_eq!(left, ["st_foreign"]);
+        let left: Vec<&str> = bed.manager.observed.networks.iter().map(|network| network.name.as_str()).collect();
         assert_eq!(left, ["st_foreign"]);
         assert!(!bed.plan(&empty).changes_something());
     }

@@ -13,7 +13,7 @@ use crate::domain::{Code, Deploy, Sensitive, StackName, Step};
 use crate::stack::plan::{self, Action, ContentPlan, NetworkPlan, ServicePlan};
 use crate::stack::{compare, images::image, marks};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How often a step may find that the object changed or that the answer was lost: the manager itself
 /// writes to a service once or twice in an update.
@@ -45,9 +45,13 @@ pub(super) fn apply(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared) 
         // Now the ids of what was just made are known.
         plan::fill(&mut service.spec, &plan.contents, &prepared.external);
     }
-    let mut due: Vec<&mut ServicePlan> =
-        plan.services.iter_mut().filter(|service| matches!(service.action, Action::Create | Action::Update | Action::Replace)).collect();
-    due.chunks_mut(AT_ONCE).try_for_each(|services| write_services(room, request, services, &prepared.network_ids))
+    // ORDER: who takes an ingress port over is written after who gives it up.
+    let late: BTreeSet<String> =
+        plan.services.iter().filter(|one| plan::waits_for_port(one, &plan.services)).map(|one| one.name.clone()).collect();
+    let due = plan.services.iter_mut().filter(|one| matches!(one.action, Action::Create | Action::Update | Action::Replace));
+    let (mut late, mut due): (Vec<&mut ServicePlan>, Vec<&mut ServicePlan>) = due.partition(|one| late.contains(&one.name));
+    due.chunks_mut(AT_ONCE).try_for_each(|services| write_services(room, request, services, &prepared.network_ids))?;
+    late.chunks_mut(AT_ONCE).try_for_each(|services| write_services(room, request, services, &prepared.network_ids))
 }
 
 /// Creates or updates services that do not depend on each other: Swarm knows no order of start.

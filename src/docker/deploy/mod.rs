@@ -9,8 +9,10 @@
 //! and `restore.rs` for Start and Rollback.
 
 mod apply;
+mod checks;
 mod contents;
 mod converge;
+mod drift;
 mod images;
 mod logins;
 mod names;
@@ -30,6 +32,7 @@ use super::ownership::Standing;
 use super::room::{End, Halt, Room, StepError};
 use crate::domain::{Code, Deploy, LedgerError, OnFailure, Outcome, Progress};
 use crate::stack::plan::{ServicePlan, Unplannable};
+pub(super) use drift::{Drift, of_stacks as drift_of_stacks};
 use prepare::Prepared;
 use report::Report;
 pub(super) use restart::run as restart;
@@ -167,6 +170,9 @@ fn carry_out(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, report:
         room.progress(Progress::new("apply", report.applied()));
     }
     converge::converge(room, prepared, report, "converge")?;
+    for network in &prepared.plan.leaving {
+        report.warn(replace::let_go(room, &request.target.stack, network)?);
+    }
     revision::keep(room, request, prepared)
 }
 

@@ -60,7 +60,7 @@ pub(super) fn of_every_node(room: &Room<'_>) -> Result<BTreeMap<String, String>,
 }
 
 /// All networks of the swarm, by name: a stack's services may use those of other makers by id.
-pub(super) fn network_ids(room: &Room<'_>) -> Result<BTreeMap<String, String>, Broken> {
+pub(super) fn network_ids(room: &Room<'_>) -> Result<BTreeMap<String, String>, StepError> {
     let networks = room.observe(|client| client.all_networks())?.into_iter().filter(|network| network.scope == "swarm");
     let mut ids: BTreeMap<String, String> = networks.map(|network| (network.name, network.id)).collect();
     ids.extend(of_every_node(room)?);

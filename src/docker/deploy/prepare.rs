@@ -1,8 +1,9 @@
 //! Everything before the first change: the file is loaded, the swarm is looked at, ownership, names,
 //! references and images are checked, and the plan is made.
 
+use super::drift::{self, Drift};
 use super::images::Images;
-use super::{Broken, Failure, contents, logins, names, revision, rollback};
+use super::{Broken, Failure, checks, contents, logins, names, revision, rollback};
 use crate::docker::Entry;
 use crate::docker::ownership::{self, Standing, Takeover};
 use crate::docker::room::Room;
@@ -31,6 +32,10 @@ pub(super) struct Prepared {
     pub(super) registries: BTreeMap<String, Failure>,
     /// The tasks that there were before, whose failures are not this command's.
     pub(super) tasks_before: BTreeSet<String>,
+    /// What others have changed since the newest revision, by the service's name.
+    pub(super) drift: BTreeMap<String, Drift>,
+    /// Services whose image this node has not.
+    pub(super) not_here: BTreeSet<String>,
     pub(super) revisions: Vec<Revision>,
     /// Fingerprints of the logins that services had before, and that they are to have.
     pub(super) logins: (BTreeMap<String, String>, BTreeMap<String, String>),
@@ -75,6 +80,10 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
     observed.network_ids.extend(names::of_every_node(room)?);
     observed.fingerprints = revision::fingerprints(&revisions);
     observed.known_services = revision::services(&revisions);
+    observed.known_networks = revision::networks(&revisions);
+    observed.known_contents = revision::contents_by_name(&revisions);
+    let drift = drift::of(&revisions, &observed.services, &observed.network_ids);
+    warnings.extend(drift.iter().map(|(name, drift)| drift.warning(name)));
     observed.logins = room.ledger.logins(stack)?;
 
     let mut desired = desired(room, request, &loaded.specs)?;
@@ -85,6 +94,8 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
 
     let who = Who { agent: room.agent, command: room.command.id };
     let plan = plan::make(stack, &observed, &desired, who)?;
+    let found = checks::check(room, &plan)?;
+    warnings.extend(found.warnings);
     let tasks_before = tasks.into_iter().map(|task| task.id).collect();
     let changed_before = room.entry == Entry::Resumed && rollback::has_changed_anything(room)?;
     let Observed { network_ids, external, logins, .. } = observed;
@@ -98,6 +109,8 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
         external,
         registries,
         tasks_before,
+        drift,
+        not_here: found.not_here,
         revisions,
         logins,
         standing,

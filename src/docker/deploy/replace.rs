@@ -23,6 +23,8 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long a network may stay busy once no task is on it: containers leave it a little later.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long one that left the file may stay busy: old tasks end behind the new ones.
+const LEAVING: Duration = Duration::from_secs(15);
 /// The steps that note what was replaced: they change nothing.
 pub(super) const NOTES: [&str; 2] = ["service.replace", "network.replace"];
 
@@ -74,7 +76,7 @@ pub(super) fn make_way(room: &Room<'_>, stack: &StackName, networks: &[NetworkPl
     wait_for_tasks(room, stack)?;
     for network in &going {
         remember(room, "network.replace", &network.name, &plan::body_of(network))?;
-        remove_network(room, stack, network)?;
+        remove_network(room, stack, network, Deadline::after(PATIENCE))?;
     }
     Ok(())
 }
@@ -117,9 +119,18 @@ fn wait_for_tasks(room: &Room<'_>, stack: &StackName) -> Result<(), Broken> {
     }
 }
 
+/// Removes a network that left the file, once the services are off it. What holds it is told, and no failure: the stack
+/// runs as it should.
+pub(super) fn let_go(room: &Room<'_>, stack: &StackName, network: &Network) -> Result<Option<String>, Broken> {
+    match remove_network(room, stack, network, Deadline::after(LEAVING)) {
+        Ok(()) => Ok(None),
+        Err(Broken::Failed(failure)) => Ok(Some(format!("{}; it left the file, and goes after the next deploy", failure.message))),
+        Err(ended) => Err(ended),
+    }
+}
+
 /// Removes a network of which no task is left, and waits until this node has let go of it.
-pub(super) fn remove_network(room: &Room<'_>, stack: &StackName, network: &Network) -> Result<(), Broken> {
-    let patience = Deadline::after(PATIENCE);
+fn remove_network(room: &Room<'_>, stack: &StackName, network: &Network, patience: Deadline) -> Result<(), Broken> {
     loop {
         let services = room.observe(|client| client.services(stack))?;
         let is_gone = |name: &str| !services.iter().any(|service| service.name() == name);

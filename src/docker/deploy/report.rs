@@ -51,10 +51,25 @@ impl Report {
         let plan = &prepared.plan;
         self.take_services(&plan.services, &plan.removals, "it left the file");
         self.take_deviations(&plan.services, &prepared.deviations);
-        self.networks = plan.networks.iter().map(network).collect();
+        self.take_findings(prepared);
+        let leaving = plan.leaving.iter().map(|network| json!({"name": network.name, "action": "remove", "reason": "it left the file"}));
+        self.networks = plan.networks.iter().map(network).chain(leaving).collect();
         let of = |kind: StoreKind| plan.contents.iter().filter(move |plan| plan.kind == kind).map(content).collect();
         (self.secrets, self.configs) = (of(StoreKind::Secret), of(StoreKind::Config));
         self.warnings = prepared.warnings.iter().chain(&plan.warnings).cloned().collect();
+    }
+
+    /// Takes over what was seen of services beside what happens to them.
+    fn take_findings(&mut self, prepared: &Prepared) {
+        for told in &mut self.services {
+            let name = told["name"].as_str().unwrap_or_default();
+            if let Some((_, drift)) = prepared.drift.iter().find(|(of, _)| self.stack.descoped(of) == name) {
+                told.insert("drift".to_owned(), drift.told());
+            }
+            if prepared.not_here.iter().any(|of| self.stack.descoped(of) == told["name"]) {
+                told.insert("image_here".to_owned(), json!(false));
+            }
+        }
     }
 
     /// Takes over what happens to the services, with the reason why some are removed.
@@ -109,6 +124,11 @@ impl Report {
         if let Some(update) = service.and_then(|service| service.update_status.as_ref()) {
             told.insert("update".to_owned(), json!({"state": update.state.name(), "message": update.message}));
         }
+    }
+
+    /// Adds what showed only once the stack ran.
+    pub(super) fn warn(&mut self, warning: Option<String>) {
+        self.warnings.extend(warning);
     }
 
     /// The services as they stand.

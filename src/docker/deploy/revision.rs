@@ -109,6 +109,21 @@ pub(super) fn services(revisions: &[Revision]) -> BTreeSet<String> {
     revisions.iter().flat_map(specs_of_services).filter_map(|spec| spec["Name"].as_str()).map(str::to_owned).collect()
 }
 
+/// The names of all networks in them.
+pub(super) fn networks(revisions: &[Revision]) -> BTreeSet<String> {
+    revisions.iter().flat_map(specs_of_networks).filter_map(|spec| spec["Name"].as_str()).map(str::to_owned).collect()
+}
+
+/// The names in the file of all secrets and configs in them.
+pub(super) fn contents_by_name(revisions: &[Revision]) -> BTreeSet<String> {
+    contents(revisions).filter_map(|(_, content)| content["name"].as_str()).map(str::to_owned).collect()
+}
+
+/// The specs of a service in them, the newest first.
+pub(super) fn specs_of<'a>(revisions: &'a [Revision], name: &'a str) -> impl Iterator<Item = &'a Value> {
+    revisions.iter().rev().flat_map(specs_of_services).filter(move |spec| spec["Name"] == name)
+}
+
 /// The services' specs of one.
 pub(super) fn specs_of_services(revision: &Revision) -> impl Iterator<Item = &Value> {
     list(revision, "services")

@@ -1,9 +1,9 @@
 //! What left the files: ours goes, what is somebody else's stays and is named. Pure.
 
-use super::{Leavers, Observed, ServicePlan};
-use crate::domain::AgentId;
-use crate::stack::held::Service;
-use crate::stack::marks;
+use super::{ContentPlan, Leavers, NAMESPACE, NetworkPlan, Observed, ServicePlan, attached};
+use crate::domain::{AgentId, StackName};
+use crate::stack::held::{Network, Service, Store, StoreKind};
+use crate::stack::{marks, rotate};
 use std::collections::BTreeSet;
 
 /// The services that go. Those that stay are named in `warnings`.
@@ -26,6 +26,55 @@ pub(super) fn services(
             Vec::new()
         }
     }
+}
+
+/// The networks that go once the services are off them. Those that stay are named in `warnings`, and so is what holds
+/// one: a service that is planned, where the file declares as external what it made before, or one of `staying`, which go
+/// on and are not planned.
+pub(super) fn networks(
+    observed: &Observed,
+    networks: &[NetworkPlan],
+    services: &[ServicePlan],
+    staying: &[&Service],
+    leavers: Leavers,
+    warnings: &mut Vec<String>,
+) -> Vec<Network> {
+    let mut leaving = Vec::new();
+    for network in observed.networks.iter().filter(|held| !networks.iter().any(|plan| plan.name == held.name)) {
+        let name = &network.name;
+        let on_it = BTreeSet::from([network.id.as_str(), name.as_str()]);
+        let planned = services.iter().map(|plan| (plan.name.as_str(), &plan.spec));
+        let mut users = planned.chain(staying.iter().map(|service| (service.name(), &service.spec)));
+        let user = users.find(|(_, spec)| attached(spec, &on_it));
+        if !observed.known_networks.contains(name) {
+            warnings.push(format!("network {name} is not in the file and was not made here: it stays"));
+        } else if leavers == Leavers::Kept {
+            warnings.push(format!("network {name} is not in the file: it stays, as prune is off"));
+        } else if let Some((service, _)) = user {
+            warnings.push(format!("network {name} is not in the file: it stays, as service {service} is attached to it"));
+        } else {
+            leaving.push(network.clone());
+        }
+    }
+    leaving
+}
+
+/// Names in `warnings` the secrets and configs that are neither wanted nor ours. Ours go with the last revision that
+/// needs them.
+pub(super) fn contents(stack: &StackName, observed: &Observed, contents: &[ContentPlan], warnings: &mut Vec<String>) {
+    let of = |kind: StoreKind, stores: &[Store]| -> Vec<String> {
+        let foreign = stores.iter().filter(|store| {
+            let name = store.name();
+            let is_of = |plain: &str| name == plain || rotate::is_rotation(name, plain);
+            let wanted = contents.iter().any(|content| content.kind == kind && is_of(&content.plain));
+            let external = observed.external.contains_key(&(kind, name.to_owned()));
+            let ours = observed.fingerprints.contains_key(&store.id) || observed.known_contents.iter().any(|plain| is_of(plain));
+            store.label(NAMESPACE) == Some(stack.as_str()) && !wanted && !external && !ours
+        });
+        foreign.map(|store| format!("{} {} is not in the file and was not made here: it stays", kind.name(), store.name())).collect()
+    };
+    warnings.extend(of(StoreKind::Secret, &observed.secrets));
+    warnings.extend(of(StoreKind::Config, &observed.configs));
 }
 
 /// Which services that are not wanted are ours, and which are foreign.

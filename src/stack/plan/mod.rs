@@ -6,14 +6,20 @@
 //! what the swarm then holds, it has nothing left to do.
 
 mod contents;
+mod drift;
 mod leaving;
 mod networks;
+mod platforms;
+mod ports;
 mod refs;
 mod services;
 
 pub use contents::{Content, ContentPlan, Question, questions};
+pub use drift::drift;
 pub use leaving::leftovers;
 pub use networks::{NetworkPlan, attached, body_of, detach, networks};
+pub use platforms::{Platform, check_platforms, names_platforms};
+pub use ports::{Nodes, check_ports, publishes_ports, waits_for_port};
 pub use refs::fill;
 pub use services::{ServicePlan, pause_on_failure, service};
 
@@ -100,6 +106,10 @@ pub struct Observed {
     pub answers: BTreeMap<String, Answer>,
     /// Names of services that a kept revision has.
     pub known_services: BTreeSet<String>,
+    /// The same of networks.
+    pub known_networks: BTreeSet<String>,
+    /// The same of secrets and configs, by their names in the file.
+    pub known_contents: BTreeSet<String>,
     /// By service, the fingerprint of the login for its registry that its nodes were given last.
     pub logins: BTreeMap<String, String>,
 }
@@ -148,6 +158,8 @@ pub struct Plan {
     pub services: Vec<ServicePlan>,
     /// Services that left the files and go.
     pub removals: Vec<Service>,
+    /// Networks that left the files and go once no service is on them.
+    pub leaving: Vec<Network>,
     /// What whoever reads the plan should know.
     pub warnings: Vec<String>,
 }
@@ -179,6 +191,28 @@ pub enum Unplannable {
         /// The service that is attached.
         service: String,
     },
+    /// A published port is taken.
+    #[error("service {service} publishes the port {port}, which {other} has: give one of them another port")]
+    PortTaken {
+        /// In the swarm.
+        service: String,
+        /// With its protocol.
+        port: String,
+        /// The service that has it.
+        other: String,
+    },
+    /// No node can run an image.
+    #[error("service {service}: its image {image} is made for {offered}, and the nodes that are ready are {nodes}: no suitable node")]
+    NoPlatform {
+        /// In the swarm.
+        service: String,
+        /// As it is sent.
+        image: String,
+        /// What the image is made for.
+        offered: String,
+        /// What there is.
+        nodes: String,
+    },
     /// A changed content has no name to go under.
     #[error(transparent)]
     NameTooLong(#[from] NameTooLong),
@@ -191,6 +225,8 @@ impl Unplannable {
         match self {
             Self::OfAnotherStack { .. } | Self::LooseNetwork(_) | Self::LooseService(_) => Code::CONFLICT,
             Self::NetworkInUse { .. } => Code::NETWORK_IN_USE,
+            Self::PortTaken { .. } => Code::PORT_CLASH,
+            Self::NoPlatform { .. } => Code::NO_SUITABLE_NODE,
             Self::NameTooLong(_) => Code::CONTENT_CHANGED,
         }
     }
@@ -202,7 +238,7 @@ impl Plan {
     pub fn changes_something(&self) -> bool {
         let actions = self.networks.iter().map(|plan| plan.action).chain(self.contents.iter().map(|plan| plan.action));
         let mut actions = actions.chain(self.services.iter().map(|plan| plan.action));
-        !self.removals.is_empty() || actions.any(|action| action != Action::Unchanged)
+        !self.removals.is_empty() || !self.leaving.is_empty() || actions.any(|action| action != Action::Unchanged)
     }
 }
 
@@ -235,8 +271,10 @@ pub fn make(stack: &StackName, observed: &Observed, desired: &Desired, who: Who<
             stays.push(other);
         }
     }
-    networks::detach(&networks, &mut services, stays)?;
-    Ok(Plan { networks, contents, services, removals, warnings })
+    networks::detach(&networks, &mut services, stays.iter().copied())?;
+    let leaving = leaving::networks(observed, &networks, &services, &stays, desired.leavers, &mut warnings);
+    leaving::contents(stack, observed, &contents, &mut warnings);
+    Ok(Plan { networks, contents, services, removals, leaving, warnings })
 }
 
 /// At most so many fields are named in a reason; the plan's changes have them all.
