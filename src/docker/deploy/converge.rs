@@ -1,6 +1,6 @@
 //! Waits until every service runs as wanted, or one certainly will not.
 //!
-//! Events wake it, the tasks decide (the engine has no events of tasks), at most every [`LOOK_EVERY`].
+//! Events and the ends of monitors wake it, the tasks decide (the engine has no events of tasks), else every [`LOOK_EVERY`].
 
 use super::prepare::Prepared;
 use super::report::Report;
@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 
 /// Between two looks at the tasks.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The same where a monitor is over before that: the verdict need not wait.
+const LOOK_SOON: Duration = Duration::from_millis(100);
 
 /// Between two progress events: each tells of all services, and a crash loop changes the counts all the time.
 const TELL_EVERY: Duration = Duration::from_secs(2);
@@ -79,7 +81,9 @@ pub(super) fn wait(
             room.progress(Progress::new(phase, in_short(watched)).with("services", report.services()));
             told = counts;
         }
-        match room.wait_for_change(LOOK_EVERY) {
+        let waiting = watched.iter().filter(|one| one.state == State::Waiting);
+        let monitored = waiting.filter_map(|one| one.watch.monitored(started.elapsed())).min();
+        match room.wait_for_change(monitored.map_or(LOOK_EVERY, |left| left.clamp(LOOK_SOON, LOOK_EVERY))) {
             Err(Halt::TimedOut) => return Err(out_of_time(watched).into()),
             other => other?,
         }

@@ -257,6 +257,11 @@ impl Watch {
         (self.running, self.desired)
     }
 
+    /// How long its tasks must still run as they do.
+    pub(super) fn monitored(&self, at: Duration) -> Option<Duration> {
+        self.good.as_ref().map(|(since, _)| (*since + self.wanted.monitor).saturating_sub(at))
+    }
+
     /// Whether a task's errors are this command's.
     pub(super) fn counts(&self, task: &Task) -> bool {
         !self.before.contains(&task.id)
