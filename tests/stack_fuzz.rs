@@ -110,6 +110,8 @@ impl Target {
         match self {
             Self::Loader => {
                 let options = lines(include_str!("data/stack-cli/accepted.txt")).chain(lines(include_str!("data/stack-cli/refused.txt")));
+                // What was found by fuzzing, and by thinking about it.
+                let options = options.chain(lines(include_str!("data/stack-fuzz/options.txt")));
                 let services = options.map(|option| format!("services:\n  a:\n    image: x\n    {option}\n"));
                 let beside =
                     lines(include_str!("data/stack-cli/refused-files.txt")).map(|line| format!("services: {{a: {{image: x}}}}\n{line}\n"));

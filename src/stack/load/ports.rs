@@ -8,6 +8,10 @@ use crate::stack::StackError;
 use crate::stack::spec::PortConfig;
 use crate::stack::yaml::{Key, Node, Value};
 
+/// What ranges stand for in the long form: each port takes some 80 bytes, and the file must be small enough to be read
+/// again. Further ranges stay as they are.
+const MAX_LONG_FORMS: usize = 1024;
+
 /// All ports of a service, in the order of the file.
 pub fn read(item: &Item<'_>) -> Result<Vec<PortConfig>, StackError> {
     let mut ports = Vec::new();
@@ -58,11 +62,15 @@ fn long(item: &Item<'_>) -> Result<PortConfig, StackError> {
 /// A list in which every port stands by itself, so that ports can be compared: ranges are written out, and
 /// `grown` counts what they stand for. What cannot be read stays as it is, and reading it says why.
 pub fn singles(node: Node, grown: &mut usize) -> Node {
+    written_out(node, grown, MAX_PORTS)
+}
+
+fn written_out(node: Node, grown: &mut usize, limit: usize) -> Node {
     let Value::List(items) = node.value else { return node };
     let expand = |item: Node| {
         let Some(short) = short_of(&item).filter(|short| short.count() > 1) else { return vec![item] };
         *grown += short.count();
-        if *grown > MAX_PORTS {
+        if *grown > limit {
             return vec![item];
         }
         // An address has no effect, which reading the port says.
@@ -88,9 +96,9 @@ pub fn identity(node: &Node) -> Option<String> {
     is_long.then(|| [part("published", "0"), part("target", ""), part("protocol", "tcp"), part("mode", "ingress")].join("/"))
 }
 
-/// Every port in the long form; ranges become several, up to as many as a stack may publish.
+/// Every port in the long form; ranges become several, up to [`MAX_LONG_FORMS`] in all.
 pub fn long_forms(node: Node, grown: &mut usize) -> Node {
-    let node = singles(node, grown);
+    let node = written_out(node, grown, MAX_LONG_FORMS);
     let Value::List(items) = node.value else { return node };
     let long = |item: Node| {
         let Some(short) = short_of(&item).filter(|short| short.count() == 1) else { return item };
