@@ -64,6 +64,8 @@
 //!   Compose and Engine: `stack/load/container.rs` fills the spec itself.
 //! - **a reason why a deploy fails**: what the engine says of a task → a code in `docker/deploy/trouble.rs`,
 //!   how often is too often in `docker/deploy/watch.rs`, the code in `domain/code.rs` and in README's table.
+//! - **something to be sure of before a deploy makes anything**: what is looked at in `docker/deploy/checks.rs`, what is decided in
+//!   `stack/plan/`; what Swarm cannot change goes the way of `docker/deploy/replace.rs`.
 //! - **a way in which a broker refuses us**: its code and words in `kafka/trouble.rs`, its row in `docs/kafka.md`.
 //! - **an answer to a record that is no command**, dead letters too: `record/error.rs`; what is told where nobody can be
 //!   answered, and of records that are gone: `coordinator/on_loss.rs`.

@@ -3,6 +3,7 @@
 
 use super::drift::{self, Drift};
 use super::images::Images;
+use super::replace::Replaced;
 use super::{Broken, Failure, checks, contents, logins, names, revision, rollback};
 use crate::docker::Entry;
 use crate::docker::ownership::{self, Standing, Takeover};
@@ -41,6 +42,8 @@ pub(super) struct Prepared {
     pub(super) logins: (BTreeMap<String, String>, BTreeMap<String, String>),
     /// Whose the stack was.
     pub(super) standing: Standing,
+    /// Services that an earlier process began to make anew for this same command, by name.
+    pub(super) replaced_before: BTreeSet<String>,
     /// Whether an earlier process changed something for this same command.
     pub(super) changed_before: bool,
 }
@@ -98,6 +101,7 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
     warnings.extend(found.warnings);
     let tasks_before = tasks.into_iter().map(|task| task.id).collect();
     let changed_before = room.entry == Entry::Resumed && rollback::has_changed_anything(room)?;
+    let replaced_before = if changed_before { Replaced::by(room)?.services.into_keys().collect() } else { BTreeSet::new() };
     let Observed { network_ids, external, logins, .. } = observed;
     let logins = (logins, desired.logins);
     let deviations = loaded.deviations;
@@ -114,6 +118,7 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
         revisions,
         logins,
         standing,
+        replaced_before,
         changed_before,
     })
 }

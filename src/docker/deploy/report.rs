@@ -66,6 +66,10 @@ impl Report {
             if let Some((_, drift)) = prepared.drift.iter().find(|(of, _)| self.stack.descoped(of) == name) {
                 told.insert("drift".to_owned(), drift.told());
             }
+            // What of it is done already: for whoever reads the end, this command did all of it.
+            if prepared.replaced_before.iter().any(|of| self.stack.descoped(of) == told["name"]) {
+                told.insert("action".to_owned(), json!(Action::Replace.name()));
+            }
             if prepared.not_here.iter().any(|of| self.stack.descoped(of) == told["name"]) {
                 told.insert("image_here".to_owned(), json!(false));
             }

@@ -192,10 +192,7 @@ impl Back<'_> {
         let plans = self.write(wanted, &held, &new, good.as_ref())?;
         let mut watched = converge::Watched::all(&plans, new.iter().copied(), &tasks);
         let networks = names::network_ids(room)?;
-        match converge::wait(room, &mut watched, &networks, &mut Report::new(self.request), "rollback") {
-            Err(Broken::Failed(failure)) => self.notes.push(failure.message),
-            other => other?,
-        }
+        self.note_failure(converge::wait(room, &mut watched, &networks, &mut Report::new(self.request), "rollback"))?;
         self.sweep(&new, good.as_ref())?;
         if good.is_none() && held.len() == new.len() {
             // Nothing of the stack was there before and nothing is now: its name is free again.
@@ -313,11 +310,21 @@ impl Back<'_> {
             apply::remove_service(room, held)?;
         }
         plans = kept;
-        replace::make_way(room, stack, &networks, &mut plans)?;
+        // Whatever becomes of a network: services that were taken off it must run again.
+        self.note_failure(replace::make_way(room, stack, &networks, &mut plans))?;
         for network in networks.iter().filter(|plan| plan.action != Action::Unchanged) {
-            apply::create_network(room, stack, network)?;
+            self.note_failure(apply::create_network(room, stack, network).map(drop))?;
         }
         self.write_services(plans)
+    }
+
+    /// Notes what failed, and goes on.
+    fn note_failure(&mut self, result: Result<(), Broken>) -> Result<(), Broken> {
+        match result {
+            Err(Broken::Failed(failure)) => self.notes.push(failure.message),
+            other => other?,
+        }
+        Ok(())
     }
 
     fn write_services(&mut self, plans: Vec<ServicePlan>) -> Result<Vec<ServicePlan>, Broken> {
@@ -326,12 +333,10 @@ impl Back<'_> {
         for mut plan in plans {
             if plan.action != Action::Unchanged {
                 let auth = images::auth(self.room, &self.request.registry_auth, image(&plan.spec));
-                match apply::write_service(self.room, &mut plan, &networks, auth.as_ref()) {
-                    Err(Broken::Failed(failure)) => {
-                        self.notes.push(failure.message);
-                        continue;
-                    }
-                    other => other?,
+                let known = self.notes.len();
+                self.note_failure(apply::write_service(self.room, &mut plan, &networks, auth.as_ref()))?;
+                if self.notes.len() > known {
+                    continue;
                 }
             }
             written.push(plan);

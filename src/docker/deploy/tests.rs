@@ -406,7 +406,8 @@ fn a_replacement_that_was_cut_off_anywhere_goes_on_where_it_was() {
             }
             made += usize::from(!step.operation.ends_with(".replace"));
         }
-        bed.completed(2, &redefined(), Entry::Resumed);
+        let outcome = bed.completed(2, &redefined(), Entry::Resumed);
+        assert_eq!(outcome.details["services"][0]["action"], "replace", "after {cut} steps");
         assert_eq!(bed.changes_since(before), REPLACEMENT[made..], "after {cut} steps");
         assert_eq!(bed.network()["Attachable"], true);
     }
@@ -440,4 +441,19 @@ fn a_service_of_another_mode_is_made_anew() {
         (&json!("replace"), &json!("replaced"))
     );
     assert!(bed.swarm.lock().unwrap().find("st_web").unwrap()["Spec"]["Mode"]["Global"].is_object());
+}
+
+#[test]
+fn what_can_go_back_does_although_a_network_cannot() {
+    let bed = Bed::new();
+    bed.completed(1, FILE, Entry::Fresh);
+    bed.completed(2, &redefined(), Entry::Fresh);
+    // As if the second one had failed instead, and a network like it could not be made any more.
+    bed.ledger.forget_revision(2);
+    bed.begun(2, "stack.deploy", "st", &StepOutcome::Refused("task.crash_loop: service st_web: it failed".into()));
+    bed.fault("POST /networks/create", Fault::Refusal);
+    let outcome = bed.deploy(2, &redefined(), Entry::Resumed);
+    assert_eq!(outcome.details["rolled_back"], "partial", "{outcome:#?}");
+    assert!(outcome.details["rollback"].to_string().contains("address pool"), "{outcome:#?}");
+    assert!(bed.swarm.lock().unwrap().find("st_web").is_some());
 }
