@@ -13,7 +13,8 @@
 # While the file DIR/hold exists, a private engine that ended is not started again.
 # DIR is removed at the end if this script made it. The private engine needs dockerd, a static busybox,
 # iptables, iproute2, util-linux and curl; the other one busybox and curl. AXION_TEST_ENGINE_ROOT is a root folder (as
-# debootstrap makes) with another dockerd, for the private engine.
+# debootstrap makes) with another dockerd, for the private engine; AXION_TEST_ENGINE_DISK gives that one a disk of its own of so
+# many MiB.
 set -eu
 
 image=axion-test/box
@@ -64,6 +65,10 @@ inside() {
   if [ -n "${AXION_TEST_ENGINE_ROOT:-}" ]; then
     enter "$AXION_TEST_ENGINE_ROOT"
     within=(chroot "$AXION_TEST_ENGINE_ROOT")
+  fi
+  if [ -n "${AXION_TEST_ENGINE_DISK:-}" ]; then
+    mkdir -p "$dir/data"
+    mount -t tmpfs -o "size=${AXION_TEST_ENGINE_DISK}m" tmpfs "${AXION_TEST_ENGINE_ROOT:-}$dir/data"
   fi
   while :; do
     rm -f "$dir/docker.pid"

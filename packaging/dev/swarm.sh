@@ -23,7 +23,7 @@ swarm() { # DIR ROLE ...
   shift
   group=axion-engine-$$
   dir=$base
-  trap 'clean_up' EXIT
+  trap 'leave_roots; clean_up' EXIT
   trap 'exit 143' TERM INT HUP
   [ "$(id -u)" = 0 ] || fail "a swarm of our own needs root"
   sweep
@@ -53,6 +53,9 @@ swarm() { # DIR ROLE ...
   dir=$base
   wait "$outer"
 }
+
+# What the engines were given in a root folder of their own.
+leave_roots() { [ -z "${AXION_TEST_ENGINE_ROOT:-}" ] || rmdir "$AXION_TEST_ENGINE_ROOT$base"/* || true; }
 
 swarm_call() { # WHAT N FIELDS
   api -X POST -H 'Content-Type: application/json' \

@@ -1,7 +1,7 @@
 //! A stack with a good revision, the deploy that fails, and the comparison of before and after.
 
 use crate::support::{Lanes, Running, Stage, Told};
-use axion_agent::domain::{Action, Code, Deploy, OnFailure, ResolveImage, Sensitive};
+use axion_agent::domain::{Action, Code, Deploy, OnFailure, ResolveImage, Sensitive, Verdict};
 use axion_agent::stack::marks;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -61,6 +61,9 @@ impl Case<'_> {
 
     /// It failed as it must, soon enough, and the stack is on its last good revision.
     pub fn check(&self, lanes: &Lanes, told: Told, before: &Before) -> Told {
+        if told.outcome.verdict == Verdict::Completed {
+            println!("    it must not complete:\n{}", lanes.engine.describe(lanes.stack.as_str()));
+        }
         let told = self.check_verdict(told);
         assert_eq!(told.detail("rolled_back"), true, "{:#?}", told.outcome);
         assert_eq!(told.outcome.details.get("rollback"), None);

@@ -1,11 +1,13 @@
 //! The engine itself: it is killed and starts again, and a node that drains.
 
 use crate::case::{Before, Case, good, sleeper, start, state, update_of, web};
-use crate::support::{Gate, Held, Lanes, Running, Stage};
+use crate::support::{Engine, Gate, Held, Lanes, Running, Stage};
 use axion_agent::domain::{Action, Code};
 use serde_json::{Value, json};
 
 const SLEEP: &str = "sleep, '1000'";
+/// In MiB: the managers' log takes half of it from the beginning.
+const DISK: u32 = 128;
 
 /// What holds a request up.
 type Hold = fn(&Gate, &Lanes) -> Held;
@@ -70,6 +72,24 @@ fn went_back(lanes: &Lanes, case: &Case, before: &Before, running: Running) {
     let told = case.check_verdict(running.end());
     assert_eq!(told.detail("rolled_back"), true, "{:#?}", told.outcome);
     before.compare_specs(lanes);
+}
+
+/// No container can be made, neither a new one nor the old one again; the way back waits until there is room.
+pub fn full_disk(stage: &Stage) {
+    let engine = Engine::with_disk(&stage.directory().join("small"), DISK).unwrap();
+    let (lanes, gate) = Lanes::behind_a_gate(&engine, stage.directory());
+    let case = Case::of(web(SLEEP, ", environment: {V: two}", ""), Code::TASK_REJECTED, "no space left on device", 5);
+    let before = case.begin(&lanes);
+    let held = gate.hold("POST", &update_of(&lanes, "web"));
+    let mut running = start(&lanes, case.request(&lanes));
+    let held = held.reached();
+    engine.fill_disk();
+    drop(held);
+    running.until("rollback");
+    engine.clear_disk();
+    let told = case.check_verdict(running.end());
+    assert_eq!(told.detail("rolled_back"), true, "{:#?}", told.outcome);
+    before.compare_specs(&lanes);
 }
 
 /// A global service has nowhere to run while the only node drains; it is said, and the way back waits for the node.

@@ -25,7 +25,7 @@ use support::{Need, Test, run};
 
 const ENGINE: &[Need] = &[Need::Engine];
 const REGISTRY: &[Need] = &[Need::Engine, Need::Registry];
-const SWARM: &[Need] = &[Need::Swarm];
+const OWN: &[Need] = &[Need::OwnEngines];
 const ALONE: &[Need] = &[Need::EngineToStop];
 
 const TESTS: &[Test] = &[
@@ -78,11 +78,12 @@ const TESTS: &[Test] = &[
     Test { name: "the_engine_is_killed_in_a_good_deploy", needs: ALONE, body: engine::killed_in_a_good_deploy },
     Test { name: "the_engine_is_killed_in_a_bad_deploy", needs: ALONE, body: engine::killed_in_a_bad_deploy },
     Test { name: "the_engine_is_killed_on_the_way_back", needs: ALONE, body: engine::killed_on_the_way_back },
+    Test { name: "the_disk_of_the_engine_is_full", needs: OWN, body: engine::full_disk },
     // Other nodes.
-    Test { name: "a_node_drains_under_a_global_service", needs: SWARM, body: nodes::drained },
-    Test { name: "a_node_is_lost_before_a_task_that_is_bound_to_it", needs: SWARM, body: nodes::lost },
-    Test { name: "the_leader_is_lost_in_a_good_deploy", needs: SWARM, body: nodes::leader_in_a_good_deploy },
-    Test { name: "the_leader_is_lost_in_a_bad_deploy", needs: SWARM, body: nodes::leader_in_a_bad_deploy },
+    Test { name: "a_node_drains_under_a_global_service", needs: OWN, body: nodes::drained },
+    Test { name: "a_node_is_lost_before_a_task_that_is_bound_to_it", needs: OWN, body: nodes::lost },
+    Test { name: "the_leader_is_lost_in_a_good_deploy", needs: OWN, body: nodes::leader_in_a_good_deploy },
+    Test { name: "the_leader_is_lost_in_a_bad_deploy", needs: OWN, body: nodes::leader_in_a_bad_deploy },
 ];
 
 fn main() -> std::process::ExitCode {

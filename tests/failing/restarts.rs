@@ -62,5 +62,6 @@ fn bad(stage: &Stage, (what, passes, method, path): (&str, usize, &'static str, 
 
 /// `web` on a network more.
 fn changed(command: &str) -> String {
-    web(command, ", networks: [default, more]", "")
+    // Swarm's own 5 s: an engine on a busy machine may tell late that a task on two networks has ended.
+    web(command, ", networks: [default, more]", ", update_config: {monitor: 5s}")
 }

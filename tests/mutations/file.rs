@@ -41,6 +41,16 @@ impl Service {
         service
     }
 
+    /// Of another mode: it is made anew.
+    pub fn change_mode(&mut self) -> Vec<&'static str> {
+        self.kind = match self.kind {
+            Kind::Replicated => Kind::Global,
+            Kind::Global => Kind::Job,
+            Kind::Job => Kind::Replicated,
+        };
+        vec!["mode"]
+    }
+
     /// With this option changed, and perhaps some others; what was changed.
     pub fn mutate(&mut self, first: usize, chance: &mut Chance) -> Vec<&'static str> {
         let more = if chance.below(2) == 0 { 0 } else { chance.below(CHANGED) };
@@ -104,14 +114,15 @@ impl Service {
     }
 }
 
-/// The whole file.
-pub fn text(services: &[Service]) -> String {
+/// The whole file, where the network `more` is defined so.
+pub fn text(services: &[Service], more: &str) -> String {
     let mut text = "services:\n".to_owned();
     for (number, service) in services.iter().enumerate() {
         // Writing to a String cannot fail.
         let _written = writeln!(text, "  {}: {{{}}}", name(number), service.text());
     }
-    text + "networks: {more: {}}\nvolumes: {data: {}}\nsecrets: {word: {file: word.txt}}\nconfigs: {page: {file: page.txt}}\n"
+    let networks = format!("networks: {{more: {{{more}}}}}\n");
+    text + &networks + "volumes: {data: {}}\nsecrets: {word: {file: word.txt}}\nconfigs: {page: {file: page.txt}}\n"
 }
 
 /// That of a service.

@@ -33,6 +33,8 @@ const IN_A_FILE: usize = 20;
 const SHORT: usize = 12;
 /// From one option to the next that is changed, so that a few are of all sorts; it has no divisor in common with their number.
 const STRIDE: usize = 7;
+/// One service of so many gets another mode.
+const MODES: usize = 12;
 /// Without `AXION_TEST_SEED`.
 const SEED: u64 = 20_261_126;
 /// The other tag of the image.
@@ -70,13 +72,14 @@ fn mutations(stage: &Stage) {
 #[derive(Default)]
 struct Seen {
     fields: BTreeSet<String>,
+    actions: BTreeMap<String, usize>,
     effects: BTreeMap<String, usize>,
     wrong: Vec<String>,
 }
 
 impl Seen {
     fn summary(&self, count: usize) {
-        println!("    {count} services changed: {:?}", self.effects);
+        println!("    {count} services: {:?}, {:?}", self.actions, self.effects);
         println!("    fields that plans named: {}", self.fields.iter().cloned().collect::<Vec<_>>().join(", "));
         if count >= CHOICES.len() {
             let missing: Vec<&&str> = FIELDS.iter().filter(|field| !self.fields.iter().any(|named| named.starts_with(**field))).collect();
@@ -135,23 +138,26 @@ impl Round {
     fn run(&mut self, stage: &Stage, count: usize) {
         let lanes = Lanes::start(stage);
         let first: Vec<Service> = (0..count).map(|number| Service::new(number, &mut self.chance)).collect();
-        lanes.run(Action::Deploy(request(&lanes, &first, "one"))).completed();
+        lanes.run(Action::Deploy(request(&lanes, &first, FIRST))).completed();
         let before = tasks(&lanes);
 
         let mut second = first.clone();
-        let changed: Vec<Vec<&str>> = second.iter_mut().map(|service| self.change(service)).collect();
-        // Every other file has a secret whose content changes, and so all services that have it.
-        let word = if self.chance.below(2) == 0 { "one" } else { "two" };
-        let dry = Deploy { dry_run: true, ..request(&lanes, &second, word) };
+        let changed: Vec<Vec<&str>> = second.iter_mut().enumerate().map(|(number, service)| self.change(number, service)).collect();
+        // In every other file the content of a secret changes, and so all services that have it; in every other one a network
+        // is made anew, and all services that are attached to it.
+        let rest = ["one", "two"].map(|word| Rest { word, more: "" })[self.chance.below(2)];
+        let rest = Rest { more: ["attachable: true", ""][self.chance.below(2)], ..rest };
+        let dry = Deploy { dry_run: true, ..request(&lanes, &second, rest) };
         let plan = lanes.run(Action::Deploy(dry)).completed();
         let predicted: Vec<Value> = (0..count).map(|number| plan.service(&name(number)).clone()).collect();
-        let done = lanes.run(Action::Deploy(request(&lanes, &second, word))).completed();
+        let done = lanes.run(Action::Deploy(request(&lanes, &second, rest))).completed();
         let after = tasks(&lanes);
         for number in 0..count {
             let name = name(number);
             let (predicted, told) = (&predicted[number], done.service(&name));
             let is = Observed { kind: second[number].kind, before: &before[&name], after: &after[&name] };
             let same = ["action", "tasks", "changes"].iter().all(|key| predicted[*key] == told[*key]);
+            *self.seen.actions.entry(predicted["action"].as_str().unwrap().to_owned()).or_default() += 1;
             let effect = predicted["tasks"].as_str().unwrap_or("unchanged");
             for change in predicted["changes"].as_array().into_iter().flatten() {
                 self.seen.fields.insert(change["field"].as_str().unwrap().to_owned());
@@ -167,7 +173,10 @@ impl Round {
     }
 
     /// Most services are changed, by the next option in turn.
-    fn change(&mut self, service: &mut Service) -> Vec<&'static str> {
+    fn change(&mut self, number: usize, service: &mut Service) -> Vec<&'static str> {
+        if number % MODES == MODES - 1 {
+            return service.change_mode();
+        }
         loop {
             let option = self.next;
             self.next = (self.next + STRIDE) % CHOICES.len();
@@ -216,11 +225,22 @@ fn tasks(lanes: &Lanes) -> BTreeMap<String, BTreeSet<String>> {
     services.iter().map(of).collect()
 }
 
-fn request(lanes: &Lanes, services: &[Service], word: &str) -> Deploy {
-    let files = [("word.txt", word), ("page.txt", "page")].map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()));
+/// What a file has beside services.
+#[derive(Debug, Clone, Copy)]
+struct Rest {
+    /// The content of the secret.
+    word: &'static str,
+    /// How the network is defined.
+    more: &'static str,
+}
+
+const FIRST: Rest = Rest { word: "one", more: "" };
+
+fn request(lanes: &Lanes, services: &[Service], rest: Rest) -> Deploy {
+    let files = [("word.txt", rest.word), ("page.txt", "page")].map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()));
     Deploy {
         target: lanes.target(),
-        compose: Sensitive::new(text(services)),
+        compose: Sensitive::new(text(services, rest.more)),
         env: Sensitive::default(),
         files: Sensitive::new(files.into()),
         prune: true,

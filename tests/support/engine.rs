@@ -2,10 +2,11 @@
 //! private one. Here is how tests look into it, past the agent.
 
 use super::http::{self, Answer, Request};
+use super::small_disk::fill;
 use super::{child, until};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// The image that the engine has: BusyBox alone.
@@ -36,13 +37,25 @@ impl Engine {
     /// # Errors
     /// Why this machine has none to give.
     pub fn start(directory: &Path, kind: Kind) -> Result<Self, String> {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/dev/engine.sh");
-        let mut command = child::bound("TERM", path);
+        Self::run(script(), directory, kind)
+    }
+
+    /// A private one whose disk has so many MiB; [`Self::fill_disk`] fills it up.
+    ///
+    /// # Errors
+    /// Why this machine has none to give.
+    pub fn with_disk(directory: &Path, mebibytes: u32) -> Result<Self, String> {
+        let mut command = script();
+        command.env("AXION_TEST_ENGINE_DISK", mebibytes.to_string());
+        Self::run(command, directory, Kind::Private)
+    }
+
+    fn run(mut command: Command, directory: &Path, kind: Kind) -> Result<Self, String> {
         command.arg(directory).stdout(Stdio::piped()).stderr(Stdio::piped());
         if kind == Kind::Private {
             command.arg("private");
         }
-        let mut script = command.spawn().map_err(|error| format!("{path}: {error}"))?;
+        let mut script = command.spawn().map_err(|error| format!("engine.sh: {error}"))?;
         let line = child::first_line(&mut script)?;
         let mut engine = Self::of_line(&line, directory);
         engine.script = Some(script);
@@ -175,6 +188,22 @@ impl Engine {
         child::signal(pid, signal).expect("dockerd can be signalled");
     }
 
+    /// Writes to the disk of [`Self::with_disk`] until there is no room for a single byte.
+    pub fn fill_disk(&self) {
+        fill(&self.filler());
+    }
+
+    /// Makes room again.
+    pub fn clear_disk(&self) {
+        std::fs::remove_file(self.filler()).expect("the disk was filled");
+    }
+
+    fn filler(&self) -> PathBuf {
+        let inside = self.inside.expect("a private engine");
+        let root = std::env::var("AXION_TEST_ENGINE_ROOT").unwrap_or_default();
+        PathBuf::from(format!("/proc/{inside}/root{root}{}/data/filler", self.directory.display()))
+    }
+
     fn daemon(&self) -> Option<u32> {
         let inside = self.inside.expect("only a private engine may be stopped");
         child::children(inside).into_iter().find(|(_, name)| name == "dockerd").map(|(pid, _)| pid)
@@ -186,8 +215,8 @@ impl Engine {
         for task in self.of_stack("tasks", stack).unwrap_or_default() {
             let (status, image) = (&task["Status"], &task["Spec"]["ContainerSpec"]["Image"]);
             lines.push(format!(
-                "task {image} wants {} is {} {} {}",
-                task["DesiredState"], status["State"], status["Message"], status["Err"]
+                "task {image} of {} wants {} is {} since {} {} {}",
+                task["CreatedAt"], task["DesiredState"], status["State"], status["Timestamp"], status["Message"], status["Err"]
             ));
         }
         lines.extend(self.remains(stack).unwrap_or_else(|error| vec![error]));
@@ -200,6 +229,10 @@ impl Engine {
             let _gone = self.ask("DELETE", &format!("/services/{}", service["ID"].as_str().unwrap_or_default()));
         }
     }
+}
+
+fn script() -> Command {
+    child::bound("TERM", concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/dev/engine.sh"))
 }
 
 /// `{"label":["com.docker.stack.namespace=NAME"]}`, percent-encoded where it must be.

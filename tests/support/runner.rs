@@ -30,8 +30,8 @@ pub enum Need {
     Engine,
     /// An engine that it may stop, alone.
     EngineToStop,
-    /// Several engines of its own in one swarm, which it starts itself ([`Swarm`]), alone.
-    Swarm,
+    /// Engines of its own, which it starts itself ([`Swarm`], [`Engine::with_disk`]), alone.
+    OwnEngines,
     /// A registry beside the engine, which it starts itself ([`Registry`]).
     Registry,
     /// The Docker CLI, to compare with.
@@ -74,7 +74,7 @@ pub struct Test {
 
 impl Test {
     fn is_alone(&self) -> bool {
-        self.needs.iter().any(|need| matches!(need, Need::EngineToStop | Need::Swarm | Need::BrokerToStop | Need::QuietMachine))
+        self.needs.iter().any(|need| matches!(need, Need::EngineToStop | Need::OwnEngines | Need::BrokerToStop | Need::QuietMachine))
     }
 }
 
@@ -130,7 +130,7 @@ impl Stage {
             Need::ClosedBroker => self.supply().secure().err().or_else(|| self.supply().administrator().err()),
             Need::Systemd => Launch::unit_lacks(),
             Need::OtherEtc => Launch::other_etc_lacks(),
-            Need::Swarm => Swarm::lacks(),
+            Need::OwnEngines => Swarm::lacks(),
             Need::SmallDisk => SmallDisk::lacks(),
             Need::OwnNetwork => network::lacks(),
             Need::Ipv6 => TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).err().map(|error| format!("needs IPv6: {error}")),

@@ -41,21 +41,26 @@ impl SmallDisk {
 
     /// Writes until there is no room for a single byte.
     pub fn fill(&self) {
-        let mut file = File::options().create(true).append(true).open(self.filler()).expect("a file on the small disk");
-        let mut chunk: &[u8] = &[0; 64 * 1024];
-        loop {
-            match file.write(chunk) {
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::StorageFull && chunk.len() > 1 => chunk = &chunk[..chunk.len() / 2],
-                Err(error) if error.kind() == ErrorKind::StorageFull => return,
-                Err(error) => panic!("the small disk: {error}"),
-            }
-        }
+        fill(&self.filler());
     }
 
     /// Makes room again.
     pub fn clear(&self) {
         std::fs::remove_file(self.filler()).expect("the small disk was filled");
+    }
+}
+
+/// Makes a file so large that there is no room for a single byte beside it.
+pub(super) fn fill(file: &Path) {
+    let mut file = File::options().create(true).append(true).open(file).expect("a file on the small disk");
+    let mut chunk: &[u8] = &[0; 64 * 1024];
+    loop {
+        match file.write(chunk) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::StorageFull && chunk.len() > 1 => chunk = &chunk[..chunk.len() / 2],
+            Err(error) if error.kind() == ErrorKind::StorageFull => return,
+            Err(error) => panic!("the small disk: {error}"),
+        }
     }
 }
 
