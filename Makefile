@@ -65,12 +65,11 @@ search:              ## the delivery protocol, every step in every order: the lo
 
 torture:             ## crashes at every step, three times and again in the recovery, N kills at random moments, and `make bounce` (N=1000: three hours)
 	@$(dev)/setup.sh build bed
-	AXION_TEST_KAFKA_FORGETS=no AXION_TORTURE=$(N) $(dev)/test.sh --test torture
-	$(dev)/test.sh --test torture -- forgotten
+	AXION_TORTURE=$(N) $(dev)/test.sh --test torture
 
 bounce:              ## N/10 bounces of the broker, ten minutes of a black hole under load, a backlog of 100000 (N=1000: 45 minutes)
 	@$(dev)/setup.sh build bed
-	AXION_TEST_KAFKA_FORGETS=no AXION_TORTURE=$(N) $(dev)/test.sh --test torture -- bounces black_hole backlog
+	AXION_TORTURE=$(N) $(dev)/test.sh --test torture -- bounces black_hole backlog
 
 # The program that measures is no faster for being optimised; what it measures is.
 measure := cargo bench --locked --profile dev --bench footprint

@@ -10,13 +10,13 @@ set -u
 work=$(mktemp -d)
 started=() # what is told to end at the end, last started first
 kafka=$(cd "$(dirname "$0")/../.." && pwd)/../shared/kafka
-# Without a rule nobody may do anything, but over the plain port. Unless AXION_TEST_KAFKA_FORGETS says no, a transactional id
-# that is idle is forgotten after 15 s, not after a week: one whose broker is killed in between, again and again, comes back to
-# a transaction that hangs.
-properties=(allow.everyone.if.no.acl.found=false)
-if [ "${AXION_TEST_KAFKA_FORGETS:-yes}" != no ]; then
-  properties+=(transactional.id.expiration.ms=15000 transaction.remove.expired.transaction.cleanup.interval.ms=3000)
-fi
+# Without a rule nobody may do anything, but over the plain port. A transactional id that is idle is forgotten after 15 s,
+# not after a week.
+properties=(
+  allow.everyone.if.no.acl.found=false
+  transactional.id.expiration.ms=15000
+  transaction.remove.expired.transaction.cleanup.interval.ms=3000
+)
 
 # shellcheck disable=SC2317 # the trap calls it
 clean_up() {

@@ -84,6 +84,7 @@ const TESTS: &[Test] = &[
     Test { name: "a_node_is_lost_before_a_task_that_is_bound_to_it", needs: OWN, body: nodes::lost },
     Test { name: "the_leader_is_lost_in_a_good_deploy", needs: OWN, body: nodes::leader_in_a_good_deploy },
     Test { name: "the_leader_is_lost_in_a_bad_deploy", needs: OWN, body: nodes::leader_in_a_bad_deploy },
+    Test { name: "the_leader_that_is_lost_is_the_engine_of_the_agent", needs: OWN, body: nodes::leader_of_the_agent },
 ];
 
 fn main() -> std::process::ExitCode {

@@ -88,6 +88,25 @@ pub fn leader_in_a_bad_deploy(stage: &Stage) {
     before.compare_specs(&lanes);
 }
 
+/// The agent waits for its own engine, which is back when others have chosen a leader.
+pub fn leader_of_the_agent(stage: &Stage) {
+    let swarm = three(stage, "own");
+    let (lanes, gate) = Lanes::behind_a_gate(&swarm.engines[0], stage.directory());
+    let case = Case::of(web("sh, -c, exit 7", "", ""), Code::CRASH_LOOP, "non-zero exit (7)", LEADERLESS);
+    let before = case.begin(&lanes);
+    let node = swarm.node(0);
+    let held = gate.hold("POST", "/update");
+    let running = start(&lanes, case.request(&lanes));
+    let held = held.reached();
+    swarm.engines[0].lose();
+    drop(held);
+    swarm.until_node_is(1, &node, "down");
+    swarm.engines[0].let_go();
+    let told = case.check_verdict(running.end());
+    assert_eq!(told.detail("rolled_back"), true, "{:#?}", told.outcome);
+    before.compare_specs(&lanes);
+}
+
 /// Three managers, of which the first leads; the agent is with the second.
 fn three(stage: &Stage, name: &str) -> Swarm {
     Swarm::start(&stage.directory().join(name), &["manager", "manager", "manager"])
