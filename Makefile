@@ -23,9 +23,9 @@ test:                ## install what is missing, build, run every test, clean up
 	@$(dev)/setup.sh build bed
 	@$(dev)/test.sh
 
-engine_tests := --test docker --test deploy --test rounds --test end_to_end
+engine_tests := --test docker --test deploy --test failing --test mutations --test rounds --test end_to_end
 
-test-engines:        ## the tests of what is done to an engine, with the machine's own and with a current one (15 minutes)
+test-engines:        ## the tests of what is done to an engine, with the machine's own and with a current one (40 minutes)
 	@$(dev)/setup.sh build bed engines
 	@$(dev)/engine-root.sh "$(current_engine)"
 	@$(dev)/test.sh $(engine_tests)
