@@ -59,9 +59,10 @@ soak:                ## the long runs: 200 commands while the agent is away, 20 
 	AXION_TEST_SOAK=200 cargo test --locked --test failures -- forty
 	AXION_TEST_KILLS=20 cargo test --locked --test session -- killed_again
 
-search:              ## the delivery protocol, every step in every order: the long form (minutes)
+# Optimised: the agent's own code alone, so that nothing else has to be built again.
+search:              ## the delivery protocol, every step in every order: the long form (ten minutes, 1.5 GiB)
 	@$(dev)/setup.sh build
-	AXION_SEARCH=1 cargo test --locked --lib search:: -- --nocapture --test-threads=1
+	AXION_SEARCH=1 cargo test --locked --config 'profile.dev.package.axion-agent.opt-level=3' --lib search:: -- --nocapture --test-threads=1
 
 torture:             ## crashes at every step, three times and again in the recovery, N kills at random moments, and `make bounce` (N=1000: three hours)
 	@$(dev)/setup.sh build bed

@@ -427,20 +427,34 @@ pub(super) fn shortened(event: Event, reason: &str) -> Event {
 
 #[cfg(test)]
 impl Reports {
-    /// All that decides what comes next, and no times: equal sketches go on in the same way.
+    /// Under which receipt the end of a command is on its way.
+    pub(super) fn receipt_of(&self, command: CommandId) -> Option<Receipt> {
+        let of = |kept: &Kept| matches!(kept.pending, Pending::Terminal { command: of, .. } if of == command);
+        self.pending.iter().find(|(_, kept)| of(kept)).map(|(receipt, _)| *receipt)
+    }
+
+    /// Under which receipt a report or a dead letter is.
+    pub(super) fn receipt_of_loss(&self, wanted: EventId) -> Option<Receipt> {
+        let of = |kept: &Kept| matches!(kept.pending, Pending::Report { id, .. } | Pending::DeadLetter { id, .. } if id == wanted);
+        self.pending.iter().find(|(_, kept)| of(kept)).map(|(receipt, _)| *receipt)
+    }
+
+    /// All that decides what comes next, and no times: equal sketches go on in the same way. Receipts are nothing but names,
+    /// each of one pending report, so it is those that are shown.
     pub(super) fn sketch(&self) -> String {
-        let waiting: Vec<Option<Receipt>> = self
+        let waiting: Vec<Option<&Pending>> = self
             .waiting
             .iter()
             .map(|request| match request {
-                Request::Publish(receipt, _) | Request::Bury(receipt, _) => Some(*receipt),
+                Request::Publish(receipt, _) | Request::Bury(receipt, _) => self.pending.get(receipt).map(|kept| &kept.pending),
                 Request::Mark(_) => None,
             })
             .collect();
-        let pending: Vec<_> = self.pending.iter().map(|(receipt, kept)| (receipt, &kept.pending)).collect();
+        let mut pending: Vec<String> = self.pending.values().map(|kept| format!("{:?}", kept.pending)).collect();
+        pending.sort_unstable();
         let answered: Vec<_> = self.answered.iter().map(|(id, answered)| (id, &answered.ended.way, &answered.ended.readers)).collect();
         let confirmed: Vec<CommandId> = self.confirmed.iter().map(|reported| reported.command).collect();
         let news = (confirmed, &self.held, &self.heard, &self.moved, &self.known, self.known_matters);
-        format!("{} {waiting:?} {pending:?} {answered:?} {news:?}", self.next)
+        format!("{waiting:?} {pending:?} {answered:?} {news:?}")
     }
 }

@@ -149,6 +149,23 @@ impl Outbox {
     }
 }
 
+#[cfg(test)]
+impl Outbox {
+    /// Where a number stands among those that are here: how many are below it, and whether its own record is one of them.
+    /// Numbers only ever are compared, so two outboxes that differ in nothing else go on in the same way.
+    pub(super) fn place(&self, number: u64) -> (usize, bool) {
+        (self.kept.range(..number).count(), self.kept.contains_key(&number))
+    }
+
+    /// All that decides what comes next, without the numbers: what is here in its order, and whether a client has it.
+    pub(super) fn sketch(&self) -> String {
+        let unsent = |number| self.events.unsent.contains(number) || self.letters.unsent.contains(number);
+        let kept: Vec<_> =
+            self.kept.iter().map(|(number, kept)| (kept.receipt, kept.event, kept.terminal, kept.destination, unsent(number))).collect();
+        format!("{kept:?}")
+    }
+}
+
 fn size(record: &Outgoing) -> usize {
     let headers: usize = record.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
     record.value.len() + record.key.as_ref().map_or(0, Vec::len) + headers

@@ -36,7 +36,23 @@ pub(crate) enum Call {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Batch {
     pub(crate) events: Vec<EventId>,
+    /// Dead letters, by their receipts.
+    pub(crate) letters: Vec<Receipt>,
     pub(crate) mark: Option<i64>,
+}
+
+/// Whether an event is the last word of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Word {
+    Last,
+    Other,
+}
+
+/// Whether it is noted that a record went back to the coordinator. It is; the search has to find out if it were not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum GivenBack {
+    Noted,
+    Forgotten,
 }
 
 impl DryProducer {
@@ -47,14 +63,26 @@ impl DryProducer {
     }
 
     /// An event is handed over: what it says of it at once.
-    pub(crate) fn publish(&mut self, receipt: Receipt, event: EventId) -> Option<Event> {
+    pub(crate) fn publish(&mut self, receipt: Receipt, event: EventId, word: Word) -> Option<Event> {
         if self.transactions.is_written(event) {
             return Some(Event::Delivered(receipt));
         }
         self.transactions.comes_again(event);
         let record = Outgoing { key: None, value: Vec::new(), headers: Vec::new() };
-        self.outbox.add(Kept { receipt, event: Some(event), terminal: true, destination: Destination::Events, record });
+        let terminal = word == Word::Last;
+        self.outbox.add(Kept { receipt, event: Some(event), terminal, destination: Destination::Events, record });
         None
+    }
+
+    /// A dead letter is handed over.
+    pub(crate) fn bury(&mut self, receipt: Receipt) {
+        let record = Outgoing { key: None, value: Vec::new(), headers: Vec::new() };
+        self.outbox.add(Kept { receipt, event: None, terminal: false, destination: Destination::DeadLetters, record });
+    }
+
+    /// Equal sketches go on in the same way.
+    pub(crate) fn sketch(&self) -> String {
+        format!("{} {}", self.outbox.sketch(), self.transactions.sketch(&self.outbox))
     }
 
     pub(crate) fn mark(&mut self, mark: Position) {
@@ -73,8 +101,13 @@ impl DryProducer {
         }
     }
 
+    /// The records that it would write now.
+    pub(crate) fn receipts(&self) -> impl Iterator<Item = Receipt> {
+        self.batch().into_iter().filter_map(|number| self.outbox.get(number).map(|kept| kept.receipt))
+    }
+
     fn batch(&self) -> Vec<u64> {
-        Transactions::next_batch(&self.outbox, [Destination::Events].into_iter())
+        Transactions::next_batch(&self.outbox, [Destination::Events, Destination::DeadLetters].into_iter())
     }
 
     /// The id is its own: where it reads from, if not from the beginning.
@@ -97,15 +130,22 @@ impl DryProducer {
     pub(crate) fn write(&mut self, end: i64, command_topic: &str) -> Batch {
         let numbers = self.batch();
         self.transactions.begun(numbers.clone(), command_topic, &self.outbox);
-        let mut events = Vec::new();
-        for (number, place) in numbers.into_iter().zip(end..) {
-            events.extend(self.outbox.get(number).and_then(|kept| kept.event));
-            self.outbox.sent(Destination::Events, number);
-            self.transactions.arrived(number, Arrival::Written(PARTITION, place + 1), &self.outbox);
+        let (mut events, mut letters, mut behind) = (Vec::new(), Vec::new(), end);
+        for number in numbers {
+            let Some(&Kept { receipt, event, destination, .. }) = self.outbox.get(number) else { continue };
+            match event {
+                Some(event) => {
+                    events.push(event);
+                    behind += 1;
+                }
+                None => letters.push(receipt),
+            }
+            self.outbox.sent(destination, number);
+            self.transactions.arrived(number, Arrival::Written(PARTITION, behind), &self.outbox);
         }
         let Next::AddMarks(offsets) = self.transactions.next() else { unreachable!("all have arrived") };
         self.transactions.marked();
-        Batch { events, mark: offsets.get(&PARTITION).copied() }
+        Batch { events, letters, mark: offsets.get(&PARTITION).copied() }
     }
 
     /// The commit has succeeded.
@@ -113,6 +153,25 @@ impl DryProducer {
         let counted = self.transactions.committed(&mut self.outbox);
         let reached = counted.written.into_values().map(|offset| reached(topic, offset));
         counted.receipts.into_iter().map(Event::Delivered).chain(reached).collect()
+    }
+
+    /// The brokers will never take the record at this place of the transaction that was to be written: what the coordinator
+    /// is told. The others are made void with it.
+    pub(crate) fn refused(&mut self, index: usize, command_topic: &str, given_back: GivenBack) -> Event {
+        let numbers = self.batch();
+        let refused = numbers[index];
+        self.transactions.begun(numbers.clone(), command_topic, &self.outbox);
+        for (number, place) in numbers.into_iter().zip(1..) {
+            let Some(destination) = self.outbox.destination(number) else { continue };
+            self.outbox.sent(destination, number);
+            let arrival = if number == refused { Arrival::Refused } else { Arrival::Written(PARTITION, place) };
+            self.transactions.arrived(number, arrival, &self.outbox);
+        }
+        if given_back == GivenBack::Noted {
+            self.transactions.given_back(refused, &self.outbox);
+        }
+        let receipt = self.outbox.settle(refused).unwrap_or(Receipt(0));
+        Event::Undeliverable(receipt, "too large".to_owned())
     }
 
     /// One of the calls of a transaction asks for its abort.

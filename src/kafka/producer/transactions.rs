@@ -316,6 +316,33 @@ impl Transactions {
 }
 
 #[cfg(test)]
+impl Transactions {
+    /// All that decides what comes next, with the places of records instead of their numbers.
+    pub(in crate::kafka) fn sketch(&self, outbox: &Outbox) -> String {
+        let phase = match &self.phase {
+            Phase::TakingOver => "taking over".to_owned(),
+            Phase::ReadingBack => "reading back".to_owned(),
+            Phase::Ready => "ready".to_owned(),
+            Phase::Open(batch) => format!("open {}", batch.sketch(outbox)),
+            Phase::Committing(batch) => format!("committing {}", batch.sketch(outbox)),
+            Phase::Aborting(batch) => format!("aborting {}", batch.sketch(outbox)),
+        };
+        let marks: Vec<_> = self.marks.iter().map(|(number, mark)| (outbox.place(*number), mark)).collect();
+        let news = (&self.answered, &self.told, &self.foreign, &self.given_back);
+        format!("{phase} {:?} {marks:?} {news:?}", self.known)
+    }
+}
+
+#[cfg(test)]
+impl Batch {
+    fn sketch(&self, outbox: &Outbox) -> String {
+        let places = |numbers: &mut dyn Iterator<Item = &u64>| -> Vec<_> { numbers.map(|number| outbox.place(*number)).collect() };
+        let (numbers, outstanding) = (places(&mut self.numbers.iter()), places(&mut self.outstanding.iter()));
+        format!("{numbers:?} {outstanding:?} {:?} {:?} {:?}", self.marks, self.written, self.spoiled)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::kafka::outbox::Kept;

@@ -4,7 +4,7 @@ use crate::domain::{
     Action, AgentId, Code, Command, CommandId, Context, Event, EventId, EventKind, Outcome, Position, ProjectId, Refusal, Rollback,
     StackName, Stage, Target, Timestamp,
 };
-use crate::kafka::Inbound;
+use crate::kafka::{DeadLetter, Inbound};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -21,6 +21,8 @@ pub(super) enum Record {
     Change(u8, u8),
     /// It has the id of this command and is none.
     Refused(u8),
+    /// It is no command, and has no id either.
+    Letter,
 }
 
 #[derive(Debug)]
@@ -37,7 +39,7 @@ impl Cast {
 
     /// The commands, each once.
     pub(super) fn commands(&self) -> impl Iterator<Item = u8> {
-        let mut commands: Vec<u8> = self.records.iter().map(|record| command_of(*record)).collect();
+        let mut commands: Vec<u8> = self.records.iter().filter_map(|record| command_of(*record)).collect();
         commands.sort_unstable();
         commands.dedup();
         commands.into_iter()
@@ -73,6 +75,15 @@ impl Cast {
                 code: Code::UNSUPPORTED,
                 message: "no such command".to_owned(),
             }),
+            Record::Letter => Inbound::Unreadable(DeadLetter {
+                position: place(COMMANDS, offset),
+                key: None,
+                value: Vec::new(),
+                length: 0,
+                sha256: String::new(),
+                code: Code::UNSUPPORTED,
+                message: "no JSON".to_owned(),
+            }),
         }
     }
 
@@ -86,8 +97,33 @@ impl Cast {
         Event::of_id(&self.agent, id(command), kind, stage, Context::default(), Value::Null, Timestamp::from_millis(0)).id
     }
 
+    /// The id of the report of a record that is no command.
+    pub(super) fn report(&self, offset: u8) -> EventId {
+        EventId::about(&self.agent, &format!("dead-letter/{COMMANDS}/0/{offset}"))
+    }
+
+    /// The id under which its dead letter is known.
+    pub(super) fn letter(&self, offset: u8) -> EventId {
+        EventId::about(&self.agent, &format!("letter/{COMMANDS}/0/{offset}"))
+    }
+
+    /// The places of the records that are no commands.
+    pub(super) fn letters(&self) -> impl Iterator<Item = u8> {
+        (0..).zip(self.records).filter(|(_, record)| **record == Record::Letter).map(|(offset, _)| offset)
+    }
+
+    /// What an id stands for that the journal knows.
+    pub(super) fn known(&self, id: CommandId) -> Known {
+        let report = self.letters().find(|offset| self.report(*offset).0 == id.0).map(Known::Report);
+        let letter = || self.letters().find(|offset| self.letter(*offset).0 == id.0).map(Known::Letter);
+        report.or_else(letter).unwrap_or_else(|| Known::Command(number(id)))
+    }
+
     /// Which event an id is.
     pub(super) fn told(&self, event: EventId) -> Told {
+        if let Some(offset) = self.letters().find(|offset| self.report(*offset) == event) {
+            return Told::Report(offset);
+        }
         for command in self.commands() {
             for (kind, stage, told) in [
                 (EventKind::CommandCompleted, Stage::Terminal, Told::End(command)),
@@ -109,15 +145,26 @@ pub(super) enum Told {
     Accepted(u8),
     Started(u8),
     End(u8),
+    /// Of the record at this offset, which is no command.
+    Report(u8),
+}
+
+/// Something that must not count twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    Command(u8),
+    Report(u8),
+    Letter(u8),
 }
 
 pub(super) fn outcome() -> Outcome {
     Outcome::completed("done")
 }
 
-pub(super) fn command_of(record: Record) -> u8 {
+pub(super) fn command_of(record: Record) -> Option<u8> {
     match record {
-        Record::Change(command, _) | Record::Refused(command) => command,
+        Record::Change(command, _) | Record::Refused(command) => Some(command),
+        Record::Letter => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! A state directory of a few bytes: what the journal keeps of the commands of a scenario. A test holds it to the
 //! journal itself.
 
-use super::cast::{COMMANDS, Cast, EVENTS, MOST, id, number, offset, place};
+use super::cast::{COMMANDS, Cast, EVENTS, Known, MOST, id, number, offset, place};
 use crate::coordinator::book::Book;
 use crate::domain::{CommandId, Event, LedgerError, Position, Reader, StackBrief, StackName, Timestamp, Way};
 use crate::journal::{Entry, Identity, JournalError, Recovered, Reported, Reserve, Space};
@@ -30,6 +30,9 @@ pub(super) struct Disk {
     rows: [Option<Row>; MOST],
     /// Of every command: accepted or reported.
     known: [bool; MOST],
+    /// Of every record that is no command: its report was written, and its letter.
+    told: [bool; MOST],
+    buried: [bool; MOST],
     /// Where reading goes on, in the command topic and in the event topic.
     pub(super) commands: Option<u8>,
     pub(super) events: Option<u8>,
@@ -44,8 +47,30 @@ impl Disk {
         self.rows.iter_mut().flatten().find(|row| row.command == command)
     }
 
-    pub(super) fn knows(&self, command: u8) -> bool {
-        self.known[usize::from(command)]
+    pub(super) fn knows(&self, what: Known) -> bool {
+        match what {
+            Known::Command(command) => self.known[usize::from(command)],
+            Known::Report(offset) => self.told[usize::from(offset)],
+            Known::Letter(offset) => self.buried[usize::from(offset)],
+        }
+    }
+
+    /// A step of it is written down.
+    pub(super) fn begin(&mut self, command: u8) {
+        self.row(command).into_iter().for_each(|row| row.begun = true);
+    }
+
+    /// A byte for each row, and the rest.
+    pub(super) fn packed(&self) -> u64 {
+        let row = |row: &Option<Row>| {
+            row.map_or(0, |row| {
+                let bits = u64::from(row.begun) << 2 | u64::from(row.ended) << 1 | u64::from(row.heard);
+                1 << 7 | u64::from(row.command) << 5 | u64::from(row.offset) << 3 | bits
+            })
+        };
+        let rows = self.rows.iter().fold(0, |word, of| word << 8 | row(of));
+        let known = self.known.iter().chain(&self.told).chain(&self.buried).fold(rows, |word, known| word << 1 | u64::from(*known));
+        [self.commands, self.events].iter().fold(known, |word, place| word << 5 | place.map_or(0, |place| u64::from(place) + 1))
     }
 
     /// The id of a command is forgotten once it is over.
@@ -66,7 +91,12 @@ impl Disk {
         self.known[usize::from(command)] = true;
     }
 
-    fn report(&mut self, command: u8) {
+    fn report(&mut self, what: Known) {
+        let command = match what {
+            Known::Command(command) => command,
+            Known::Report(offset) => return self.told[usize::from(offset)] = true,
+            Known::Letter(offset) => return self.buried[usize::from(offset)] = true,
+        };
         if let Some(index) = self.rows.iter().position(|row| row.is_some_and(|row| row.command == command)) {
             self.rows[index] = None;
             self.rows[index..].rotate_left(1);
@@ -102,21 +132,28 @@ struct Drive {
 }
 
 /// The disk as a process writes it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Sheet(Rc<RefCell<Drive>>);
+#[derive(Debug, Clone)]
+pub(super) struct Sheet {
+    cast: Rc<Cast>,
+    drive: Rc<RefCell<Drive>>,
+}
 
 impl Sheet {
+    pub(super) fn new(cast: Rc<Cast>) -> Self {
+        Self { cast, drive: Rc::default() }
+    }
+
     pub(super) fn lay_in(&self, disk: Disk) {
-        *self.0.borrow_mut() = Drive { disk, history: Vec::new() };
+        *self.drive.borrow_mut() = Drive { disk, history: Vec::new() };
     }
 
     /// The disk after each write.
     pub(super) fn history(&self) -> Vec<Disk> {
-        self.0.borrow().history.clone()
+        self.drive.borrow().history.clone()
     }
 
     fn write(&self, change: impl FnOnce(&mut Disk)) -> Result<(), Arc<JournalError>> {
-        let mut drive = self.0.borrow_mut();
+        let mut drive = self.drive.borrow_mut();
         change(&mut drive.disk);
         let disk = drive.disk;
         drive.history.push(disk);
@@ -149,7 +186,7 @@ impl Book for Sheet {
             for (command, _) in heard {
                 disk.row(number(command)).into_iter().for_each(|row| row.heard = true);
             }
-            reported.iter().for_each(|reported| disk.report(number(reported.command)));
+            reported.iter().for_each(|reported| disk.report(self.cast.known(reported.command)));
             for mark in &marks {
                 let place = if mark.topic == COMMANDS { &mut disk.commands } else { &mut disk.events };
                 *place = Some(offset(mark));
@@ -170,11 +207,11 @@ impl Book for Sheet {
     }
 
     fn knows(&self, command: CommandId) -> Result<bool, JournalError> {
-        Ok(self.0.borrow().disk.knows(number(command)))
+        Ok(self.drive.borrow().disk.knows(self.cast.known(command)))
     }
 
     fn has_begun(&self, command: CommandId) -> Result<bool, LedgerError> {
-        Ok(self.0.borrow_mut().disk.row(number(command)).is_some_and(|row| row.begun))
+        Ok(self.drive.borrow_mut().disk.row(number(command)).is_some_and(|row| row.begun))
     }
 
     fn identity(&self) -> Result<Option<Identity>, JournalError> {
@@ -215,7 +252,7 @@ mod against_the_journal {
     /// Twenty lives of some writes each, in an order that a small generator draws; the journal is opened again after each.
     #[test]
     fn the_disk_of_the_search_is_the_journal() {
-        let cast = Cast::new(RECORDS);
+        let cast = Rc::new(Cast::new(RECORDS));
         let mut drawn = 1_u32;
         let mut draw = |below: u32| {
             drawn = drawn.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -223,11 +260,11 @@ mod against_the_journal {
         };
         for _ in 0..4 {
             let folder = std::env::temp_dir().join(format!("axion-search-{}", uuid::Uuid::new_v4()));
-            let sheet = Sheet::default();
+            let sheet = Sheet::new(Rc::clone(&cast));
             for _ in 0..5 {
                 let (exits, _) = bounded(1);
                 let (journal, recovered, writer) = journal::open(&folder, exits).unwrap();
-                let disk = sheet.0.borrow().disk;
+                let disk = sheet.drive.borrow().disk;
                 assert_eq!(seen(disk.recover(&cast), &sheet), seen(recovered, &journal));
                 for _ in 0..6 {
                     let command = u8::try_from(draw(4)).unwrap();
@@ -270,11 +307,11 @@ mod against_the_journal {
 
     /// A command that has begun is reported only once it has ended.
     fn has_begun(sheet: &Sheet, command: u8) -> bool {
-        sheet.0.borrow_mut().disk.row(command).is_some_and(|row| row.begun)
+        sheet.drive.borrow_mut().disk.row(command).is_some_and(|row| row.begun)
     }
 
     /// Steps are those of a command that is open and has not ended.
     fn disk_has(sheet: &Sheet, command: u8) -> bool {
-        sheet.0.borrow_mut().disk.row(command).is_some_and(|row| !row.ended)
+        sheet.drive.borrow_mut().disk.row(command).is_some_and(|row| !row.ended)
     }
 }

@@ -1,9 +1,13 @@
-//! The search: breadth first, so that what it finds comes with its shortest way there.
+//! The search: depth first, so that it needs sixteen bytes for a world and sees a circle when it closes. What it finds
+//! is looked for once more, breadth first, for the shortest way there.
 
 use super::cast::{Cast, Record};
 use super::hash::Map;
-use super::steps::{Flaw, Step, Steps};
-use super::world::{Budget, World};
+use super::seen::{Known, Seen};
+use super::steps::{Form, Found, Steps};
+use super::what::{Flaw, Step};
+use super::world::{Budget, Once, Versions, World};
+use std::collections::VecDeque;
 use std::fmt;
 use std::rc::Rc;
 
@@ -15,22 +19,53 @@ pub(super) struct Scenario {
     pub(super) lanes: usize,
     /// Whether events that may be shed are sent too.
     pub(super) light: bool,
+    pub(super) form: Form,
     pub(super) flaw: Flaw,
+}
+
+impl Scenario {
+    /// Two machines with one identity change the same services: that is found, not prevented.
+    fn alone(&self) -> bool {
+        self.budget.clones == 0
+    }
+
+    /// Whether a stack is in the end as its last command says. Where an end comes later than that of the command behind it,
+    /// since no broker took it as it was, and the journal is lost between the two, the earlier command alone is made again.
+    fn in_order(&self) -> bool {
+        self.alone() && (self.budget.losses == 0 || self.budget.refusals == 0)
+    }
+
+    /// After the loss of a journal a command without an end is carried out again.
+    fn once(&self) -> Once {
+        if self.alone() && self.budget.losses == 0 { Once::Promised } else { Once::NotPromised }
+    }
+
+    fn versions(&self) -> Versions {
+        if self.form == Form::Fine { Versions::Matter } else { Versions::DoNotMatter }
+    }
+
+    fn fingerprint(&self, world: &World) -> u128 {
+        world.fingerprint(self.once(), self.versions())
+    }
 }
 
 /// What was seen.
 #[derive(Debug)]
 pub(super) struct Report {
-    worlds: usize,
+    pub(super) worlds: usize,
     steps: usize,
     /// Worlds in which nothing more happens by itself.
     ends: usize,
+    /// The longest way that was followed.
+    longest: usize,
+    bytes: usize,
     parts: String,
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} states, {} steps, {} quiet ends ({})", self.worlds, self.steps, self.ends, self.parts)
+        let Self { worlds, steps, ends, longest, bytes, parts } = self;
+        write!(f, "{worlds} states, {steps} steps, {ends} quiet ends, {longest} steps deep, {} MiB ({parts})", bytes >> 20)
     }
 }
 
@@ -41,6 +76,12 @@ pub(super) struct Violation {
     trace: Vec<String>,
 }
 
+impl Violation {
+    fn new(what: String, steps: impl IntoIterator<Item = Step>) -> Self {
+        Self { what, trace: steps.into_iter().map(|step| step.to_string()).collect() }
+    }
+}
+
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.what)?;
@@ -48,113 +89,161 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Where a world was first reached from.
-type Parent = Option<(u32, Step)>;
-
-/// All worlds that were reached.
-struct Atlas {
-    worlds: Vec<World>,
-    numbers: Map<World, u32>,
-    parents: Vec<Parent>,
-    /// Steps that are made without anything going wrong.
-    calm: Vec<(u32, u32)>,
+/// A world on the way that is being followed.
+struct Stop {
+    fingerprint: u128,
+    /// The step that led here.
+    by: Option<Step>,
+    /// What may come next and was not followed yet.
+    ahead: Found,
 }
 
-impl Atlas {
-    fn reach(&mut self, world: World, parent: Parent) -> u32 {
-        let fresh = u32::try_from(self.worlds.len()).unwrap();
-        let number = *self.numbers.entry(world).or_insert(fresh);
-        if number == fresh {
-            self.worlds.push(world);
-            self.parents.push(parent);
-        }
-        number
-    }
+/// The shortest way is looked for among so many worlds; else the way that was found is shown.
+const MOST_FOR_THE_SHORTEST: usize = 3_000_000;
 
-    fn trace(&self, mut at: u32) -> Vec<String> {
-        let mut steps = Vec::new();
-        while let Some((from, step)) = self.parents[at as usize] {
-            steps.push(step.to_string());
-            at = from;
-        }
-        steps.reverse();
-        steps
-    }
-
-    fn violation(&self, what: String, at: u32, last: Option<Step>) -> Violation {
-        Violation { what, trace: self.trace(at).into_iter().chain(last.map(|step| step.to_string())).collect() }
-    }
-
-    /// A world from which things can go on for ever without anything going wrong.
-    fn endless(&self) -> Option<u32> {
-        let mut ways_out = vec![0_u32; self.worlds.len()];
-        let mut arrivals = vec![0_u32; self.worlds.len() + 1];
-        for (from, to) in &self.calm {
-            ways_out[*from as usize] += 1;
-            arrivals[*to as usize + 1] += 1;
-        }
-        (1..arrivals.len()).for_each(|index| arrivals[index] += arrivals[index - 1]);
-        let mut sources = vec![0_u32; self.calm.len()];
-        let mut free = arrivals.clone();
-        for (from, to) in &self.calm {
-            sources[free[*to as usize] as usize] = *from;
-            free[*to as usize] += 1;
-        }
-        // From the ends backwards: what is left has no end.
-        let mut settled: Vec<u32> = (0..).zip(&ways_out).filter(|(_, ways)| **ways == 0).map(|(world, _)| world).collect();
-        while let Some(world) = settled.pop() {
-            let world = world as usize;
-            for source in &sources[arrivals[world] as usize..arrivals[world + 1] as usize] {
-                ways_out[*source as usize] -= 1;
-                if ways_out[*source as usize] == 0 {
-                    settled.push(*source);
-                }
-            }
-        }
-        (0..).zip(&ways_out).find(|(_, ways)| **ways > 0).map(|(world, _)| world)
-    }
-}
+/// No way is so long: where worlds never repeat and there is still no end, something piles up.
+const LONGEST: usize = 600;
 
 /// Searches all that can happen.
 pub(super) fn explore(scenario: &Scenario) -> Result<Report, Violation> {
-    let cast = Rc::new(Cast::new(scenario.records));
-    let mut steps = Steps::new(Rc::clone(&cast), scenario.lanes, scenario.light, scenario.flaw);
-    // Two machines with one identity change the same services: that is found, not prevented. After the loss of a journal a
-    // command without an end is carried out again.
-    let alone = scenario.budget.clones == 0;
-    let once = alone && scenario.budget.losses == 0;
-    let mut atlas = Atlas { worlds: Vec::new(), numbers: Map::default(), parents: Vec::new(), calm: Vec::new() };
-    atlas.reach(World::new(scenario.budget), None);
-    let (mut made, mut ends, mut at) = (0, 0, 0_u32);
-    while let Some(world) = atlas.worlds.get(at as usize).copied() {
-        let found = steps.of(&world);
-        if !found.iter().any(|(step, _)| step.what.is_calm()) {
-            ends += 1;
-            if let Some(what) = world.shortfall(&cast, alone) {
-                return Err(atlas.violation(what, at, None));
-            }
+    let mut search = Search::new(*scenario);
+    search.follow_all().map_err(|found| match found {
+        Wrong::Here(violation) => search.shortest(None).unwrap_or(violation),
+        Wrong::Endless(violation) => violation,
+        Wrong::Circle { at, way, circle } => {
+            let way = search.shortest(Some(at)).map_or(way, |shortest| shortest.trace);
+            let what =
+                format!("things can go on for ever, and nothing has to go wrong for it: the last {} steps, again and again", circle.len());
+            Violation { what, trace: way.into_iter().chain(circle).collect() }
         }
-        for (step, next) in found {
-            made += 1;
-            let next = match next {
-                Ok(next) => next,
-                Err(outrage) => return Err(atlas.violation(outrage, at, Some(step))),
+    })
+}
+
+/// What the search stops at.
+enum Wrong {
+    Here(Violation),
+    Endless(Violation),
+    /// A way that comes back to this world.
+    Circle {
+        at: u128,
+        way: Vec<String>,
+        circle: Vec<String>,
+    },
+}
+
+struct Search {
+    scenario: Scenario,
+    cast: Rc<Cast>,
+    steps: Steps,
+}
+
+impl Search {
+    fn new(scenario: Scenario) -> Self {
+        let cast = Rc::new(Cast::new(scenario.records));
+        let steps = Steps::new(Rc::clone(&cast), &scenario);
+        Self { scenario, cast, steps }
+    }
+
+    /// Follows every way until it comes to worlds that were met before. Whatever goes wrong uses up what is left of it, so
+    /// a way that comes back to one of its own worlds has nothing but calm steps since then: it could go on for ever.
+    fn follow_all(&mut self) -> Result<Report, Wrong> {
+        let mut seen = Seen::new();
+        let (mut made, mut ends, mut longest) = (0, 0, 0);
+        let start = World::new(self.scenario.budget);
+        let fingerprint = self.scenario.fingerprint(&start);
+        seen.enter(fingerprint);
+        let mut way = vec![Stop { fingerprint, by: None, ahead: self.steps.of(&start) }];
+        while let Some(stop) = way.last_mut() {
+            let Some((step, next)) = stop.ahead.pop() else {
+                seen.leave(stop.fingerprint);
+                way.pop();
+                continue;
             };
-            let known = atlas.worlds.len();
-            let number = atlas.reach(next, Some((at, step)));
-            if number as usize == known
-                && let Some(what) = next.breach(&cast, once)
-            {
-                return Err(atlas.violation(what, number, None));
-            }
-            if step.what.is_calm() {
-                atlas.calm.push((at, number));
+            made += 1;
+            let here = |what| Wrong::Here(Violation::new(what, way.iter().filter_map(|stop| stop.by).chain([step])));
+            let next = next.map_err(here)?;
+            let fingerprint = self.scenario.fingerprint(&next);
+            match seen.enter(fingerprint) {
+                Known::New => {
+                    if let Some(what) = next.breach(&self.cast, self.scenario.once()) {
+                        return Err(here(what));
+                    }
+                    let ahead = self.steps.of(&next);
+                    if is_quiet(&ahead) {
+                        ends += 1;
+                        if let Some(what) = next.shortfall(&self.cast, self.scenario.in_order()) {
+                            return Err(here(what));
+                        }
+                    }
+                    way.push(Stop { fingerprint, by: Some(step), ahead });
+                    longest = longest.max(way.len());
+                    if longest > LONGEST {
+                        let what = format!("things can go on for ever: a way of {LONGEST} steps has no end, and comes by no world twice");
+                        return Err(Wrong::Endless(Violation::new(what, way.iter().filter_map(|stop| stop.by))));
+                    }
+                }
+                Known::OnTheWay => {
+                    let until = way.iter().position(|stop| stop.fingerprint == fingerprint).unwrap_or(0);
+                    let names = |stops: &[Stop]| stops.iter().filter_map(|stop| stop.by).map(|step| step.to_string()).collect();
+                    let mut circle: Vec<String> = names(&way[until + 1..]);
+                    circle.push(step.to_string());
+                    return Err(Wrong::Circle { at: fingerprint, way: names(&way[..=until]), circle });
+                }
+                Known::Done => {}
             }
         }
-        at += 1;
+        Ok(Report { worlds: seen.count(), steps: made, ends, longest, bytes: seen.bytes(), parts: self.steps.counts() })
     }
-    if let Some(world) = atlas.endless() {
-        return Err(atlas.violation("things can go on for ever, and nothing has to go wrong for it".to_owned(), world, None));
+
+    /// The shortest way to this world, or to anything that is wrong.
+    fn shortest(&mut self, wanted: Option<u128>) -> Option<Violation> {
+        let mut parents: Vec<Option<(u32, Step)>> = vec![None];
+        let way = |parents: &[Option<(u32, Step)>], mut at: u32, last: Option<Step>| {
+            let mut steps: Vec<Step> = last.into_iter().collect();
+            while let Some((from, step)) = parents[at as usize] {
+                steps.push(step);
+                at = from;
+            }
+            steps.reverse();
+            steps
+        };
+        let start = World::new(self.scenario.budget);
+        let mut numbers: Map<u128, u32> = Map::default();
+        numbers.insert(self.scenario.fingerprint(&start), 0);
+        let mut ahead = VecDeque::from([(0, start)]);
+        while let Some((at, world)) = ahead.pop_front() {
+            let found = self.steps.of(&world);
+            if is_quiet(&found)
+                && let Some(what) = world.shortfall(&self.cast, self.scenario.in_order()).filter(|_| wanted.is_none())
+            {
+                return Some(Violation::new(what, way(&parents, at, None)));
+            }
+            for (step, next) in found {
+                let next = match next {
+                    Ok(next) => next,
+                    Err(outrage) if wanted.is_none() => return Some(Violation::new(outrage, way(&parents, at, Some(step)))),
+                    Err(_) => continue,
+                };
+                let (fingerprint, fresh) = (self.scenario.fingerprint(&next), u32::try_from(parents.len()).ok()?);
+                if *numbers.entry(fingerprint).or_insert(fresh) != fresh {
+                    continue;
+                }
+                parents.push(Some((at, step)));
+                let breach = next.breach(&self.cast, self.scenario.once()).filter(|_| wanted.is_none());
+                if wanted == Some(fingerprint) || breach.is_some() {
+                    return Some(Violation::new(breach.unwrap_or_default(), way(&parents, fresh, None)));
+                }
+                ahead.push_back((fresh, next));
+            }
+            if parents.len() > MOST_FOR_THE_SHORTEST {
+                return None;
+            }
+        }
+        None
     }
-    Ok(Report { worlds: atlas.worlds.len(), steps: made, ends, parts: steps.counts() })
+}
+
+/// Whether nothing more happens by itself.
+fn is_quiet(ahead: &Found) -> bool {
+    !ahead.iter().any(|(step, _)| step.what.is_calm())
 }

@@ -1,12 +1,12 @@
 //! The producer itself, one call at a time; each is made once and remembered.
 
 use super::cast::{COMMANDS, Cast, EVENTS, Told, id, place};
-use super::hash::Map;
-use super::minds::{Heard, Wish};
+use super::hash::{Map, fingerprint_of};
+use super::minds::{Heard, Wish, buried};
 use super::world::Log;
 use crate::domain::{EventId, EventKind, Stage};
 use crate::kafka::Receipt;
-use crate::kafka::dry::{Call, DryProducer};
+use crate::kafka::dry::{Call, DryProducer, GivenBack, Word};
 use crate::record::Written;
 use std::rc::Rc;
 
@@ -19,6 +19,8 @@ pub(super) enum Act {
     ReadBack(u8, Log),
     /// The log has so many events.
     Write(u8),
+    /// Of the transaction that would be written, the record at this place is refused for good.
+    Refused(u8, GivenBack),
     Committed,
     Voided,
     Aborted,
@@ -44,6 +46,8 @@ pub(super) struct Deed {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Batch {
     pub(super) events: Vec<Told>,
+    /// Of these records.
+    pub(super) letters: Vec<u8>,
     pub(super) mark: Option<u8>,
 }
 
@@ -51,7 +55,7 @@ pub(super) struct Batch {
 pub(super) struct Hands {
     cast: Rc<Cast>,
     producers: Vec<(DryProducer, Call)>,
-    numbers: Map<String, u32>,
+    numbers: Map<u128, u32>,
     deeds: Map<(u32, Act), Rc<Deed>>,
 }
 
@@ -73,6 +77,11 @@ impl Hands {
         self.producers[hand as usize].1
     }
 
+    /// The reports of the transaction that it would write, by their names.
+    pub(super) fn reports(&self, hand: u32) -> Vec<u8> {
+        self.producers[hand as usize].0.receipts().map(|Receipt(receipt)| u8::try_from(receipt).unwrap()).collect()
+    }
+
     pub(super) fn act(&mut self, hand: u32, act: Act) -> Rc<Deed> {
         if let Some(deed) = self.deeds.get(&(hand, act)) {
             return Rc::clone(deed);
@@ -80,7 +89,11 @@ impl Hands {
         let mut producer = self.producers[hand as usize].0.clone();
         let (mut told, mut from, mut batch) = (Vec::new(), 0, Batch::default());
         match act {
-            Act::Take(Wish::Publish(receipt, event)) => told.extend(producer.publish(Receipt(u64::from(receipt)), self.event(event))),
+            Act::Take(Wish::Publish(receipt, event)) => {
+                let word = if matches!(event, Told::End(_)) { Word::Last } else { Word::Other };
+                told.extend(producer.publish(Receipt(u64::from(receipt)), self.event(event), word));
+            }
+            Act::Take(Wish::Bury(receipt)) => producer.bury(Receipt(u64::from(receipt))),
             Act::Take(Wish::Mark(offset)) => producer.mark(place(COMMANDS, offset)),
             Act::TakenOver => from = producer.taken_over().map_or(0, |from| u8::try_from(from).unwrap()),
             Act::ReadBack(from, log) => {
@@ -90,8 +103,10 @@ impl Hands {
             Act::Write(end) => {
                 let written = producer.write(i64::from(end), COMMANDS);
                 let events = written.events.iter().map(|event| self.cast.told(*event)).collect();
-                batch = Batch { events, mark: written.mark.map(|mark| u8::try_from(mark).unwrap()) };
+                let letters = written.letters.iter().filter_map(|Receipt(name)| buried(u8::try_from(*name).unwrap())).collect();
+                batch = Batch { events, letters, mark: written.mark.map(|mark| u8::try_from(mark).unwrap()) };
             }
+            Act::Refused(index, given_back) => told.push(producer.refused(usize::from(index), COMMANDS, given_back)),
             Act::Committed => told = producer.committed(EVENTS),
             Act::Voided => producer.voided(),
             Act::Aborted => producer.aborted(),
@@ -99,7 +114,7 @@ impl Hands {
             Act::Broken => producer.broken(),
             Act::Renewed => producer.renewed(),
         }
-        let told = told.iter().map(Heard::from_producer).collect();
+        let told = told.iter().map(|event| Heard::from_producer(event, &self.cast)).collect();
         let deed = Rc::new(Deed { hand: self.number(producer), told, from, batch });
         self.deeds.insert((hand, act), Rc::clone(&deed));
         deed
@@ -107,7 +122,7 @@ impl Hands {
 
     fn number(&mut self, producer: DryProducer) -> u32 {
         let producers = &mut self.producers;
-        *self.numbers.entry(format!("{producer:?}")).or_insert_with(|| {
+        *self.numbers.entry(fingerprint_of(&producer.sketch())).or_insert_with(|| {
             let call = producer.call();
             producers.push((producer, call));
             u32::try_from(producers.len() - 1).unwrap()
@@ -118,13 +133,17 @@ impl Hands {
         match told {
             Told::End(command) => self.cast.event(command, EventKind::CommandCompleted, Stage::Terminal),
             Told::Accepted(command) => self.cast.event(command, EventKind::CommandAccepted, Stage::Accepted),
+            Told::Report(offset) => self.cast.report(offset),
             Told::Started(command) => self.cast.event(command, EventKind::RollbackStarted, Stage::Started),
         }
     }
 
     /// How the event stands on the topic.
     fn written(&self, told: Told) -> Written {
-        let (Told::End(command) | Told::Accepted(command) | Told::Started(command)) = told;
-        Written { event_id: self.event(told), terminal: matches!(told, Told::End(_)), causation_id: Some(id(command)) }
+        let causation_id = match told {
+            Told::End(command) | Told::Accepted(command) | Told::Started(command) => Some(id(command)),
+            Told::Report(_) => None,
+        };
+        Written { event_id: self.event(told), terminal: matches!(told, Told::End(_)), causation_id }
     }
 }

@@ -2,185 +2,36 @@
 
 use super::cast::Cast;
 use super::disk::Disk;
+use super::explore::Scenario;
 use super::hands::{Act, Batch, Hands};
 use super::hash::Map;
-use super::minds::{Heard, Minds, Turn, Wish};
+use super::minds::{Heard, Minds, Turn};
+use super::process::{Client, Job, Process, Stage};
+use super::what::{Flaw, Step, What};
 use super::world::{Slot, World};
 use crate::kafka::dry::{Call, reading_begins};
-use std::fmt;
+use std::mem;
 use std::rc::Rc;
 
-/// What is broken on purpose, to see that it is found.
+/// How much of what happens inside one process is told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flaw {
-    None,
-    /// The event topic is taken for empty.
-    ReadsNothingBack,
-    /// The group's mark is one too far.
-    MarksTooFar,
-    /// The result of a command is sent before it is on disk.
-    SendsBeforeSync,
-    /// The journal forgets the id of a command that is over.
-    ForgetsIds,
-    /// After a crash a step is made again without a look at the swarm.
-    Assumes,
-    /// The brokers let an older client write.
-    FencesNobody,
-    /// Who is fenced takes the identity back at once.
-    FencesBack,
-}
-
-/// A step, by the machine where it is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Step {
-    pub(super) machine: u8,
-    pub(super) what: What,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum What {
-    Starts,
-    Reads(u8),
-    Hears(Heard),
-    HearsOfTheEnd(u8),
-    Takes(Wish),
-    TakesOver,
-    ReadsBack,
-    Writes,
-    Commits,
-    Aborts,
-    IsFenced,
-    Renews,
-    HasRested,
-    CommitsTheMark(u8),
-    Looks(u8),
-    Intends(u8),
-    Updates(u8),
-    Conflicts(u8),
-    // What goes wrong.
-    Crashes,
-    CrashesInTheTurn(Heard),
-    CrashesAfterTheCommit,
-    CrashesAfterTheUpdate(u8),
-    LosesItsDisk,
-    CommitsUnheard,
-    IsVoided,
-    Breaks,
-    UpdatesUnheard(u8),
-    IsCloned,
-    IsInstalledTwice,
-}
-
-impl What {
-    /// Whether it happens by itself, without anything going wrong.
-    pub(super) fn is_calm(self) -> bool {
-        !matches!(
-            self,
-            Self::Crashes
-                | Self::CrashesInTheTurn(_)
-                | Self::CrashesAfterTheCommit
-                | Self::CrashesAfterTheUpdate(_)
-                | Self::LosesItsDisk
-                | Self::CommitsUnheard
-                | Self::IsVoided
-                | Self::Breaks
-                | Self::UpdatesUnheard(_)
-                | Self::IsCloned
-                | Self::IsInstalledTwice
-        )
-    }
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let who = ["A", "B"][usize::from(self.machine)];
-        match self.what {
-            What::Starts => write!(f, "{who} starts"),
-            What::Reads(offset) => write!(f, "{who} reads the record at offset {offset}"),
-            What::Hears(heard) => write!(f, "{who}'s coordinator hears of {heard:?}"),
-            What::HearsOfTheEnd(command) => write!(f, "{who}'s coordinator hears that command {command} has ended"),
-            What::Takes(wish) => write!(f, "{who}'s producer takes {wish:?}"),
-            What::TakesOver => write!(f, "{who} takes the transactional id over"),
-            What::ReadsBack => write!(f, "{who} reads the event topic back"),
-            What::Writes => write!(f, "{who} writes a transaction"),
-            What::Commits => write!(f, "{who} commits it"),
-            What::Aborts => write!(f, "{who} aborts it"),
-            What::IsFenced => write!(f, "{who} is told that it is fenced"),
-            What::Renews => write!(f, "{who} takes another client"),
-            What::HasRested => write!(f, "{who} has rested and takes another client"),
-            What::CommitsTheMark(mark) => write!(f, "{who}'s consumer commits the mark {mark}"),
-            What::Looks(command) => write!(f, "{who}'s lane looks at the swarm for command {command}"),
-            What::Intends(command) => write!(f, "{who}'s lane writes its step for command {command} down"),
-            What::Updates(command) => write!(f, "{who}'s lane updates the service for command {command}"),
-            What::Conflicts(command) => write!(f, "{who}'s lane is refused: the service is newer than what command {command} saw"),
-            What::Crashes => write!(f, "{who} is killed"),
-            What::CrashesInTheTurn(heard) => write!(f, "{who}'s coordinator hears of {heard:?} and is killed between two writes"),
-            What::CrashesAfterTheCommit => write!(f, "{who} commits it and is killed before it hears so"),
-            What::CrashesAfterTheUpdate(command) => {
-                write!(f, "{who} updates the service for command {command} and is killed before it hears so")
-            }
-            What::LosesItsDisk => write!(f, "{who} is killed and loses its state directory"),
-            What::CommitsUnheard => write!(f, "{who} commits it and never hears so"),
-            What::IsVoided => write!(f, "{who} is told to abort it"),
-            What::Breaks => write!(f, "{who}'s client breaks"),
-            What::UpdatesUnheard(command) => write!(f, "{who}'s lane updates the service for command {command} and never hears so"),
-            What::IsCloned => write!(f, "B is a copy of A's machine"),
-            What::IsInstalledTwice => write!(f, "B is installed with A's identity"),
-        }
-    }
-}
-
-/// The client of a producer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Client {
-    Usable,
-    /// Another one takes its place soon.
-    Broken,
-    /// Another one takes its place in ten minutes.
-    Fenced,
-}
-
-/// What a lane does with a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Job {
-    command: u8,
-    stage: Stage,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Stage {
-    Look,
-    /// It has seen this version of the service.
-    Intend(u8),
-    Update(u8),
-    Done,
-}
-
-/// A process: its threads, and what lies in the channels between them.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Process {
-    mind: u32,
-    hand: u32,
-    client: Client,
-    wishes: Vec<Wish>,
-    told: Vec<Heard>,
-    jobs: Vec<Job>,
-    /// The next record to read.
-    next: u8,
-    /// The mark that the consumer is to commit.
-    mark: Option<u8>,
-    /// Where its reading back begins.
-    from: u8,
-    batch: Batch,
+pub(super) enum Form {
+    /// Each thread makes its steps at its own pace, and what one tells another is on its way for as long as it likes.
+    Fine,
+    /// What is next to nobody's business is made at once. Each of its steps is some steps of the fine form in a row, so what
+    /// it finds is true; what it leaves out is said where they are put together: [`Steps::goes_first`],
+    /// [`Steps::run_on`], [`Steps::hear_all`], [`Steps::call`] and [`Steps::lane`]. Deaths between them are made in `trouble.rs`.
+    Coarse,
 }
 
 /// All that can happen in a scenario.
 pub(super) struct Steps {
-    cast: Rc<Cast>,
-    flaw: Flaw,
-    minds: Minds,
-    hands: Hands,
-    processes: Vec<Rc<Process>>,
+    pub(super) cast: Rc<Cast>,
+    pub(super) form: Form,
+    pub(super) flaw: Flaw,
+    pub(super) minds: Minds,
+    pub(super) hands: Hands,
+    pub(super) processes: Vec<Rc<Process>>,
     numbers: Map<Rc<Process>, u32>,
 }
 
@@ -191,9 +42,10 @@ pub(super) type Outrage = String;
 pub(super) type Found = Vec<(Step, Result<World, Outrage>)>;
 
 impl Steps {
-    pub(super) fn new(cast: Rc<Cast>, lanes: usize, light: bool, flaw: Flaw) -> Self {
+    pub(super) fn new(cast: Rc<Cast>, scenario: &Scenario) -> Self {
+        let &Scenario { lanes, light, form, flaw, .. } = scenario;
         let (minds, hands) = (Minds::new(Rc::clone(&cast), lanes, light), Hands::new(Rc::clone(&cast)));
-        Self { cast, flaw, minds, hands, processes: Vec::new(), numbers: Map::default() }
+        Self { cast, form, flaw, minds, hands, processes: Vec::new(), numbers: Map::default() }
     }
 
     /// Coordinators and producers that were met, and what they did.
@@ -205,6 +57,14 @@ impl Steps {
     /// What may come next.
     pub(super) fn of(&mut self, world: &World) -> Found {
         let mut found = Vec::new();
+        for machine in 0..2 {
+            if let Some(step) = self.goes_first(world, machine) {
+                found.push(step);
+                self.trouble(world, machine, &mut found);
+                Self::clones(world, &mut found);
+                return found;
+            }
+        }
         let is_busy = [0, 1].map(|machine| {
             let before = found.len();
             self.calm(world, machine, &mut found);
@@ -219,6 +79,27 @@ impl Steps {
         found
     }
 
+    /// In the coarse form, a step that a process makes for itself before anything else happens: its coordinator hears that its
+    /// own records count, or that a lane has ended. Nobody else sees it, so what others do comes to the same before or after.
+    /// Its death is not the same, and is tried too; a copy of its disk as well. What its own threads could do meanwhile they
+    /// could do before what led here: the lane's update and the producer's call depend on none of it. Left out: that they
+    /// do something which another machine had to see that update for.
+    ///
+    /// News is not heard first: where an end is on the topic, or will never be, without the coordinator's knowledge,
+    /// everything else goes on meanwhile. (Heard first, a mark past an end that no broker took would not be found.)
+    fn goes_first(&mut self, world: &World, machine: u8) -> Option<(Step, Result<World, Outrage>)> {
+        let Slot::Up(number) = world.slots[usize::from(machine)] else { return None };
+        let process = Rc::clone(&self.processes[number as usize]);
+        if self.form == Form::Fine || process.told.iter().any(Heard::is_news) {
+            return None;
+        }
+        if !process.told.is_empty() {
+            return Some((Step { machine, what: What::HearsAll }, Ok(self.hear_all(world, machine, |_, _| ()))));
+        }
+        let index = process.jobs.iter().position(|job| job.stage == Stage::Done)?;
+        Some(self.lane(world, machine, &process, index))
+    }
+
     /// What happens by itself.
     fn calm(&mut self, world: &World, machine: u8, found: &mut Found) {
         let m = usize::from(machine);
@@ -228,15 +109,19 @@ impl Steps {
             Slot::Down => return add(What::Starts, self.start(world, machine)),
             Slot::Up(number) => Rc::clone(&self.processes[number as usize]),
         };
-        if usize::from(process.next) < self.cast.records.len() && self.minds.wants_commands(process.mind) {
+        if self.may_read(&process) {
             let mut after = Process::clone(&process);
             after.next += 1;
             add(What::Reads(process.next), self.turn(world, machine, after, Heard::Read(process.next)));
         }
-        if let Some(&heard) = process.told.first() {
-            let mut after = Process::clone(&process);
-            after.told.remove(0);
-            add(What::Hears(heard), self.turn(world, machine, after, heard));
+        match (process.told.first(), self.form) {
+            (None, _) => {}
+            (Some(&heard), Form::Fine) => {
+                let mut after = Process::clone(&process);
+                after.told.remove(0);
+                add(What::Hears(heard), self.turn(world, machine, after, heard));
+            }
+            (Some(_), Form::Coarse) => add(What::HearsAll, self.hear_all(world, machine, |_, _| ())),
         }
         if let Some(&wish) = process.wishes.first() {
             let mut after = Process::clone(&process);
@@ -263,7 +148,6 @@ impl Steps {
         let next = reading_begins(disk.commands.map(i64::from), world.broker.group.map(i64::from));
         let hand = self.hands.start(disk.events);
         let turn = self.minds.start(disk);
-        let world = &World { exchanges: 0, ..*world };
         let process = Process {
             mind: turn.mind,
             hand,
@@ -280,12 +164,12 @@ impl Steps {
     }
 
     /// The coordinator hears one thing.
-    fn turn(&mut self, world: &World, machine: u8, process: Process, heard: Heard) -> World {
+    pub(super) fn turn(&mut self, world: &World, machine: u8, process: Process, heard: Heard) -> World {
         let turn = self.minds.hear(process.mind, world.disks[usize::from(machine)], heard);
         self.after_turn(world, machine, process, &turn)
     }
 
-    fn after_turn(&mut self, world: &World, machine: u8, mut process: Process, turn: &Turn) -> World {
+    pub(super) fn after_turn(&mut self, world: &World, machine: u8, mut process: Process, turn: &Turn) -> World {
         let mut world = *world;
         let disk = &mut world.disks[usize::from(machine)];
         *disk = turn.disks.last().copied().unwrap_or(*disk);
@@ -301,16 +185,70 @@ impl Steps {
         self.with(&world, machine, process)
     }
 
-    fn deed(&mut self, world: &World, machine: u8, mut process: Process, act: Act) -> World {
-        let deed = self.hands.act(process.hand, act);
-        process.hand = deed.hand;
-        process.told.extend(&deed.told);
-        process.from = if act == Act::TakenOver { deed.from } else { 0 };
-        process.batch = if matches!(act, Act::Take(_)) { process.batch } else { deed.batch.clone() };
+    /// The producer does one thing.
+    pub(super) fn deed(&mut self, world: &World, machine: u8, mut process: Process, act: Act) -> World {
+        self.act(&mut process, act);
         self.with(world, machine, process)
     }
 
-    /// The producer's next call to the brokers.
+    pub(super) fn act(&mut self, process: &mut Process, act: Act) {
+        let deed = self.hands.act(process.hand, act);
+        process.hand = deed.hand;
+        process.told.extend(&deed.told);
+        if !matches!(act, Act::Take(_)) {
+            process.from = if act == Act::TakenOver { deed.from } else { 0 };
+            process.batch = deed.batch.clone();
+        }
+    }
+
+    /// A record is there, and the loop would take it. It looks for what the producer has said first: where that comes after
+    /// the look, the order of the two is that of a record which is taken in before.
+    pub(super) fn may_read(&self, process: &Process) -> bool {
+        let is_in_turn = self.form == Form::Fine || process.told.is_empty();
+        is_in_turn && usize::from(process.next) < self.cast.records.len() && self.minds.wants_commands(process.mind)
+    }
+
+    /// The coordinator hears all that its producer has said, one thing after another; `between` sees the disk after each write.
+    /// Left out: that it hears of a lane's end, or that another machine does something, between two of them. What it hears
+    /// changes nothing but its own state and disk, and whatever comes in between finds the same before the first or after
+    /// the last of them; the ends of two commands stand beside each other in both.
+    pub(super) fn hear_all(&mut self, world: &World, machine: u8, mut between: impl FnMut(Heard, World)) -> World {
+        let mut world = *world;
+        while let Slot::Up(number) = world.slots[usize::from(machine)]
+            && let Some(&heard) = self.processes[number as usize].told.first()
+        {
+            let mut process = Process::clone(&self.processes[number as usize]);
+            process.told.remove(0);
+            let turn = self.minds.hear(process.mind, world.disks[usize::from(machine)], heard);
+            for disk in &turn.disks {
+                let mut written = world;
+                written.disks[usize::from(machine)] = *disk;
+                between(heard, written);
+            }
+            world = self.after_turn(&world, machine, process, &turn);
+        }
+        world
+    }
+
+    /// In the coarse form, what is made at once:
+    /// - The producer takes what it is handed. That changes nothing but the producer, so it could be put off past every step
+    ///   but its own calls. Left out: transactions with less than all that was handed over when they were written.
+    /// - The consumer commits a mark. Left out: a mark that overwrites a newer one, so that more is read again.
+    /// - A client that broke is replaced. Nothing is left out: until then the producer makes no call.
+    fn run_on(&mut self, world: &mut World, process: &mut Process) {
+        for wish in mem::take(&mut process.wishes) {
+            self.act(process, Act::Take(wish));
+        }
+        world.broker.group = process.mark.take().or(world.broker.group);
+        if process.client == Client::Broken {
+            process.client = Client::Usable;
+            self.act(process, Act::Renewed);
+        }
+    }
+
+    /// The producer's next call to the brokers. In the coarse form it writes a transaction and commits it at once: nobody reads
+    /// it before, a death in between makes it void, and where another process takes the identity in between, it finds so at
+    /// the commit instead of at the first record. Left out: what the coordinator hands over meanwhile comes with the next one.
     fn call(&mut self, world: &World, machine: u8, process: &Process) -> Option<(What, World)> {
         let mut after = process.clone();
         match (process.client, self.flaw) {
@@ -330,12 +268,16 @@ impl Steps {
         }
         let (what, act) = match call {
             Call::TakeOver => {
-                world.exchanges += u8::from(world.broker.owner.is_some_and(|owner| owner != machine));
                 world.broker.owner = Some(machine);
                 (What::TakesOver, Act::TakenOver)
             }
             Call::ReadBack if self.flaw == Flaw::ReadsNothingBack => (What::ReadsBack, Act::ReadBack(u8::MAX, world.broker.log)),
             Call::ReadBack => (What::ReadsBack, Act::ReadBack(process.from, world.broker.log)),
+            Call::Write if self.form == Form::Coarse => {
+                self.act(&mut after, Act::Write(world.broker.log.len()));
+                self.commit(&mut world, &after);
+                (What::WritesAndCommits, Act::Committed)
+            }
             Call::Write => (What::Writes, Act::Write(world.broker.log.len())),
             Call::Commit => {
                 self.commit(&mut world, process);
@@ -347,12 +289,15 @@ impl Steps {
         Some((what, self.deed(&world, machine, after, act)))
     }
 
-    fn commit(&self, world: &mut World, process: &Process) {
+    pub(super) fn commit(&self, world: &mut World, process: &Process) {
         let mark = process.batch.mark.map(|mark| if self.flaw == Flaw::MarksTooFar { mark + 1 } else { mark });
-        world.broker.commit(&process.batch.events, mark);
+        let letters = if self.flaw == Flaw::LosesLetters { &[] } else { &process.batch.letters[..] };
+        world.broker.commit(&process.batch.events, letters, mark);
     }
 
-    /// A lane goes on with a command.
+    /// A lane goes on with a command. In the coarse form it looks, writes its step down and updates at once: an update names
+    /// the version that was seen, so nothing lies between the two but updates that it would be refused for, and then it looks
+    /// again. A process may still be killed between the three.
     fn lane(&mut self, world: &World, machine: u8, process: &Process, index: usize) -> (Step, Result<World, Outrage>) {
         let mut world = *world;
         let mut after = process.clone();
@@ -361,13 +306,22 @@ impl Steps {
         let stack = self.cast.stack(command);
         let disk = &mut world.disks[usize::from(machine)];
         let what = match job.stage {
+            Stage::Look if self.form == Form::Coarse => {
+                job.stage = Stage::Done;
+                if self.is_so(&world, command) {
+                    What::Looks(command)
+                } else {
+                    world.disks[usize::from(machine)].begin(command);
+                    world.engine.update(stack, command);
+                    What::Updates(command)
+                }
+            }
             Stage::Look => {
-                let is_so = world.engine.spec[stack] == Some(command) && self.flaw != Flaw::Assumes;
-                job.stage = if is_so { Stage::Done } else { Stage::Intend(world.engine.version[stack]) };
+                job.stage = if self.is_so(&world, command) { Stage::Done } else { Stage::Intend(world.engine.version[stack]) };
                 What::Looks(command)
             }
             Stage::Intend(version) => {
-                disk.row(command).into_iter().for_each(|row| row.begun = true);
+                disk.begin(command);
                 job.stage = Stage::Update(version);
                 What::Intends(command)
             }
@@ -392,6 +346,11 @@ impl Steps {
         (Step { machine, what }, Ok(self.with(&world, machine, after)))
     }
 
+    /// Whether the service is as the command says.
+    pub(super) fn is_so(&self, world: &World, command: u8) -> bool {
+        world.engine.spec[self.cast.stack(command)] == Some(command) && self.flaw != Flaw::Assumes
+    }
+
     /// Nothing changes the swarm before the command, and the step, are on disk.
     fn unwritten(disk: &mut Disk, command: u8) -> Option<Outrage> {
         let is_written = disk.row(command).is_some_and(|row| row.begun);
@@ -404,98 +363,8 @@ impl Steps {
         let process = Rc::clone(&self.processes[number as usize]);
         if process.client == Client::Fenced && !other_is_busy && self.flaw != Flaw::FencesBack {
             let after = Process { client: Client::Usable, ..Process::clone(&process) };
-            let world = World { exchanges: 0, ..*world };
-            found.push((Step { machine, what: What::HasRested }, Ok(self.deed(&world, machine, after, Act::Renewed))));
+            found.push((Step { machine, what: What::HasRested }, Ok(self.deed(world, machine, after, Act::Renewed))));
         }
-    }
-
-    /// What goes wrong.
-    fn trouble(&mut self, world: &World, machine: u8, found: &mut Found) {
-        let m = usize::from(machine);
-        let Slot::Up(number) = world.slots[m] else { return };
-        let process = Rc::clone(&self.processes[number as usize]);
-        let mut add = |what, world| found.push((Step { machine, what }, Ok(world)));
-        let commits =
-            process.client == Client::Usable && self.hands.call(process.hand) == Call::Commit && world.broker.owner == Some(machine);
-        let updates = process.jobs.iter().filter(|job| job.stage == Stage::Update(world.engine.version[self.cast.stack(job.command)]));
-        let updates: Vec<u8> = updates.map(|job| job.command).collect();
-        if world.budget.losses > 0 {
-            let mut after = *world;
-            after.budget.losses -= 1;
-            after.disks[m] = Disk::default();
-            add(What::LosesItsDisk, self.crash(&after, machine));
-        }
-        if world.budget.crashes > 0 {
-            let mut after = *world;
-            after.budget.crashes -= 1;
-            add(What::Crashes, self.crash(&after, machine));
-            for (heard, disk) in self.between_writes(world, machine, &process) {
-                let mut after = after;
-                after.disks[m] = disk;
-                add(What::CrashesInTheTurn(heard), self.crash(&after, machine));
-            }
-            if commits {
-                let mut after = after;
-                self.commit(&mut after, &process);
-                add(What::CrashesAfterTheCommit, self.crash(&after, machine));
-            }
-            for &command in &updates {
-                let mut after = after;
-                after.engine.update(self.cast.stack(command), command);
-                add(What::CrashesAfterTheUpdate(command), self.crash(&after, machine));
-            }
-        }
-        if world.budget.faults == 0 {
-            return;
-        }
-        let mut left = *world;
-        left.budget.faults -= 1;
-        left.exchanges = 0;
-        if process.client == Client::Usable {
-            let broken = || Process { client: Client::Broken, ..Process::clone(&process) };
-            add(What::Breaks, self.deed(&left, machine, broken(), Act::Broken));
-            if commits {
-                add(What::IsVoided, self.deed(&left, machine, Process::clone(&process), Act::Voided));
-                let mut after = left;
-                self.commit(&mut after, &process);
-                add(What::CommitsUnheard, self.deed(&after, machine, broken(), Act::Broken));
-            }
-        }
-        for command in updates {
-            let mut after = left;
-            after.engine.update(self.cast.stack(command), command);
-            let mut looks = Process::clone(&process);
-            looks.jobs.iter_mut().filter(|job| job.command == command).for_each(|job| job.stage = Stage::Look);
-            add(What::UpdatesUnheard(command), self.with(&after, machine, looks));
-        }
-    }
-
-    /// The disk between two writes of one turn.
-    fn between_writes(&mut self, world: &World, machine: u8, process: &Process) -> Vec<(Heard, Disk)> {
-        let disk = world.disks[usize::from(machine)];
-        let finished = process.jobs.iter().filter(|job| job.stage == Stage::Done).map(|job| Heard::Finished(job.command));
-        let mut may_come: Vec<Heard> = finished.chain(process.told.first().copied()).collect();
-        if usize::from(process.next) < self.cast.records.len() && self.minds.wants_commands(process.mind) {
-            may_come.push(Heard::Read(process.next));
-        }
-        let mut found = Vec::new();
-        for heard in may_come {
-            let turn = self.minds.hear(process.mind, disk, heard);
-            let between = turn.disks.split_last().map(|(_, earlier)| earlier.to_vec()).unwrap_or_default();
-            found.extend(between.into_iter().map(|disk| (heard, disk)));
-        }
-        found
-    }
-
-    fn crash(&self, world: &World, machine: u8) -> World {
-        let mut world = *world;
-        let m = usize::from(machine);
-        world.slots[m] = Slot::Down;
-        world.broker.owner = world.broker.owner.filter(|owner| *owner != machine);
-        if self.flaw == Flaw::SendsBeforeSync {
-            world.disks[m].lose_ends();
-        }
-        world
     }
 
     /// A second machine with the same identity.
@@ -512,7 +381,11 @@ impl Steps {
     }
 
     /// The world with this process on a machine.
-    fn with(&mut self, world: &World, machine: u8, process: Process) -> World {
+    pub(super) fn with(&mut self, world: &World, machine: u8, mut process: Process) -> World {
+        let mut world = *world;
+        if self.form == Form::Coarse {
+            self.run_on(&mut world, &mut process);
+        }
         let process = Rc::new(process);
         let number = if let Some(number) = self.numbers.get(&process) {
             *number
@@ -522,7 +395,6 @@ impl Steps {
             self.numbers.insert(process, number);
             number
         };
-        let mut world = *world;
         world.slots[usize::from(machine)] = Slot::Up(number);
         world
     }
