@@ -1,6 +1,6 @@
 //! The journal's face in memory, for tests; it can be made to fail like a full disk.
 
-use crate::domain::{CommandId, Ledger, LedgerError, ProjectId, Revision, Sensitive, StackName, Step, StepOutcome};
+use crate::domain::{CommandId, KeptStack, Ledger, LedgerError, ProjectId, Revision, Sensitive, StackName, Step, StepOutcome};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -96,8 +96,8 @@ impl Ledger for FakeLedger {
         Ok(Sensitive::new("key".into()))
     }
 
-    fn logins(&self, _stack: &StackName) -> Result<BTreeMap<String, String>, LedgerError> {
-        Ok(self.logins.lock().unwrap().clone())
+    fn stack(&self, stack: &StackName) -> Result<KeptStack, LedgerError> {
+        Ok(KeptStack { owner: self.owner(stack)?, revisions: self.revisions(stack)?, logins: self.logins.lock().unwrap().clone() })
     }
 
     fn keep_logins(&self, _stack: &StackName, logins: BTreeMap<String, String>) -> Result<(), LedgerError> {

@@ -28,10 +28,21 @@ pub(super) enum Takeover {
 /// Refuses a stack of another project, and one of another agent unless it may be taken over.
 pub(super) fn check(room: &Room<'_>, target: &Target, services: &[Service], takeover: Takeover) -> Result<Standing, End> {
     let owner = room.ledger.owner(&target.stack)?;
-    decide(owner.as_ref(), target, room.agent.as_str(), services, takeover).map_err(End::Finished)
+    check_owner(room, owner.as_ref(), target, services, takeover)
 }
 
-/// The same for those who know the owner.
+/// The same for those who have read who owns it.
+pub(super) fn check_owner(
+    room: &Room<'_>,
+    owner: Option<&ProjectId>,
+    target: &Target,
+    services: &[Service],
+    takeover: Takeover,
+) -> Result<Standing, End> {
+    decide(owner, target, room.agent.as_str(), services, takeover).map_err(End::Finished)
+}
+
+/// The same for those who have no room.
 pub(super) fn decide(
     owner: Option<&ProjectId>,
     target: &Target,

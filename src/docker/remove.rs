@@ -7,10 +7,10 @@
 use super::census::{Census, down};
 use super::leftovers;
 use super::ownership::{self, Takeover};
-use super::room::{End, Halt, Room, StepError};
+use super::room::{End, Halt, Room, STEPS_AT_ONCE, StepError};
 use super::types::{Container, Network, Service, Store, StoreKind, Task, Volume};
 use super::{Entry, error::EngineError};
-use crate::domain::{Code, Outcome, Progress, Remove, StackName};
+use crate::domain::{Code, Outcome, Progress, Remove, StackName, Step};
 use crate::threads::Deadline;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,8 +95,11 @@ fn look(room: &Room<'_>, request: &Remove) -> Result<Left, StepError> {
 fn sweep(room: &Room<'_>, left: &Left, tally: &mut Tally) -> Result<(), End> {
     let mut services: Vec<&Service> = left.services.iter().collect();
     services.sort_by_key(|service| service.name());
-    for service in services {
-        tally.note("service", service.name(), room.step("service.remove", service.name(), |client| client.remove_service(&service.id)))?;
+    let step = |service: &&Service| Step { operation: "service.remove".to_owned(), object: service.name().to_owned() };
+    for services in services.chunks(STEPS_AT_ONCE) {
+        let steps: Vec<Step> = services.iter().map(step).collect();
+        let results = room.steps(&steps, |number, client| client.remove_service(&services[number].id))?;
+        services.iter().zip(results).try_for_each(|(service, result)| tally.note("service", service.name(), result))?;
     }
     for (kind, stores) in [(StoreKind::Secret, &left.secrets), (StoreKind::Config, &left.configs)] {
         for store in stores {

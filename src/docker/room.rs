@@ -33,6 +33,9 @@ const LAST_WORDS: Duration = Duration::from_secs(60);
 const HELPERS: &[ThreadName] =
     &[ThreadName::new("docker-helper-1"), ThreadName::new("docker-helper-2"), ThreadName::new("docker-helper-3")];
 
+/// So many changes are made between two writes of the journal.
+pub(super) const STEPS_AT_ONCE: usize = 64;
+
 /// What one running command works with.
 pub(super) struct Room<'a> {
     /// The engine. No call goes on past the deadline.

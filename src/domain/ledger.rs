@@ -38,6 +38,17 @@ pub struct Revision {
     pub specs: Value,
 }
 
+/// What is kept of a stack.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct KeptStack {
+    /// The project that owns it.
+    pub owner: Option<ProjectId>,
+    /// Its revisions, oldest first.
+    pub revisions: Vec<Revision>,
+    /// By service, a keyed hash of the login for its registry that it was last written with.
+    pub logins: BTreeMap<String, String>,
+}
+
 /// The journal cannot be written or read; nothing may be changed until it can.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the journal is unavailable: {0}")]
@@ -100,13 +111,13 @@ pub trait Ledger: Send + Sync {
     /// When it is not on disk.
     fn rotation_key(&self, stack: &StackName, fresh: Sensitive<String>) -> Result<Sensitive<String>, LedgerError>;
 
-    /// By service of a stack, a keyed hash of the login for its registry that it was last written with.
+    /// All that is kept of a stack; nothing of one that is not known.
     ///
     /// # Errors
     /// When the journal cannot be read.
-    fn logins(&self, stack: &StackName) -> Result<BTreeMap<String, String>, LedgerError>;
+    fn stack(&self, stack: &StackName) -> Result<KeptStack, LedgerError>;
 
-    /// Keeps these instead.
+    /// Keeps these instead of the logins that were kept.
     ///
     /// # Errors
     /// When it is not on disk.

@@ -15,8 +15,8 @@ mod store;
 mod worker;
 
 use crate::domain::{
-    AgentId, Command, CommandId, Event, Ledger, LedgerError, Position, ProjectId, Reader, Revision, Sensitive, StackBrief, StackName, Step,
-    StepOutcome, Timestamp, Way,
+    AgentId, Command, CommandId, Event, KeptStack, Ledger, LedgerError, Position, ProjectId, Reader, Revision, Sensitive, StackBrief,
+    StackName, Step, StepOutcome, Timestamp, Way,
 };
 use crate::threads::{CrashPoint, Exit, Thread, ThreadName, crash_at, spawn};
 use crossbeam_channel::{Sender, bounded};
@@ -404,8 +404,9 @@ impl Ledger for Journal {
         kept()?.ok_or_else(|| LedgerError("the rotation key was not kept".to_owned()))
     }
 
-    fn logins(&self, stack: &StackName) -> Result<BTreeMap<String, String>, LedgerError> {
-        Ok(self.store.stack(stack).map_err(unavailable)?.logins)
+    fn stack(&self, stack: &StackName) -> Result<KeptStack, LedgerError> {
+        let kept = self.store.stack(stack).map_err(unavailable)?;
+        Ok(KeptStack { owner: kept.owner, revisions: kept.revisions, logins: kept.logins })
     }
 
     fn keep_logins(&self, stack: &StackName, logins: BTreeMap<String, String>) -> Result<(), LedgerError> {

@@ -7,7 +7,7 @@ use super::prepare::Prepared;
 use super::{Broken, Failure, images, names, replace};
 use crate::docker::client::Client;
 use crate::docker::error::EngineError;
-use crate::docker::room::{Made, Room, StepError};
+use crate::docker::room::{Made, Room, STEPS_AT_ONCE, StepError};
 use crate::docker::types::{Created, NAMESPACE, Service, Updated};
 use crate::domain::{Code, Deploy, Sensitive, StackName, Step};
 use crate::stack::plan::{self, Action, ContentPlan, NetworkPlan, ServicePlan};
@@ -18,8 +18,6 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How often a step may find that the object changed or that the answer was lost: the manager itself
 /// writes to a service once or twice in an update.
 const ATTEMPTS: usize = 8;
-/// So many services are written between two writes of the journal.
-const AT_ONCE: usize = 64;
 
 /// Carries out all of the plan, and notes in it the ids of what was made.
 pub(super) fn apply(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared) -> Result<(), Broken> {
@@ -50,8 +48,8 @@ pub(super) fn apply(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared) 
         plan.services.iter().filter(|one| plan::waits_for_port(one, &plan.services)).map(|one| one.name.clone()).collect();
     let due = plan.services.iter_mut().filter(|one| matches!(one.action, Action::Create | Action::Update | Action::Replace));
     let (mut late, mut due): (Vec<&mut ServicePlan>, Vec<&mut ServicePlan>) = due.partition(|one| late.contains(&one.name));
-    due.chunks_mut(AT_ONCE).try_for_each(|services| write_services(room, request, services, &prepared.network_ids))?;
-    late.chunks_mut(AT_ONCE).try_for_each(|services| write_services(room, request, services, &prepared.network_ids))
+    due.chunks_mut(STEPS_AT_ONCE).try_for_each(|services| write_services(room, request, services, &prepared.network_ids))?;
+    late.chunks_mut(STEPS_AT_ONCE).try_for_each(|services| write_services(room, request, services, &prepared.network_ids))
 }
 
 /// Creates or updates services that do not depend on each other: Swarm knows no order of start.

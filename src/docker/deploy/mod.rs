@@ -152,7 +152,9 @@ fn work(room: &Room<'_>, request: &Deploy) -> Result<Outcome, Broken> {
     if request.dry_run {
         return Ok(report.completed(&prepared, None));
     }
-    room.ledger.own(&request.target.stack, &request.target.project)?;
+    if prepared.owner.as_ref() != Some(&request.target.project) {
+        room.ledger.own(&request.target.stack, &request.target.project)?;
+    }
     match carry_out(room, request, &mut prepared, &mut report) {
         Ok(number) => Ok(report.completed(&prepared, Some(number))),
         Err(Broken::Failed(failure)) => fail(room, request, &prepared, &mut report, failure),

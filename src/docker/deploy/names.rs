@@ -49,6 +49,12 @@ pub(super) fn external(room: &Room<'_>, external: &External) -> Result<(BTreeMap
     Ok((networks, ids))
 }
 
+/// Whether a service is on a network that every node has.
+pub(super) fn is_on_the_node(spec: &Value) -> bool {
+    let networks = spec["TaskTemplate"]["Networks"].as_array().into_iter().flatten();
+    networks.filter_map(|network| network["Target"].as_str()).any(|target| OF_EVERY_NODE.contains(&target))
+}
+
 /// Ids of the networks that every node has, by name: a service that runs refers to them by id too.
 pub(super) fn of_every_node(room: &Room<'_>) -> Result<BTreeMap<String, String>, StepError> {
     let mut ids = BTreeMap::new();

@@ -9,7 +9,7 @@ use crate::docker::Entry;
 use crate::docker::ownership::{self, Standing, Takeover};
 use crate::docker::room::Room;
 use crate::docker::types::{NAMESPACE, StoreKind};
-use crate::domain::{Code, Deploy, OnFailure, Revision, StackName};
+use crate::domain::{Code, Deploy, KeptStack, OnFailure, ProjectId, Revision, StackName};
 use crate::stack::plan::{self, Desired, ExternalIds, Leavers, Observed, Plan, Who};
 use crate::stack::{self, ApiVersion, Binds, ComposeFile, Deviation, Loaded, Source, StackError, StackSpecs, since};
 use serde::Serialize;
@@ -42,6 +42,8 @@ pub(super) struct Prepared {
     pub(super) logins: (BTreeMap<String, String>, BTreeMap<String, String>),
     /// Whose the stack was.
     pub(super) standing: Standing,
+    /// Who owns it, as the journal has it.
+    pub(super) owner: Option<ProjectId>,
     /// Services that an earlier process began to make anew for this same command, by name.
     pub(super) replaced_before: BTreeSet<String>,
     /// Whether an earlier process changed something for this same command.
@@ -68,8 +70,9 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
     let loaded = load(request, api)?;
     let mut observed = look(room, stack)?;
     let takeover = if request.adopt { Takeover::Allowed } else { Takeover::Refused };
-    let standing = ownership::check(room, &request.target, &observed.services, takeover)?;
-    let revisions = room.ledger.revisions(stack)?;
+    // One look at the journal: each reads all that it has of the stack.
+    let KeptStack { owner, revisions, logins } = room.ledger.stack(stack)?;
+    let standing = ownership::check_owner(room, owner.as_ref(), &request.target, &observed.services, takeover)?;
     let tasks = room.observe(|client| client.tasks(stack))?;
 
     let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
@@ -80,16 +83,18 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
     observed.external = external;
     observed.network_ids = observed.networks.iter().map(|network| (network.name.clone(), network.id.clone())).collect();
     observed.network_ids.extend(external_networks);
-    observed.network_ids.extend(names::of_every_node(room)?);
     observed.fingerprints = revision::fingerprints(&revisions);
     observed.known_services = revision::services(&revisions);
     observed.known_networks = revision::networks(&revisions);
     observed.known_contents = revision::contents_by_name(&revisions);
     let drift = drift::of(&revisions, &observed.services, &observed.network_ids);
     warnings.extend(drift.iter().map(|(name, drift)| drift.warning(name)));
-    observed.logins = room.ledger.logins(stack)?;
+    observed.logins = logins;
 
     let mut desired = desired(room, request, &loaded.specs)?;
+    if desired.services.iter().any(names::is_on_the_node) {
+        observed.network_ids.extend(names::of_every_node(room)?);
+    }
     names::look_for_others(room, stack, &mut observed, &desired)?;
     observed.outsiders = names::outsiders(room, stack, &plan::networks(stack, &observed.networks, &desired.networks)?)?;
     observed.answers = contents::answers(room, request, &observed, &desired.contents)?;
@@ -118,6 +123,7 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
         revisions,
         logins,
         standing,
+        owner,
         replaced_before,
         changed_before,
     })
