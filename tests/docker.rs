@@ -13,8 +13,8 @@ mod support;
 
 use axion_agent::docker::{EngineState, SwarmRole, Swarmless};
 use axion_agent::domain::{
-    Action, Code, CommandId, Deploy, GetStatus, Ledger, Logs, OnFailure, Prune, RegistryCredential, Remove, ResolveImage, Revision, Scale,
-    Selection, Sensitive, SwarmAddresses, SwarmJoin, SwarmLeave, Timestamp, Verdict,
+    Action, Code, CommandId, Deploy, GetStatus, Ledger, Logs, OnFailure, Prune, RegistryCredential, Remove, ResolveImage, Revision,
+    Rollback, Scale, Selection, Sensitive, SwarmAddresses, SwarmJoin, SwarmLeave, Timestamp, Verdict,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -212,19 +212,21 @@ fn prune(stage: &Stage) {
 }
 
 fn outgrown_images(stage: &Stage) {
-    let registry = Registry::start(stage);
-    let lanes = Lanes::start(stage);
+    let mut registry = Registry::start(stage);
+    let (lanes, host) = (Lanes::start(stage), registry.host.clone());
     let deploy = |tag: u32| {
-        let told = lanes.run(Action::Deploy(pinned(&lanes, &registry.host, tag))).completed();
+        let told = lanes.run(Action::Deploy(pinned(&lanes, &host, tag))).completed();
         told.service("web")["image"].as_str().unwrap().split_once('@').unwrap().1.to_owned()
     };
-    let here = || -> BTreeSet<String> { registry.names().iter().filter_map(|name| Some(name.split_once('@')?.1.to_owned())).collect() };
+    let here = |registry: &Registry| -> BTreeSet<String> {
+        registry.names().iter().filter_map(|name| Some(name.split_once('@')?.1.to_owned())).collect()
+    };
     let mut digests = vec![deploy(1)];
     for tag in 2..=4 {
         registry.add_image(&tag.to_string());
         digests.push(deploy(tag));
     }
-    assert_eq!(here(), digests.iter().cloned().collect(), "the containers that have ended hold theirs");
+    assert_eq!(here(&registry), digests.iter().cloned().collect(), "the containers that have ended hold theirs");
     let ended = json!({"label": [format!("com.docker.stack.namespace={}", lanes.stack)], "status": ["exited"]}).to_string();
     let filter: String = ended.bytes().map(|byte| format!("%{byte:02X}")).collect();
     let containers = lanes.call("GET", &format!("/containers/json?all=true&filters={filter}"), &Value::Null);
@@ -234,8 +236,13 @@ fn outgrown_images(stage: &Stage) {
     registry.add_image("5");
     digests.push(deploy(5));
     // Two revisions are kept, and the first image has a tag.
+    let fourth = digests[3].clone();
     digests.drain(1..3);
-    assert_eq!(here(), digests.into_iter().collect());
+    assert_eq!(here(&registry), digests.into_iter().collect());
+    // Going back needs no registry.
+    registry.end();
+    let told = lanes.run(Action::Rollback(Rollback { target: lanes.target(), to_revision: None, timeout_seconds: None })).completed();
+    assert!(told.service("web")["image"].as_str().unwrap().ends_with(&fourth), "{:#?}", told.outcome);
 }
 
 /// A deploy of an image of the registry, by its digest.

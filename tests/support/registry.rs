@@ -112,6 +112,12 @@ impl<'a> Registry<'a> {
         self.push(tag);
     }
 
+    /// Nobody can pull from it any more; what the engine has it keeps.
+    pub fn end(&mut self) {
+        self.process.kill().expect("the registry is ours");
+        self.process.wait().expect("the registry was ours");
+    }
+
     /// The engine knows nothing of it afterwards.
     fn push(&self, tag: &str) {
         let known: BTreeSet<String> = self.names().into_iter().filter(|name| !name.ends_with(&format!(":{tag}"))).collect();
