@@ -54,6 +54,8 @@ codes! { TroubleCode:
     IDENTITY_IN_USE = "kafka.identity_in_use";
     /// Records are not taken for another reason; they are kept and tried again.
     NOT_WRITTEN = "kafka.not_written";
+    /// The end of the event topic cannot be read.
+    TOPIC_STUCK = "kafka.topic_stuck";
     /// The brokers, or the client itself, do something that nobody expects.
     UNEXPECTED = "kafka.unexpected";
     /// A setting is wrong, or a file that it names.
@@ -181,6 +183,7 @@ impl Trouble {
                 | TroubleCode::TRANSACTIONS_DENIED
                 | TroubleCode::IDENTITY_IN_USE
                 | TroubleCode::NOT_WRITTEN
+                | TroubleCode::TOPIC_STUCK
                 | TroubleCode::UNEXPECTED
                 | TroubleCode::SETTING
         )
@@ -216,6 +219,17 @@ impl Trouble {
     /// `cargo` is what was to be written.
     pub(super) fn not_written(cargo: &str, fault: &Fault) -> Self {
         Self::new(TroubleCode::NOT_WRITTEN, format!("{cargo} cannot be written ({fault}): they are kept and tried again"))
+    }
+
+    pub(super) fn topic_stuck(topic: &str) -> Self {
+        Self::new(
+            TroubleCode::TOPIC_STUCK,
+            format!(
+                "the end of topic {topic} cannot be read, so it is not known which events are on it; nothing is lost, and it is read again \
+                 soon. If this stays, a transaction that nobody ends hangs on it: find it with `kafka-transactions.sh find-hanging`, and \
+                 end it with `kafka-transactions.sh abort`"
+            ),
+        )
     }
 
     pub(super) fn transactions_denied(id: &str) -> Self {

@@ -143,14 +143,6 @@ impl<'a> Broker<'a> {
         }
     }
 
-    /// Takes it away as a power cut would.
-    pub fn crash(&self) {
-        match self {
-            Self::Real(broker) => broker.script("kafka-down.sh", &["KILL"]),
-            Self::Mock(_) => self.down(),
-        }
-    }
-
     /// Brings it back with its records.
     pub fn up(&self) {
         match self {

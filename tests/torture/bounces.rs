@@ -1,5 +1,10 @@
-//! The broker goes away and comes back, again and again, while commands keep coming; every other time it has no
-//! moment to leave in order.
+//! The broker goes away and comes back, again and again, while commands keep coming.
+//!
+//! It leaves in order. A broker alone that is killed and is back before its old session is over (9 s) loses its own
+//! leadership once more when that session ends, and then takes the topics of transactions that it was ending for deleted
+//! (Kafka 4.3.1, `TransactionMarkerChannelManager`: "these partitions are likely deleted already"): such a transaction
+//! hangs, and nobody who reads what is committed sees anything behind it. No client can mend that (docs/kafka.md,
+//! `kafka.topic_stuck`).
 
 use crate::history;
 use crate::random::{deploy, in_order, moment};
@@ -24,18 +29,14 @@ pub fn bounces(stage: &Stage) {
     let mut agent = victim.start(None);
     let recovery = Recovery::after_warming_up(&mut victim, &mut agent);
     let mut value = 0_u128;
-    for bounce in 0..bounces {
+    for _ in 0..bounces {
         for stack in STACKS {
             value += 1;
             victim.send(value, deploy(stack, value));
         }
         victim.ask(QUESTIONS);
         moment(THERE);
-        if bounce % 2 == 0 {
-            victim.broker.down();
-        } else {
-            victim.broker.crash();
-        }
+        victim.broker.down();
         moment(AWAY);
         victim.broker.up();
     }

@@ -162,6 +162,10 @@ impl Output {
         let Some(reading) = &mut transactor.reading else { return Ok(Pace::Wait) };
         match reading.next() {
             Progress::Waiting => Ok(Pace::Wait),
+            Progress::Late => {
+                self.on_late_reading()?;
+                Ok(Pace::Wait)
+            }
             Progress::Failed(fault) => {
                 transactor.reading = None;
                 self.on_setback(Setback { fault, remedy: Remedy::Renew })
@@ -186,6 +190,18 @@ impl Output {
                 Ok(Pace::Go)
             }
         }
+    }
+
+    /// Another client begins anew. Where brokers answer, as the way to the dead letters shows, it is not for want of them.
+    fn on_late_reading(&mut self) -> Result<(), Stopped> {
+        let broker_answers = self.letters.link.is_up();
+        log::info!("the event topic was not read to its end in time: another client reads it anew");
+        self.leave_client();
+        if !broker_answers {
+            return Ok(());
+        }
+        let down = self.events.link.down(Trouble::topic_stuck(&self.settings.event_topic));
+        self.teller.tell_some(down)
     }
 
     /// Tells the coordinator which commands have their end, and what was told beside, once there are so many.
