@@ -13,8 +13,8 @@ mod support;
 
 use axion_agent::docker::{EngineState, SwarmRole, Swarmless};
 use axion_agent::domain::{
-    Action, Code, CommandId, Deploy, GetStatus, Ledger, Logs, OnFailure, Prune, RegistryCredential, Remove, ResolveImage, Revision,
-    Rollback, Scale, Selection, Sensitive, SwarmAddresses, SwarmJoin, SwarmLeave, Timestamp, Verdict,
+    Action, Code, CommandId, Deploy, GetStatus, Ledger, Logs, Prune, RegistryCredential, Remove, ResolveImage, Revision, Rollback, Scale,
+    Selection, Sensitive, SwarmAddresses, SwarmJoin, SwarmLeave, Timestamp, Verdict,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -252,19 +252,7 @@ fn pinned(lanes: &Lanes, host: &str, tag: u32) -> Deploy {
         "services: {{web: {{image: '{host}/box:{tag}', init: true, stop_grace_period: 1s, command: [sleep, '1000'], \
          deploy: {{endpoint_mode: dnsrr, update_config: {{monitor: 1s}}}}}}}}"
     );
-    Deploy {
-        target: lanes.target(),
-        compose: Sensitive::new(compose),
-        env: Sensitive::default(),
-        files: Sensitive::default(),
-        prune: true,
-        resolve_image: ResolveImage::Always,
-        registry_auth: [(host.to_owned(), login)].into(),
-        on_failure: OnFailure::Rollback,
-        timeout_seconds: None,
-        dry_run: false,
-        adopt: false,
-    }
+    Deploy { resolve_image: ResolveImage::Always, registry_auth: [(host.to_owned(), login)].into(), ..lanes.deploy(compose) }
 }
 
 fn swarm(stage: &Stage) {

@@ -9,8 +9,7 @@
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
-use axion_agent::domain::{Action, Deploy, OnFailure, Remove, ResolveImage, Sensitive};
-use std::collections::BTreeMap;
+use axion_agent::domain::{Action, Remove};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 use support::{Lanes, Need, Stage, Test, run};
@@ -89,19 +88,7 @@ fn file() -> String {
 }
 
 fn by_the_agent(lanes: &Lanes) -> Cost {
-    let request = Deploy {
-        target: lanes.target(),
-        compose: Sensitive::new(file()),
-        env: Sensitive::default(),
-        files: Sensitive::default(),
-        prune: true,
-        resolve_image: ResolveImage::Never,
-        registry_auth: BTreeMap::new(),
-        on_failure: OnFailure::Rollback,
-        timeout_seconds: None,
-        dry_run: false,
-        adopt: false,
-    };
+    let request = lanes.deploy(file());
     let (began, before) = (Instant::now(), cpu(libc::RUSAGE_SELF));
     lanes.run(Action::Deploy(request)).completed();
     Cost { wall: began.elapsed(), cpu: cpu(libc::RUSAGE_SELF) - before }

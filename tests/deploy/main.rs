@@ -18,7 +18,6 @@ use axion_agent::domain::{
     Sensitive, Target,
 };
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use support::{Lanes, Need, PASSWORD, Registry, Stage, Test, Told, USERNAME, free_port, run};
 use uuid::Uuid;
@@ -68,19 +67,7 @@ fn main() -> std::process::ExitCode {
 /// A deploy of services with `endpoint_mode: dnsrr`, for kernels without IPVS.
 fn request(lanes: &Lanes, services: &[(&str, &str)], rest: &str) -> Deploy {
     let services: Vec<String> = services.iter().map(|(name, keys)| format!("  {name}: {{{keys}}}\n")).collect();
-    Deploy {
-        target: lanes.target(),
-        compose: Sensitive::new(format!("services:\n{}{rest}", services.concat())),
-        env: Sensitive::default(),
-        files: Sensitive::default(),
-        prune: true,
-        resolve_image: ResolveImage::Never,
-        registry_auth: BTreeMap::new(),
-        on_failure: OnFailure::Rollback,
-        timeout_seconds: None,
-        dry_run: false,
-        adopt: false,
-    }
+    lanes.deploy(format!("services:\n{}{rest}", services.concat()))
 }
 
 fn deploy(lanes: &Lanes, services: &[(&str, &str)]) -> Told {

@@ -1,7 +1,7 @@
 //! A stack with a good revision, the deploy that fails, and the comparison of before and after.
 
 use crate::support::{Lanes, Running, Stage, Told};
-use axion_agent::domain::{Action, Code, Deploy, OnFailure, ResolveImage, Sensitive, Verdict};
+use axion_agent::domain::{Action, Code, Deploy, OnFailure, Sensitive, Verdict};
 use axion_agent::stack::marks;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -150,17 +150,8 @@ pub fn deploy(lanes: &Lanes, services: &[(&str, &str)], rest: &str, page: &str) 
     let services: String = services.iter().map(|(name, options)| format!("  {name}: {{{options}}}\n")).collect();
     let files = [("page.txt".to_owned(), page.as_bytes().to_vec())];
     Deploy {
-        target: lanes.target(),
-        compose: Sensitive::new(format!("services:\n{services}configs: {{page: {{file: page.txt}}}}\n{rest}")),
-        env: Sensitive::default(),
         files: Sensitive::new(files.into()),
-        prune: true,
-        resolve_image: ResolveImage::Never,
-        registry_auth: BTreeMap::new(),
-        on_failure: OnFailure::Rollback,
-        timeout_seconds: None,
-        dry_run: false,
-        adopt: false,
+        ..lanes.deploy(format!("services:\n{services}configs: {{page: {{file: page.txt}}}}\n{rest}"))
     }
 }
 

@@ -19,7 +19,7 @@ mod file;
 #[path = "../support/mod.rs"]
 mod support;
 
-use axion_agent::domain::{Action, Deploy, OnFailure, ResolveImage, Sensitive};
+use axion_agent::domain::{Action, Deploy, OnFailure, Sensitive};
 use catalogue::CHOICES;
 use chance::Chance;
 use file::{Kind, Service, name, text};
@@ -238,17 +238,5 @@ const FIRST: Rest = Rest { word: "one", more: "" };
 
 fn request(lanes: &Lanes, services: &[Service], rest: Rest) -> Deploy {
     let files = [("word.txt", rest.word), ("page.txt", "page")].map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()));
-    Deploy {
-        target: lanes.target(),
-        compose: Sensitive::new(text(services, rest.more)),
-        env: Sensitive::default(),
-        files: Sensitive::new(files.into()),
-        prune: true,
-        resolve_image: ResolveImage::Never,
-        registry_auth: BTreeMap::new(),
-        on_failure: OnFailure::Leave,
-        timeout_seconds: None,
-        dry_run: false,
-        adopt: false,
-    }
+    Deploy { files: Sensitive::new(files.into()), on_failure: OnFailure::Leave, ..lanes.deploy(text(services, rest.more)) }
 }

@@ -14,7 +14,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-use axion_agent::domain::{Action, Deploy, OnFailure, ResolveImage, Rollback, Sensitive};
+use axion_agent::domain::{Action, Deploy, Rollback, Sensitive};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -118,19 +118,8 @@ impl<'a> Both<'a> {
 
     fn agent(&self, name: &str) -> Told {
         let files = SHIPPED.iter().map(|(name, content)| ((*name).to_owned(), content.as_bytes().to_vec())).collect();
-        let request = Deploy {
-            target: self.lanes.target(),
-            compose: Sensitive::new(self.text.clone()),
-            env: Sensitive::new(self.variables.clone()),
-            files: Sensitive::new(files),
-            prune: true,
-            resolve_image: ResolveImage::Never,
-            registry_auth: BTreeMap::new(),
-            on_failure: OnFailure::Rollback,
-            timeout_seconds: None,
-            dry_run: false,
-            adopt: false,
-        };
+        let (env, files) = (Sensitive::new(self.variables.clone()), Sensitive::new(files));
+        let request = Deploy { env, files, ..self.lanes.deploy(self.text.clone()) };
         let told = self.lanes.run(Action::Deploy(request)).completed();
         for service in told.detail("services").as_array().unwrap() {
             assert_eq!(service["action"], "unchanged", "{name}: {:#?}", told.outcome);
