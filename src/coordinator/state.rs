@@ -25,8 +25,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Events that the broker has not confirmed; beyond it no further command is read. They are in the
-/// journal, so this bounds memory, not safety.
-const MAX_UNCONFIRMED: usize = 1024;
+/// journal, so this bounds memory, not safety: an answer about many stacks takes some ten times its length, and when brokers
+/// come back to a backlog there are as many at once as may be. More than a transaction takes, so that the next one is ready.
+const MAX_UNCONFIRMED: usize = 384;
 /// The same in bytes: a dead letter, or the state of many stacks, may take a megabyte. One more may come on top.
 const MAX_UNCONFIRMED_BYTES: usize = 16 << 20;
 

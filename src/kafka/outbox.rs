@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// More events than the coordinator's window has terminal ones, so light events find room too. Dead letters do not
 /// count, lest a topic of theirs that is missing holds events up: the coordinator bounds how many there are.
-const MAX_EVENTS: usize = 1024;
+const MAX_EVENTS: usize = 640;
 /// A record is at most about 1 MiB, in practice some KiB; librdkafka has a copy of each.
 const MAX_BYTES: usize = 8 << 20;
 
