@@ -114,7 +114,12 @@ existing() {
   flock -s 8
   shared=yes
   case $(api http://engine/info) in
-    *'"LocalNodeState":"inactive"'*) start_swarm; echo swarm >>"$lock" ;;
+    *'"LocalNodeState":"inactive"'*)
+      # The engine makes it with its first swarm, and keeps it without one.
+      api http://engine/networks/docker_gwbridge >/dev/null 2>&1 || echo bridge >>"$lock"
+      start_swarm
+      echo swarm >>"$lock"
+      ;;
   esac
   if ! api "http://engine/images/$image:1/json" >/dev/null 2>&1; then import_image; echo image >>"$lock"; fi
   flock -u 9
@@ -130,6 +135,7 @@ leave_existing() {
   # Without the lock somebody else still uses the engine, and will do this.
   flock -n 8 || return 0
   ! grep -q swarm "$lock" || api -X POST 'http://engine/swarm/leave?force=1' >/dev/null || true
+  ! grep -q bridge "$lock" || api -X DELETE http://engine/networks/docker_gwbridge >/dev/null || true
   ! grep -q image "$lock" || remove_image
   : >"$lock"
 }
