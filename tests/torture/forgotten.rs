@@ -3,7 +3,7 @@
 use crate::history;
 use crate::random::{deploy, in_order};
 use crate::support::{READY, Stage, coordinator, until};
-use crate::victim::{Ended, Victim};
+use crate::victim::{Answers, Ended, Victim};
 use std::time::Duration;
 
 /// A forgetful broker looks every few seconds for ids that were idle for fifteen.
@@ -15,7 +15,7 @@ pub fn forgotten(stage: &Stage) {
     let mut agent = victim.start(None);
     victim.send(1, deploy("a", 1));
     victim.send(2, deploy("b", 2));
-    assert!(victim.answers(&mut agent), "{}", victim.log_tail());
+    assert_eq!(victim.answers(&mut agent), Answers::All, "{}", victim.log_tail());
     until("the broker has forgotten the id", FORGETTING, || {
         match coordinator::knows(&victim.broker.brokers(), &format!("runner-agent-{AGENT}"))? {
             true => Err("it is known".to_owned()),
@@ -25,7 +25,7 @@ pub fn forgotten(stage: &Stage) {
     agent.wait_ready(READY);
     victim.send(3, deploy("a", 3));
     victim.send(4, deploy("b", 4));
-    assert!(victim.answers(&mut agent), "{}", victim.log_tail());
+    assert_eq!(victim.answers(&mut agent), Answers::All, "{}", victim.log_tail());
     assert_eq!(agent.dependency("kafka_producer").as_deref(), Ok("ready"));
     assert_eq!(victim.leave(agent), Ended::Left, "{}", victim.log_tail());
     let mut wrong = history::ends(&victim.sent, &victim.events());

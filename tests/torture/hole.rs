@@ -5,7 +5,7 @@ use crate::history;
 use crate::random::{deploy, in_order};
 use crate::recovery::Recovery;
 use crate::support::{Forward, Stage};
-use crate::victim::{Ended, Victim};
+use crate::victim::{Answers, Ended, Victim};
 use std::time::{Duration, Instant};
 
 /// In the short form: longer than a transaction is waited for.
@@ -45,7 +45,8 @@ pub fn hole(stage: &Stage) {
         crossbeam_channel::after(PACE).recv().unwrap();
     }
     way.mend();
-    recovery.wait(&victim, &mut agent, &format!("a black hole of {} s", length.as_secs()));
+    let answers = recovery.wait(&victim, &mut agent, &format!("a black hole of {} s", length.as_secs()));
+    assert_eq!(answers, Answers::All, "{}", victim.log_tail());
     assert_eq!(victim.leave(agent), Ended::Left, "{}", victim.log_tail());
     let mut wrong = history::ends(&victim.sent, &victim.events());
     wrong.extend(in_order(&victim));

@@ -7,6 +7,8 @@ use crate::support::commands::CommandSender;
 use crate::support::events::{EventRecord, Start, TopicReader};
 use crate::support::mock::MockBroker;
 use crate::support::{Agent, Broker, Draft, Launch, Listeners, Record, Stage, free_port, until};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +20,8 @@ use uuid::Uuid;
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Behind it are the ids of questions, which change nothing.
 const QUERIES: u128 = 1 << 64;
+/// A transaction that is not at its end after so long hangs: the agent's own are over after 20 s.
+const HANGS: Duration = Duration::from_secs(25);
 /// A topic at rest says nothing for this long at its end, since a fetch waits for a tenth of it.
 const AT_REST: Duration = Duration::from_secs(1);
 
@@ -40,6 +44,17 @@ pub struct Victim<'a> {
     pub sent: Vec<Uuid>,
     /// How many of them are questions.
     asked: u128,
+}
+
+/// What became of the ends that are waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answers {
+    /// All are there.
+    All,
+    /// The process died.
+    Died,
+    /// The broker hides them behind a transaction that hangs.
+    Hidden,
 }
 
 /// How a run of the process ended.
@@ -202,22 +217,31 @@ impl<'a> Victim<'a> {
 
     /// The same for a process that runs already.
     pub fn watch(&self, mut agent: Agent) -> Ended {
-        if self.answers(&mut agent) { self.leave(agent) } else { Ended::Killed }
+        match self.answers(&mut agent) {
+            Answers::All => self.leave(agent),
+            Answers::Died => Ended::Killed,
+            Answers::Hidden => panic!("the broker hides what is behind a transaction that hangs:\n{}", agent.log_tail()),
+        }
     }
 
     /// Waits for the ends of all that was sent. Whether the process lived so long.
-    pub fn answers(&self, agent: &mut Agent) -> bool {
+    pub fn answers(&self, agent: &mut Agent) -> Answers {
         self.answers_while(agent, |_| {})
     }
 
     /// The same with a look at the process for each event.
-    pub fn answers_while(&self, agent: &mut Agent, mut look: impl FnMut(&Agent)) -> bool {
+    pub fn answers_while(&self, agent: &mut Agent, mut look: impl FnMut(&Agent)) -> Answers {
         let reader = self.reader();
         let (mut deadline, mut open) = (Instant::now() + PATIENCE, self.sent.iter().copied().collect::<BTreeSet<Uuid>>());
         while !open.is_empty() {
-            assert!(Instant::now() < deadline, "no end of {} commands such as {:?}:\n{}", open.len(), open.first(), agent.log_tail());
+            if Instant::now() >= deadline {
+                if self.hides() {
+                    return Answers::Hidden;
+                }
+                panic!("no end of {} commands such as {:?}:\n{}", open.len(), open.first(), agent.log_tail());
+            }
             if agent.has_ended().is_some() {
-                return false;
+                return Answers::Died;
             }
             let event = reader.next(Duration::from_millis(50)).unwrap().and_then(|record| record.event().ok());
             look(agent);
@@ -226,7 +250,23 @@ impl<'a> Victim<'a> {
                 deadline = Instant::now() + PATIENCE;
             }
         }
-        true
+        Answers::All
+    }
+
+    /// Whether readers of what is committed do not come to the end of the event topic although nobody writes: a transaction
+    /// hangs on it.
+    fn hides(&self) -> bool {
+        let end = |isolation: &str| {
+            let mut config = ClientConfig::new();
+            config.set("bootstrap.servers", self.broker.brokers()).set("isolation.level", isolation);
+            let reader: BaseConsumer = config.create().unwrap();
+            reader.fetch_watermarks(&self.topics[1], 0, PATIENCE).unwrap().1
+        };
+        let committed = end("read_committed");
+        committed < end("read_uncommitted") && {
+            crossbeam_channel::after(HANGS).recv().unwrap();
+            committed == end("read_committed")
+        }
     }
 
     /// Asks it to leave; a crash point may be on the way.
