@@ -3,7 +3,7 @@
 //!
 //! Only for tests: of the Docker room, and of the whole agent in `tests/torture`.
 
-use super::fake_engine::{Asked, Reply};
+use super::fake_engine::{Asked, Reply, info};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -45,6 +45,8 @@ pub(super) struct Swarm {
     /// What the registry says of every image.
     pub(super) digest: Option<&'static str>,
     pub(super) services: BTreeMap<String, Value>,
+    /// Where the engine says that it keeps images.
+    pub(super) root: Option<&'static str>,
     /// Services whose names begin so have tasks that are still being prepared.
     pub(super) preparing: Option<&'static str>,
     /// The next call that begins so goes wrong.
@@ -88,6 +90,11 @@ impl Swarm {
             ["GET", "distribution", ..] => {
                 self.digest.map(|digest| Reply::Json(200, json!({"Descriptor": {"digest": digest}, "Platforms": null})))
             }
+            ["GET", "info"] => self.root.map(|root| {
+                let mut info = info("active", true);
+                info["DockerRootDir"] = json!(root);
+                Reply::Json(200, info)
+            }),
             ["GET", "networks"] => Some(listed(self.networks.values(), query, |network| &network["Labels"])),
             ["GET", "networks", "host"] if query == "scope=swarm" => {
                 Some(Reply::Json(200, json!({"Id": HOST_ID, "Name": "host", "Scope": "swarm", "Labels": {}})))

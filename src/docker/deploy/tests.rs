@@ -347,6 +347,22 @@ fn what_the_engine_would_drop_is_left_out_and_said() {
     assert_eq!(swarm.find("st_web").unwrap()["Spec"]["TaskTemplate"]["ContainerSpec"]["OomScoreAdj"], Value::Null);
 }
 
+#[test]
+fn a_plan_says_that_there_is_little_room_for_what_has_to_be_pulled() {
+    let bed = Bed::new();
+    // Nothing can be written there, so that nothing is free.
+    bed.swarm.lock().unwrap().root = Some("/proc");
+    let outcome = bed.run(1, Deploy { dry_run: true, ..request(FILE) }, Entry::Fresh);
+    let warning = outcome.details["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("in /proc, only 0 MiB are free") && bed.changes().is_empty(), "{outcome:#?}");
+    // A service that stays as it is pulls nothing.
+    bed.swarm.lock().unwrap().root = None;
+    bed.completed(2, FILE, Entry::Fresh);
+    bed.swarm.lock().unwrap().root = Some("/proc");
+    let again = bed.completed(3, FILE, Entry::Fresh);
+    assert_eq!(again.details["warnings"], json!([]), "{again:#?}");
+}
+
 /// The same service, with its network defined otherwise.
 fn redefined() -> String {
     format!("{FILE}\nnetworks: {{default: {{attachable: true}}}}")
