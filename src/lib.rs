@@ -43,8 +43,8 @@
 //! (the command line), [`service`] (the words to the service manager), [`proto`] (generated messages).
 //!
 //! Imports run one way: `main → cli → agent → coordinator → faces of the rooms → domain, threads`. Rooms
-//! never import each other; `docker` uses `stack`, which is its library, and `record` is that of the rooms
-//! that carry commands. `tests/layering.rs` enforces it.
+//! never import each other; `docker` uses `stack`, which is its library, `record` is that of the rooms
+//! that carry commands, and [`filesystem`] (how much room is left) that of `docker` and `journal`. `tests/layering.rs` enforces it.
 //!
 //! ## Where would you add …
 //!
@@ -163,6 +163,7 @@ pub mod control_plane;
 pub mod coordinator;
 pub mod docker;
 pub mod domain;
+pub mod filesystem;
 pub mod health;
 pub mod journal;
 pub mod kafka;

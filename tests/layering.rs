@@ -22,7 +22,9 @@ fn rules() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     for subject in subjects {
         rules.insert(subject, BTreeSet::from(base));
     }
-    rules.entry("docker").or_default().insert("stack");
+    rules.insert("filesystem", BTreeSet::new());
+    rules.entry("docker").or_default().extend(["filesystem", "stack"]);
+    rules.entry("journal").or_default().insert("filesystem");
     rules.entry("control_plane").or_default().extend(["proto", "record"]);
     rules.entry("kafka").or_default().insert("record");
     let faces = ["control_plane", "docker", "journal", "kafka", "service", "telemetry"];

@@ -34,7 +34,6 @@ mod prune_tests;
 mod remove;
 mod room;
 mod scale;
-mod space;
 mod status;
 mod swarm;
 #[cfg(test)]

@@ -6,8 +6,8 @@
 use super::{Broken, names};
 use crate::docker::client::Client;
 use crate::docker::room::{Room, StepError};
-use crate::docker::space;
 use crate::docker::types::Node;
+use crate::filesystem;
 use crate::stack::images::image;
 use crate::stack::plan::{self, Action, Nodes, Plan, Platform, ServicePlan};
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,7 +77,7 @@ fn is_new_image(plan: &ServicePlan) -> bool {
 /// Whether the engine has little room for images. Where its folder cannot be seen from here, nobody knows.
 fn little_room(room: &Room<'_>) -> Result<Option<String>, StepError> {
     let root = room.observe(Client::info)?.docker_root_dir;
-    let free = match space::free(Path::new(&root)) {
+    let free = match filesystem::free(Path::new(&root)) {
         Ok(free) => free,
         Err(error) => {
             log::debug!("the room in {root} is not known: {error}");

@@ -1,4 +1,4 @@
-//! How much room a file system has.
+//! How much room a file system has: the one library of the rooms that ask, as one system call.
 
 use std::ffi::CString;
 use std::io;
@@ -10,7 +10,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// When the path cannot be seen from here, as one of another mount namespace.
-pub(super) fn free(path: &Path) -> io::Result<u64> {
+pub fn free(path: &Path) -> io::Result<u64> {
     let path = CString::new(path.as_os_str().as_bytes())?;
     let mut found = MaybeUninit::<libc::statvfs>::uninit();
     // SAFETY: the path ends with NUL, and the pointer is to memory of the right size.
