@@ -1,6 +1,7 @@
 //! The wiring: builds every worker and hands each exactly the senders it needs. The only place that
 //! knows all rooms; it decides nothing.
 
+pub mod diagnosis;
 mod enroll;
 mod reload;
 mod unenroll;

@@ -36,6 +36,7 @@
 //! | telemetry collector | [`telemetry`] | the agent's own counters, how `/metrics` shows them and what of them is reported |
 //! | IPC server | none yet | the local command line comes with it |
 //! | update manager | none yet | [`control_plane`] asks for updates, and says what is offered |
+//! | doctor | [`doctor`] | `catalogue.rs` is the table of checks, one file per subject looks and judges, `round.rs` does all side by side; what only a room can ask is its `examine.rs`; `agent/diagnosis.rs` says what is looked at |
 //! | retry and shutdown | [`threads`], [`coordinator`] | [`threads::Backoff`], [`threads::supervise`]; the phases of leaving are `coordinator/shutdown.rs` |
 //!
 //! Around them: [`domain`] (pure: what a command, an event, a verdict is, and what may run when),
@@ -44,7 +45,7 @@
 //!
 //! Imports run one way: `main → cli → agent → coordinator → faces of the rooms → domain, threads`. Rooms
 //! never import each other; `docker` uses `stack`, which is its library, `record` is that of the rooms
-//! that carry commands, and [`filesystem`] (how much room is left) that of `docker` and `journal`. `tests/layering.rs` enforces it.
+//! that carry commands, and [`filesystem`] (how much room is left) that of `docker` and `journal`. [`doctor`] asks the faces of rooms, as the coordinator does. `tests/layering.rs` enforces it.
 //!
 //! ## Where would you add …
 //!
@@ -84,6 +85,7 @@
 //! - **a rule of delivery**, or another order of writes: what it decides stays pure, and `coordinator/tests/search/` makes every
 //!   step of it in every order; what may happen to brokers, disk and engine is modelled there.
 //! - **how long leaving may take**: the constants of `coordinator/shutdown.rs`, one for each phase.
+//! - **a check of the doctor**: its row in `doctor/catalogue.rs`, its verdict in the subject's file; `docs/doctor.md` is made from the table.
 //! - **a thread**: `spawn` in its room's face, its channel and its stop in [`agent`], its phase in
 //!   `coordinator/shutdown.rs`, its row in the table below; if the agent cannot be without it, its sign of
 //!   life around what could hang.
@@ -109,6 +111,7 @@
 //! | `timer_manager`, `event_engine`, `grpc_global_timer`, `default-executor`, `resolver-executor` | gRPC's core (in the static binary they bear the name of the thread that made them: `control-plane`) | sockets, timers | together less than ten times a second |
 //! | `health-gate` | [`health`] | connections, its wake-up | never |
 //! | `health-http` (several: tiny_http's own too) | [`health`] | a request | never |
+//! | `doctor-…` (one for each part and each broker) | [`doctor`] | what it looks at | never there: they live for a look, at most seconds |
 //! | `health-stop` | [`health`] | the stop, to wake the other two | never |
 //!
 //! Threads that the agent cannot be without (`coordinator/exit.rs`) end the process when they end; the
@@ -162,6 +165,7 @@ pub mod config;
 pub mod control_plane;
 pub mod coordinator;
 pub mod docker;
+pub mod doctor;
 pub mod domain;
 pub mod filesystem;
 pub mod health;

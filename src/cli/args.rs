@@ -26,6 +26,8 @@ pub enum Invocation {
     Enroll(Enroll),
     /// `unenroll`.
     Unenroll(Unenroll),
+    /// `doctor`.
+    Doctor(Option<PathBuf>, Output),
     /// A help text.
     Help(Topic),
     /// The version.
@@ -109,14 +111,13 @@ pub struct UsageError {
     topic: Topic,
 }
 
-const COMMANDS: [&str; 6] = ["run", "config", "render", "enroll", "unenroll", "help"];
+const COMMANDS: [&str; 7] = ["run", "config", "render", "enroll", "unenroll", "doctor", "help"];
 /// Commands of the documentation that this version does not have.
-const LATER: [&str; 24] = [
+const LATER: [&str; 23] = [
     "cancel",
     "commands",
     "completions",
     "deploy",
-    "doctor",
     "events",
     "keys",
     "logs",
@@ -159,6 +160,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
             }),
             "enroll" => enroll(Arguments { parser, topic: Topic::Enroll, options: &["--config", "--token-file", "--help"] }),
             "unenroll" => unenroll(Arguments { parser, topic: Topic::Unenroll, options: &["--config", "--yes", "--local", "--help"] }),
+            "doctor" => doctor(Arguments { parser, topic: Topic::Doctor, options: &["--config", "--json", "--help"] }),
             "help" => help(parser),
             other => Err(usage(unknown_command(other))),
         },
@@ -282,6 +284,20 @@ fn unenroll(mut arguments: Arguments) -> Result<Invocation, UsageError> {
     Ok(Invocation::Unenroll(unenroll))
 }
 
+fn doctor(mut arguments: Arguments) -> Result<Invocation, UsageError> {
+    let (topic, options) = (arguments.topic, arguments.options);
+    let (mut file, mut output) = (None, Output::Text);
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("config") => file = Some(arguments.value()?.into()),
+            Long("json") => output = Output::Json,
+            Short('h') | Long("help") => return Ok(Invocation::Help(topic)),
+            other => return Err(unknown_option(&other, options, topic)),
+        }
+    }
+    Ok(Invocation::Doctor(file, output))
+}
+
 fn help(mut parser: Parser) -> Result<Invocation, UsageError> {
     let usage = |message: String| UsageError { message, topic: Topic::Program };
     let topic = match parser.next().map_err(|error| usage(error.to_string()))? {
@@ -292,6 +308,7 @@ fn help(mut parser: Parser) -> Result<Invocation, UsageError> {
             "render" => Topic::Render,
             "enroll" => Topic::Enroll,
             "unenroll" => Topic::Unenroll,
+            "doctor" => Topic::Doctor,
             "help" => Topic::Program,
             other => return Err(usage(unknown_command(other))),
         },

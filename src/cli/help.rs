@@ -15,6 +15,8 @@ pub enum Topic {
     Enroll,
     /// `unenroll`.
     Unenroll,
+    /// `doctor`.
+    Doctor,
 }
 
 impl Topic {
@@ -28,6 +30,7 @@ impl Topic {
             Self::Render => RENDER,
             Self::Enroll => ENROLL,
             Self::Unenroll => UNENROLL,
+            Self::Doctor => DOCTOR,
         }
     }
 
@@ -41,6 +44,7 @@ impl Topic {
             Self::Render => "axion-agent render --help",
             Self::Enroll => "axion-agent enroll --help",
             Self::Unenroll => "axion-agent unenroll --help",
+            Self::Doctor => "axion-agent doctor --help",
         }
     }
 }
@@ -56,6 +60,7 @@ Commands:
   render NAME -c FILE...       Show what Swarm would be sent for a Compose file
   enroll                       Enrol this agent at its control plane, before its first start
   unenroll                     Take this agent out of service at its control plane
+  doctor                       Look at everything that the agent needs, and say how to mend it
 
 Options:
   -h, --help       Show this help, or that of a command
@@ -141,4 +146,20 @@ Options:
                              of a file .env beside the Compose file are under both
   --api-version VERSION      The Engine API version to render for, such as 1.41
   -h, --help                 Show this help
+";
+
+const DOCTOR: &str = "\
+Looks at everything that the agent needs (configuration, state directory, clock, engine, swarm, brokers and their ACLs,
+control plane, certificates, ports, sandbox) and says of each whether it is well, what it means if not, and how it is
+mended. It needs no running agent and changes nothing; what a running agent sees otherwise is added. As root it sees
+more. docs/doctor.md lists the checks.
+
+Usage: axion-agent doctor [--json] [--config FILE]
+
+Options:
+  --json           One JSON object, as docs/schema/doctor.json says
+  --config FILE    Read this file, in place of $AXION_AGENT_CONFIG or /etc/axion/agent.toml
+  -h, --help       This text
+
+Exit codes: 0 nothing failed, 1 something did, 2 wrong command line.
 ";

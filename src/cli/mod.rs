@@ -3,6 +3,7 @@
 
 mod args;
 mod config;
+mod doctor;
 mod enroll;
 mod exit;
 mod help;
@@ -36,6 +37,8 @@ pub fn execute(invocation: Invocation) -> Leaving {
         Invocation::Enroll(arguments) => enroll::enroll(arguments),
         Invocation::Unenroll(arguments) => unenroll::unenroll(arguments),
         Invocation::Render(arguments) => render::render(&arguments),
+        // A resolver or a broker that does not answer may still be waited for.
+        Invocation::Doctor(file, output) => return Leaving::WithStragglers(doctor::doctor(file, output)),
         Invocation::Help(topic) => print::out(topic.text()),
         Invocation::Version => print::out(concat!("axion-agent ", env!("CARGO_PKG_VERSION"), "\n")),
     };

@@ -120,9 +120,13 @@ fn without_login(text: &str) -> Cow<'_, str> {
 
 /// Tables hold names that are not ours: what sounds like a secret is treated as one.
 fn open_or_redacted(name: &str, value: String) -> String {
+    if sounds_secret(name) { REDACTED.to_owned() } else { value }
+}
+
+pub(super) fn sounds_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let secret = ["pass", "secret", "token", "credential", "ssl.key.pem", "sasl.oauthbearer.config", "sasl.jaas"];
-    if secret.iter().any(|part| name.contains(part)) && !name.ends_with("_file") { REDACTED.to_owned() } else { value }
+    secret.iter().any(|part| name.contains(part)) && !name.ends_with("_file")
 }
 
 fn list(items: impl Iterator<Item = String>) -> String {

@@ -1,6 +1,6 @@
 //! A look at a connection that gRPC could not use: the same handshake by hand, for the reason that gRPC's text
-//! leaves out. It decides nothing and sends nothing beyond the handshake. Runs on `control-plane`, after a
-//! connection failed, each wait with a deadline.
+//! leaves out. It decides nothing and sends nothing beyond the handshake, but for the doctor's question for the time. Runs on
+//! `control-plane`, after a connection failed, and for the doctor, each wait with a deadline.
 
 use super::channel::{Endpoint, Route, Scheme};
 use super::fault::Finding;
@@ -18,8 +18,10 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_secs(2);
 /// A server that does not like the certificate says so at once after the handshake; one that does, sends its settings.
 const VERDICT: Duration = Duration::from_secs(1);
-/// The answer of a proxy to CONNECT.
+/// The answer of a proxy to CONNECT, and of a server to HEAD.
 const MAX_PROXY_ANSWER: usize = 8 * 1024;
+/// The question for the time: a server that speaks no HTTP/1.1 hangs up, or says nothing.
+const HEAD: Duration = Duration::from_secs(2);
 
 /// OpenSSL's codes of `X509_verify_cert` (x509_vfy.h).
 const CERT_NOT_YET_VALID: i32 = 9;
@@ -45,6 +47,60 @@ pub(super) fn look(endpoint: &Endpoint, route: &Route, shown: &Shown<'_>) -> Opt
         Scheme::Plain => speaks_tls(stream, endpoint).then_some(Finding::NeedsTls),
         Scheme::Tls => handshake(stream, endpoint, shown, deadline),
     }
+}
+
+/// Why no connection comes about.
+#[derive(Debug)]
+pub(super) enum Miss {
+    /// Nobody is there, or the proxy does not lead there.
+    Away(io::Error),
+    /// The handshake, with what it shows.
+    Handshake(Option<Finding>),
+}
+
+/// Connects and shakes hands as the agent does: the version of TLS and what the server has shown; nothing without TLS.
+pub(super) fn shake(
+    endpoint: &Endpoint,
+    route: &Route,
+    shown: &Shown<'_>,
+    deadline: Deadline,
+) -> Result<Option<(String, Option<X509>)>, Miss> {
+    let stream = connect(endpoint, route, deadline).map_err(Miss::Away)?;
+    if endpoint.scheme == Scheme::Plain {
+        return if speaks_tls(stream, endpoint) { Err(Miss::Handshake(Some(Finding::NeedsTls))) } else { Ok(None) };
+    }
+    let ssl = client(endpoint, shown, Speaks::Http2).map_err(|_| Miss::Handshake(None))?;
+    match ssl.connect(stream) {
+        Ok(mut stream) => match of_server(&stream).or_else(|| verdict(&mut stream, shown, deadline)) {
+            Some(finding) => Err(Miss::Handshake(Some(finding))),
+            None => Ok(Some((stream.ssl().version_str().to_owned(), stream.ssl().peer_certificate()))),
+        },
+        Err(HandshakeError::Failure(failed)) => Err(Miss::Handshake(of_reasons(&reasons(failed.error()), shown))),
+        Err(_) => Err(Miss::Handshake(None)),
+    }
+}
+
+/// The head of the server's answer to `HEAD /` of HTTP/1.1, where it speaks that too: it tells the time.
+pub(super) fn head(endpoint: &Endpoint, route: &Route, shown: &Shown<'_>, deadline: Deadline) -> Option<String> {
+    let deadline = deadline.or_after(HEAD);
+    let mut stream = connect(endpoint, route, deadline).ok()?;
+    match endpoint.scheme {
+        Scheme::Plain => ask_head(&mut stream, endpoint),
+        Scheme::Tls => ask_head(&mut client(endpoint, shown, Speaks::Http1).ok()?.connect(stream).ok()?, endpoint),
+    }
+}
+
+fn ask_head(stream: &mut (impl io::Read + io::Write), endpoint: &Endpoint) -> Option<String> {
+    write!(stream, "HEAD / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", endpoint.target).ok()?;
+    let mut answer = Vec::new();
+    let mut byte = [0];
+    while !answer.ends_with(b"\r\n\r\n") {
+        if answer.len() > MAX_PROXY_ANSWER || stream.read(&mut byte).ok()? == 0 {
+            return None;
+        }
+        answer.push(byte[0]);
+    }
+    String::from_utf8(answer).ok().filter(|head| head.starts_with("HTTP/1."))
 }
 
 fn connect(endpoint: &Endpoint, route: &Route, deadline: Deadline) -> io::Result<TcpStream> {
@@ -83,11 +139,16 @@ fn tunnel(stream: &mut TcpStream, target: &str, authorization: Option<&str>) -> 
         answer.push(byte[0]);
     }
     let status = answer.split(|&b| b == b' ').nth(1).unwrap_or_default();
-    if status.starts_with(b"2") { Ok(()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
+    if status.starts_with(b"2") {
+        return Ok(());
+    }
+    // In gRPC's words, which `fault` knows.
+    let words = format!("HTTP proxy returned response code {}", String::from_utf8_lossy(status));
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, words))
 }
 
 fn speaks_tls(stream: TcpStream, endpoint: &Endpoint) -> bool {
-    let Ok(ssl) = client(endpoint, &Shown { roots: &[], certificate: None }) else { return false };
+    let Ok(ssl) = client(endpoint, &Shown { roots: &[], certificate: None }, Speaks::Http2) else { return false };
     match ssl.connect(stream) {
         Ok(_) => true,
         // An alert is TLS too.
@@ -97,7 +158,7 @@ fn speaks_tls(stream: TcpStream, endpoint: &Endpoint) -> bool {
 }
 
 fn handshake(stream: TcpStream, endpoint: &Endpoint, shown: &Shown<'_>, deadline: Deadline) -> Option<Finding> {
-    let ssl = client(endpoint, shown).ok()?;
+    let ssl = client(endpoint, shown, Speaks::Http2).ok()?;
     match ssl.connect(stream) {
         Ok(mut stream) => of_server(&stream).or_else(|| verdict(&mut stream, shown, deadline)),
         Err(HandshakeError::Failure(failed)) => of_reasons(&reasons(failed.error()), shown),
@@ -105,8 +166,15 @@ fn handshake(stream: TcpStream, endpoint: &Endpoint, shown: &Shown<'_>, deadline
     }
 }
 
+/// What follows the handshake.
+#[derive(Debug, Clone, Copy)]
+enum Speaks {
+    Http1,
+    Http2,
+}
+
 /// A client that goes on whatever the server shows: the verdict about it is read afterwards.
-fn client(endpoint: &Endpoint, shown: &Shown<'_>) -> Result<Ssl, openssl::error::ErrorStack> {
+fn client(endpoint: &Endpoint, shown: &Shown<'_>, speaks: Speaks) -> Result<Ssl, openssl::error::ErrorStack> {
     let mut context = SslContextBuilder::new(SslMethod::tls_client())?;
     context.set_verify(SslVerifyMode::NONE);
     // As gRPC's own: a CA in the middle of a chain may be the trusted one.
@@ -123,7 +191,10 @@ fn client(endpoint: &Endpoint, shown: &Shown<'_>) -> Result<Ssl, openssl::error:
         chain.try_for_each(|certificate| context.add_extra_chain_cert(certificate))?;
         context.set_private_key(&*PKey::private_key_from_pem_callback(key, |_| Ok(0))?)?;
     }
-    context.set_alpn_protos(b"\x02h2")?;
+    context.set_alpn_protos(match speaks {
+        Speaks::Http1 => b"\x08http/1.1",
+        Speaks::Http2 => b"\x02h2",
+    })?;
     let mut ssl = Ssl::new(&context.build())?;
     let host = endpoint.host();
     match host.parse() {

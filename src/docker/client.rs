@@ -188,6 +188,11 @@ impl Client {
 
     /// The same with a time of its own.
     pub(super) fn ping_within(&self, time: Duration) -> Result<ApiVersion, EngineError> {
+        Ok(self.offered(time)?.min(ApiVersion::NEWEST))
+    }
+
+    /// The newest version that the engine speaks, if the agent can work with it.
+    pub(super) fn offered(&self, time: Duration) -> Result<ApiVersion, EngineError> {
         let request = Request::get("/_ping").within(time);
         let response = self.send("", &request)?;
         let offered = response.headers().get("api-version").and_then(|value| value.to_str().ok()).and_then(ApiVersion::parse);
@@ -196,7 +201,7 @@ impl Client {
         if offered < ApiVersion::OLDEST {
             return Err(EngineError::TooOld { found: offered.to_string(), needed: ApiVersion::OLDEST.to_string() });
         }
-        Ok(offered.min(ApiVersion::NEWEST))
+        Ok(offered)
     }
 
     /// Makes the call and reads the JSON of its answer.

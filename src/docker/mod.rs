@@ -17,6 +17,7 @@ mod deploy;
 mod disk;
 mod error;
 mod events;
+mod examine;
 #[cfg(test)]
 mod fake_engine;
 #[cfg(test)]
@@ -41,6 +42,7 @@ mod tests;
 mod transport;
 mod types;
 
+pub use examine::{Examined, PublishedPort, Reachability, Readiness, SeenNode, Swarm, Unexamined, examine};
 pub use follow::{FollowJob, Follows};
 
 use crate::domain::{AgentId, Command, CommandId, Ledger, Outcome, Progress, RegistryCredential};

@@ -214,6 +214,9 @@ pub struct Node {
     /// `ready`, `down`, …
     #[serde(default)]
     pub status: NodeStatus,
+    /// Of a manager: how it takes part.
+    #[serde(default)]
+    pub manager_status: Option<Value>,
 }
 
 /// Whether a node is there.

@@ -9,6 +9,7 @@
 //! dropped the pages): the thread ends with the error, every later call fails, and the agent leaves;
 //! the next start reopens and rescans. Room for what runs is reserved on the disk ([`reserve`]).
 
+mod peek;
 mod reserve;
 mod space;
 mod store;
@@ -20,6 +21,7 @@ use crate::domain::{
 };
 use crate::threads::{CrashPoint, Exit, Thread, ThreadName, crash_at, spawn};
 use crossbeam_channel::{Sender, bounded};
+pub use peek::{Holder, Peek, holder, peek};
 pub use reserve::Reserve;
 use serde::{Deserialize, Serialize};
 pub use space::Space;
@@ -34,7 +36,7 @@ use uuid::Uuid;
 const WAITING_WRITES: usize = 64;
 
 /// The file inside the state directory.
-const FILE: &str = "journal.redb";
+pub const FILE: &str = "journal.redb";
 
 /// The journal cannot be opened, read or written.
 #[derive(Debug, thiserror::Error)]

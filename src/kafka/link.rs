@@ -115,7 +115,7 @@ impl Link {
 }
 
 /// How the client's certificate stands: read when a broker refuses it, so a new file counts at once.
-fn own_certificate(path: Option<&Path>) -> OwnCertificate {
+pub(super) fn own_certificate(path: Option<&Path>) -> OwnCertificate {
     let Some(path) = path else { return OwnCertificate::None };
     let certificate = std::fs::read(path).ok().and_then(|pem| X509::from_pem(&pem).ok());
     let now = Asn1Time::days_from_now(0).ok();

@@ -5,6 +5,7 @@
 //! record, and its delivery an [`Event::Delivered`]. Nothing here decides what is carried out.
 
 mod consumer;
+mod examine;
 mod files;
 mod link;
 mod look;
@@ -20,6 +21,7 @@ mod trouble;
 mod wire;
 
 pub use consumer::Consumer;
+pub use examine::{Allowed, Reached, check, permissions, reach, transactions};
 pub use producer::Producer;
 #[cfg(test)]
 pub(crate) use producer::dry;

@@ -2,7 +2,7 @@
 
 use super::client::Client;
 use super::config::EXPLANATION_BYTES;
-use super::fault::{Fault, code, text_in};
+use super::fault::{Fault, code, text_at, text_in};
 use super::offsets::{List, PartitionOffset, elements, text};
 use rdkafka::bindings as sys;
 use rdkafka::types::RDKafkaAdminOp;
@@ -113,6 +113,25 @@ impl Client {
         }
     }
 
+    /// `host:port` of all brokers, as the one that answers names them; none where nobody does within `timeout`.
+    pub(crate) fn brokers(&self, timeout: Duration) -> Vec<String> {
+        let millis = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
+        let mut metadata = ptr::null();
+        // SAFETY: the client is alive; the metadata is ours when it is given, holds `broker_cnt` brokers, whose hosts end with
+        // NUL, and is destroyed after they were copied.
+        unsafe {
+            let code = sys::rd_kafka_metadata(self.raw(), 0, ptr::null_mut(), &raw mut metadata, millis) as c_int;
+            if code != code::NONE || metadata.is_null() {
+                return Vec::new();
+            }
+            let count = usize::try_from((*metadata).broker_cnt).unwrap_or(0);
+            let broker = |index: usize| (*metadata).brokers.add(index);
+            let named = (0..count).map(|index| address(&text_at((*broker(index)).host), (*broker(index)).port)).collect();
+            sys::rd_kafka_metadata_destroy(metadata);
+            named
+        }
+    }
+
     /// The offsets that the client's group has committed, none where it never did. It waits for the group's
     /// coordinator, at most `timeout`: librdkafka (2.12) has a question that does not wait, and ends the process with a
     /// failed assertion when the coordinator goes away while it is open.
@@ -142,6 +161,11 @@ impl Client {
         unsafe { sys::rd_kafka_ListOffsets(self.raw(), list.raw(), options.raw(), self.raw_queue()) };
         Ok(())
     }
+}
+
+/// An IPv6 address has brackets.
+fn address(host: &str, port: c_int) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 fn at(partitions: &[i32], offset: i64) -> Vec<PartitionOffset> {
