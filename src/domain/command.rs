@@ -110,6 +110,26 @@ pub struct Deploy {
     pub adopt: bool,
 }
 
+impl Deploy {
+    /// Of a file that needs nothing else, with what holds where nobody says otherwise.
+    #[must_use]
+    pub fn of(target: Target, compose: String) -> Self {
+        Self {
+            target,
+            compose: Sensitive::new(compose),
+            env: Sensitive::default(),
+            files: Sensitive::default(),
+            prune: true,
+            resolve_image: ResolveImage::default(),
+            registry_auth: BTreeMap::new(),
+            on_failure: OnFailure::default(),
+            timeout_seconds: None,
+            dry_run: false,
+            adopt: false,
+        }
+    }
+}
+
 /// A login at a registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegistryCredential {

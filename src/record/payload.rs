@@ -27,25 +27,25 @@ const KEPT_IMAGES: u64 = 1;
 pub(super) fn deploy(mut payload: Fields, context: &mut Context) -> Result<Deploy, WireError> {
     let target = required_target(&mut payload, context)?;
     let compose = payload.required_text("docker_stack_yml", "the text of the Compose file")?;
+    let unsaid = Deploy::of(target, compose);
     Ok(Deploy {
-        target,
-        compose: Sensitive::new(compose),
         env: Sensitive::new(variables(&mut payload)?),
         files: Sensitive::new(files(&mut payload)?),
-        prune: payload.flag("prune")?.unwrap_or(true),
+        prune: payload.flag("prune")?.unwrap_or(unsaid.prune),
         resolve_image: payload
             .choice(
                 "resolve_image",
                 &[("always", ResolveImage::Always), ("changed", ResolveImage::Changed), ("never", ResolveImage::Never)],
             )?
-            .unwrap_or_default(),
+            .unwrap_or(unsaid.resolve_image),
         registry_auth: registry_auth(&mut payload)?,
         on_failure: payload
             .choice("on_failure", &[("rollback", OnFailure::Rollback), ("pause", OnFailure::Pause), ("leave", OnFailure::Leave)])?
-            .unwrap_or_default(),
+            .unwrap_or(unsaid.on_failure),
         timeout_seconds: timeout(&mut payload)?,
-        dry_run: payload.flag("dry_run")?.unwrap_or(false),
-        adopt: payload.flag("adopt")?.unwrap_or(false),
+        dry_run: payload.flag("dry_run")?.unwrap_or(unsaid.dry_run),
+        adopt: payload.flag("adopt")?.unwrap_or(unsaid.adopt),
+        ..unsaid
     })
 }
 

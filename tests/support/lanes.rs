@@ -7,15 +7,14 @@ use super::runner::Stage;
 use super::until;
 use axion_agent::docker::{Docker, EngineState, Entry, Event, Job, Settings, Swarmless, start};
 use axion_agent::domain::{
-    Action, AgentId, Code, Command, CommandId, Context, Deploy, Ledger, OnFailure, Outcome, Progress, ProjectId, Remove, ResolveImage,
-    Scope, Sensitive, StackName, Target, Verdict,
+    Action, AgentId, Code, Command, CommandId, Context, Deploy, Ledger, Outcome, Progress, ProjectId, Remove, ResolveImage, Scope,
+    StackName, Target, Verdict,
 };
 use axion_agent::journal::{self, Journal};
 use axion_agent::threads::{Exit, Published, Stop, StopSource, stop_pair};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use serde_json::Value;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -107,19 +106,7 @@ impl<'a> Lanes<'a> {
 
     /// A deploy of this file with what holds where nobody says otherwise, but no registry is asked.
     pub fn deploy(&self, compose: String) -> Deploy {
-        Deploy {
-            target: self.target(),
-            compose: Sensitive::new(compose),
-            env: Sensitive::default(),
-            files: Sensitive::default(),
-            prune: true,
-            resolve_image: ResolveImage::Never,
-            registry_auth: BTreeMap::new(),
-            on_failure: OnFailure::Rollback,
-            timeout_seconds: None,
-            dry_run: false,
-            adopt: false,
-        }
+        Deploy { resolve_image: ResolveImage::Never, ..Deploy::of(self.target(), compose) }
     }
 
     /// Runs a command to its end.

@@ -18,14 +18,13 @@ use super::*;
 use crate::docker::{Entry as LaneEntry, Job};
 use crate::domain::{
     Action, AgentId, Code, Command, CommandId, Context, DependencyState, Deploy, EventKind, GetStatus, Health, Ledger as _, LinkState,
-    OnFailure, Outcome, Position, Progress, ProjectId, Refusal, Remove, ResolveImage, Sensitive, StackName, Step, Target, Timestamp,
+    Outcome, Position, Progress, ProjectId, Refusal, Remove, Sensitive, StackName, Step, Target, Timestamp,
 };
 use crate::journal::{self, Journal};
 use crate::kafka::{DeadLetter, Event, Inbound, Receipt, Request, Side};
 use crate::telemetry::Metrics;
 use crate::threads::{Published, Thread, Waited, stop_pair};
 use crossbeam_channel::bounded;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -207,19 +206,7 @@ fn after_a_crash_what_was_accepted_goes_on_and_what_was_finished_is_sent_again()
 fn progress_after_a_restart_is_no_repeat_of_progress_before_it() {
     let mut desk = Desk::new();
     let target = Target { project: ProjectId::new("p").unwrap(), stack: StackName::new("s").unwrap() };
-    let deploy = Deploy {
-        target,
-        compose: Sensitive::new(String::new()),
-        env: Sensitive::default(),
-        files: Sensitive::default(),
-        prune: true,
-        resolve_image: ResolveImage::Never,
-        registry_auth: BTreeMap::new(),
-        on_failure: OnFailure::Leave,
-        timeout_seconds: None,
-        dry_run: false,
-        adopt: false,
-    };
+    let deploy = Deploy::of(target, String::new());
     desk.read(0, Inbound::Command(command(1, Action::Deploy(deploy))));
     let told = |desk: &mut Desk, phase| {
         desk.out();
