@@ -4,6 +4,7 @@
 use super::drift::{self, Drift};
 use super::images::Images;
 use super::replace::Replaced;
+use super::revision::GoingContent;
 use super::{Broken, Failure, checks, contents, logins, names, revision, rollback};
 use crate::docker::Entry;
 use crate::docker::ownership::{self, Standing, Takeover};
@@ -48,6 +49,8 @@ pub(super) struct Prepared {
     pub(super) replaced_before: BTreeSet<String>,
     /// Whether an earlier process changed something for this same command.
     pub(super) changed_before: bool,
+    /// Secrets and configs that go with the last revision that needs them.
+    pub(super) going: Vec<GoingContent>,
 }
 
 impl From<StackError> for Broken {
@@ -59,7 +62,8 @@ impl From<StackError> for Broken {
 impl Prepared {
     /// Whether anything is to be made, written or removed, or was before a restart.
     pub(super) fn changes_something(&self) -> bool {
-        self.changed_before || self.plan.services.iter().any(|plan| plan.ours_already) || self.plan.changes_something()
+        let done_before = self.changed_before || self.plan.services.iter().any(|plan| plan.ours_already);
+        done_before || !self.going.is_empty() || self.plan.changes_something()
     }
 }
 
@@ -107,10 +111,10 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
     let tasks_before = tasks.into_iter().map(|task| task.id).collect();
     let changed_before = room.entry == Entry::Resumed && rollback::has_changed_anything(room)?;
     let replaced_before = if changed_before { Replaced::by(room)?.services.into_keys().collect() } else { BTreeSet::new() };
-    let Observed { network_ids, external, logins, .. } = observed;
+    let Observed { network_ids, external, logins, secrets, configs, .. } = observed;
     let logins = (logins, desired.logins);
     let deviations = loaded.deviations;
-    Ok(Prepared {
+    let mut prepared = Prepared {
         plan,
         warnings,
         deviations,
@@ -126,7 +130,10 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
         owner,
         replaced_before,
         changed_before,
-    })
+        going: Vec::new(),
+    };
+    prepared.going = revision::going(room, &prepared, &secrets, &configs)?;
+    Ok(prepared)
 }
 
 fn api(room: &Room<'_>) -> Result<ApiVersion, Broken> {

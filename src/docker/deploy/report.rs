@@ -5,6 +5,7 @@
 
 use super::Failure;
 use super::prepare::Prepared;
+use super::revision::GoingContent;
 use super::rollback::RolledBack;
 use super::watch::Watch;
 use crate::docker::census::errors;
@@ -54,7 +55,10 @@ impl Report {
         self.take_findings(prepared);
         let leaving = plan.leaving.iter().map(|network| json!({"name": network.name, "action": "remove", "reason": "it left the file"}));
         self.networks = plan.networks.iter().map(network).chain(leaving).collect();
-        let of = |kind: StoreKind| plan.contents.iter().filter(move |plan| plan.kind == kind).map(content).collect();
+        let of = |kind: StoreKind| {
+            let going = prepared.going.iter().filter(move |going| going.kind == kind).map(going);
+            plan.contents.iter().filter(move |plan| plan.kind == kind).map(content).chain(going).collect()
+        };
         (self.secrets, self.configs) = (of(StoreKind::Secret), of(StoreKind::Config));
         self.warnings = prepared.warnings.iter().chain(&plan.warnings).cloned().collect();
     }
@@ -229,4 +233,9 @@ fn content(plan: &ContentPlan) -> Value {
         told["reason"] = json!(plan.reason);
     }
     told
+}
+
+fn going(content: &GoingContent) -> Value {
+    let reason = "no revision that is kept needs it any more";
+    json!({"name": content.plain, "object": content.name, "action": Action::Remove.name(), "reason": reason})
 }

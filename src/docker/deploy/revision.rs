@@ -168,20 +168,71 @@ pub(super) fn needed(revisions: &[Revision]) -> BTreeSet<String> {
     contents(revisions).filter_map(|(_, content)| id(content)).collect()
 }
 
-/// Removes the secrets and configs that only forgotten revisions needed: those made here, and later
-/// objects of a name that is known.
+/// Tells the secrets and configs that only forgotten revisions need: those made here, and later objects of a name that
+/// is known.
+struct Outgrown {
+    needed: BTreeSet<String>,
+    made: BTreeSet<String>,
+    plain: BTreeSet<String>,
+}
+
+impl Outgrown {
+    fn between(before: &[Revision], kept: &[Revision]) -> Self {
+        let mut plain = contents_by_name(before);
+        plain.extend(contents_by_name(kept));
+        Self { needed: needed(kept), made: made(before), plain }
+    }
+
+    fn has(&self, store: &Store) -> bool {
+        let ours = self.made.contains(&store.id) || self.plain.iter().any(|plain| rotate::is_rotation(store.name(), plain));
+        ours && !self.needed.contains(&store.id)
+    }
+}
+
+/// A secret or config that goes with the last revision that needs it.
+pub(super) struct GoingContent {
+    pub(super) kind: StoreKind,
+    /// Its name in the file, scoped.
+    pub(super) plain: String,
+    /// The object.
+    pub(super) name: String,
+}
+
+/// Which of these secrets and configs of the stack go once this deploy is the newest revision.
+pub(super) fn going(room: &Room<'_>, prepared: &Prepared, secrets: &[Store], configs: &[Store]) -> Result<Vec<GoingContent>, Broken> {
+    let before = &prepared.revisions;
+    if [secrets, configs].iter().all(|stores| stores.is_empty()) {
+        return Ok(Vec::new());
+    }
+    let mut made = made(before);
+    made.extend(made_by(room)?);
+    let specs = specs(prepared, &made);
+    if before.last().is_some_and(|newest| newest.specs == specs) {
+        return Ok(Vec::new());
+    }
+    let (number, command, at) = (0, room.command.id, Timestamp::from(SystemTime::now()));
+    let mut kept = before.clone();
+    kept.push(Revision { number, command, at, specs });
+    kept.drain(..kept.len().saturating_sub(room.settings.revisions.max(1)));
+    let outgrown = Outgrown::between(before, &kept);
+    let all = secrets.iter().map(|store| (StoreKind::Secret, store)).chain(configs.iter().map(|store| (StoreKind::Config, store)));
+    let going = all.filter(|(_, store)| outgrown.has(store)).map(|(kind, store)| {
+        let name = store.name().to_owned();
+        let remembered = contents(before).find(|(_, content)| content["id"] == store.id.as_str());
+        let remembered = remembered.and_then(|(_, content)| content["name"].as_str());
+        let plain = remembered.or_else(|| outgrown.plain.iter().map(String::as_str).find(|plain| rotate::is_rotation(&name, plain)));
+        GoingContent { kind, plain: plain.unwrap_or(&name).to_owned(), name }
+    });
+    Ok(going.collect())
+}
+
 fn prune(room: &Room<'_>, stack: &StackName, before: &[Revision], kept: &[Revision]) -> Result<(), Broken> {
-    let (needed, made) = (needed(kept), made(before));
-    let plain: BTreeSet<&str> = contents(before).chain(contents(kept)).filter_map(|(_, content)| content["name"].as_str()).collect();
+    let outgrown = Outgrown::between(before, kept);
+    if outgrown.plain.is_empty() {
+        return Ok(());
+    }
     for (kind, _) in KINDS {
-        if plain.is_empty() {
-            continue;
-        }
-        for store in room.observe(|client| client.stores(kind, stack))? {
-            let ours = made.contains(&store.id) || plain.iter().any(|plain| rotate::is_rotation(store.name(), plain));
-            if needed.contains(&store.id) || !ours {
-                continue;
-            }
+        for store in room.observe(|client| client.stores(kind, stack))?.iter().filter(|store| outgrown.has(store)) {
             let operation = format!("{}.remove", kind.name());
             match room.step(&operation, store.name(), |client| client.remove_store(kind, &store.id)) {
                 // A task that still ends may hold it: it goes after the next deploy.
