@@ -126,14 +126,22 @@ impl Swarm {
             ["GET", "services"] if query.contains("%22name%22") => {
                 Some(Reply::Json(200, self.services.values().chain(&self.foreign).cloned().collect()))
             }
-            ["GET", "services"] => Some(listed(self.services.values(), query, |service| &service["Spec"]["Labels"])),
+            ["GET", "services"] => {
+                let reply = listed(self.services.values(), query, |service| &service["Spec"]["Labels"]);
+                self.services.values_mut().for_each(|service| service["Endpoint"] = service["Spec"]["EndpointSpec"].clone());
+                Some(reply)
+            }
             ["GET", "services", name] => self.find(name).map(|service| Reply::Json(200, service.clone())),
             ["POST", "services", "create"] => {
                 let name = asked.body["Name"].as_str().unwrap().to_owned();
                 if self.services.contains_key(&name) {
                     return Some(Reply::Json(409, json!({"message": "name conflicts with an existing object"})));
                 }
-                let service = json!({"ID": made["ID"], "Version": {"Index": self.counter}, "Spec": self.stored(&asked.body)});
+                if let Some(taken) = self.taken_port(&asked.body) {
+                    return Some(taken);
+                }
+                let (spec, endpoint) = (self.stored(&asked.body), &asked.body["EndpointSpec"]);
+                let service = json!({"ID": made["ID"], "Version": {"Index": self.counter}, "Spec": spec, "Endpoint": endpoint});
                 self.note("create", &name, &asked.body);
                 self.services.insert(name, service);
                 Some(Reply::Json(201, made))
@@ -153,7 +161,25 @@ impl Swarm {
         }
     }
 
+    /// As swarmkit's `checkPortConflicts`: what the allocator has not taken away yet counts too, which it does here
+    /// once somebody has looked.
+    fn taken_port(&self, spec: &Value) -> Option<Reply> {
+        let ports = |endpoint: &Value| -> Vec<u64> {
+            endpoint["Ports"].as_array().into_iter().flatten().filter_map(|port| port["PublishedPort"].as_u64()).collect()
+        };
+        let wanted = ports(&spec["EndpointSpec"]);
+        let others = self.services.values().filter(|other| other["Spec"]["Name"] != spec["Name"]);
+        let mut taken = others.flat_map(|other| [&other["Spec"]["EndpointSpec"], &other["Endpoint"]].map(ports)).flatten();
+        let port = taken.find(|port| wanted.contains(port))?;
+        let message =
+            format!("rpc error: code = InvalidArgument desc = port '{port}' is already in use by service 'x' (id) as an ingress port");
+        Some(Reply::Json(400, json!({"message": message})))
+    }
+
     fn update(&mut self, id: &str, query: &str, body: &Value) -> Option<Reply> {
+        if let Some(taken) = self.taken_port(body) {
+            return Some(taken);
+        }
         let spec = self.stored(body);
         let service = self.services.values_mut().find(|service| service["ID"] == *id)?;
         if !query.contains(&format!("version={}", service["Version"]["Index"])) {

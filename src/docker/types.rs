@@ -36,6 +36,27 @@ pub struct Updated {
     pub warnings: Vec<String>,
 }
 
+/// What a service has of the ports that it publishes.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Published {
+    /// The service's id.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// Where it is reached.
+    #[serde(default)]
+    pub endpoint: Endpoint,
+}
+
+/// Where a service is reached.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Endpoint {
+    /// As a spec has them.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub ports: Vec<Value>,
+}
+
 /// A task: one attempt to run one replica.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "PascalCase")]

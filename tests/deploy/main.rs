@@ -8,6 +8,7 @@
     reason = "tests, though clippy cannot see it: they have no libtest"
 )]
 
+mod ports;
 mod replaced;
 #[path = "../support/mod.rs"]
 mod support;
@@ -35,6 +36,8 @@ const TESTS: &[Test] = &[
     Test { name: "an_unhealthy_service", needs: &[Need::Engine], body: unhealthy },
     Test { name: "a_service_that_fits_no_node", needs: &[Need::Engine], body: no_suitable_node },
     Test { name: "a_port_that_another_service_has", needs: &[Need::Engine], body: taken_port },
+    Test { name: "a_port_of_the_node_moves_to_another_service", needs: &[Need::Engine], body: ports::moving },
+    Test { name: "services_exchange_ports_of_the_node", needs: &[Need::Engine], body: ports::exchanged },
     Test { name: "a_mount_that_a_node_rejects", needs: &[Need::Engine], body: rejected_mount },
     Test { name: "a_job_that_fails", needs: &[Need::Engine], body: failing_job },
     Test { name: "a_failed_update_goes_back_to_the_last_good_revision", needs: &[Need::Engine], body: failed_update },
@@ -327,7 +330,9 @@ fn contents(stage: &Stage) {
     assert_eq!(lanes.service("web")["Spec"]["TaskTemplate"]["ContainerSpec"]["Secrets"][0]["SecretName"], object);
     assert_eq!(names("configs"), std::slice::from_ref(&config));
 
-    deploy("three", "second");
+    let told = deploy("three", "second");
+    let going = told.detail("secrets").as_array().unwrap().iter().filter(|told| told["action"] == "remove");
+    assert_eq!(going.map(|told| &told["object"]).collect::<Vec<_>>(), [&json!(secret)], "{:#?}", told.outcome);
     let third = names("secrets");
     assert_eq!(third.len(), 2, "{third:?}: the first one is needed by no kept revision");
     assert!(third.contains(&object) && !third.contains(&secret));

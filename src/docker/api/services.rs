@@ -3,7 +3,7 @@
 use super::{of_any_stack, of_stack};
 use crate::docker::client::{Client, Request, encoded};
 use crate::docker::error::EngineError;
-use crate::docker::types::{Created, Service, Updated, Version};
+use crate::docker::types::{Created, Published, Service, Updated, Version};
 use crate::domain::{Sensitive, StackName, Timestamp};
 use serde::Serialize;
 use serde_json::json;
@@ -20,6 +20,11 @@ const QUIET_FOLLOWED: Duration = Duration::from_secs(30);
 impl Client {
     /// The services of a stack.
     pub(crate) fn services(&self, stack: &StackName) -> Result<Vec<Service>, EngineError> {
+        self.fetch(Request::get("/services").query("filters", &of_stack(stack)))
+    }
+
+    /// The ports that the services of a stack have now: the manager takes them away a moment after an update.
+    pub(crate) fn published(&self, stack: &StackName) -> Result<Vec<Published>, EngineError> {
         self.fetch(Request::get("/services").query("filters", &of_stack(stack)))
     }
 

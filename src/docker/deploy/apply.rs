@@ -3,8 +3,10 @@
 //! Each change is a step of the room. A conflict or a lost answer makes it look and decide again: what
 //! is there as wanted is done, what is as it was is tried again, anything else is somebody else's work.
 
+use super::handover::Look;
 use super::prepare::Prepared;
-use super::{Broken, Failure, images, names, replace};
+use super::report::Report;
+use super::{Broken, Failure, handover, images, names, replace};
 use crate::docker::client::Client;
 use crate::docker::error::EngineError;
 use crate::docker::room::{Made, Room, STEPS_AT_ONCE, StepError};
@@ -13,14 +15,14 @@ use crate::domain::{Code, Deploy, Sensitive, StackName, Step};
 use crate::stack::plan::{self, Action, ContentPlan, NetworkPlan, ServicePlan};
 use crate::stack::{compare, images::image, marks};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// How often a step may find that the object changed or that the answer was lost: the manager itself
 /// writes to a service once or twice in an update.
 const ATTEMPTS: usize = 8;
 
 /// Carries out all of the plan, and notes in it the ids of what was made.
-pub(super) fn apply(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared) -> Result<(), Broken> {
+pub(super) fn apply(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, report: &mut Report) -> Result<(), Broken> {
     let stack = &request.target.stack;
     let plan = &mut prepared.plan;
     for network in plan.networks.iter().filter(|plan| plan.action == Action::Create) {
@@ -43,13 +45,11 @@ pub(super) fn apply(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared) 
         // Now the ids of what was just made are known.
         plan::fill(&mut service.spec, &plan.contents, &prepared.external);
     }
-    // ORDER: who takes an ingress port over is written after who gives it up.
-    let late: BTreeSet<String> =
-        plan.services.iter().filter(|one| plan::waits_for_port(one, &plan.services)).map(|one| one.name.clone()).collect();
-    let due = plan.services.iter_mut().filter(|one| matches!(one.action, Action::Create | Action::Update | Action::Replace));
-    let (mut late, mut due): (Vec<&mut ServicePlan>, Vec<&mut ServicePlan>) = due.partition(|one| late.contains(&one.name));
-    due.chunks_mut(STEPS_AT_ONCE).try_for_each(|services| write_services(room, request, services, &prepared.network_ids))?;
-    late.chunks_mut(STEPS_AT_ONCE).try_for_each(|services| write_services(room, request, services, &prepared.network_ids))
+    let look = Look { removals: &plan.removals, tasks_before: &prepared.tasks_before, networks: &prepared.network_ids, phase: "apply" };
+    let write = |due: &mut [&mut ServicePlan]| {
+        due.chunks_mut(STEPS_AT_ONCE).try_for_each(|services| write_services(room, request, services, look.networks))
+    };
+    handover::in_order(room, &mut plan.services, &look, report, write, |failure| Err(failure.into()))
 }
 
 /// Creates or updates services that do not depend on each other: Swarm knows no order of start.

@@ -34,10 +34,18 @@ pub(super) struct Watched {
 }
 
 /// One look at a stack.
-struct Seen {
+pub(super) struct Seen {
     current: BTreeSet<String>,
     tasks: Vec<Task>,
     services: Vec<Service>,
+}
+
+impl Seen {
+    /// Whether tasks of an earlier spec of a service have not ended yet.
+    pub(super) fn has_old_tasks(&self, service: &str) -> bool {
+        let old = self.tasks.iter().filter(|task| task.service_id == service && !self.current.contains(&task.id));
+        old.into_iter().any(|task| !task.status.state.is_over())
+    }
 }
 
 /// Waits for the verdict on the services of a plan.
@@ -57,6 +65,18 @@ pub(super) fn wait(
     report: &mut Report,
     phase: &'static str,
 ) -> Result<(), Broken> {
+    wait_for(room, watched, networks, report, phase, |_| Ok(false))
+}
+
+/// Waits until a look is enough, but no longer than for the verdict.
+pub(super) fn wait_for(
+    room: &Room<'_>,
+    watched: &mut [Watched],
+    networks: &BTreeMap<String, String>,
+    report: &mut Report,
+    phase: &'static str,
+    is_enough: impl Fn(&Seen) -> Result<bool, Broken>,
+) -> Result<(), Broken> {
     let (started, stack) = (Instant::now(), report.stack().clone());
     let mut told = Vec::new();
     let mut next_telling = Deadline::after(Duration::ZERO);
@@ -72,7 +92,7 @@ pub(super) fn wait(
         if let Some(failure) = in_one(&watched.iter().filter_map(Watched::failure).collect::<Vec<_>>()) {
             return Err(failure.into());
         }
-        if watched.iter().all(|one| one.state == State::Settled) {
+        if watched.iter().all(|one| one.state == State::Settled) || is_enough(&seen)? {
             return Ok(());
         }
         let counts: Vec<_> = watched.iter().map(|one| one.watch.count()).collect();

@@ -13,6 +13,7 @@ mod checks;
 mod contents;
 mod converge;
 mod drift;
+mod handover;
 mod images;
 mod logins;
 mod names;
@@ -165,7 +166,7 @@ fn work(room: &Room<'_>, request: &Deploy) -> Result<Outcome, Broken> {
 /// Applies the plan, waits for the verdict, keeps the revision; its number.
 fn carry_out(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, report: &mut Report) -> Result<u64, Broken> {
     rollback::check_not_taken_back(room, &prepared.plan.services)?;
-    apply::apply(room, request, prepared)?;
+    apply::apply(room, request, prepared, report)?;
     logins::remember(room, request, prepared)?;
     report.take_plan(prepared);
     if prepared.changes_something() {

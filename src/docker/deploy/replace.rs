@@ -25,8 +25,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long one that left the file may stay busy: old tasks end behind the new ones.
 const LEAVING: Duration = Duration::from_secs(15);
-/// The steps that note what was replaced: they change nothing.
-pub(super) const NOTES: [&str; 2] = ["service.replace", "network.replace"];
+/// The step that notes what a service was that is first written without ports, to exchange them.
+pub(super) const EXCHANGE: &str = "service.exchange";
+/// The steps that note what was before: they change nothing.
+pub(super) const NOTES: [&str; 3] = ["service.replace", "network.replace", EXCHANGE];
 
 /// What a command replaced, as it was before.
 #[derive(Debug, Default)]
@@ -35,6 +37,8 @@ pub(super) struct Replaced {
     pub(super) services: BTreeMap<String, Value>,
     /// Bodies of networks, by name.
     pub(super) networks: BTreeMap<String, Value>,
+    /// Specs of services that were first written without ports, by name.
+    pub(super) exchanged: BTreeMap<String, Value>,
 }
 
 impl Replaced {
@@ -46,6 +50,7 @@ impl Replaced {
             let of_kind = match step.operation.as_str() {
                 "service.replace" => &mut replaced.services,
                 "network.replace" => &mut replaced.networks,
+                EXCHANGE => &mut replaced.exchanged,
                 _ => continue,
             };
             if let Ok(was) = serde_json::from_str(&was) {
@@ -91,7 +96,7 @@ fn in_short(services: &BTreeSet<String>, networks: &[&Network]) -> String {
     }
 }
 
-fn remember(room: &Room<'_>, operation: &str, name: &str, was: &Value) -> Result<(), Broken> {
+pub(super) fn remember(room: &Room<'_>, operation: &str, name: &str, was: &Value) -> Result<(), Broken> {
     let step = Step { operation: operation.to_owned(), object: name.to_owned() };
     room.ledger.intend(room.command.id, slice::from_ref(&step))?;
     Ok(room.ledger.settle(room.command.id, &[(step, StepOutcome::Done(Some(was.to_string())))])?)

@@ -4,6 +4,7 @@
 //! get the specs that were seen to run; what is as in the revision is not written. It takes no secret or
 //! config from a command: the revision names the objects, and they must still be there.
 
+use super::handover::{self, Look};
 use super::report::Report;
 use super::{Broken, Failure, apply, converge, images, names, replace, revision, rollback};
 use crate::docker::ownership::{self, Takeover};
@@ -161,10 +162,14 @@ fn bring_back(
         apply::create_network(room, &stack, network)?;
     }
     let networks = names::network_ids(room)?;
-    for plan in plans.iter_mut().filter(|plan| plan.action != Action::Unchanged) {
-        let auth = images::auth(room, &BTreeMap::new(), image(&plan.spec));
-        apply::write_service(room, plan, &networks, auth.as_ref())?;
-    }
+    let look = Look { removals: &removals, tasks_before: &before, networks: &networks, phase: "apply" };
+    let write = |due: &mut [&mut ServicePlan]| {
+        due.iter_mut().try_for_each(|plan| {
+            let auth = images::auth(room, &BTreeMap::new(), image(&plan.spec));
+            apply::write_service(room, plan, &networks, auth.as_ref())
+        })
+    };
+    handover::in_order(room, &mut plans, &look, report, write, |failure| Err(failure.into()))?;
     let mut watched = converge::Watched::all(&plans, &removals, &before);
     converge::wait(room, &mut watched, &networks, report, "converge")
 }

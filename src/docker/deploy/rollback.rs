@@ -4,6 +4,7 @@
 //! nothing. It has [`TIME`] of its own when the command's time is over. It never touches what the
 //! command did not touch, and never runs a job again.
 
+use super::handover::{self, Look};
 use super::replace::{self, Replaced};
 use super::report::Report;
 use super::{Broken, Failure, apply, converge, images, names, revision};
@@ -189,7 +190,7 @@ impl Back<'_> {
         for service in &new {
             apply::remove_service(room, service)?;
         }
-        let plans = self.write(wanted, &held, &new, good.as_ref())?;
+        let plans = self.write(wanted, &held, &new, &tasks, good.as_ref())?;
         let mut watched = converge::Watched::all(&plans, new.iter().copied(), &tasks);
         let networks = names::network_ids(room)?;
         self.note_failure(converge::wait(room, &mut watched, &networks, &mut Report::new(self.request), "rollback"))?;
@@ -208,6 +209,10 @@ impl Back<'_> {
         let ours = self.room.command.id.to_string();
         let is_ours = |spec: &Value| spec["Labels"][marks::COMMAND] == ours.as_str();
         for service in held.iter().filter(|service| self.done.updated.contains(service.name()) && !known.contains(service.name())) {
+            if let Some(was) = self.done.replaced.exchanged.get(service.name()) {
+                wanted.push(was.clone());
+                continue;
+            }
             match &service.previous_spec {
                 Some(previous) if is_ours(&service.spec) && !is_ours(previous) => wanted.push(previous.clone()),
                 // Before a restart it went back already: what was before that is what failed.
@@ -274,6 +279,7 @@ impl Back<'_> {
         wanted: Vec<Value>,
         held: &[Service],
         new: &[&Service],
+        tasks: &BTreeSet<String>,
         good: Option<&Revision>,
     ) -> Result<Vec<ServicePlan>, Broken> {
         let (room, stack) = (self.room, &self.request.target.stack);
@@ -315,7 +321,7 @@ impl Back<'_> {
         for network in networks.iter().filter(|plan| plan.action != Action::Unchanged) {
             self.note_failure(apply::create_network(room, stack, network).map(drop))?;
         }
-        self.write_services(plans)
+        self.write_services(plans, tasks)
     }
 
     /// Notes what failed, and goes on.
@@ -327,21 +333,30 @@ impl Back<'_> {
         Ok(())
     }
 
-    fn write_services(&mut self, plans: Vec<ServicePlan>) -> Result<Vec<ServicePlan>, Broken> {
+    fn write_services(&mut self, mut plans: Vec<ServicePlan>, tasks: &BTreeSet<String>) -> Result<Vec<ServicePlan>, Broken> {
         let networks = names::network_ids(self.room)?;
-        let mut written = Vec::new();
-        for mut plan in plans {
-            if plan.action != Action::Unchanged {
-                let auth = images::auth(self.room, &self.request.registry_auth, image(&plan.spec));
-                let known = self.notes.len();
-                self.note_failure(apply::write_service(self.room, &mut plan, &networks, auth.as_ref()))?;
-                if self.notes.len() > known {
-                    continue;
+        let (room, request) = (self.room, self.request);
+        let look = Look { removals: &[], tasks_before: tasks, networks: &networks, phase: "rollback" };
+        let (mut unwritten, mut late) = (BTreeMap::new(), Vec::new());
+        let write = |due: &mut [&mut ServicePlan]| {
+            due.iter_mut().try_for_each(|plan| {
+                let auth = images::auth(room, &request.registry_auth, image(&plan.spec));
+                match apply::write_service(room, plan, &networks, auth.as_ref()) {
+                    Err(Broken::Failed(failure)) => drop(unwritten.insert(plan.name.clone(), failure.message)),
+                    other => other?,
                 }
-            }
-            written.push(plan);
-        }
-        Ok(written)
+                Ok(())
+            })
+        };
+        let go_on = |failure: Failure| {
+            late.push(failure.message);
+            Ok(())
+        };
+        let result = handover::in_order(room, &mut plans, &look, &mut Report::new(request), write, go_on);
+        plans.retain(|plan| !unwritten.contains_key(&plan.name));
+        self.notes.extend(late.into_iter().chain(unwritten.into_values()));
+        self.note_failure(result)?;
+        Ok(plans)
     }
 
     /// Why a service that is not as in the revision stays as it is, if it does.
@@ -362,7 +377,14 @@ impl Back<'_> {
         let who = Who { agent: self.room.agent, command: self.room.command.id };
         let sent = self.sent.iter().find(|sent| sent.name == plan.name && matches!(sent.action, Action::Update | Action::Replace));
         let (Some(sent), Some(now)) = (sent, plan.held.as_ref().filter(|now| who.has_written(now))) else { return false };
-        !compare::same(&sent.spec, &now.spec, networks)
+        let (mut sent, mut now) = (sent.spec.clone(), now.spec.clone());
+        if self.done.replaced.exchanged.contains_key(&plan.name) {
+            // It may be without ports still that it was to get.
+            for spec in [&mut sent, &mut now] {
+                spec["EndpointSpec"]["Ports"] = Value::Null;
+            }
+        }
+        !compare::same(&sent, &now, networks)
     }
 
     /// Removes the networks, secrets and configs that this command made and the revision does not need.

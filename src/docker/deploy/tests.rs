@@ -1,17 +1,18 @@
 //! Deploys against a fake swarm that loses answers and moves versions: what is written, and how often.
 
+mod ports;
+
 use crate::docker::fake_engine::FakeEngine;
 use crate::docker::fake_ledger::FakeLedger;
 use crate::docker::fake_swarm::{Fault, Swarm};
 use crate::docker::{Docker, Entry, Event, Job, Settings, start};
 use crate::domain::{
-    Action, AgentId, Code, Command, CommandId, Context, Deploy, Ledger, OnFailure, Outcome, ProjectId, ResolveImage, Sensitive, StackName,
-    Step, StepOutcome, Target, Verdict,
+    Action, AgentId, Code, Command, CommandId, Context, Deploy, Ledger, OnFailure, Outcome, ProjectId, ResolveImage, StackName, Step,
+    StepOutcome, Target, Verdict,
 };
 use crate::threads::{Published, Stop, stop_pair};
 use crossbeam_channel::{Receiver, bounded};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -22,19 +23,8 @@ const SOON: Duration = Duration::from_secs(20);
 const FILE: &str = "services: {web: {image: 'box:2', deploy: {update_config: {monitor: 1ms}}}}";
 
 fn request(file: &str) -> Deploy {
-    Deploy {
-        target: Target { project: ProjectId::new("p").unwrap(), stack: StackName::new("st").unwrap() },
-        compose: Sensitive::new(file.to_owned()),
-        env: Sensitive::default(),
-        files: Sensitive::default(),
-        prune: true,
-        resolve_image: ResolveImage::Never,
-        registry_auth: BTreeMap::new(),
-        on_failure: OnFailure::Rollback,
-        timeout_seconds: None,
-        dry_run: false,
-        adopt: false,
-    }
+    let target = Target { project: ProjectId::new("p").unwrap(), stack: StackName::new("st").unwrap() };
+    Deploy { resolve_image: ResolveImage::Never, ..Deploy::of(target, file.to_owned()) }
 }
 
 /// The room's threads on a fake swarm.

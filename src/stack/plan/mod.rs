@@ -7,6 +7,7 @@
 
 mod contents;
 mod drift;
+mod handover;
 mod leaving;
 mod networks;
 mod platforms;
@@ -16,10 +17,11 @@ mod services;
 
 pub use contents::{Content, ContentPlan, Question, questions};
 pub use drift::drift;
+pub use handover::{Wave, given_up, leave_out, waves};
 pub use leaving::leftovers;
 pub use networks::{NetworkPlan, attached, body_of, detach, networks};
 pub use platforms::{Platform, check_platforms, names_platforms};
-pub use ports::{Nodes, check_ports, publishes_ports, waits_for_port};
+pub use ports::{Nodes, Place, Port, check_ports, port, publishes_ports};
 pub use refs::fill;
 pub use services::{ServicePlan, pause_on_failure, service};
 
@@ -274,6 +276,7 @@ pub fn make(stack: &StackName, observed: &Observed, desired: &Desired, who: Who<
     networks::detach(&networks, &mut services, stays.iter().copied())?;
     let leaving = leaving::networks(observed, &networks, &services, &stays, desired.leavers, &mut warnings);
     leaving::contents(stack, observed, &contents, &mut warnings);
+    warnings.extend(handover::warnings(&services));
     Ok(Plan { networks, contents, services, removals, leaving, warnings })
 }
 

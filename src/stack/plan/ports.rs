@@ -7,10 +7,11 @@
 use super::{Action, Plan, ServicePlan, Unplannable};
 use crate::stack::held::{Mode, Service};
 use serde_json::Value;
+use std::fmt;
 
 /// Where a port is published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub enum Place {
     /// On every node of the swarm.
     Ingress,
     /// On the nodes of its tasks.
@@ -19,10 +20,27 @@ enum Place {
 
 /// A published port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Port {
-    number: u64,
-    protocol: String,
-    place: Place,
+pub struct Port {
+    /// As it is reached.
+    pub number: u64,
+    /// `tcp`, `udp`, `sctp`.
+    pub protocol: String,
+    /// Where.
+    pub place: Place,
+}
+
+impl Port {
+    /// Whether it is the same port, wherever it is published.
+    #[must_use]
+    pub fn is_of(&self, other: &Self) -> bool {
+        self.number == other.number && self.protocol == other.protocol
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.number, self.protocol)
+    }
 }
 
 /// How many nodes can run tasks.
@@ -54,24 +72,14 @@ pub fn check_ports(plan: &Plan, others: &[Service], nodes: Nodes) -> Result<(), 
         let beside = others.iter().filter(|_| is_written(one)).map(|other| (other.name(), &other.spec));
         for (name, spec) in within.map(|next| (next.name.as_str(), &next.spec)).chain(beside) {
             if let Some(port) = clash(&one.spec, spec, nodes) {
-                let port = format!("{}/{}", port.number, port.protocol);
-                return Err(Unplannable::PortTaken { service: one.name.clone(), port, other: name.to_owned() });
+                return Err(Unplannable::PortTaken { service: one.name.clone(), port: port.to_string(), other: name.to_owned() });
             }
         }
     }
     Ok(())
 }
 
-/// Whether a service takes an ingress port that another one of the plan gives up: it must be written after that one.
-#[must_use]
-pub fn waits_for_port(plan: &ServicePlan, services: &[ServicePlan]) -> bool {
-    let givers = services.iter().filter(|giver| giver.name != plan.name && giver.action == Action::Update);
-    let held = givers.filter_map(|giver| giver.held.as_ref()).flat_map(|held| ports(&held.spec));
-    let held: Vec<Port> = held.filter(|port| port.place == Place::Ingress).collect();
-    ports(&plan.spec).any(|port| held.iter().any(|other| other.number == port.number && other.protocol == port.protocol))
-}
-
-fn is_written(plan: &ServicePlan) -> bool {
+pub(super) fn is_written(plan: &ServicePlan) -> bool {
     matches!(plan.action, Action::Create | Action::Update | Action::Replace)
 }
 
@@ -81,7 +89,7 @@ fn clash(one: &Value, other: &Value, nodes: Nodes) -> Option<Port> {
         theirs.iter().any(|taken| {
             let on_nodes = port.place == Place::Host && taken.place == Place::Host;
             let fits = on_nodes && (nodes == Nodes::Several || !has_tasks(one) || !has_tasks(other));
-            port.number == taken.number && port.protocol == taken.protocol && !fits
+            port.is_of(taken) && !fits
         })
     })
 }
@@ -91,14 +99,18 @@ fn has_tasks(spec: &Value) -> bool {
     !matches!(Mode::of(spec), Mode::Replicated(0) | Mode::ReplicatedJob(_) | Mode::GlobalJob)
 }
 
-fn ports(spec: &Value) -> impl Iterator<Item = Port> {
-    let all = spec["EndpointSpec"]["Ports"].as_array().into_iter().flatten();
-    all.filter_map(|port| {
-        let number = port["PublishedPort"].as_u64().filter(|&number| number > 0)?;
-        let protocol = port["Protocol"].as_str().filter(|protocol| !protocol.is_empty()).unwrap_or("tcp").to_owned();
-        let place = if port["PublishMode"] == "host" { Place::Host } else { Place::Ingress };
-        Some(Port { number, protocol, place })
-    })
+/// The ports that a service's spec publishes under a number of its choice.
+pub(super) fn ports(spec: &Value) -> impl Iterator<Item = Port> {
+    spec["EndpointSpec"]["Ports"].as_array().into_iter().flatten().filter_map(port)
+}
+
+/// One of a list of ports, as the Engine API has it; none where Swarm chooses the number.
+#[must_use]
+pub fn port(port: &Value) -> Option<Port> {
+    let number = port["PublishedPort"].as_u64().filter(|&number| number > 0)?;
+    let protocol = port["Protocol"].as_str().filter(|protocol| !protocol.is_empty()).unwrap_or("tcp").to_owned();
+    let place = if port["PublishMode"] == "host" { Place::Host } else { Place::Ingress };
+    Some(Port { number, protocol, place })
 }
 
 #[cfg(test)]
@@ -163,14 +175,5 @@ mod tests {
         assert!(publishes_ports(&moved) && check_ports(&moved, std::slice::from_ref(&old), Nodes::One).is_err());
         moved.removals = vec![old.clone()];
         assert_eq!(check_ports(&moved, &[old], Nodes::One), Ok(()), "it leaves the file");
-    }
-
-    #[test]
-    fn who_takes_a_port_over_is_written_after_who_gives_it_up() {
-        let ingress = json!([{"TargetPort": 80, "PublishedPort": 8080}]);
-        let swapped =
-            plan(&[spec("st_a", &json!([]), 1), spec("st_b", &ingress, 1)], &[held("st_a", &ingress, 1), held("st_b", &json!([]), 1)]);
-        let waits: Vec<bool> = swapped.services.iter().map(|one| waits_for_port(one, &swapped.services)).collect();
-        assert_eq!(waits, [false, true]);
     }
 }

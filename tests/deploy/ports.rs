@@ -1,0 +1,50 @@
+//! Ports of the node that move between services of a stack in one deploy. (Ports of the swarm need IPVS, which not every
+//! kernel has: those move between services of a scripted engine, in `src/docker/deploy/tests`.)
+
+use super::{deploy, quick};
+use crate::support::{Lanes, Stage, free_port};
+use serde_json::Value;
+
+/// A service that publishes these ports of its node.
+fn publishing(ports: &[u16], order: &str) -> String {
+    let ports: Vec<String> = ports.iter().map(|port| format!("{{target: 80, published: {port}, mode: host}}")).collect();
+    let update = format!("deploy: {{endpoint_mode: dnsrr, update_config: {{order: {order}}}}}");
+    quick("sleep, '1000'", &format!(", ports: [{}], {update}", ports.join(", ")))
+}
+
+/// The ports that the running tasks of the stack have, sorted, by service.
+fn published(lanes: &Lanes, service: &str) -> Vec<u64> {
+    let id = lanes.service(service)["ID"].clone();
+    let runs = |task: &&Value| task["ServiceID"] == id && task["Status"]["State"] == "running" && task["DesiredState"] == "running";
+    let tasks = lanes.list("tasks");
+    let ports = tasks.iter().filter(runs).flat_map(|task| task["Status"]["PortStatus"]["Ports"].as_array().cloned().unwrap_or_default());
+    let mut ports: Vec<u64> = ports.filter_map(|port| port["PublishedPort"].as_u64()).collect();
+    ports.sort_unstable();
+    // The engine names one for each of its addresses.
+    ports.dedup();
+    ports
+}
+
+/// The new tasks come before the old ones go: a port that its holder still has would never become free.
+pub fn moving(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let (one, two) = (free_port(), free_port());
+    for order in ["start-first", "stop-first"] {
+        deploy(&lanes, &[("a", &publishing(&[], order)), ("b", &publishing(&[one], order))]).completed();
+        let told = deploy(&lanes, &[("a", &publishing(&[one], order)), ("b", &publishing(&[two], order))]).completed();
+        assert!(!told.detail("warnings").to_string().contains("exchanges"), "{:#?}", told.outcome);
+        assert_eq!((published(&lanes, "a"), published(&lanes, "b")), (vec![one.into()], vec![two.into()]), "{order}");
+    }
+}
+
+pub fn exchanged(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let (one, two) = (free_port(), free_port());
+    for order in ["start-first", "stop-first"] {
+        deploy(&lanes, &[("a", &publishing(&[one], order)), ("b", &publishing(&[two], order))]).completed();
+        let told = deploy(&lanes, &[("a", &publishing(&[two], order)), ("b", &publishing(&[one], order))]).completed();
+        let name = lanes.stack.scoped("a");
+        assert!(told.detail("warnings").to_string().contains(&format!("service {name} exchanges")), "{:#?}", told.outcome);
+        assert_eq!((published(&lanes, "a"), published(&lanes, "b")), (vec![two.into()], vec![one.into()]), "{order}");
+    }
+}
