@@ -109,7 +109,7 @@ static:              ## one static binary for Linux: x86_64, or ARCH=aarch64
 test-static: static  ## the tests of the whole agent with the static binary, beside a real broker if there is one
 	@$(dev)/setup.sh build bed
 	@cargo build --locked --example control_plane
-	@AXION_TEST_AGENT="$(static_agent)" $(dev)/test.sh --test end_to_end --test failures --test network --test secure --test session --test unit
+	@AXION_TEST_AGENT="$(static_agent)" $(dev)/test.sh --test doctor --test end_to_end --test failures --test network --test secure --test session --test unit
 
 image: static        ## a container image that holds the static binary alone, by the Docker Engine of this machine
 	docker build -f packaging/Dockerfile -t axion-agent:latest "$(dir $(static_agent))"

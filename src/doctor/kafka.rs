@@ -86,13 +86,17 @@ fn judge_broker(result: &Result<Reached, Trouble>, source: Source) -> Finding {
 }
 
 fn acls(kafka: &kafka::Settings, running: &Running, deadline: Deadline) -> Vec<Finding> {
-    let needed = [&KAFKA_COMMANDS, &KAFKA_EVENTS, &KAFKA_DEAD_LETTERS, &KAFKA_GROUP];
-    let mut found = match kafka::permissions(kafka, deadline) {
-        Err(trouble) => needed.into_iter().map(|check| check.skipped(format!("no broker could be asked: {trouble}"))).collect(),
-        Ok(allowed) => judge_allowed(kafka, &allowed),
-    };
-    found.push(transactions(kafka, running, deadline));
-    found
+    match kafka::permissions(kafka, deadline) {
+        Ok(allowed) => {
+            let mut found = judge_allowed(kafka, &allowed);
+            found.push(transactions(kafka, running, deadline));
+            found
+        }
+        Err(trouble) => {
+            let all = [&KAFKA_COMMANDS, &KAFKA_EVENTS, &KAFKA_READBACK, &KAFKA_DEAD_LETTERS, &KAFKA_GROUP, &KAFKA_TRANSACTIONS];
+            all.into_iter().map(|check| check.skipped(format!("no broker could be asked: {trouble}"))).collect()
+        }
+    }
 }
 
 fn judge_allowed(kafka: &kafka::Settings, allowed: &Allowed) -> Vec<Finding> {

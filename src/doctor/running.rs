@@ -139,7 +139,7 @@ fn judge_socket(place: &Place, running: &Running) -> Finding {
     match place {
         Place::Answers => AGENT_SOCKET.ok("it takes connections"),
         Place::Nothing | Place::Refuses(_) if !running.is() => AGENT_SOCKET.skipped("no agent runs"),
-        Place::Nothing => AGENT_SOCKET.fail("an agent runs, and its socket is not there"),
+        Place::Nothing => AGENT_SOCKET.warn("an agent runs, and its socket is not there"),
         Place::SomethingElse => AGENT_SOCKET.fail("that is no socket").mend("Remove the file, and restart the agent."),
         Place::Refuses(reason) => AGENT_SOCKET.fail(format!("it takes no connections: {reason}")),
     }
@@ -177,7 +177,7 @@ mod tests {
             (&Place::Answers, &idle, State::Ok),
             (&Place::Nothing, &idle, State::Skipped),
             (&refuses, &idle, State::Skipped),
-            (&Place::Nothing, &runs, State::Fail),
+            (&Place::Nothing, &runs, State::Warn),
             (&refuses, &runs, State::Fail),
             (&Place::SomethingElse, &idle, State::Fail),
         ] {

@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 
 /// One try to find a broker that answers.
 const SEEK: Duration = Duration::from_millis(500);
+/// A group's coordinator is found and answers within this, or it is the ACL that keeps it.
+const COORDINATOR: Duration = Duration::from_secs(3);
 /// No topic has this partition: numbers begin at 0, and a broker cannot hold a hundredth of so many.
 const NO_PARTITION: i32 = i32::MAX;
 /// Beyond what any sensible broker allows (`transaction.max.timeout.ms`, 15 minutes unless it is set), in milliseconds: the most
@@ -92,14 +94,14 @@ pub fn permissions(settings: &Settings, deadline: Deadline) -> Result<Allowed, T
             Sought::Found(broker) => break broker,
             Sought::Slow | Sought::Nobody => why.listen(&client, SEEK.min(deadline.left())),
         }
-        if deadline.has_passed() {
+        if deadline.has_passed() || why.is_specific() {
             return Err(why.tell(&client));
         }
     };
     let unexpected = |fault: &Fault| Trouble::new(TroubleCode::UNEXPECTED, format!("the brokers do not answer as they should: {fault}"));
     let topics = [settings.command_topic.as_str(), &settings.event_topic, &settings.dead_letter_topic];
     client.ask_topics(&topics, broker, deadline.left(), 0).map_err(|fault| unexpected(&fault))?;
-    let states = wait(&client, deadline, |happening| match happening {
+    let states = why.wait(&client, deadline, |happening| match happening {
         Happening::Topics(_, answer) => Some(answer),
         _ => None,
     });
@@ -110,29 +112,46 @@ pub fn permissions(settings: &Settings, deadline: Deadline) -> Result<Allowed, T
         events: may(&settings.event_topic, Operation::Write),
         readback: (settings.events == EventMode::ExactlyOnce).then(|| may(&settings.event_topic, Operation::Read)),
         dead_letters: may(&settings.dead_letter_topic, Operation::Write),
-        group: group(&client, settings, deadline),
+        group: group(client, settings, &mut why, deadline),
     })
 }
 
-fn group(client: &Client, settings: &Settings, deadline: Deadline) -> Result<(), Trouble> {
+fn group(client: Client, settings: &Settings, why: &mut Why<'_>, deadline: Deadline) -> Result<(), Trouble> {
+    let denied = || Err(Trouble::group_denied(&settings.consumer_group));
+    let unexpected = |fault: &Fault| {
+        Err(Trouble::new(TroubleCode::UNEXPECTED, format!("the group's coordinator does not answer as it should: {fault}")))
+    };
+    // ORDER: before a commit the coordinator must have answered. A client with a commit that waits for it never ends
+    // (librdkafka 2.12).
+    match client.group_offsets(&settings.command_topic, &[0], deadline.or_after(COORDINATOR).left()) {
+        Ok(_) => {}
+        Err(fault) => match fault.code {
+            code::GROUP_AUTHORIZATION => return denied(),
+            code::UNKNOWN_TOPIC | code::UNKNOWN_PARTITION_LOCAL | code::TOPIC_AUTHORIZATION => {}
+            // Where the coordinator may not even be looked for, the refusal comes through the queue, and the offsets never.
+            _ => {
+                why.listen(&client, Duration::ZERO);
+                return if why.group == Group::Refused { denied() } else { unexpected(&fault) };
+            }
+        },
+    }
     let nowhere = [PartitionOffset { partition: NO_PARTITION, offset: 0 }];
-    let asked = client.commit(&settings.command_topic, &nowhere);
-    let answer = asked.and_then(|()| {
-        wait(client, deadline, |happening| match happening {
-            Happening::Committed(answer) => Some(answer),
-            // Without any permission not even the group's coordinator is named, and the commit waits for it.
-            Happening::Fault(fault) if fault.code == code::GROUP_AUTHORIZATION => Some(Err(fault)),
-            _ => None,
-        })
-        .unwrap_or_else(|| Err(late()))
-    });
+    if let Err(fault) = client.commit(&settings.command_topic, &nowhere) {
+        return unexpected(&fault);
+    }
+    let answer = why.wait(&client, deadline, |happening| if let Happening::Committed(answer) = happening { Some(answer) } else { None });
+    let Some(answer) = answer else {
+        // The coordinator has gone in between: its threads are left idle rather than waited for without end.
+        std::mem::forget(client);
+        return unexpected(&late());
+    };
     match answer {
         Ok(()) => Ok(()),
         Err(fault) => match fault.code {
-            code::GROUP_AUTHORIZATION => Err(Trouble::group_denied(&settings.consumer_group)),
+            code::GROUP_AUTHORIZATION => denied(),
             // The group's ACL was looked at before.
             code::UNKNOWN_TOPIC | code::UNKNOWN_PARTITION_LOCAL | code::TOPIC_AUTHORIZATION => Ok(()),
-            _ => Err(Trouble::new(TroubleCode::UNEXPECTED, format!("the group's coordinator does not answer as it should: {fault}"))),
+            _ => unexpected(&fault),
         },
     }
 }
@@ -175,27 +194,24 @@ fn late() -> Fault {
     Fault::with_text(code::TIMED_OUT, "no answer in time".to_owned())
 }
 
-/// The first happening that is wanted, or none in time.
-fn wait<T>(client: &Client, deadline: Deadline, wanted: impl Fn(Happening) -> Option<T>) -> Option<T> {
-    loop {
-        while let Some(happening) = client.next() {
-            if let Some(found) = wanted(happening) {
-                return Some(found);
-            }
-        }
-        client.woken().recv_deadline(deadline.instant()).ok()?;
-    }
-}
-
-/// Why no broker answers: the best reason so far.
+/// What the client's queue has told beside answers: why no broker answers, the best reason so far.
 struct Why<'a> {
     settings: &'a Settings,
     last: Option<Trouble>,
+    group: Group,
+}
+
+/// What was said of the group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Group {
+    Nothing,
+    /// Its coordinator may not even be looked for. It is said once.
+    Refused,
 }
 
 impl<'a> Why<'a> {
     fn new(settings: &'a Settings) -> Self {
-        Self { settings, last: None }
+        Self { settings, last: None, group: Group::Nothing }
     }
 
     /// Takes in what has happened, and waits a little for what happens next.
@@ -203,18 +219,38 @@ impl<'a> Why<'a> {
         let deadline = Deadline::after(patience);
         loop {
             while let Some(happening) = client.next() {
-                let Happening::Fault(fault) = happening else { continue };
-                if fault.code == code::ALL_BROKERS_DOWN {
-                    continue;
-                }
-                let certificate = || own_certificate(self.settings.security.client_files().map(|(path, _)| path));
-                let trouble = Trouble::of_connection(&fault, &client.evidence(), certificate);
-                if trouble.is_specific() || !self.is_specific() {
-                    self.last = Some(trouble);
-                }
+                self.note(client, &happening);
             }
             if self.is_specific() || client.woken().recv_deadline(deadline.instant()).is_err() {
                 return;
+            }
+        }
+    }
+
+    /// The first happening that is wanted, or none in time.
+    fn wait<T>(&mut self, client: &Client, deadline: Deadline, wanted: impl Fn(Happening) -> Option<T>) -> Option<T> {
+        loop {
+            while let Some(happening) = client.next() {
+                self.note(client, &happening);
+                if let Some(found) = wanted(happening) {
+                    return Some(found);
+                }
+            }
+            client.woken().recv_deadline(deadline.instant()).ok()?;
+        }
+    }
+
+    fn note(&mut self, client: &Client, happening: &Happening) {
+        let Happening::Fault(fault) = happening else { return };
+        match fault.code {
+            code::ALL_BROKERS_DOWN => {}
+            code::GROUP_AUTHORIZATION => self.group = Group::Refused,
+            _ => {
+                let certificate = || own_certificate(self.settings.security.client_files().map(|(path, _)| path));
+                let trouble = Trouble::of_connection(fault, &client.evidence(), certificate);
+                if trouble.is_specific() || !self.is_specific() {
+                    self.last = Some(trouble);
+                }
             }
         }
     }
