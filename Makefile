@@ -10,7 +10,7 @@ static_agent = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/static/$(ARCH)
 current_engine = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/engine-current
 dev := packaging/dev
 
-.PHONY: help demo test test-engines lint fuzz mutations soak search torture bounce delivery deploy-bench render-bench footprint growth build static test-static image size clean
+.PHONY: help demo test test-engines lint fuzz mutations soak search torture bounce delivery deploy-bench render-bench footprint growth build pages static test-static image size clean
 help:                ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
 
@@ -35,7 +35,7 @@ lint:                ## formatting, clippy, scripts, dependencies, the systemd u
 	@$(dev)/setup.sh build lint
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	shellcheck $(dev)/*.sh packaging/static/*.sh .ci/run
+	shellcheck $(dev)/*.sh packaging/*.sh packaging/static/*.sh .ci/run
 	@$(dev)/check-dependencies.sh
 	@$(dev)/check-unit.sh
 	! command -v actionlint >/dev/null || actionlint
@@ -100,6 +100,10 @@ build:               ## the release binary
 	@$(dev)/setup.sh build
 	cargo build --locked --release --bin axion-agent
 	@ls -l "$$CARGO_TARGET_DIR/release/axion-agent"
+
+pages: build         ## manual pages and completions, written by the release binary, as a package installs them below /usr/share
+	@packaging/pages.sh "$$CARGO_TARGET_DIR/release/axion-agent" "$$CARGO_TARGET_DIR/share"
+	@echo "$$CARGO_TARGET_DIR/share"
 
 static:              ## one static binary for Linux: x86_64, or ARCH=aarch64
 	@$(dev)/setup.sh build static $(if $(filter $(ARCH),$(shell uname -m)),,emulation)

@@ -34,6 +34,7 @@
 //! | stack deploy | [`stack`] and `docker/deploy/` | `stack` is pure: Compose text → model (`load/`) → specs (`convert/`, `spec/`), the files as one (`normal.rs`), what differs and what that does (`compare.rs`, `change.rs`), what is to be done to each object (`plan/`). `docker/deploy/` acts on it: what is there (`prepare.rs`), what is changed (`apply.rs`), what went wrong (`trouble.rs`), whether it runs (`watch.rs`) |
 //! | health server | [`health`] | `gate.rs` caps connections, `pages.rs` answers |
 //! | telemetry collector | [`telemetry`] | the agent's own counters, how `/metrics` shows them and what of them is reported |
+//! | command line | [`cli`] | `definition/` is the table that parsing, help, completions and manual pages come from; `client.rs` is one call over the socket, `deploy.rs` and `change.rs` give commands, `watch/` follows one to its end, `show/` prints answers, `failure.rs` and `next.rs` say what went wrong and what to do |
 //! | IPC server | none yet | the local command line comes with it |
 //! | update manager | none yet | [`control_plane`] asks for updates, and says what is offered |
 //! | doctor | [`doctor`] | `catalogue.rs` is the table of checks, one file per subject looks and judges, `round.rs` does all side by side; what only a room can ask is its `examine.rs`; `agent/diagnosis.rs` says what is looked at |
@@ -45,7 +46,8 @@
 //!
 //! Imports run one way: `main → cli → agent → coordinator → faces of the rooms → domain, threads`. Rooms
 //! never import each other; `docker` uses `stack`, which is its library, `record` is that of the rooms
-//! that carry commands, and [`filesystem`] (how much room is left) that of `docker` and `journal`. [`doctor`] asks the faces of rooms, as the coordinator does. `tests/layering.rs` enforces it.
+//! that carry commands, [`filesystem`] (how much room is left) that of `docker` and `journal`, and [`unix_http`] (HTTP over
+//! a Unix socket) that of `docker` and `cli`. [`doctor`] asks the faces of rooms, as the coordinator does. `tests/layering.rs` enforces it.
 //!
 //! ## Where would you add …
 //!
@@ -54,6 +56,10 @@
 //!   puts it into the `Settings` of the room that wants it. The example file and `config check` follow from
 //!   the table and tests hold them together, with `docs/configuration.md` too. A reload takes the key over, through a
 //!   published `Settings` or a message to the room, unless `AFTER_RESTART` in the table lists it.
+//! - **a word of the command line**: its row in `cli/definition/`, what it comes to in `cli/args.rs`, its file in `cli/`;
+//!   help, completions and manual pages follow, tests hold them together. What it prints with `--json` has a schema in
+//!   `docs/schema/`, named in `cli/schema.rs`; a code of its own is in `cli/failure.rs` and `docs/cli.md`, the next step
+//!   after a code of the agent in `cli/next.rs`.
 //! - **a reason to refuse every command of a kind**: `coordinator/rules.rs`.
 //! - **a command**: its variant, and what it changes, in `domain/command.rs`; its name in
 //!   `record/command.rs`, its payload in `record/payload.rs`; its file in `docker/`, called by
@@ -177,3 +183,4 @@ pub mod service;
 pub mod stack;
 pub mod telemetry;
 pub mod threads;
+pub mod unix_http;

@@ -63,13 +63,13 @@ fn wrong_usage_is_exit_code_2_and_points_to_the_help() {
     for (arguments, part) in [
         (&[][..], "a command is missing"),
         (&["confg"], "did you mean config?"),
-        (&["deploy", "shop"], "deploy is not in this version"),
+        (&["deploy", "shop"], "-c FILE is missing"),
         (&["run", "--confg", "x"], "did you mean --config?"),
         (&["config", "show", "now"], "one argument too many"),
     ] {
         let output = agent(arguments, &[]);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        assert!(err(&output).contains(part) && err(&output).contains("Try: axion-agent"), "{arguments:?}: {}", err(&output));
+        assert!(err(&output).contains(part) && err(&output).contains("[usage]\n  next: axion-agent "), "{arguments:?}: {}", err(&output));
         assert!(out(&output).is_empty(), "{arguments:?}");
     }
 }
@@ -142,6 +142,64 @@ fn render_reads_what_lies_beside_the_file_and_shows_the_files_as_one() {
     let refused = agent(&arguments, &[]);
     assert!(err(&refused).contains(":1:36: services.a.env_file: cannot read") && refused.status.code() == Some(1), "{refused:?}");
     fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn completions_are_scripts_that_their_shells_read() {
+    for (shell, arguments) in [("bash", &["-n"][..]), ("zsh", &["-n"]), ("fish", &["--no-execute"])] {
+        let script = TextFile::new(&out(&agent(&["completions", shell], &[])));
+        match Command::new(shell).args(arguments).arg(script.path()).stdin(Stdio::null()).output() {
+            Ok(checked) => assert!(checked.status.success() && checked.stderr.is_empty(), "{shell}: {}", err(&checked)),
+            Err(error) => eprintln!("{shell} is not here: {error}"),
+        }
+    }
+}
+
+#[test]
+fn bash_completes_commands_options_and_their_values() {
+    let script = TextFile::new(&out(&agent(&["completions", "bash"], &[])));
+    let completed = |words: &str| {
+        let line = format!(
+            "source {}; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _axion_agent; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            script.path()
+        );
+        let output = Command::new("bash").args(["-c", &line]).stdin(Stdio::null()).output().unwrap();
+        assert!(err(&output).is_empty(), "{words}: {}", err(&output));
+        out(&output).split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(completed("axion-agent de"), ["deploy"]);
+    assert_eq!(completed("axion-agent config ''"), ["check", "show", "example"]);
+    assert_eq!(completed("axion-agent deploy shop --resolve-image ''"), ["always", "changed", "never"]);
+    assert_eq!(completed("axion-agent deploy shop --on"), ["--on-failure"]);
+    assert_eq!(completed("axion-agent config show --j"), ["--json"]);
+    assert_eq!(completed("axion-agent completions ''"), ["bash", "zsh", "fish"]);
+    assert_eq!(completed("axion-agent completions bash ''"), [""; 0]);
+    assert_eq!(completed("axion-agent schema st"), ["stacks", "stack", "status"]);
+}
+
+#[test]
+fn manual_pages_have_no_mistakes() {
+    let folder = std::env::temp_dir().join(format!("axion-man-{}", Uuid::new_v4()));
+    fs::create_dir_all(&folder).unwrap();
+    let written = agent(&["man", "--folder", folder.to_str().unwrap()], &[]);
+    assert_eq!((written.status.code(), err(&written)), (Some(0), String::new()));
+    let pages: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(pages.len() > 30, "{}", pages.len());
+    for page in &pages {
+        let lint: [(&str, &[&str]); 2] = [("groff", &["-man", "-Tutf8", "-ww", "-z"]), ("mandoc", &["-Tlint", "-Wwarning"])];
+        for (program, arguments) in lint {
+            match Command::new(program).args(arguments).arg(page).stdin(Stdio::null()).output() {
+                Ok(checked) => {
+                    assert!(checked.status.success() && checked.stderr.is_empty(), "{page:?}: {}{}", err(&checked), out(&checked))
+                }
+                Err(error) => eprintln!("{program} is not here: {error}"),
+            }
+        }
+    }
+    assert_eq!(fs::read_to_string(folder.join("axion-agent-deploy.1")).unwrap(), out(&agent(&["man", "deploy"], &[])));
+    fs::remove_dir_all(&folder).unwrap();
+    let refused = agent(&["man", "--folder", "/does/not/exist"], &[]);
+    assert!(refused.status.code() == Some(1) && err(&refused).contains("[file.unwritable]\n  next: "), "{refused:?}");
 }
 
 #[test]

@@ -23,7 +23,8 @@ fn rules() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         rules.insert(subject, BTreeSet::from(base));
     }
     rules.insert("filesystem", BTreeSet::new());
-    rules.entry("docker").or_default().extend(["filesystem", "stack"]);
+    rules.insert("unix_http", BTreeSet::new());
+    rules.entry("docker").or_default().extend(["filesystem", "stack", "unix_http"]);
     rules.entry("journal").or_default().insert("filesystem");
     rules.entry("control_plane").or_default().extend(["proto", "record"]);
     rules.entry("kafka").or_default().insert("record");
@@ -32,7 +33,7 @@ fn rules() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     let probed = ["control_plane", "docker", "filesystem", "journal", "kafka"];
     rules.insert("doctor", base.into_iter().chain(probed).collect());
     rules.insert("agent", base.into_iter().chain(subjects).chain(["coordinator", "doctor"]).collect());
-    rules.insert("cli", BTreeSet::from(["agent", "config", "doctor", "domain", "stack"]));
+    rules.insert("cli", BTreeSet::from(["agent", "config", "doctor", "domain", "stack", "threads", "unix_http"]));
     rules
 }
 

@@ -1,13 +1,13 @@
-//! The command line into an [`Invocation`]. Pure.
+//! What the words of a command line mean together: [`Given`] into an [`Invocation`]. Pure.
 
-use super::help::Topic;
+use super::client::Reach;
+use super::definition::{Given, Shell, Topic, options, topic};
 use crate::agent::Farewell;
-use crate::config::nearest;
-use crate::domain::StackName;
-use lexopt::prelude::{Long, Short, Value};
-use lexopt::{Arg, Parser};
-use std::ffi::OsString;
+use crate::config::seconds;
+use crate::domain::{StackName, Timestamp};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What the user wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub enum Invocation {
     /// `config check`.
     ConfigCheck(Option<PathBuf>, Output),
     /// `config show`.
-    ConfigShow(Option<PathBuf>),
+    ConfigShow(Option<PathBuf>, Output),
     /// `config example`.
     ConfigExample,
     /// `render`.
@@ -28,34 +28,76 @@ pub enum Invocation {
     Unenroll(Unenroll),
     /// `doctor`.
     Doctor(Option<PathBuf>, Output),
+    /// `deploy` and `plan`.
+    Deploy(Call, Box<Deploy>),
+    /// Another command that changes a stack.
+    Change(Call, Change),
+    /// `cancel`, `pause`, `resume`.
+    Steer(Call, Steer),
+    /// `stacks`, `services`, `ps`, `status`.
+    Look(Call, Look),
+    /// `logs`.
+    Logs(Call, Logs),
+    /// `events`, of one stack or of all.
+    Events(Call, Option<StackName>),
+    /// `commands`.
+    Commands(Call, Commands),
+    /// A command of the table that this version cannot carry out.
+    NotYet(&'static str, Output),
+    /// `schema`.
+    Schema(Option<String>),
+    /// `completions`.
+    Completions(Shell),
+    /// `man`: a page, or every page into a folder.
+    Man(Topic, Option<PathBuf>),
     /// A help text.
     Help(Topic),
     /// The version.
     Version,
 }
 
-/// For whom findings are printed.
+/// For whom something is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
     /// For people.
     Text,
     /// For programs.
     Json,
+    /// For scripts: the names alone.
+    Names,
 }
 
-/// `render NAME -c FILE…`.
+/// How the agent is asked, and for whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Render {
+pub struct Call {
+    /// Where it is.
+    pub reach: Reach,
+    /// For whom.
+    pub output: Output,
+}
+
+/// The Compose files of a stack, and where variables come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Files {
     /// The stack.
     pub stack: StackName,
     /// The Compose files, in the order of merging.
     pub files: Vec<PathBuf>,
     /// The variables.
     pub env_file: Option<PathBuf>,
+}
+
+/// `render NAME -c FILE…`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Render {
+    /// What is rendered.
+    pub files: Files,
     /// The Engine API version.
     pub api_version: Option<String>,
     /// What is shown.
     pub form: Form,
+    /// How mistakes are told.
+    pub output: Output,
 }
 
 /// What `render` shows.
@@ -75,6 +117,8 @@ pub struct Enroll {
     pub file: Option<PathBuf>,
     /// In place of the configured token.
     pub token_file: Option<PathBuf>,
+    /// For whom the id is printed.
+    pub output: Output,
 }
 
 /// `unenroll [--yes] [--local]`.
@@ -86,6 +130,8 @@ pub struct Unenroll {
     pub sure: Sure,
     /// Whether the control plane is told.
     pub farewell: Farewell,
+    /// For whom the end is printed.
+    pub output: Output,
 }
 
 /// Whether a command that cannot be taken back is meant.
@@ -103,308 +149,419 @@ impl Sure {
     }
 }
 
-/// The command line is wrong.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}\nTry: {}", topic.invocation())]
-pub struct UsageError {
-    message: String,
-    topic: Topic,
+/// What becomes of the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// The swarm holds them.
+    Deploy,
+    /// It is shown what that would change.
+    Plan,
 }
 
-const COMMANDS: [&str; 7] = ["run", "config", "render", "enroll", "unenroll", "doctor", "help"];
-/// Commands of the documentation that this version does not have.
-const LATER: [&str; 23] = [
-    "cancel",
-    "commands",
-    "completions",
-    "deploy",
-    "events",
-    "keys",
-    "logs",
-    "man",
-    "pause",
-    "plan",
-    "ps",
-    "restart",
-    "resume",
-    "rm",
-    "rollback",
-    "scale",
-    "schema",
-    "services",
-    "stacks",
-    "start",
-    "status",
-    "stop",
-    "support-bundle",
-];
+/// Whether the end of a command is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// It is.
+    ToTheEnd,
+    /// Its id is enough.
+    ForTheId,
+}
 
-/// Reads the command line; the first argument is the program's own name.
-///
-/// # Errors
-/// When it means nothing, with the nearest thing that does.
-pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, UsageError> {
-    let mut parser = Parser::from_iter(args);
-    let usage = |message: String| UsageError { message, topic: Topic::Program };
-    match parser.next().map_err(|error| usage(error.to_string()))? {
-        None => Err(usage("a command is missing".to_owned())),
-        Some(Short('h') | Long("help")) => Ok(Invocation::Help(Topic::Program)),
-        Some(Short('V') | Long("version")) => Ok(Invocation::Version),
-        Some(Value(command)) => match command.to_string_lossy().as_ref() {
-            "run" => run(Arguments { parser, topic: Topic::Run, options: &["--config", "--help"] }),
-            "config" => config(Arguments { parser, topic: Topic::Config, options: &["--config", "--json", "--help"] }),
-            "render" => render(Arguments {
-                parser,
-                topic: Topic::Render,
-                options: &["--compose-file", "--env-file", "--api-version", "--merged", "--help"],
-            }),
-            "enroll" => enroll(Arguments { parser, topic: Topic::Enroll, options: &["--config", "--token-file", "--help"] }),
-            "unenroll" => unenroll(Arguments { parser, topic: Topic::Unenroll, options: &["--config", "--yes", "--local", "--help"] }),
-            "doctor" => doctor(Arguments { parser, topic: Topic::Doctor, options: &["--config", "--json", "--help"] }),
-            "help" => help(parser),
-            other => Err(usage(unknown_command(other))),
-        },
-        Some(other) => Err(unknown_option(&other, &["--help", "--version"], Topic::Program)),
+/// `deploy` and `plan`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deploy {
+    /// The files.
+    pub files: Files,
+    /// What becomes of them.
+    pub goal: Goal,
+    /// Until when it is watched.
+    pub wait: Wait,
+    /// Who owns the stack.
+    pub project: Option<String>,
+    /// Its own time.
+    pub timeout: Option<u64>,
+    /// What the payload says as it was given: `prune`, `adopt`, `with_registry_auth`.
+    pub flags: Flags,
+    /// `resolve_image`.
+    pub resolve_image: Option<String>,
+    /// `on_failure`.
+    pub on_failure: Option<String>,
+}
+
+/// The flags of a deploy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Flags {
+    /// Services that left the files go.
+    pub prune: bool,
+    /// Another agent's stack is taken over.
+    pub adopt: bool,
+    /// Logins of the Docker CLI are sent along.
+    pub registry_auth: bool,
+}
+
+/// Another command that changes a stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The stack.
+    pub stack: StackName,
+    /// What is done to it.
+    pub verb: Verb,
+    /// Until when it is watched.
+    pub wait: Wait,
+    /// Who owns it.
+    pub project: Option<String>,
+    /// Its own time.
+    pub timeout: Option<u64>,
+}
+
+/// What is done to a stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verb {
+    /// Replicas by service.
+    Scale(BTreeMap<String, u64>),
+    /// To this revision, or the one before.
+    Rollback(Option<u64>),
+    /// Services, or all.
+    Stop(Vec<String>),
+    /// Services, or all.
+    Start(Vec<String>),
+    /// Services, or all.
+    Restart(Vec<String>),
+    /// With its volumes, or without.
+    Remove(Volumes, Sure),
+}
+
+/// What becomes of the volumes of a stack that is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Volumes {
+    /// They stay.
+    Kept,
+    /// Those on this node go.
+    Removed,
+}
+
+/// What is said to the agent about its commands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Steer {
+    /// The command with this id, or the beginning of one.
+    Cancel(String),
+    /// Nothing starts.
+    Pause,
+    /// It goes on.
+    Resume,
+}
+
+/// What is looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// All stacks.
+    Stacks,
+    /// The services of one.
+    Services(StackName),
+    /// Its tasks.
+    Tasks {
+        /// The stack.
+        stack: StackName,
+        /// Of these services, or of all.
+        services: Vec<String>,
+        /// Which of them.
+        which: Which,
+    },
+    /// The agent itself.
+    Status,
+}
+
+/// Which tasks are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// Those that should run, and the newest failure of each slot.
+    Telling,
+    /// Every one.
+    All,
+}
+
+/// `logs`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logs {
+    /// The stack.
+    pub stack: StackName,
+    /// Of these services, or of all.
+    pub services: Vec<String>,
+    /// Whether it goes on.
+    pub follow: Follow,
+    /// How many lines of each service come first.
+    pub tail: u64,
+    /// None from before.
+    pub since: Option<Since>,
+    /// Whether the time of each line is shown.
+    pub times: Times,
+}
+
+/// Whether something is shown once or goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Follow {
+    /// Once.
+    No,
+    /// Until Ctrl-C.
+    Yes,
+}
+
+/// Whether the times of lines are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Times {
+    /// They are.
+    Shown,
+    /// They are not.
+    Hidden,
+}
+
+/// From when on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// A point in time.
+    At(Timestamp),
+    /// So long before now.
+    Ago(Duration),
+}
+
+/// `commands`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commands {
+    /// One of them, by its id or the beginning of it.
+    pub id: Option<String>,
+    /// Whether it goes on.
+    pub follow: Follow,
+}
+
+/// Lines of a log of each service where nobody says otherwise.
+const TAIL: u64 = 100;
+
+type Read = Result<Invocation, String>;
+
+fn call(given: &Given) -> Call {
+    Call { reach: Reach { socket: given.path(&options::SOCKET), config: given.path(&options::CONFIG) }, output: output(given) }
+}
+
+fn output(given: &Given) -> Output {
+    if given.has(&options::JSON) {
+        Output::Json
+    } else if given.has(&options::QUIET) {
+        Output::Names
+    } else {
+        Output::Text
     }
 }
 
-/// The rest of a command's arguments.
-struct Arguments {
-    parser: Parser,
-    topic: Topic,
-    options: &'static [&'static str],
+fn stack(given: &Given) -> Result<StackName, String> {
+    StackName::new(given.first().unwrap_or_default()).map_err(|error| error.to_string())
 }
 
-impl Arguments {
-    fn usage(&self, message: impl Into<String>) -> UsageError {
-        UsageError { message: message.into(), topic: self.topic }
-    }
-
-    fn next(&mut self) -> Result<Option<Arg<'_>>, UsageError> {
-        let topic = self.topic;
-        self.parser.next().map_err(|error| UsageError { message: error.to_string(), topic })
-    }
-
-    fn value(&mut self) -> Result<OsString, UsageError> {
-        self.parser.value().map_err(|error| self.usage(error.to_string()))
-    }
+fn files(given: &Given) -> Result<Files, String> {
+    let files = given.values(&options::COMPOSE).into_iter().map(PathBuf::from).collect();
+    Ok(Files { stack: stack(given)?, files, env_file: given.path(&options::ENV_FILE) })
 }
 
-fn run(mut arguments: Arguments) -> Result<Invocation, UsageError> {
-    let (topic, options) = (arguments.topic, arguments.options);
-    let mut file = None;
-    while let Some(argument) = arguments.next()? {
-        match argument {
-            Long("config") => file = Some(arguments.value()?.into()),
-            Short('h') | Long("help") => return Ok(Invocation::Help(topic)),
-            other => return Err(unknown_option(&other, options, topic)),
-        }
-    }
-    Ok(Invocation::Run(file))
+fn timeout(given: &Given) -> Result<Option<u64>, String> {
+    given.text(&options::TIMEOUT).map(|text| seconds(&text).map_err(|problem| format!("--timeout: {problem}"))).transpose()
 }
 
-fn config(mut arguments: Arguments) -> Result<Invocation, UsageError> {
-    const ACTIONS: [&str; 3] = ["check", "show", "example"];
-    let (topic, options) = (arguments.topic, arguments.options);
-    let (mut file, mut output, mut action) = (None, Output::Text, None);
-    while let Some(argument) = arguments.next()? {
-        match argument {
-            Long("config") => file = Some(PathBuf::from(arguments.value()?)),
-            Long("json") => output = Output::Json,
-            Short('h') | Long("help") => return Ok(Invocation::Help(topic)),
-            Value(word) if action.is_none() => {
-                let word = word.to_string_lossy().into_owned();
-                let known = ACTIONS.into_iter().find(|action| *action == word);
-                action = Some(known.ok_or_else(|| {
-                    let message = with_hint(format!("config cannot {word:?}"), nearest(&word, ACTIONS));
-                    UsageError { message, topic }
-                })?);
-            }
-            other => return Err(unknown_option(&other, options, topic)),
-        }
-    }
-    match action {
-        Some("check") => Ok(Invocation::ConfigCheck(file, output)),
-        Some("show") => Ok(Invocation::ConfigShow(file)),
-        Some(_) => Ok(Invocation::ConfigExample),
-        None => Err(arguments.usage("what to do with the configuration is missing: check, show or example")),
-    }
+fn number(given: &Given, option: &super::definition::Opt, what: &str) -> Result<Option<u64>, String> {
+    let Some(text) = given.text(option) else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| format!("--{} {text:?} is no {what}", option.long))
 }
 
-fn render(mut arguments: Arguments) -> Result<Invocation, UsageError> {
-    let (topic, options) = (arguments.topic, arguments.options);
-    let (mut stack, mut files, mut env_file, mut api_version, mut form) = (None, Vec::new(), None, None, Form::Bodies);
-    while let Some(argument) = arguments.next()? {
-        match argument {
-            Short('c') | Long("compose-file") => files.push(PathBuf::from(arguments.value()?)),
-            Long("env-file") => env_file = Some(PathBuf::from(arguments.value()?)),
-            Long("merged") => form = Form::Merged,
-            Long("api-version") => api_version = Some(arguments.value()?.to_string_lossy().into_owned()),
-            Short('h') | Long("help") => return Ok(Invocation::Help(topic)),
-            Value(name) if stack.is_none() => {
-                let name = StackName::new(name.to_string_lossy());
-                stack = Some(name.map_err(|error| UsageError { message: error.to_string(), topic })?);
-            }
-            other => return Err(unknown_option(&other, options, topic)),
-        }
-    }
-    let Some(stack) = stack else { return Err(arguments.usage("the stack's name is missing")) };
-    if files.is_empty() {
-        return Err(arguments.usage("the Compose file is missing: -c FILE"));
-    }
-    Ok(Invocation::Render(Render { stack, files, env_file, api_version, form }))
+fn wait(given: &Given) -> Wait {
+    if given.has(&options::DETACH) { Wait::ForTheId } else { Wait::ToTheEnd }
 }
 
-fn enroll(mut arguments: Arguments) -> Result<Invocation, UsageError> {
-    let (topic, options) = (arguments.topic, arguments.options);
-    let mut enroll = Enroll { file: None, token_file: None };
-    while let Some(argument) = arguments.next()? {
-        match argument {
-            Long("config") => enroll.file = Some(PathBuf::from(arguments.value()?)),
-            Long("token-file") => enroll.token_file = Some(PathBuf::from(arguments.value()?)),
-            Short('h') | Long("help") => return Ok(Invocation::Help(topic)),
-            other => return Err(unknown_option(&other, options, topic)),
-        }
-    }
-    Ok(Invocation::Enroll(enroll))
+fn follow(given: &Given) -> Follow {
+    if given.has(&options::FOLLOW) { Follow::Yes } else { Follow::No }
 }
 
-fn unenroll(mut arguments: Arguments) -> Result<Invocation, UsageError> {
-    let (topic, options) = (arguments.topic, arguments.options);
-    let mut unenroll = Unenroll { file: None, sure: Sure::ToBeAsked, farewell: Farewell::Told };
-    while let Some(argument) = arguments.next()? {
-        match argument {
-            Long("config") => unenroll.file = Some(PathBuf::from(arguments.value()?)),
-            Long("yes") => unenroll.sure = Sure::Said,
-            Long("local") => unenroll.farewell = Farewell::Untold,
-            Short('h') | Long("help") => return Ok(Invocation::Help(topic)),
-            other => return Err(unknown_option(&other, options, topic)),
-        }
-    }
-    Ok(Invocation::Unenroll(unenroll))
+fn sure(given: &Given) -> Sure {
+    if given.has(&options::YES) { Sure::Said } else { Sure::ToBeAsked }
 }
 
-fn doctor(mut arguments: Arguments) -> Result<Invocation, UsageError> {
-    let (topic, options) = (arguments.topic, arguments.options);
-    let (mut file, mut output) = (None, Output::Text);
-    while let Some(argument) = arguments.next()? {
-        match argument {
-            Long("config") => file = Some(arguments.value()?.into()),
-            Long("json") => output = Output::Json,
-            Short('h') | Long("help") => return Ok(Invocation::Help(topic)),
-            other => return Err(unknown_option(&other, options, topic)),
-        }
-    }
-    Ok(Invocation::Doctor(file, output))
+pub(super) fn run(given: &Given) -> Read {
+    Ok(Invocation::Run(given.path(&options::CONFIG)))
 }
 
-fn help(mut parser: Parser) -> Result<Invocation, UsageError> {
-    let usage = |message: String| UsageError { message, topic: Topic::Program };
-    let topic = match parser.next().map_err(|error| usage(error.to_string()))? {
-        None => Topic::Program,
-        Some(Value(command)) => match command.to_string_lossy().as_ref() {
-            "run" => Topic::Run,
-            "config" => Topic::Config,
-            "render" => Topic::Render,
-            "enroll" => Topic::Enroll,
-            "unenroll" => Topic::Unenroll,
-            "doctor" => Topic::Doctor,
-            "help" => Topic::Program,
-            other => return Err(usage(unknown_command(other))),
-        },
-        Some(other) => return Err(unknown_option(&other, &[], Topic::Program)),
+pub(super) fn config_check(given: &Given) -> Read {
+    Ok(Invocation::ConfigCheck(given.path(&options::CONFIG), output(given)))
+}
+
+pub(super) fn config_show(given: &Given) -> Read {
+    Ok(Invocation::ConfigShow(given.path(&options::CONFIG), output(given)))
+}
+
+pub(super) fn config_example(_: &Given) -> Read {
+    Ok(Invocation::ConfigExample)
+}
+
+pub(super) fn enroll(given: &Given) -> Read {
+    let (file, token_file) = (given.path(&options::CONFIG), given.path(&options::TOKEN_FILE));
+    Ok(Invocation::Enroll(Enroll { file, token_file, output: output(given) }))
+}
+
+pub(super) fn unenroll(given: &Given) -> Read {
+    let farewell = if given.has(&options::LOCAL) { Farewell::Untold } else { Farewell::Told };
+    Ok(Invocation::Unenroll(Unenroll { file: given.path(&options::CONFIG), sure: sure(given), farewell, output: output(given) }))
+}
+
+pub(super) fn render(given: &Given) -> Read {
+    let form = if given.has(&options::MERGED) { Form::Merged } else { Form::Bodies };
+    Ok(Invocation::Render(Render { files: files(given)?, api_version: given.text(&options::API_VERSION), form, output: output(given) }))
+}
+
+pub(super) fn deploy(given: &Given) -> Read {
+    let goal = if given.has(&options::DRY_RUN) { Goal::Plan } else { Goal::Deploy };
+    of_files(given, goal)
+}
+
+pub(super) fn plan(given: &Given) -> Read {
+    of_files(given, Goal::Plan)
+}
+
+fn of_files(given: &Given, goal: Goal) -> Read {
+    let flags =
+        Flags { prune: given.has(&options::PRUNE), adopt: given.has(&options::ADOPT), registry_auth: given.has(&options::REGISTRY_AUTH) };
+    let deploy = Deploy {
+        files: files(given)?,
+        goal,
+        wait: wait(given),
+        project: given.text(&options::PROJECT),
+        timeout: timeout(given)?,
+        flags,
+        resolve_image: given.text(&options::RESOLVE),
+        on_failure: given.text(&options::ON_FAILURE),
     };
-    Ok(Invocation::Help(topic))
+    Ok(Invocation::Deploy(call(given), Box::new(deploy)))
 }
 
-fn unknown_command(word: &str) -> String {
-    if LATER.contains(&word) || word == "update" {
-        return format!("{word} is not in this version ({})", env!("CARGO_PKG_VERSION"));
-    }
-    with_hint(format!("unknown command {word:?}"), nearest(word, COMMANDS))
+fn change(given: &Given, verb: Verb) -> Read {
+    let (project, timeout) = (given.text(&options::PROJECT), timeout(given)?);
+    Ok(Invocation::Change(call(given), Change { stack: stack(given)?, verb, wait: wait(given), project, timeout }))
 }
 
-fn unknown_option(argument: &Arg<'_>, options: &[&'static str], topic: Topic) -> UsageError {
-    let message = match argument {
-        Short(letter) => format!("unknown option -{letter}"),
-        Long(name) => with_hint(format!("unknown option --{name}"), nearest(&format!("--{name}"), options.iter().copied())),
-        Value(text) => format!("{text:?} is one argument too many"),
-    };
-    UsageError { message, topic }
-}
-
-fn with_hint(message: String, near: Option<&str>) -> String {
-    match near {
-        Some(near) => format!("{message}; did you mean {near}?"),
-        None => message,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(line: &str) -> Result<Invocation, String> {
-        parse(std::iter::once("axion-agent").chain(line.split_whitespace()).map(OsString::from)).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn each_command_line_means_one_thing() {
-        let file = || Some(PathBuf::from("/a.toml"));
-        for (line, expected) in [
-            ("run", Invocation::Run(None)),
-            ("run --config /a.toml", Invocation::Run(file())),
-            ("run --config=/a.toml", Invocation::Run(file())),
-            ("run --help", Invocation::Help(Topic::Run)),
-            ("config check --json --config /a.toml", Invocation::ConfigCheck(file(), Output::Json)),
-            ("config --config /a.toml show", Invocation::ConfigShow(file())),
-            ("config example", Invocation::ConfigExample),
-            ("enroll --token-file t", Invocation::Enroll(Enroll { file: None, token_file: Some("t".into()) })),
-            ("unenroll", Invocation::Unenroll(Unenroll { file: None, sure: Sure::ToBeAsked, farewell: Farewell::Told })),
-            (
-                "unenroll --yes --local --config /a.toml",
-                Invocation::Unenroll(Unenroll { file: file(), sure: Sure::Said, farewell: Farewell::Untold }),
-            ),
-            ("config -h", Invocation::Help(Topic::Config)),
-            ("help render", Invocation::Help(Topic::Render)),
-            ("--help", Invocation::Help(Topic::Program)),
-            ("-V", Invocation::Version),
-        ] {
-            assert_eq!(parsed(line), Ok(expected), "{line}");
-        }
-    }
-
-    #[test]
-    fn render_takes_a_name_and_files_in_order() {
-        let Ok(Invocation::Render(render)) = parsed("render shop -c a.yml --compose-file b.yml --env-file .env --api-version 1.41") else {
-            panic!("not a render");
+pub(super) fn scale(given: &Given) -> Read {
+    let mut services = BTreeMap::new();
+    for word in given.arguments(1) {
+        let Some((service, count)) = word.split_once('=') else {
+            return Err(format!("{word:?} does not say how many: write {word}=3"));
         };
-        assert_eq!(render.stack.as_str(), "shop");
-        assert_eq!(render.files, [PathBuf::from("a.yml"), PathBuf::from("b.yml")]);
-        assert_eq!((render.env_file, render.api_version, render.form), (Some(".env".into()), Some("1.41".into()), Form::Bodies));
-        assert!(matches!(parsed("render shop -c a.yml --merged"), Ok(Invocation::Render(Render { form: Form::Merged, .. }))));
+        let count = count.parse().map_err(|_| format!("{word:?}: {count:?} is no number of replicas"))?;
+        services.insert(service.to_owned(), count);
     }
+    change(given, Verb::Scale(services))
+}
 
-    #[test]
-    fn mistakes_say_what_was_meant_and_where_help_is() {
-        for (line, part) in [
-            ("", "a command is missing"),
-            ("rum", "did you mean run?"),
-            ("deploy shop", "deploy is not in this version"),
-            ("update check", "update is not in this version"),
-            ("dance", "unknown command \"dance\"\n"),
-            ("run --confg /a", "did you mean --config?"),
-            ("run /a.toml", "one argument too many"),
-            ("run --config", "Try: axion-agent run --help"),
-            ("config chek", "did you mean check?"),
-            ("config", "check, show or example"),
-            ("render -c a.yml", "the stack's name is missing"),
-            ("render shop", "-c FILE"),
-            ("--verison", "did you mean --version?"),
-        ] {
-            let message = parsed(line).expect_err(line);
-            assert!(message.contains(part), "{line}: {message}");
-            assert!(message.contains("--help"), "{line}: {message}");
-        }
+pub(super) fn rollback(given: &Given) -> Read {
+    change(given, Verb::Rollback(number(given, &options::TO, "number of a revision")?))
+}
+
+pub(super) fn stop(given: &Given) -> Read {
+    change(given, Verb::Stop(given.arguments(1)))
+}
+
+pub(super) fn start(given: &Given) -> Read {
+    change(given, Verb::Start(given.arguments(1)))
+}
+
+pub(super) fn restart(given: &Given) -> Read {
+    change(given, Verb::Restart(given.arguments(1)))
+}
+
+pub(super) fn rm(given: &Given) -> Read {
+    let volumes = if given.has(&options::VOLUMES) { Volumes::Removed } else { Volumes::Kept };
+    change(given, Verb::Remove(volumes, sure(given)))
+}
+
+pub(super) fn stacks(given: &Given) -> Read {
+    Ok(Invocation::Look(call(given), Look::Stacks))
+}
+
+pub(super) fn services(given: &Given) -> Read {
+    Ok(Invocation::Look(call(given), Look::Services(stack(given)?)))
+}
+
+pub(super) fn ps(given: &Given) -> Read {
+    let which = if given.has(&options::ALL_TASKS) { Which::All } else { Which::Telling };
+    Ok(Invocation::Look(call(given), Look::Tasks { stack: stack(given)?, services: given.arguments(1), which }))
+}
+
+pub(super) fn status(given: &Given) -> Read {
+    Ok(Invocation::Look(call(given), Look::Status))
+}
+
+pub(super) fn logs(given: &Given) -> Read {
+    let times = if given.has(&options::TIMESTAMPS) { Times::Shown } else { Times::Hidden };
+    let tail = number(given, &options::TAIL, "number of lines")?.unwrap_or(TAIL);
+    let since = given.text(&options::SINCE).map(|text| since(&text)).transpose()?;
+    let logs = Logs { stack: stack(given)?, services: given.arguments(1), follow: follow(given), tail, since, times };
+    Ok(Invocation::Logs(call(given), logs))
+}
+
+fn since(text: &str) -> Result<Since, String> {
+    if let Ok(at) = Timestamp::parse(text) {
+        return Ok(Since::At(at));
     }
+    let ago = seconds(text).map_err(|_| format!("--since: {text:?} is no time: write 2026-01-31T12:00:00Z, or a time ago such as 10m"))?;
+    Ok(Since::Ago(Duration::from_secs(ago)))
+}
+
+pub(super) fn events(given: &Given) -> Read {
+    let stack = given.text(&options::STACK).map(StackName::new).transpose().map_err(|error| error.to_string())?;
+    Ok(Invocation::Events(call(given), stack))
+}
+
+pub(super) fn commands(given: &Given) -> Read {
+    let id = given.first().map(|text| id(&text)).transpose()?;
+    Ok(Invocation::Commands(call(given), Commands { id, follow: follow(given) }))
+}
+
+pub(super) fn cancel(given: &Given) -> Read {
+    Ok(Invocation::Steer(call(given), Steer::Cancel(id(&given.first().unwrap_or_default())?)))
+}
+
+/// A UUID, or the beginning of one.
+fn id(text: &str) -> Result<String, String> {
+    let is_one = text.len() <= 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    if is_one && !text.is_empty() {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err(format!("{text:?} is no id of a command: `axion-agent commands` lists them"))
+    }
+}
+
+pub(super) fn pause(given: &Given) -> Read {
+    Ok(Invocation::Steer(call(given), Steer::Pause))
+}
+
+pub(super) fn resume(given: &Given) -> Read {
+    Ok(Invocation::Steer(call(given), Steer::Resume))
+}
+
+pub(super) fn doctor(given: &Given) -> Read {
+    Ok(Invocation::Doctor(given.path(&options::CONFIG), output(given)))
+}
+
+pub(super) fn update(given: &Given) -> Read {
+    Ok(Invocation::NotYet(given.command().name, output(given)))
+}
+
+pub(super) fn keys(given: &Given) -> Read {
+    Ok(Invocation::NotYet(given.command().name, output(given)))
+}
+
+pub(super) fn schema(given: &Given) -> Read {
+    Ok(Invocation::Schema(given.first()))
+}
+
+pub(super) fn completions(given: &Given) -> Read {
+    let name = given.first().unwrap_or_default();
+    Shell::of(&name).map(Invocation::Completions).ok_or(format!("{name:?} is no shell that has completions"))
+}
+
+pub(super) fn man(given: &Given) -> Read {
+    Ok(Invocation::Man(topic(&given.arguments(0))?, given.path(&options::FOLDER)))
 }

@@ -1,25 +1,33 @@
 //! `config check`, `config show`, `config example`.
 
-use super::{Exit, Output, print};
-use crate::config::{Error, Place, Problem, Sources, UnknownKeys, example, load, show};
+use super::args::Output;
+use super::failure::{Failure, codes};
+use super::{Exit, print};
+use crate::config::{Config, Error, Place, Problem, Shown, Sources, UnknownKeys, effective, example, load, show};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
+/// The configuration that holds, for a command that cannot do without.
+pub(super) fn loaded(sources: &Sources) -> Result<Config, Failure> {
+    load(sources, UnknownKeys::WarnedWithJournal).map_err(|error| invalid(&error))
+}
+
+fn invalid(error: &Error) -> Failure {
+    Failure::new(Exit::Config, codes::CONFIG, error.to_string(), "mend it; axion-agent config check looks at it again")
+}
+
 /// Finds every mistake.
-pub(super) fn check(file: Option<PathBuf>, output: Output) -> Exit {
+pub(super) fn check(file: Option<PathBuf>, output: Output) -> Result<Exit, Failure> {
     let sources = Sources::of_process(file);
     let findings = match load(&sources, UnknownKeys::Refused) {
         Ok(config) => Findings { problems: Vec::new(), warnings: config.warnings },
         Err(Error::Invalid(problems)) => Findings { problems: problems.0, warnings: Vec::new() },
-        Err(error) => {
-            print::err(&error);
-            return Exit::Config;
-        }
+        Err(error) => return Err(invalid(&error)),
     };
-    match output {
-        Output::Text => findings.print(&sources),
+    Ok(match output {
+        Output::Text | Output::Names => findings.print(&sources),
         Output::Json => findings.print_json(),
-    }
+    })
 }
 
 struct Findings {
@@ -70,14 +78,21 @@ fn as_json(problem: &Problem) -> Value {
 }
 
 /// Shows what holds.
-pub(super) fn show_effective(file: Option<PathBuf>) -> Exit {
-    match show(&Sources::of_process(file)) {
-        Ok(text) => print::out(&text),
-        Err(error) => {
-            print::err(error);
-            Exit::Config
+pub(super) fn show_effective(file: Option<PathBuf>, output: Output) -> Result<Exit, Failure> {
+    let sources = Sources::of_process(file);
+    let text = match output {
+        Output::Json => {
+            let keys: Vec<Value> = effective(&sources).map_err(|error| invalid(&error))?.into_iter().map(|one| of_key(&one)).collect();
+            let file = sources.path().map(|path| path.display().to_string());
+            format!("{}\n", json!({"file": file, "keys": keys}))
         }
-    }
+        Output::Text | Output::Names => show(&sources).map_err(|error| invalid(&error))?,
+    };
+    Ok(print::out(&text))
+}
+
+fn of_key(shown: &Shown) -> Value {
+    json!({"key": shown.key, "value": shown.value, "from": shown.origin})
 }
 
 /// Prints every key.

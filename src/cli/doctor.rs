@@ -1,6 +1,7 @@
 //! `doctor`: looks at everything that the agent needs, in this process, and adds what a running agent sees otherwise.
 
-use super::{Exit, Output, print};
+use super::args::Output;
+use super::{Exit, print};
 use crate::agent::diagnosis;
 use crate::config::{Salvaged, Sources, salvage};
 use crate::doctor::{self, Finding, Line, Seen, State};
@@ -31,7 +32,7 @@ pub(super) fn doctor(file: Option<PathBuf>, output: Output) -> Exit {
     let read = salvage(&Sources::of_process(file).with_credentials_of_unit());
     let examined = examine(&read);
     let printed = match output {
-        Output::Text => print::out(&examined.text()),
+        Output::Text | Output::Names => print::out(&examined.text()),
         Output::Json => print::out(&format!("{}\n", examined.json())),
     };
     if examined.has_failed() { Exit::Failed } else { printed }

@@ -27,6 +27,35 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// All of them, in their order.
+    pub const ALL: [Self; 9] = [
+        Self::Done,
+        Self::Failed,
+        Self::Usage,
+        Self::Config,
+        Self::Unreachable,
+        Self::RolledBack,
+        Self::NotRolledBack,
+        Self::Refused,
+        Self::TimedOut,
+    ];
+
+    /// What it means, as help and man pages say it.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Usage => "wrong usage",
+            Self::Config => "wrong configuration",
+            Self::Unreachable => "agent unreachable",
+            Self::RolledBack => "deploy failed and rolled back",
+            Self::NotRolledBack => "deploy failed and not rolled back",
+            Self::Refused => "refused by policy or ownership",
+            Self::TimedOut => "timed out",
+        }
+    }
+
     /// The number.
     #[must_use]
     pub const fn code(self) -> u8 {
@@ -46,8 +75,18 @@ mod tests {
 
     #[test]
     fn the_numbers_are_those_that_the_manual_promises() {
-        use Exit::*;
-        let all = [Done, Failed, Usage, Config, Unreachable, RolledBack, NotRolledBack, Refused, TimedOut];
-        assert_eq!(all.map(Exit::code), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        let told = Exit::ALL.map(|exit| (exit.code(), exit.meaning()));
+        let promised = [
+            (0, "done"),
+            (1, "failed"),
+            (2, "wrong usage"),
+            (3, "wrong configuration"),
+            (4, "agent unreachable"),
+            (5, "deploy failed and rolled back"),
+            (6, "deploy failed and not rolled back"),
+            (7, "refused by policy or ownership"),
+            (8, "timed out"),
+        ];
+        assert_eq!(told, promised);
     }
 }

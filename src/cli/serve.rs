@@ -1,6 +1,8 @@
 //! `run`: the service. It reads the configuration, starts the log and hands over to [`crate::agent`].
 
-use super::{Exit, Leaving, logging, print};
+use super::args::Output;
+use super::config::loaded;
+use super::{Exit, Leaving, logging};
 use crate::agent::{self, Again};
 use crate::config::{Config, Sources, UnknownKeys, load};
 use std::path::PathBuf;
@@ -8,12 +10,9 @@ use std::path::PathBuf;
 /// Runs the agent until it has left.
 pub(super) fn serve(file: Option<PathBuf>) -> Leaving {
     let sources = Sources::of_process(file);
-    let config = match load(&sources, UnknownKeys::WarnedWithJournal) {
+    let config = match loaded(&sources) {
         Ok(config) => config,
-        Err(error) => {
-            print::err(error);
-            return Leaving::Cleanly(Exit::Config);
-        }
+        Err(failure) => return Leaving::Cleanly(failure.tell(Output::Text)),
     };
     logging::set(config.logging);
     introduce(&sources, &config);

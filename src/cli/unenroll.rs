@@ -1,54 +1,39 @@
 //! `unenroll`: asks whether it is meant, and takes the agent out of service.
 
-use super::args::Unenroll;
+use super::args::{Output, Unenroll};
+use super::change::confirm;
+use super::config::loaded;
+use super::failure::{Failure, codes};
 use super::{Exit, print};
 use crate::agent::{Enrolled, Farewell, UnenrollError};
-use crate::config::{Sources, UnknownKeys, load};
-use std::io::{self, BufRead as _, IsTerminal as _};
+use crate::config::Sources;
+use serde_json::json;
 
 /// Does it.
-pub(super) fn unenroll(arguments: Unenroll) -> Exit {
-    let config = match load(&Sources::of_process(arguments.file), UnknownKeys::WarnedWithJournal) {
-        Ok(config) => config,
-        Err(error) => {
-            print::err(error);
-            return Exit::Config;
-        }
-    };
-    let enrolled = match Enrolled::find(&config) {
-        Ok(enrolled) => enrolled,
-        Err(error) => return failed(&error),
-    };
+pub(super) fn unenroll(arguments: &Unenroll) -> Result<Exit, Failure> {
+    let config = loaded(&Sources::of_process(arguments.file.clone()))?;
+    let enrolled = Enrolled::find(&config).map_err(|error| failed(&error))?;
     let agent = enrolled.agent().clone();
     if !arguments.sure.is_said() {
-        print::err(format!(
+        let question = format!(
             "This takes {agent} out of service at {} and forgets its identity, key and certificate. Stacks go on; another\n\
-             enrolment needs a new token. Type {agent} to go on:",
+             enrolment needs a new token. Type {agent} to go on: ",
             enrolled.control_plane()
-        ));
-        if !io::stdin().is_terminal() {
-            print::err("axion-agent: nobody can be asked here: add --yes");
-            return Exit::Usage;
-        }
-        let mut line = String::new();
-        if io::stdin().lock().read_line(&mut line).is_err() || line.trim() != agent.as_str() {
-            print::err("Nothing was changed.");
-            return Exit::Failed;
-        }
+        );
+        confirm(&question, agent.as_str())?;
     }
-    match enrolled.leave(arguments.farewell) {
-        Ok(()) => {
-            let left = match arguments.farewell {
-                Farewell::Told => "is out of service",
-                Farewell::Untold => "is forgotten here; the control plane was not told",
-            };
-            print::out(&format!("{agent} {left}\n"))
-        }
-        Err(error) => failed(&error),
+    enrolled.leave(arguments.farewell).map_err(|error| failed(&error))?;
+    if arguments.output == Output::Json {
+        return Ok(print::out(&format!("{}\n", json!({"agent_id": agent, "told": arguments.farewell == Farewell::Told}))));
     }
+    let left = match arguments.farewell {
+        Farewell::Told => "is out of service",
+        Farewell::Untold => "is forgotten here; the control plane was not told",
+    };
+    Ok(print::out(&format!("{agent} {left}\n")))
 }
 
-fn failed(error: &UnenrollError) -> Exit {
-    print::err(format!("axion-agent: {error}"));
-    Exit::Failed
+fn failed(error: &UnenrollError) -> Failure {
+    let next = "mend that and try again; --local forgets the identity without telling the control plane";
+    Failure::new(Exit::Failed, codes::ENROLMENT, error.to_string(), next)
 }

@@ -36,9 +36,9 @@ pub use keys::{KEYS, Key, Kind, Unit};
 pub use problem::{Error, Place, Problem, Problems};
 pub use proxy::{Direct, Network, Proxy};
 pub use salvage::{Salvaged, salvage};
-pub use show::{example, show};
+pub use show::{Shown, effective, example, show};
 pub use suggest::nearest;
-pub use values::{GrpcUrl, Topic, TopicTemplate, Transport};
+pub use values::{GrpcUrl, Topic, TopicTemplate, Transport, seconds};
 
 /// Read where neither `--config` nor `$AXION_AGENT_CONFIG` names another file. It may be missing: the
 /// agent then runs in local mode.
@@ -412,6 +412,17 @@ pub fn load(sources: &Sources, unknown_keys: UnknownKeys) -> Result<Config, Erro
         problems.sort();
         problems.dedup();
         Err(Error::Invalid(Problems(problems)))
+    }
+}
+
+/// The socket of the local command line, as far as whoever asks may read the configuration: a client need not be
+/// the agent's account. What is wrong elsewhere in it does not matter here.
+#[must_use]
+pub fn local_socket(sources: &Sources) -> Option<PathBuf> {
+    let mut layers = sources.layers().ok()?;
+    match layers.found.remove(&keys::LOCAL_SOCKET.dotted())?.value {
+        layers::Raw::Text(path) => Some(PathBuf::from(path)),
+        _ => None,
     }
 }
 

@@ -60,11 +60,39 @@ pub fn show(sources: &Sources) -> Result<String, Error> {
     Ok(text)
 }
 
+/// A key with what it is on this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// `section.name`.
+    pub key: String,
+    /// Its value as TOML; none where it is not set. A secret is not shown.
+    pub value: Option<String>,
+    /// Where it comes from: `default`, a line of the file, a variable, a credential.
+    pub origin: Option<String>,
+}
+
+/// The same as [`show`] for programs: every key.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn effective(sources: &Sources) -> Result<Vec<Shown>, Error> {
+    let layers = sources.layers()?;
+    Ok(KEYS.iter().map(|key| of(key, &layers)).collect())
+}
+
+fn of(key: &Key, layers: &Layers) -> Shown {
+    let (value, origin) = match (layers.found.get(&key.dotted()), key.default) {
+        (Some(found), _) => (Some(value(key, found)), Some(origin(&found.place))),
+        (None, Some(default)) => (Some(in_toml(key, default)), Some("default".to_owned())),
+        (None, None) => (None, None),
+    };
+    Shown { key: key.dotted(), value, origin }
+}
+
 fn shown(key: &Key, layers: &Layers) -> String {
-    match (layers.found.get(&key.dotted()), key.default) {
-        (Some(found), _) => format!("{} = {} # {}", key.name, value(key, found), origin(&found.place)),
-        (None, Some(default)) => format!("{} = {} # default", key.name, in_toml(key, default)),
-        (None, None) => format!("# {} is not set", key.name),
+    match of(key, layers) {
+        Shown { value: Some(value), origin: Some(origin), .. } => format!("{} = {value} # {origin}", key.name),
+        _ => format!("# {} is not set", key.name),
     }
 }
 

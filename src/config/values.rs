@@ -156,7 +156,10 @@ pub(super) fn absolute(text: &str) -> Result<PathBuf, String> {
 }
 
 /// Whole seconds: `90`, `15m`, `1h30m`, `1d`.
-pub(super) fn seconds(text: &str) -> Result<u64, String> {
+///
+/// # Errors
+/// With the forms that are read.
+pub fn seconds(text: &str) -> Result<u64, String> {
     const FORM: &str = "is no span of time: write 90, \"90s\", \"15m\" or \"1h30m\"";
     if let Ok(number) = text.parse() {
         return Ok(number);

@@ -6,9 +6,9 @@
 //! It never retries.
 
 use super::error::EngineError;
-use super::transport;
 use crate::domain::Sensitive;
 use crate::threads::Deadline;
+use crate::unix_http::{self, Kept};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::{self, Write as _};
@@ -25,6 +25,8 @@ pub(super) const CALL: Duration = Duration::from_secs(30);
 pub(super) const PING: Duration = Duration::from_secs(5);
 /// A call that asks a registry through the engine.
 pub(super) const REGISTRY_CALL: Duration = Duration::from_secs(60);
+/// One connection per lane, one for the query thread and a spare; a stack's commands come in bursts.
+const KEPT: Kept = Kept { connections: 4, age: Duration::from_secs(60) };
 /// The largest answer that is read, in bytes: a task is about 3 KiB, and swarms have some thousands.
 const MAX_ANSWER: u64 = 64 * 1024 * 1024;
 
@@ -150,7 +152,7 @@ impl Client {
     /// A client of the engine behind `socket`. Nothing is sent yet.
     #[must_use]
     pub fn connect(socket: &Path) -> Self {
-        let shared = Shared { agent: transport::agent(socket), socket: socket.display().to_string(), api: Mutex::new(None) };
+        let shared = Shared { agent: unix_http::agent(socket, KEPT), socket: socket.display().to_string(), api: Mutex::new(None) };
         Self { shared: Arc::new(shared), limit: None }
     }
 

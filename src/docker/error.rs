@@ -2,8 +2,8 @@
 //!
 //! Pure. The client makes these; rooms and verbs decide by them.
 
-use super::transport::Unreachable;
 use crate::domain::Code;
+use crate::unix_http::Unreachable;
 use serde::Deserialize;
 use std::time::Duration;
 

@@ -39,7 +39,6 @@ mod status;
 mod swarm;
 #[cfg(test)]
 mod tests;
-mod transport;
 mod types;
 
 pub use examine::{Examined, PublishedPort, Reachability, Readiness, SeenNode, Swarm, Unexamined, examine};

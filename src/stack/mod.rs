@@ -158,6 +158,16 @@ pub fn merged(source: &Source<'_>) -> Result<String, StackError> {
     tree.map(|tree| yaml::write(&tree)).map_err(|error| Hidden::new(source.env).error(error))
 }
 
+/// The variables whose values are the contents of secrets and configs: [`merged`] names them, and leaves them out.
+///
+/// # Errors
+/// With the first thing that keeps the files from being merged, and its place.
+pub fn content_variables(source: &Source<'_>) -> Result<BTreeSet<String>, StackError> {
+    let context = load::Context::new(source, load::Absent::Refused);
+    let tree = load::tree(&context, source).map_err(|error| Hidden::new(source.env).error(error))?;
+    Ok(normal::content_variables(&tree))
+}
+
 /// The files that a stack names and that were not sent along, by the paths to send them under. Files
 /// that come in may name further ones; optional ones are among them.
 #[must_use]

@@ -89,6 +89,16 @@ pub fn of(cx: &Context<'_>, mut tree: Node) -> Result<Node, StackError> {
     Ok(tree)
 }
 
+/// The variables that secrets and configs of a tree take their contents from.
+pub fn content_variables(tree: &Node) -> BTreeSet<String> {
+    let objects = ["secrets", "configs"].into_iter().filter_map(|section| tree.get(section)).flat_map(Node::entries);
+    let named = objects.filter_map(|(_, object)| match &object.get("environment")?.value {
+        Value::Text(name) => Some(name.clone()),
+        _ => None,
+    });
+    named.collect()
+}
+
 fn typed(node: &mut Node, path: &[&str]) {
     match (path, &mut node.value) {
         ([], Value::Text(text)) => {

@@ -1,5 +1,5 @@
-//! HTTP/1.1 bytes over the engine's Unix socket, as ureq wants them: a connector, a transport, and a
-//! resolver that resolves nothing (ureq's own would start a thread per look-up).
+//! HTTP/1.1 bytes over a Unix socket, as ureq wants them: a connector, a transport, and a resolver that resolves
+//! nothing (ureq's own would start a thread per look-up). `docker` speaks to the engine with it, `cli` to the agent.
 //!
 //! Runs on the thread of whoever makes a call. ureq keeps idle connections and asks [`Transport::is_open`]
 //! before it uses one again. It never retries: whether a lost answer may be asked for twice is the caller's decision.
@@ -17,11 +17,7 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, ShutdownHandle, Transport};
 
-/// Idle connections that are kept: one per lane, the query thread and a spare.
-const IDLE_CONNECTIONS: usize = 4;
-/// A connection that was idle for longer is closed: a stack's commands come in bursts.
-const IDLE_AGE: Duration = Duration::from_secs(60);
-/// How long to wait for a place in the queue of an engine that takes no connections.
+/// How long to wait for a place in the queue of a server that takes no connections.
 const CONNECT: Duration = Duration::from_secs(2);
 /// The room for a path in an address (unix(7)).
 const PATH_BYTES: usize = 108;
@@ -30,17 +26,27 @@ const ADDRESS_BYTES: libc::socklen_t = size_of::<libc::sockaddr_un>() as libc::s
 /// What one read takes at most, in bytes. Two such buffers per open connection.
 const BUFFER: usize = 16 * 1024;
 
+/// Which connections are kept for the next call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept {
+    /// At most so many that are idle.
+    pub connections: usize,
+    /// One that was idle for longer is closed.
+    pub age: Duration,
+}
+
 /// A ureq agent whose every request goes to `socket`, whatever host its URL names.
-pub(super) fn agent(socket: &Path) -> ureq::Agent {
+#[must_use]
+pub fn agent(socket: &Path, kept: Kept) -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         // A socket on this machine needs no proxy, whatever the environment says.
         .proxy(None)
         .http_status_as_error(false)
         .max_redirects(0)
         .user_agent(concat!("axion-agent/", env!("CARGO_PKG_VERSION")))
-        .max_idle_connections(IDLE_CONNECTIONS)
-        .max_idle_connections_per_host(IDLE_CONNECTIONS)
-        .max_idle_age(IDLE_AGE)
+        .max_idle_connections(kept.connections)
+        .max_idle_connections_per_host(kept.connections)
+        .max_idle_age(kept.age)
         .input_buffer_size(BUFFER)
         .output_buffer_size(BUFFER)
         .build();
@@ -49,7 +55,7 @@ pub(super) fn agent(socket: &Path) -> ureq::Agent {
 
 /// No connection could be made: the request was certainly not sent.
 #[derive(Debug)]
-pub(super) struct Unreachable(pub(super) io::Error);
+pub struct Unreachable(pub io::Error);
 
 impl fmt::Display for Unreachable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -77,7 +83,7 @@ impl Connector for UnixConnector {
     }
 }
 
-/// As `UnixStream::connect`, which may wait for ever: the kernel accepts on the engine's behalf only until its queue
+/// As `UnixStream::connect`, which may wait for ever: the kernel accepts on the server's behalf only until its queue
 /// (4096 by default) is full.
 fn connect(socket: &Path) -> io::Result<UnixStream> {
     let (path, mut address) = (socket.as_os_str().as_bytes(), libc::sockaddr_un { sun_family: FAMILY, sun_path: [0; PATH_BYTES] });
@@ -219,7 +225,7 @@ mod tests {
     use uuid::Uuid;
 
     #[test]
-    fn an_engine_that_takes_no_connections_is_not_waited_for_for_ever() {
+    fn a_server_that_takes_no_connections_is_not_waited_for_for_ever() {
         let socket = std::env::temp_dir().join(format!("axion-full-{}.sock", Uuid::new_v4().simple()));
         let listener = UnixListener::bind(&socket).unwrap();
         // SAFETY: the descriptor is open; a second listen(2) only changes the length of the queue.

@@ -1,0 +1,72 @@
+//! `scale`, `rollback`, `stop`, `start`, `restart` and `rm`; `cancel`, `pause` and `resume`. Each is one command of the
+//! agent, watched like a deploy.
+
+use super::args::{Call, Change, Output, Steer, Sure, Verb, Volumes, Wait};
+use super::client::{Client, Request, path_of};
+use super::deploy::{Given, command};
+use super::failure::{Failure, codes};
+use super::next::About;
+use super::{Exit, ids, print};
+use serde_json::{Value, json};
+use std::io::{self, BufRead as _, IsTerminal as _};
+
+/// Changes a stack.
+pub(super) fn change(call: &Call, arguments: &Change) -> Result<Exit, Failure> {
+    let stack = &arguments.stack;
+    if let Verb::Remove(Volumes::Removed, Sure::ToBeAsked) = arguments.verb {
+        confirm(
+            &format!("This removes the stack {stack} and, on this node, the data in its volumes. Type {stack} to go on: "),
+            stack.as_str(),
+        )?;
+    }
+    let on = |what: &str| path_of(stack, what);
+    let (request, mut body) = match &arguments.verb {
+        Verb::Scale(services) => (Request::post(on("/scale")), json!({"services": services})),
+        Verb::Rollback(None) => (Request::post(on("/rollback")), json!({})),
+        Verb::Rollback(Some(revision)) => (Request::post(on("/rollback")), json!({"to_revision": revision})),
+        Verb::Stop(services) => (Request::post(on("/stop")), json!({"services": services})),
+        Verb::Start(services) => (Request::post(on("/start")), json!({"services": services})),
+        Verb::Restart(services) => (Request::post(on("/restart")), json!({"services": services})),
+        Verb::Remove(Volumes::Kept, _) => (Request::delete(on("")), Value::Null),
+        Verb::Remove(Volumes::Removed, _) => (Request::delete(on("")).query("volumes", "true"), Value::Null),
+    };
+    if let (Some(seconds), Value::Object(fields)) = (arguments.timeout, &mut body) {
+        fields.insert("timeout_seconds".to_owned(), json!(seconds));
+    }
+    let given = Given { wait: arguments.wait, project: arguments.project.as_deref(), about: About::stack(stack) };
+    command(&Client::of(&call.reach), request.body(body), call.output, &given)
+}
+
+/// Says something about commands.
+pub(super) fn steer(call: &Call, what: &Steer) -> Result<Exit, Failure> {
+    let client = Client::of(&call.reach);
+    let path = match what {
+        Steer::Cancel(beginning) => format!("/v1/commands/{}/cancel", ids::whole(&client, beginning)?),
+        Steer::Pause => "/v1/pause".to_owned(),
+        Steer::Resume => "/v1/resume".to_owned(),
+    };
+    let given = Given { wait: Wait::ToTheEnd, project: None, about: About::default() };
+    command(&client, Request::post(path), call.output, &given)
+}
+
+/// Asks whether it is meant.
+pub(super) fn confirm(question: &str, answer: &str) -> Result<(), Failure> {
+    if !io::stdin().is_terminal() {
+        let message = format!("{question}\nnobody can be asked here");
+        return Err(Failure::new(Exit::Usage, codes::UNASKED, message, "add --yes if it is meant"));
+    }
+    print::prompt(question);
+    let mut line = String::new();
+    if io::stdin().lock().read_line(&mut line).is_ok() && line.trim() == answer {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Failed, codes::UNASKED, "nothing was changed", format!("type {answer} to go on, or add --yes")))
+}
+
+/// For what a version does not have yet.
+pub(super) fn not_yet(command: &str, output: Output) -> Exit {
+    let what = if command.starts_with("keys") { "signatures" } else { "update manager" };
+    let code = crate::domain::Code::UNSUPPORTED.as_str();
+    let message = format!("{command}: this version ({}) has no {what} yet", env!("CARGO_PKG_VERSION"));
+    Failure::of_code(code, message, &About::default()).tell(output)
+}

@@ -1,0 +1,132 @@
+//! `deploy` and `plan`: the files are read here, the agent does the rest.
+
+use super::args::{Call, Deploy, Goal, Output, Wait};
+use super::client::{Client, Request, path_of};
+use super::compose::{Compose, ComposeError};
+use super::failure::Failure;
+use super::next::About;
+use super::terminal::{Page, span};
+use super::watch::{self, Ended, Show};
+use super::wire::Event;
+use super::{Exit, logins, outcome, print, show};
+use crate::domain::CommandId;
+use crate::stack::{ApiVersion, Loaded};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Who owns what is deployed from here, where nobody says otherwise.
+const PROJECT: &str = "x-project-id";
+/// The command's id, which we choose: asked again after a loss, the agent knows it.
+const COMMAND: &str = "x-command-id";
+
+/// Does it.
+pub(super) fn deploy(call: &Call, arguments: &Deploy) -> Result<Exit, Failure> {
+    let stack = &arguments.files.stack;
+    let failed = |error: ComposeError| error.failure(stack);
+    let compose = Compose::read(&arguments.files, ApiVersion::NEWEST).map_err(failed)?;
+    let (loaded, shipped) = compose.load().map_err(failed)?;
+    let shipment = compose.shipment(&shipped).map_err(failed)?;
+    let mut body = Map::new();
+    body.insert("docker_stack_yml".to_owned(), json!(shipment.text));
+    let files: Map<String, Value> = shipment.files.iter().map(|(path, content)| (path.clone(), json!(STANDARD.encode(content)))).collect();
+    body.insert("files".to_owned(), Value::Object(files));
+    body.insert("env_vars".to_owned(), json!(shipment.env));
+    body.insert("prune".to_owned(), json!(arguments.flags.prune));
+    body.insert("adopt".to_owned(), json!(arguments.flags.adopt));
+    for (key, value) in [("resolve_image", &arguments.resolve_image), ("on_failure", &arguments.on_failure)] {
+        if let Some(value) = value {
+            body.insert(key.to_owned(), json!(value));
+        }
+    }
+    if let Some(seconds) = arguments.timeout {
+        body.insert("timeout_seconds".to_owned(), json!(seconds));
+    }
+    if arguments.flags.registry_auth {
+        body.insert("registry_auth".to_owned(), logins::of(&images(&loaded))?);
+    }
+    let what = if arguments.goal == Goal::Plan { "/plan" } else { "/deploy" };
+    let request = Request::post(path_of(stack, what)).body(Value::Object(body)).about(About::stack(stack));
+    let client = Client::of(&call.reach);
+    match arguments.goal {
+        Goal::Plan => plan(&client, &request, call.output, arguments),
+        Goal::Deploy => command(
+            &client,
+            request,
+            call.output,
+            &Given { wait: arguments.wait, project: arguments.project.as_deref(), about: About::stack(stack) },
+        ),
+    }
+}
+
+/// The images of all services, as the files name them.
+fn images(loaded: &Loaded) -> Vec<String> {
+    let services = serde_json::to_value(&loaded.specs.services).unwrap_or_default();
+    let of = |service: &Value| service["TaskTemplate"]["ContainerSpec"]["Image"].as_str().map(str::to_owned);
+    services.as_array().into_iter().flatten().filter_map(of).collect()
+}
+
+fn plan(client: &Client, request: &Request, output: Output, arguments: &Deploy) -> Result<Exit, Failure> {
+    let about = About::stack(&arguments.files.stack);
+    let id = CommandId(Uuid::new_v4());
+    let request = named(request.clone(), id, arguments.project.as_deref());
+    match watch::give(client, &request, id, &about, Show::Nothing)? {
+        Ended::Left => Ok(Exit::Done),
+        Ended::Terminal(end, document, _) if !end.is_failed() => Ok(match output {
+            Output::Json => print::out(&format!("{document}\n")),
+            Output::Text | Output::Names => print::out(&show::plan(&end, &Page::of_stdout())),
+        }),
+        Ended::Terminal(end, ..) => Err(outcome::failure(&end, &about)),
+    }
+}
+
+fn named(request: Request, id: CommandId, project: Option<&str>) -> Request {
+    let request = request.header(COMMAND, id.to_string());
+    match project {
+        Some(project) => request.header(PROJECT, project.to_owned()),
+        None => request,
+    }
+}
+
+/// How a command is given.
+pub(super) struct Given<'a> {
+    pub(super) wait: Wait,
+    pub(super) project: Option<&'a str>,
+    pub(super) about: About,
+}
+
+/// Gives any command, and watches it if that is wanted.
+pub(super) fn command(client: &Client, request: Request, output: Output, given: &Given<'_>) -> Result<Exit, Failure> {
+    let id = CommandId(Uuid::new_v4());
+    let request = named(request, id, given.project).about(given.about.clone().command(id));
+    if given.wait == Wait::ForTheId {
+        let answer = client.fetch(&request.query("detach", "true"))?;
+        return Ok(match output {
+            Output::Json => print::out(&format!("{answer}\n")),
+            Output::Text | Output::Names => print::out(&format!("{}\n", answer["command_id"].as_str().unwrap_or(&id.to_string()))),
+        });
+    }
+    match watch::give(client, &request, id, &given.about, Show::of(output))? {
+        Ended::Left => Ok(Exit::Done),
+        Ended::Terminal(end, _, took) => told(&end, took, output, &given.about.clone().command(id)),
+    }
+}
+
+/// Says how a command ended. With JSON its last event has said so already.
+pub(super) fn told(end: &Event, took: Duration, output: Output, about: &About) -> Result<Exit, Failure> {
+    if output == Output::Json {
+        return Ok(outcome::exit(end));
+    }
+    let page = Page::of_stdout();
+    for warning in &end.payload.details.warnings {
+        print::err(format!("warning: {}", super::terminal::tame(warning)));
+    }
+    if end.is_failed() {
+        return Err(outcome::failure(end, about));
+    }
+    let time = if took < Duration::from_secs(1) { String::new() } else { format!(" ({})", span(took)) };
+    let done = page.colour.paint(super::terminal::Hue::Good, "Done");
+    Ok(print::out(&format!("{done}: {}{time}\n", super::terminal::tame(&end.payload.message))))
+}

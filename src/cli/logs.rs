@@ -1,0 +1,176 @@
+//! `logs`: what services write, each line with the name of its task in a colour of its own.
+
+use super::args::{Call, Follow, Logs, Output, Since, Times};
+use super::client::{Client, Line, Lines, Request, path_of};
+use super::failure::{Failure, codes};
+use super::look::{check, read, stack};
+use super::next::About;
+use super::terminal::{Colour, Hue, Page, tame};
+use super::wire::{LogLine, Stack};
+use super::{Exit, print};
+use crate::domain::Timestamp;
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+/// Does it.
+pub(super) fn logs(call: &Call, arguments: &Logs) -> Result<Exit, Failure> {
+    let client = Client::of(&call.reach);
+    let known: Stack = read(&stack(&client, &arguments.stack)?)?;
+    check(&known, &arguments.services)?;
+    let about = About::stack(&arguments.stack);
+    let mut request = Request::get(path_of(&arguments.stack, "/logs")).query("tail", &arguments.tail.to_string());
+    for service in &arguments.services {
+        request = request.query("service", service);
+    }
+    if arguments.follow == Follow::Yes {
+        request = request.query("follow", "true");
+    }
+    if let Some(since) = arguments.since {
+        let now = Timestamp::from(SystemTime::now());
+        let at = match since {
+            Since::At(at) => at,
+            Since::Ago(ago) => before(now, ago),
+        };
+        request = request.query("since", &at.to_string());
+    }
+    let lines = client.open(&request.about(about.clone()))?;
+    let shown: Vec<&str> = known
+        .services
+        .iter()
+        .map(|service| service.name.as_str())
+        .filter(|name| arguments.services.is_empty() || arguments.services.iter().any(|wanted| wanted == name))
+        .collect();
+    print_all(lines, call.output, &mut Printer::new(&shown, arguments.times, Page::of_stdout().colour), &about)
+}
+
+fn before(now: Timestamp, ago: Duration) -> Timestamp {
+    Timestamp::from_millis(now.as_millis().saturating_sub(i64::try_from(ago.as_millis()).unwrap_or(i64::MAX)))
+}
+
+/// Until the end, or Ctrl-C, which ends the process as of old: nothing is left behind.
+fn print_all(mut lines: Lines, output: Output, printer: &mut Printer, about: &About) -> Result<Exit, Failure> {
+    loop {
+        let document = match lines.next() {
+            Ok(Line::Document(document)) => document,
+            Ok(Line::Blank) => continue,
+            Ok(Line::End) => return Ok(Exit::Done),
+            Err(error) => {
+                let message = format!("the agent was lost in the middle of the log: {error}");
+                return Err(Failure::new(Exit::Unreachable, codes::LOST, message, "see whether it runs: systemctl status axion-agent"));
+            }
+        };
+        let line: LogLine = read(&document)?;
+        if let Some(end) = &line.end {
+            if output == Output::Json {
+                print::out(&format!("{document}\n"));
+            }
+            return match &end.code {
+                None => Ok(Exit::Done),
+                Some(code) => Err(Failure::of_code(code, end.message.clone(), about)),
+            };
+        }
+        let printed = match (output, line.stream.as_str()) {
+            (Output::Json, _) => print::line(&document.to_string()),
+            (_, "stderr") => {
+                print::err(printer.line(&line));
+                print::Reader::Listens
+            }
+            _ => print::line(&printer.line(&line)),
+        };
+        if printed == print::Reader::Gone {
+            return Ok(Exit::Done);
+        }
+    }
+}
+
+/// Names, aligned and told apart.
+struct Printer {
+    width: usize,
+    hues: BTreeMap<String, usize>,
+    times: Times,
+    colour: Colour,
+}
+
+/// Room for the number of a task behind its service's name.
+const SLOT: usize = 2;
+
+impl Printer {
+    fn new(services: &[&str], times: Times, colour: Colour) -> Self {
+        let width = services.iter().map(|name| name.chars().count()).max().unwrap_or_default() + SLOT;
+        let hues = services.iter().enumerate().map(|(at, name)| ((*name).to_owned(), at)).collect();
+        Self { width, hues, times, colour }
+    }
+
+    fn line(&mut self, line: &LogLine) -> String {
+        let next = self.hues.len();
+        let hue = *self.hues.entry(line.service.clone()).or_insert(next);
+        let task = line.slot.map_or_else(|| line.node.clone().unwrap_or_default(), |slot| slot.to_string());
+        let name =
+            if task.is_empty() { line.service.clone() } else { format!("{}.{}", line.service, task.chars().take(12).collect::<String>()) };
+        self.width = self.width.max(name.chars().count());
+        let name = self.colour.paint(Hue::Name(hue), &format!("{name:0$} |", self.width));
+        let time = match (self.times, &line.timestamp) {
+            (Times::Shown, Some(time)) => format!(" {time}"),
+            _ => String::new(),
+        };
+        // Colours of the program itself stay, on a terminal that has them; a cursor that moves does not.
+        let text = if self.colour == Colour::On { kept_colours(&line.line) } else { tame(line.line.trim_end_matches(['\r', '\n'])) };
+        format!("{name}{time} {text}")
+    }
+}
+
+/// The line with no control character but those of colours (ECMA-48, SGR), which are undone at its end.
+fn kept_colours(text: &str) -> String {
+    let text = text.trim_end_matches(['\r', '\n']);
+    let (mut out, mut rest, mut coloured) = (String::new(), text, false);
+    while let Some(at) = rest.find('\x1b') {
+        out += &tame(&rest[..at]);
+        let sequence = &rest[at..];
+        let end = sequence.strip_prefix("\x1b[").and_then(|inner| inner.find(|c: char| !c.is_ascii_digit() && c != ';')).map(|end| end + 2);
+        match end.filter(|end| sequence[*end..].starts_with('m')) {
+            Some(end) => {
+                out += &sequence[..=end];
+                coloured = true;
+                rest = &sequence[end + 1..];
+            }
+            None => {
+                out.push(' ');
+                rest = &sequence[1..];
+            }
+        }
+    }
+    out += &tame(rest);
+    if coloured { out + "\x1b[0m" } else { out }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(service: &str, slot: Option<u64>, text: &str) -> LogLine {
+        let timestamp = Some("2026-01-31T12:00:00Z".to_owned());
+        LogLine { service: service.to_owned(), slot, timestamp, line: text.to_owned(), ..LogLine::default() }
+    }
+
+    #[test]
+    fn names_are_aligned_and_lines_stay_lines() {
+        let mut printer = Printer::new(&["db", "worker"], Times::Hidden, Colour::Off);
+        assert_eq!(printer.line(&line("db", Some(1), "ready\r\n")), "db.1     | ready");
+        assert_eq!(printer.line(&line("worker", Some(12), "a\x1b[2Jb")), "worker.12 | a [2Jb");
+        assert_eq!(printer.line(&line("db", None, "x")), "db        | x");
+        let mut timed = Printer::new(&["db"], Times::Shown, Colour::Off);
+        assert_eq!(timed.line(&line("db", Some(1), "x")), "db.1 | 2026-01-31T12:00:00Z x");
+    }
+
+    #[test]
+    fn each_service_has_its_colour_and_programs_keep_theirs() {
+        let mut printer = Printer::new(&["db", "web"], Times::Hidden, Colour::On);
+        assert_eq!(printer.line(&line("db", Some(1), "x")), "\x1b[36mdb.1  |\x1b[0m x");
+        assert_eq!(printer.line(&line("web", Some(1), "\x1b[31mred\x1b[2Jx")), "\x1b[33mweb.1 |\x1b[0m \x1b[31mred [2Jx\x1b[0m");
+    }
+
+    #[test]
+    fn a_time_ago_is_before_now() {
+        assert_eq!(before(Timestamp::from_millis(10_000), Duration::from_secs(4)).as_millis(), 6_000);
+    }
+}

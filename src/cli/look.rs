@@ -1,0 +1,74 @@
+//! `stacks`, `services`, `ps` and `status`: one answer of the agent each, and a way to print it.
+
+use super::args::{Call, Look, Output};
+use super::client::{Client, Request, path_of};
+use super::failure::{Failure, codes};
+use super::next::About;
+use super::terminal::Page;
+use super::wire::{Stack, Stacks, Status};
+use super::{Exit, print, show};
+use crate::domain::{Code, StackName};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Does it.
+pub(super) fn look(call: &Call, what: &Look) -> Result<Exit, Failure> {
+    let client = Client::of(&call.reach);
+    match what {
+        Look::Stacks => {
+            let answer = client.fetch(&Request::get("/v1/stacks"))?;
+            tell(call.output, &answer, show::stacks, |stacks: &Stacks| stacks.stacks.iter().map(|stack| stack.name.clone()).collect())
+        }
+        Look::Services(name) => {
+            let answer = stack(&client, name)?;
+            tell(call.output, &answer, show::services, |stack: &Stack| stack.services.iter().map(|one| one.name.clone()).collect())
+        }
+        Look::Tasks { stack: name, services, which } => {
+            let answer = stack(&client, name)?;
+            check(&read(&answer)?, services)?;
+            let text = |stack: &Stack, page: &Page| show::tasks(stack, services, *which, page);
+            tell(call.output, &answer, text, |stack: &Stack| stack.tasks.iter().map(|task| task.id.clone()).collect())
+        }
+        Look::Status => {
+            let answer = client.fetch(&Request::get("/v1/status"))?;
+            tell(call.output, &answer, show::status, |status: &Status| status.agent_id.clone().into_iter().collect())
+        }
+    }
+}
+
+/// One stack, with its tasks and revisions.
+pub(super) fn stack(client: &Client, name: &StackName) -> Result<Value, Failure> {
+    client.fetch(&Request::get(path_of(name, "")).about(About::stack(name)))
+}
+
+/// Whether the stack has all of these services.
+pub(super) fn check(stack: &Stack, services: &[String]) -> Result<(), Failure> {
+    let has = |name: &String| stack.services.iter().any(|service| service.name == *name);
+    let Some(missing) = services.iter().find(|name| !has(name)) else { return Ok(()) };
+    let known: Vec<&str> = stack.services.iter().map(|service| service.name.as_str()).collect();
+    let near = crate::config::nearest(missing, known).map_or_else(String::new, |near| format!("; did you mean {near}?"));
+    let about = StackName::new(stack.name.clone()).map(|name| About::stack(&name)).unwrap_or_default();
+    Err(Failure::of_code(Code::SERVICE_NOT_FOUND.as_str(), format!("the stack {} has no service {missing}{near}", stack.name), &about))
+}
+
+/// An answer as what it is about.
+pub(super) fn read<T: DeserializeOwned>(answer: &Value) -> Result<T, Failure> {
+    serde_json::from_value(answer.clone()).map_err(|error| {
+        let message = format!("the agent's answer cannot be read: {error}");
+        Failure::new(Exit::Failed, codes::ANSWER, message, "see that agent and command line are of one version: axion-agent --version")
+    })
+}
+
+/// Prints an answer for whoever asks.
+fn tell<T: DeserializeOwned>(
+    output: Output,
+    answer: &Value,
+    text: impl Fn(&T, &Page) -> String,
+    names: impl Fn(&T) -> Vec<String>,
+) -> Result<Exit, Failure> {
+    Ok(match output {
+        Output::Json => print::out(&format!("{answer}\n")),
+        Output::Text => print::out(&text(&read(answer)?, &Page::of_stdout())),
+        Output::Names => print::out(&names(&read(answer)?).iter().map(|name| format!("{name}\n")).collect::<String>()),
+    })
+}

@@ -1,0 +1,99 @@
+//! What to do next, by the code of what went wrong. Pure. A test holds it together with the codes of the agent.
+
+use crate::domain::{Code, CommandId, StackName};
+
+/// What the command was about, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct About {
+    pub(super) stack: Option<StackName>,
+    pub(super) command: Option<CommandId>,
+}
+
+impl About {
+    pub(super) fn stack(stack: &StackName) -> Self {
+        Self { stack: Some(stack.clone()), command: None }
+    }
+
+    pub(super) fn command(self, command: CommandId) -> Self {
+        Self { command: Some(command), ..self }
+    }
+}
+
+/// The next step.
+pub(super) fn step(code: &str, about: &About) -> String {
+    let stack = about.stack.as_ref().map_or("NAME", StackName::as_str);
+    let text = Code::ALL.iter().find(|known| known.as_str() == code).and_then(|code| of_code(*code)).unwrap_or(UNKNOWN);
+    let id = about.command.map_or_else(|| "ID".to_owned(), |id| id.to_string());
+    text.replace("NAME", stack).replace("COMMAND_ID", &id)
+}
+
+/// A code of a newer agent, or none.
+const UNKNOWN: &str = "axion-agent status shows how the agent is; its log has more";
+const FILE: &str = "mend the Compose file at that place; axion-agent render NAME -c FILE shows what it comes to";
+const IMAGE: &str = "check the image's name and tag, and --with-registry-auth if its registry wants a login";
+const TASKS: &str = "axion-agent logs NAME shows what its tasks wrote, axion-agent ps NAME where they ran";
+const AGAIN: &str = "give the command again";
+const ENGINE: &str = "axion-agent status shows the link to the engine; systemctl status docker shows the engine";
+const DISK: &str = "make room where the agent keeps its state (axion-agent doctor shows where), or raise limits.journal_size";
+
+fn of_code(code: Code) -> Option<&'static str> {
+    Some(match code {
+        Code::MALFORMED => "axion-agent --version on both sides: command line and agent should be of one version",
+        Code::UNSUPPORTED => "use the version that has it; until then replace the package instead",
+        Code::EXPIRED | Code::STALE => AGAIN,
+        Code::TOO_LARGE => "raise limits.max_message_bytes, or keep large contents in an image or a volume",
+        Code::NOT_ALLOWED => "add the command to security.allowed_commands of the agent, or do without it",
+        Code::FOREIGN_PROJECT => "name the project that owns it with --project; axion-agent stacks shows which",
+        Code::OWNED_ELSEWHERE => "use the agent that manages it, or take it over: axion-agent deploy NAME -c FILE --adopt",
+        Code::STACK_NOT_FOUND => "axion-agent stacks lists those that are there",
+        Code::SERVICE_NOT_FOUND => "axion-agent services NAME lists those that are there",
+        Code::NO_REVISION => "axion-agent ps NAME lists the revisions; without one deploy the stack anew",
+        Code::NOT_SCALABLE => "change its mode in the Compose file, and deploy that",
+        Code::NOT_MANAGER => "ask the agent of a manager, or promote this node: docker node promote",
+        Code::SWARM_ACTIVE => "leave the swarm first: docker swarm leave",
+        Code::SWARM_INACTIVE => "make a swarm: docker swarm init, or set docker.swarm_auto_init = true",
+        Code::COMPOSE_INVALID | Code::COMPOSE_LIMIT => FILE,
+        Code::COMPOSE_INTERPOLATION => "set the variable in the environment, in --env-file, or in a file .env beside the Compose file",
+        Code::RELATIVE_BIND => "give an absolute path of the node, or use a config, a secret or a volume",
+        Code::COMPOSE_FILE_MISSING => "see that the file is there; its path starts at the folder of the first Compose file",
+        Code::REFERENCE_MISSING => "make it first: docker network, secret or config create",
+        Code::CONTENT_CHANGED => "give the secret or config another name in the Compose file",
+        Code::NETWORK_IN_USE => "take what is attached to it off the network: docker network inspect shows what that is",
+        Code::IMAGE_NOT_FOUND | Code::IMAGE_AUTH | Code::IMAGE_PULL => IMAGE,
+        Code::CRASH_LOOP | Code::UNHEALTHY | Code::JOB_FAILED | Code::TASK_REJECTED => TASKS,
+        Code::NO_SUITABLE_NODE => "docker node ls shows the nodes: see placement constraints, resources and platforms",
+        Code::PORT_CLASH => "publish another port, or stop what has it",
+        Code::UPDATE_PAUSED | Code::UPDATE_ROLLED_BACK => TASKS,
+        Code::TIMED_OUT => "axion-agent ps NAME shows how far it came; --timeout gives it more time",
+        Code::NOT_OPEN => "axion-agent commands lists those that are open",
+        Code::CANCELLED => "axion-agent services NAME shows what became of the stack",
+        Code::CONFLICT => "see who else changes the stack, then give the command again",
+        Code::TOO_MANY_FOLLOWS => "end another axion-agent logs -f",
+        Code::FOLLOW_LOST => "begin anew with axion-agent logs NAME --since",
+        Code::ENGINE_AWAY => ENGINE,
+        Code::ENGINE_REFUSED | Code::ENGINE_ERROR => "what the engine says is above; its own log has more: journalctl -u docker",
+        Code::JOURNAL_FULL => DISK,
+        Code::JOURNAL_UNAVAILABLE => "see that the agent's state directory is there and writable; its log says more",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_next_step() {
+        for code in Code::ALL {
+            assert!(of_code(*code).is_some(), "{code}: what should a person do?");
+        }
+    }
+
+    #[test]
+    fn the_step_names_the_stack() {
+        let about = About::stack(&StackName::new("shop").unwrap());
+        assert_eq!(step("service.not_found", &about), "axion-agent services shop lists those that are there");
+        assert_eq!(step("service.not_found", &About::default()), "axion-agent services NAME lists those that are there");
+        assert_eq!(step("not.known", &about), UNKNOWN);
+    }
+}

@@ -1,0 +1,110 @@
+//! The end of a command as an exit code and words. Pure.
+
+use super::Exit;
+use super::failure::{Failure, exit_of};
+use super::next::{About, step};
+use super::wire::Event;
+use crate::domain::Code;
+use serde_json::Value;
+use std::fmt::Write as _;
+
+/// How the process exits after a terminal event.
+pub(super) fn exit(end: &Event) -> Exit {
+    if !end.is_failed() {
+        return Exit::Done;
+    }
+    let code = end.code().unwrap_or_default();
+    let details = &end.payload.details;
+    match exit_of(code) {
+        Exit::Failed if end.event_type == "DeployFailed" => match details.rolled_back {
+            Some(Value::Bool(true)) => Exit::RolledBack,
+            // Whoever cancels a command knows it; nothing had begun.
+            _ if code == Code::CANCELLED.as_str() && details.changed == Some(false) => Exit::Failed,
+            _ => Exit::NotRolledBack,
+        },
+        exit => exit,
+    }
+}
+
+/// A bad end.
+pub(super) fn failure(end: &Event, about: &About) -> Failure {
+    let code = end.code().unwrap_or("command.failed");
+    let details = &end.payload.details;
+    let said = &end.payload.message;
+    let mut message = said.clone();
+    for service in &details.services {
+        for error in service.errors.iter().filter(|error| !said.contains(&error.error)) {
+            let times = if error.count > 1 { format!(" ({} times)", error.count) } else { String::new() };
+            let _ = write!(message, "\n  {}: {}{times}", service.name, error.error);
+        }
+    }
+    if end.event_type == "DeployFailed"
+        && let Some(state) = what_became(end)
+    {
+        let _ = write!(message, "\n  {state}");
+    }
+    for note in &details.rollback {
+        let _ = write!(message, "\n  on the way back: {note}");
+    }
+    Failure::new(exit(end), code, message, step(code, about))
+}
+
+/// What a failed deploy left.
+fn what_became(end: &Event) -> Option<&'static str> {
+    let details = &end.payload.details;
+    match (&details.rolled_back, details.changed) {
+        (Some(Value::Bool(true)), _) => Some("The stack is back at its last good revision."),
+        (Some(Value::String(_)), _) => Some("The stack could be rolled back only in part."),
+        (_, Some(false)) => Some("Nothing was changed."),
+        (Some(Value::Bool(false)), _) => Some("The stack was not rolled back: it is as the deploy left it."),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn end(kind: &str, details: &Value) -> Event {
+        serde_json::from_value(json!({"event_type": kind, "terminal": true, "payload": {"message": "m", "details": details}})).unwrap()
+    }
+
+    #[test]
+    fn each_end_has_its_exit_code() {
+        for (kind, details, code) in [
+            ("DeployCompleted", json!({"changed": true}), 0),
+            ("StatusReport", json!({}), 0),
+            ("CommandCompleted", json!({}), 0),
+            ("DeployFailed", json!({"code": "task.crash_loop", "rolled_back": true, "changed": true}), 5),
+            ("DeployFailed", json!({"code": "task.crash_loop", "rolled_back": "partial", "changed": true}), 6),
+            ("DeployFailed", json!({"code": "task.crash_loop", "rolled_back": false, "changed": true}), 6),
+            ("DeployFailed", json!({"code": "image.not_found", "rolled_back": false, "changed": false}), 6),
+            ("DeployFailed", json!({"code": "command.timed_out", "rolled_back": true, "changed": true}), 8),
+            ("DeployFailed", json!({"code": "stack.foreign_project", "rolled_back": false, "changed": false}), 7),
+            ("DeployFailed", json!({"code": "cancelled", "rolled_back": false, "changed": false}), 1),
+            ("DeployFailed", json!({"code": "cancelled", "rolled_back": true, "changed": true}), 5),
+            ("RollbackFailed", json!({"code": "revision.not_found"}), 1),
+            ("CommandFailed", json!({"code": "service.not_found"}), 1),
+            ("CommandFailed", json!({"code": "command.timed_out"}), 8),
+            ("CommandFailed", json!({"code": "stack.owned_elsewhere"}), 7),
+            ("CommandRejected", json!({"code": "command.not_allowed"}), 7),
+            ("CommandRejected", json!({"code": "policy.privileged"}), 7),
+            ("CommandRejected", json!({"code": "journal.full"}), 1),
+            ("CommandRejected", json!({"code": "command.expired"}), 8),
+        ] {
+            assert_eq!(exit(&end(kind, &details)).code(), code, "{kind} {details}");
+        }
+    }
+
+    #[test]
+    fn a_failure_says_what_became_of_the_stack_and_what_tasks_said() {
+        let details = json!({
+            "code": "task.crash_loop", "rolled_back": true, "changed": true,
+            "services": [{"name": "web", "errors": [{"error": "exit 1", "count": 5}, {"error": "m", "count": 1}]}],
+        });
+        let failure = failure(&end("DeployFailed", &details), &About::default());
+        assert_eq!(failure.message, "m\n  web: exit 1 (5 times)\n  The stack is back at its last good revision.");
+        assert!(failure.next.contains("axion-agent logs"));
+    }
+}

@@ -1,0 +1,88 @@
+//! `status`: the agent itself.
+
+use crate::cli::table::{Cell, Row, table};
+use crate::cli::terminal::{Hue, Page, ago, span};
+use crate::cli::wire::{Dependency, Status};
+use std::time::Duration;
+
+const MEBIBYTE: f64 = 1024.0 * 1024.0;
+
+/// How it is.
+pub(in crate::cli) fn status(status: &Status, page: &Page) -> String {
+    let phase = status.phase.to_lowercase();
+    let hue = match phase.as_str() {
+        "ready" => Hue::Good,
+        "starting" => Hue::Doubtful,
+        _ => Hue::Bad,
+    };
+    let mut text = format!(
+        "axion-agent {} is {}{}\n",
+        status.version,
+        page.colour.paint(hue, &phase),
+        if status.mode == "local" { " (local mode)" } else { "" }
+    );
+    let mut line = |name: &str, value: String| text += &format!("  {name:<10}{value}\n");
+    line("agent", status.agent_id.clone().unwrap_or_else(|| "not enrolled yet".to_owned()));
+    line("up for", format!("{}, process {}", span(Duration::from_secs(status.uptime_seconds)), status.pid));
+    if let Some(since) = &status.paused_since {
+        line("paused", format!("since {}: nothing starts that changes something; axion-agent resume lets it go on", ago(since, page.now)));
+    }
+    line("commands", commands(status));
+    if let Some(last) = &status.last_command {
+        let id: String = last.id.chars().take(8).collect();
+        line("last", format!("{} {id}: {} {}", last.command_type, last.result, ago(&last.finished_at, page.now)));
+    }
+    let resources = resources(status);
+    if !resources.is_empty() {
+        line("uses", resources);
+    }
+    if status.update_offered.as_ref().is_some_and(|offer| !offer.is_null()) {
+        line("update", "another version is offered".to_owned());
+    }
+    let links: Vec<Row> = status.dependencies.iter().filter(|link| link.state != "off").map(|link| row(link, page)).collect();
+    if !links.is_empty() {
+        text += &format!("\n{}", table(["LINK", "STATE", "SINCE", "DETAIL"], &links, page));
+    }
+    text
+}
+
+fn commands(status: &Status) -> String {
+    let mut parts = vec![match status.commands_open {
+        0 => "none open".to_owned(),
+        open => format!("{open} open"),
+    }];
+    if status.events_unreported > 0 {
+        parts.push(format!("{} ends not confirmed by the broker yet", status.events_unreported));
+    }
+    if let Some(lag) = status.consumer_lag {
+        parts.push(format!("{lag} records behind"));
+    }
+    parts.join(", ")
+}
+
+fn resources(status: &Status) -> String {
+    let uses = status.resources;
+    let memory = uses.rss_bytes.map(|bytes| format!("{:.1} MiB of memory", bytes as f64 / MEBIBYTE));
+    let time = uses.cpu_seconds.map(|seconds| format!("{seconds:.1} s of CPU time"));
+    let threads = uses.threads.map(|threads| format!("{threads} threads"));
+    memory.into_iter().chain(time).chain(threads).collect::<Vec<_>>().join(", ")
+}
+
+fn row(link: &Dependency, page: &Page) -> Row {
+    let state = link.state.replace('_', " ").to_lowercase();
+    let hue = match state.as_str() {
+        "ready" => Hue::Good,
+        "connecting" => Hue::Doubtful,
+        _ => Hue::Bad,
+    };
+    let row = Row::of([
+        Cell::from(link.name.replace('_', " ")),
+        Cell::from(state.clone()).painted(hue),
+        ago(&link.since, page.now).into(),
+        link.detail.clone().unwrap_or_default().into(),
+    ]);
+    match &link.last_error {
+        Some(error) if state != "ready" => row.noted(hue, error.clone()),
+        _ => row,
+    }
+}

@@ -1,0 +1,163 @@
+//! `plan`: what a deploy would change, like a diff.
+//!
+//! ```text
+//! ~ service web                     every task is replaced
+//!     image  shop/web:1.4 → shop/web:1.5
+//! + service worker  shop/worker:1.5, 2 replicas
+//! - service old                     it left the file
+//! ```
+
+use super::stacks::image;
+use crate::cli::terminal::{Hue, Page, tame};
+use crate::cli::wire::{Change, Event, Object, Service};
+use serde_json::Value;
+
+/// The plan that the end of a dry run holds.
+pub(in crate::cli) fn plan(end: &Event, page: &Page) -> String {
+    let details = &end.payload.details;
+    let stack = end.payload.stack_name.as_deref().unwrap_or("the stack");
+    let mut text = String::new();
+    let mut counts = Counts::default();
+    for network in &details.networks {
+        text += &object("network", network, &mut counts, page);
+    }
+    for secret in &details.secrets {
+        text += &object("secret", secret, &mut counts, page);
+    }
+    for config in &details.configs {
+        text += &object("config", config, &mut counts, page);
+    }
+    for one in &details.services {
+        text += &service(one, &mut counts, page);
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text += &counts.told(stack, page);
+    if !details.warnings.is_empty() {
+        text += "\nWarnings:\n";
+        for warning in &details.warnings {
+            text += &format!("  {} {}\n", page.colour.paint(Hue::Doubtful, "!"), tame(warning));
+        }
+    }
+    text
+}
+
+/// How many objects get which sign.
+#[derive(Default)]
+struct Counts {
+    made: usize,
+    changed: usize,
+    remade: usize,
+    removed: usize,
+    same: usize,
+}
+
+impl Counts {
+    fn take(&mut self, action: &str) -> Option<(&'static str, Hue)> {
+        let (count, sign) = match action {
+            "create" => (&mut self.made, Some(("+", Hue::Good))),
+            "update" => (&mut self.changed, Some(("~", Hue::Doubtful))),
+            "replace" => (&mut self.remade, Some(("-/+", Hue::Bad))),
+            "remove" => (&mut self.removed, Some(("-", Hue::Bad))),
+            _ => (&mut self.same, None),
+        };
+        *count += 1;
+        sign
+    }
+
+    fn told(&self, stack: &str, page: &Page) -> String {
+        if self.made + self.changed + self.remade + self.removed == 0 {
+            return format!("{}: {stack} is as the files say.\n", page.colour.paint(Hue::Good, "Nothing changes"));
+        }
+        let parts = [("make", self.made), ("change", self.changed), ("make anew", self.remade), ("remove", self.removed)];
+        let told: Vec<String> = parts.iter().filter(|(_, count)| *count > 0).map(|(verb, count)| format!("{verb} {count}")).collect();
+        let same = if self.same > 0 { format!("; {} stay as they are", self.same) } else { String::new() };
+        format!("Plan for {stack}: {}{same}.\n", told.join(", "))
+    }
+}
+
+fn object(kind: &str, object: &Object, counts: &mut Counts, page: &Page) -> String {
+    let Some((sign, hue)) = counts.take(&object.action) else { return String::new() };
+    let named = object.object.as_deref().filter(|name| *name != object.name);
+    let other = named.map_or_else(String::new, |name| format!(" as {name}"));
+    let reason = if object.reason.is_empty() { String::new() } else { format!("  {}", tame(&object.reason)) };
+    let head = page.colour.paint(hue, &format!("{sign} {kind} {}", object.name));
+    format!("{head}{other}{}\n{}", page.colour.paint(Hue::Quiet, &reason), changes(&object.changes, page))
+}
+
+fn service(service: &Service, counts: &mut Counts, page: &Page) -> String {
+    let Some((sign, hue)) = counts.take(&service.action) else { return String::new() };
+    let head = page.colour.paint(hue, &format!("{sign} service {}", service.name));
+    let about = match service.action.as_str() {
+        "create" => made(service),
+        "remove" => service.reason.clone(),
+        _ => [effect(&service.tasks), service.reason.as_str()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; "),
+    };
+    let about = if about.is_empty() { String::new() } else { format!("  {}", tame(&about)) };
+    let mut text = format!("{head}{}\n{}", page.colour.paint(Hue::Quiet, &about), changes(&service.changes, page));
+    if service.image_here == Some(false) {
+        text += &note("this node has to pull its image first", page);
+    }
+    if let Some(drift) = &service.drift {
+        let fields: Vec<&str> = drift.changes.iter().map(|change| change.field.as_str()).collect();
+        text += &note(&format!("somebody else changed it since revision {}: {}", drift.revision, fields.join(", ")), page);
+    }
+    for deviation in &service.deviations {
+        text += &note(deviation, page);
+    }
+    text
+}
+
+fn made(service: &Service) -> String {
+    let image = image(service.image.as_deref().unwrap_or_default());
+    match service.replicas.desired {
+        Some(1) => format!("{image}, one replica"),
+        Some(count) => format!("{image}, {count} replicas"),
+        None => format!("{image}, on every node"),
+    }
+}
+
+fn effect(tasks: &str) -> &'static str {
+    match tasks {
+        "kept" => "its tasks go on",
+        "counted" => "tasks are added or removed, the others go on",
+        "moved" => "tasks go on where their node still fits",
+        "replaced" => "every task is replaced",
+        "run_again" => "the job runs again",
+        _ => "",
+    }
+}
+
+fn note(text: &str, page: &Page) -> String {
+    format!("    {} {}\n", page.colour.paint(Hue::Doubtful, "!"), tame(text))
+}
+
+/// One field a line, aligned.
+fn changes(changes: &[Change], page: &Page) -> String {
+    let names: Vec<String> = changes.iter().map(|change| short(&change.field)).collect();
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
+    let line = |(change, name): (&Change, &String)| {
+        let values = match (&change.old, &change.new) {
+            (None, None) => page.colour.paint(Hue::Quiet, "changes; its value is not shown"),
+            (old, new) => {
+                format!("{} → {}", page.colour.paint(Hue::Bad, &value(old.as_ref())), page.colour.paint(Hue::Good, &value(new.as_ref())))
+            }
+        };
+        format!("    {name:<width$}  {values}\n")
+    };
+    changes.iter().zip(&names).map(line).collect()
+}
+
+/// The end of a path says what it is: `ContainerSpec.Image`.
+fn short(field: &str) -> String {
+    field.strip_prefix("TaskTemplate.").unwrap_or(field).to_owned()
+}
+
+fn value(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "(none)".to_owned(),
+        Some(Value::String(text)) => tame(text),
+        Some(other) => other.to_string(),
+    }
+}

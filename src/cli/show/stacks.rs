@@ -1,0 +1,168 @@
+//! `stacks` and `services`: what runs, and why something does not.
+
+use crate::cli::table::{Cell, Row, table};
+use crate::cli::terminal::{Hue, Page, ago};
+use crate::cli::wire::{Service, Stack, Stacks};
+
+/// The project of commands that came from here.
+const OWN_PROJECT: &str = "local";
+
+/// How a service is, at a glance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::cli) enum Health {
+    /// As many tasks run as should.
+    Well,
+    /// None should.
+    Stopped,
+    /// A job that has no task to run any more.
+    Done,
+    /// On its way, or short of some.
+    Short,
+    /// Nothing of it runs.
+    Down,
+}
+
+impl Health {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Well => "running",
+            Self::Stopped => "stopped",
+            Self::Done => "done",
+            Self::Short => "not all running",
+            Self::Down => "not running",
+        }
+    }
+
+    const fn hue(self) -> Hue {
+        match self {
+            Self::Well => Hue::Good,
+            Self::Stopped | Self::Done => Hue::Quiet,
+            Self::Short => Hue::Doubtful,
+            Self::Down => Hue::Bad,
+        }
+    }
+}
+
+/// Of a service.
+pub(in crate::cli) fn health(service: &Service) -> Health {
+    let (running, desired) = counts(service);
+    match (running, desired) {
+        _ if service.mode.ends_with("job") && running == 0 && service.errors.is_empty() => Health::Done,
+        (running, desired) if running < desired && running == 0 => Health::Down,
+        (running, desired) if running < desired => Health::Short,
+        // A global service that no node takes wants none either.
+        (0, 0) if !service.errors.is_empty() && service.mode != "replicated" => Health::Down,
+        (0, 0) => Health::Stopped,
+        _ => Health::Well,
+    }
+}
+
+fn counts(service: &Service) -> (u64, u64) {
+    (service.replicas.running.unwrap_or_default(), service.replicas.desired.unwrap_or_default())
+}
+
+/// Why a service is not as it should be, the gravest first; nothing where it is.
+pub(in crate::cli) fn why(service: &Service, page: &Page) -> Vec<(Hue, String)> {
+    let mut reasons = Vec::new();
+    // What is over does not matter where all runs.
+    if health(service) > Health::Done {
+        for error in &service.errors {
+            let times = if error.count > 1 { format!("{} × ", error.count) } else { String::new() };
+            let when = if error.at.is_empty() { String::new() } else { format!(" ({})", ago(&error.at, page.now)) };
+            reasons.push((Hue::Bad, format!("{times}{}{when}", error.error)));
+        }
+        if service.errors.is_empty() {
+            reasons.push((Hue::Doubtful, "its tasks are on their way, or no node takes them: axion-agent ps shows each".to_owned()));
+        }
+    }
+    if let Some(update) = service.update.as_ref().filter(|update| !matches!(update.state.as_str(), "completed" | "rollback_completed" | ""))
+    {
+        let hue = if update.state.ends_with("paused") { Hue::Bad } else { Hue::Doubtful };
+        let message = if update.message.is_empty() { String::new() } else { format!(": {}", update.message) };
+        reasons.push((hue, format!("update {}{message}", update.state.replace('_', " "))));
+    }
+    if let Some(drift) = &service.drift {
+        let fields: Vec<&str> = drift.changes.iter().map(|change| change.field.as_str()).collect();
+        reasons.push((Hue::Doubtful, format!("somebody else changed it since revision {}: {}", drift.revision, fields.join(", "))));
+    }
+    reasons
+}
+
+/// `3/3`.
+fn replicas(service: &Service) -> String {
+    let (running, desired) = counts(service);
+    format!("{running}/{desired}")
+}
+
+/// All stacks.
+pub(in crate::cli) fn stacks(answer: &Stacks, page: &Page) -> String {
+    match answer.swarm.as_str() {
+        "inactive" => return "The engine is in no swarm, so there are no stacks.\n  next: docker swarm init\n".to_owned(),
+        "worker" => return "This node is a worker: ask the agent of a manager for the stacks.\n".to_owned(),
+        _ => {}
+    }
+    if answer.stacks.is_empty() {
+        return "There are no stacks.\n  next: axion-agent deploy NAME -c FILE\n".to_owned();
+    }
+    let rows: Vec<Row> = answer.stacks.iter().map(|stack| of_stack(stack, page)).collect();
+    table(["STACK", "PROJECT", "SERVICES", "TASKS", "STATE"], &rows, page)
+}
+
+fn of_stack(stack: &Stack, page: &Page) -> Row {
+    let worst = stack.services.iter().map(health).max().unwrap_or(Health::Stopped);
+    // A stack of services that are stopped or done is well where another one runs.
+    let runs = stack.services.iter().any(|service| health(service) == Health::Well);
+    let state = if runs && worst < Health::Short { Health::Well } else { worst };
+    let sum = |f: fn(&Service) -> u64| stack.services.iter().map(f).sum::<u64>();
+    let tasks = format!("{}/{}", sum(|service| counts(service).0), sum(|service| counts(service).1));
+    let project = stack.project_id.clone().unwrap_or_else(|| "-".to_owned());
+    let cells = [
+        Cell::from(stack.name.clone()).painted(Hue::Strong),
+        if project == OWN_PROJECT { Cell::from(project).painted(Hue::Quiet) } else { project.into() },
+        stack.services.len().to_string().into(),
+        tasks.into(),
+        Cell::from(state.word()).painted(state.hue()),
+    ];
+    let mut row = Row::of(cells);
+    for service in &stack.services {
+        if let Some((hue, reason)) = why(service, page).into_iter().next() {
+            row = row.noted(hue, format!("{} {}: {reason}", service.name, replicas(service)));
+        }
+    }
+    row
+}
+
+/// The services of a stack.
+pub(in crate::cli) fn services(stack: &Stack, page: &Page) -> String {
+    if stack.services.is_empty() {
+        return format!("The stack {} has no services.\n", stack.name);
+    }
+    let rows: Vec<Row> = stack
+        .services
+        .iter()
+        .map(|service| {
+            let state = health(service);
+            let row = Row::of([
+                Cell::from(service.name.clone()).painted(Hue::Strong),
+                service.mode.replace('-', " ").into(),
+                replicas(service).into(),
+                image(service.image.as_deref().unwrap_or("-")).into(),
+                Cell::from(state.word()).painted(state.hue()),
+            ]);
+            why(service, page).into_iter().fold(row, |row, (hue, reason)| row.noted(hue, reason))
+        })
+        .collect();
+    table(["SERVICE", "MODE", "TASKS", "IMAGE", "STATE"], &rows, page)
+}
+
+/// Without its digest, where it has a tag too.
+pub(super) fn image(image: &str) -> String {
+    match image.split_once('@') {
+        Some((name, digest)) if !name.rsplit('/').next().is_some_and(|last| last.contains(':')) => {
+            let short: String = digest.chars().take("sha256:".len() + 12).collect();
+            format!("{name}@{short}")
+        }
+        Some((name, _)) => name.to_owned(),
+        None => image.to_owned(),
+    }
+}
