@@ -37,7 +37,7 @@
 //! | command line | [`cli`] | `definition/` is the table that parsing, help, completions and manual pages come from; `client.rs` is one call over the socket, `deploy.rs` and `change.rs` give commands, `watch/` follows one to its end, `show/` prints answers, `failure.rs` and `next.rs` say what went wrong and what to do |
 //! | IPC server | none yet | the local command line comes with it |
 //! | update manager | none yet | [`control_plane`] asks for updates, and says what is offered |
-//! | doctor | [`doctor`] | `catalogue.rs` is the table of checks, one file per subject looks and judges, `round.rs` does all side by side; what only a room can ask is its `examine.rs`; `agent/diagnosis.rs` says what is looked at |
+//! | doctor | [`doctor`] | `catalogue.rs` is the table of checks, one file per subject looks and judges, `round.rs` does all side by side; what only a room can ask is its `examine.rs`; `agent/diagnosis.rs` says what is looked at. `bundle/` writes what `support-bundle` gathers |
 //! | retry and shutdown | [`threads`], [`coordinator`] | [`threads::Backoff`], [`threads::supervise`]; the phases of leaving are `coordinator/shutdown.rs` |
 //!
 //! Around them: [`domain`] (pure: what a command, an event, a verdict is, and what may run when),
@@ -47,7 +47,7 @@
 //! Imports run one way: `main → cli → agent → coordinator → faces of the rooms → domain, threads`. Rooms
 //! never import each other; `docker` uses `stack`, which is its library, `record` is that of the rooms
 //! that carry commands, [`filesystem`] (how much room is left) that of `docker` and `journal`, and [`unix_http`] (HTTP over
-//! a Unix socket) that of `docker` and `cli`. [`doctor`] asks the faces of rooms, as the coordinator does. `tests/layering.rs` enforces it.
+//! a Unix socket) that of `docker` and `cli`. [`doctor`] asks the faces of rooms, as the coordinator does; [`bundle`] is a library of `cli`. `tests/layering.rs` enforces it.
 //!
 //! ## Where would you add …
 //!
@@ -166,6 +166,7 @@
 //! Everything else is Swarm's, Compose's or Kafka's own term.
 
 pub mod agent;
+pub mod bundle;
 pub mod cli;
 pub mod config;
 pub mod control_plane;

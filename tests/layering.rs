@@ -16,7 +16,7 @@ fn rules() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     rules.insert("domain", BTreeSet::new());
     rules.insert("threads", BTreeSet::new());
     rules.insert("proto", BTreeSet::new());
-    for library in ["stack", "record"] {
+    for library in ["bundle", "stack", "record"] {
         rules.insert(library, BTreeSet::from(["domain"]));
     }
     for subject in subjects {
@@ -33,7 +33,7 @@ fn rules() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     let probed = ["control_plane", "docker", "filesystem", "journal", "kafka"];
     rules.insert("doctor", base.into_iter().chain(probed).collect());
     rules.insert("agent", base.into_iter().chain(subjects).chain(["coordinator", "doctor"]).collect());
-    rules.insert("cli", BTreeSet::from(["agent", "config", "doctor", "domain", "stack", "threads", "unix_http"]));
+    rules.insert("cli", BTreeSet::from(["agent", "bundle", "config", "doctor", "domain", "stack", "threads", "unix_http"]));
     rules
 }
 

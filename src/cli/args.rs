@@ -28,6 +28,8 @@ pub enum Invocation {
     Unenroll(Unenroll),
     /// `doctor`.
     Doctor(Option<PathBuf>, Output),
+    /// `support-bundle`, with what `--config` and `--output` name.
+    SupportBundle(Option<PathBuf>, Option<PathBuf>),
     /// `deploy` and `plan`.
     Deploy(Call, Box<Deploy>),
     /// Another command that changes a stack.
@@ -543,6 +545,10 @@ pub(super) fn resume(given: &Given) -> Read {
 
 pub(super) fn doctor(given: &Given) -> Read {
     Ok(Invocation::Doctor(given.path(&options::CONFIG), output(given)))
+}
+
+pub(super) fn support_bundle(given: &Given) -> Read {
+    Ok(Invocation::SupportBundle(given.path(&options::CONFIG), given.path(&options::OUTPUT)))
 }
 
 pub(super) fn update(given: &Given) -> Read {

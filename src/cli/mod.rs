@@ -27,6 +27,7 @@ mod render;
 mod schema;
 mod serve;
 mod show;
+mod support_bundle;
 mod table;
 mod terminal;
 mod unenroll;
@@ -60,6 +61,10 @@ pub fn execute(invocation: Invocation) -> Leaving {
         Invocation::Enroll(arguments) => (enroll::enroll(&arguments), arguments.output),
         Invocation::Unenroll(arguments) => (unenroll::unenroll(&arguments), arguments.output),
         // A resolver or a broker that does not answer may still be waited for.
+        Invocation::SupportBundle(file, output) => {
+            let exit = support_bundle::support_bundle(file, output).unwrap_or_else(|failure| failure.tell(Output::Text));
+            return Leaving::WithStragglers(exit);
+        }
         Invocation::Doctor(file, output) => return Leaving::WithStragglers(doctor::doctor(file, output)),
         Invocation::Render(arguments) => (render::render(&arguments), arguments.output),
         Invocation::Deploy(call, arguments) => (deploy::deploy(&call, &arguments), call.output),

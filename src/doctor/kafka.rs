@@ -106,7 +106,7 @@ fn judge_allowed(kafka: &kafka::Settings, allowed: &Allowed) -> Vec<Finding> {
         judge_commands(command_topic, commands),
         judge(&KAFKA_EVENTS, &format!("Write on {event_topic}"), events.as_ref().map(drop)),
         judge(&KAFKA_DEAD_LETTERS, &format!("Write on {}", kafka.dead_letter_topic), dead_letters.as_ref().map(drop)),
-        judge(&KAFKA_GROUP, &format!("Read on group {}", kafka.consumer_group), group.as_ref().map(|()| ())),
+        judge(&KAFKA_GROUP, &format!("Read on group {}", kafka.consumer_group), group.as_ref().map(drop)),
     ];
     found.push(match readback {
         Some(result) => judge(&KAFKA_READBACK, &format!("Read on {event_topic}"), result.as_ref().map(drop)),

@@ -29,12 +29,14 @@ mod round;
 mod running;
 mod sandbox;
 mod state;
+mod versions;
 
 pub use catalogue::{CHECKS, Check};
 pub use configuration::{Configuration, Secret};
 pub use finding::{Finding, Line, Seen, State, differing, text};
 pub use http::over_unix;
-pub use running::Reported;
+pub use running::{Reported, agent_process, page};
+pub use versions::versions;
 
 use crate::domain::{AgentId, Sensitive};
 use std::net::SocketAddr;

@@ -25,7 +25,7 @@ pub(super) fn look(health: SocketAddr, running: &Running) -> Finding {
     }
     let listeners = tables.iter().flatten().flat_map(|table| listeners(table, health.port()));
     let taken = listeners.filter(|one| meet(health.ip(), one.address)).collect::<Vec<_>>();
-    judge(health, &taken, |inode| holder(inode), running)
+    judge(health, &taken, holder, running)
 }
 
 /// `sl local_address rem_address st … inode`: addresses in hexadecimal, each four bytes in the host's order.

@@ -6,6 +6,7 @@ use super::{Finding, Settings, Vantage, http};
 use crate::journal::{self, Holder};
 use crate::threads::Deadline;
 use serde::Deserialize;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
@@ -64,12 +65,26 @@ pub(super) fn find(settings: &Settings) -> Running {
     Running { holder, process, reported: ask(settings.health) }
 }
 
+/// The process of the agent that runs, where it can be seen.
+#[must_use]
+pub fn agent_process(settings: &Settings) -> Option<u32> {
+    find(settings).process.map(|process| process.pid)
+}
+
+/// One of the health pages.
+///
+/// # Errors
+/// When nobody answers in time, or not with HTTP.
+pub fn page(health: SocketAddr, path: &str, time: Duration) -> io::Result<http::Answer> {
+    http::over_tcp(reachable(health), path, Deadline::after(time))
+}
+
 fn ask(health: SocketAddr) -> Option<Vec<Reported>> {
     #[derive(Deserialize)]
     struct Page {
         dependencies: Vec<Reported>,
     }
-    let answer = http::over_tcp(reachable(health), "/readyz", Deadline::after(PAGE)).ok()?;
+    let answer = page(health, "/readyz", PAGE).ok()?;
     serde_json::from_slice::<Page>(&answer.body).ok().map(|page| page.dependencies)
 }
 

@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 
 /// One try to find a broker that answers.
 const SEEK: Duration = Duration::from_millis(500);
+/// Some broker answers within this, or none is there.
+const SEARCH: Duration = Duration::from_secs(4);
 /// A group's coordinator is found and answers within this, or it is the ACL that keeps it.
 const COORDINATOR: Duration = Duration::from_secs(3);
 /// No topic has this partition: numbers begin at 0, and a broker cannot hold a hundredth of so many.
@@ -89,12 +91,13 @@ pub fn reach(settings: &Settings, address: &str, deadline: Deadline) -> Result<R
 pub fn permissions(settings: &Settings, deadline: Deadline) -> Result<Allowed, Trouble> {
     let client = quiet(Kind::Consumer, settings)?;
     let mut why = Why::new(settings);
+    let search = deadline.or_after(SEARCH);
     let broker = loop {
-        match client.seek_broker(SEEK.min(deadline.left())) {
+        match client.seek_broker(SEEK.min(search.left())) {
             Sought::Found(broker) => break broker,
-            Sought::Slow | Sought::Nobody => why.listen(&client, SEEK.min(deadline.left())),
+            Sought::Slow | Sought::Nobody => why.listen(&client, SEEK.min(search.left())),
         }
-        if deadline.has_passed() || why.is_specific() {
+        if search.has_passed() || why.is_specific() {
             return Err(why.tell(&client));
         }
     };

@@ -42,6 +42,15 @@ fn main() -> std::process::ExitCode {
     run("doctor", TESTS)
 }
 
+/// The program under test, with the bed's configuration.
+fn program(bed: &Bed) -> Command {
+    let program = std::env::var_os("AXION_TEST_AGENT").unwrap_or_else(|| env!("CARGO_BIN_EXE_axion-agent").into());
+    #[allow(clippy::disallowed_methods, reason = "the program under test is a child process of its test")]
+    let mut command = Command::new(program);
+    command.env("AXION_AGENT_CONFIG", bed.directory().join("agent.toml")).env_remove("DOCKER_HOST").env_remove("CREDENTIALS_DIRECTORY");
+    command
+}
+
 /// What the doctor said.
 struct Verdict {
     code: i32,
@@ -52,13 +61,8 @@ struct Verdict {
 impl Verdict {
     /// Looks with the bed's configuration.
     fn of(bed: &Bed) -> Self {
-        let file = bed.directory().join("agent.toml");
-        let program = std::env::var_os("AXION_TEST_AGENT").unwrap_or_else(|| env!("CARGO_BIN_EXE_axion-agent").into());
-        #[allow(clippy::disallowed_methods, reason = "the program under test is a child process of its test")]
-        let mut command = Command::new(program);
-        command.args(["doctor", "--json", "--config"]).arg(file).env_remove("DOCKER_HOST").env_remove("CREDENTIALS_DIRECTORY");
         let started = Instant::now();
-        let output = command.output().unwrap();
+        let output = program(bed).args(["doctor", "--json"]).output().unwrap();
         assert!(started.elapsed() < BOUND, "it took {:?}", started.elapsed());
         let text = String::from_utf8(output.stdout).unwrap();
         let json: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
@@ -108,6 +112,14 @@ fn local_mode(stage: &Stage) {
     during.is("state.lock", "ok", &pid);
     during.is("network.port", "ok", "the agent listens");
     assert_ne!(during.state("agent.sandbox"), "fail");
+
+    let bundle = bed.directory().join("bundle.tar");
+    let output = program(&bed).args(["support-bundle", "-o"]).arg(&bundle).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8_lossy(&std::fs::read(&bundle).unwrap()).into_owned();
+    for part in ["/metrics.txt\0", "process_resident_memory_bytes", "/readyz.json\0", "/process-limits.txt\0", "Max open files"] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
 
     bed.take_agent().kill();
     let after = Verdict::of(&bed);

@@ -71,6 +71,23 @@ pub(super) static COMMANDS: &[Command] = &[
         read: args::doctor,
     },
     Command {
+        name: "support-bundle",
+        part: Part::Service,
+        summary: "Gather what somebody needs who helps from afar, without secrets",
+        about: &[
+            "One tar, for its owner alone to read: the configuration without its secrets, what the doctor finds, versions, the agent's health \
+             pages with the metrics, status, stacks and recent commands. It needs no running agent, and then holds less. Every known secret \
+             is taken out; look through it before you send it.",
+            "It is axion-agent-support-HOST-TIME.tar in this folder unless another file is named; one that is there stays. Its name goes to \
+             standard output.",
+        ],
+        arguments: &[],
+        options: &[&OUTPUT, &CONFIG],
+        examples: &[Example { line: "support-bundle -o /tmp/agent.tar", why: "best as root, which sees more" }],
+        exits: &[],
+        read: args::support_bundle,
+    },
+    Command {
         name: "config check",
         part: Part::Service,
         summary: "Find every mistake in the configuration, with its file, line and column",
