@@ -301,3 +301,27 @@ impl Lines {
         serde_json::from_slice(&bytes).map(Line::Document).map_err(io::Error::from)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_may_not_use_the_socket_is_told_the_group_that_may() {
+        let socket = std::env::temp_dir().join(format!("axion-group-{}", uuid::Uuid::new_v4()));
+        std::fs::write(&socket, "").unwrap();
+        let failure = unreachable(&socket, &io::ErrorKind::PermissionDenied.into());
+        std::fs::remove_file(&socket).unwrap();
+        assert!(failure.message.starts_with("you may not use") && failure.next.contains("usermod --append --groups "), "{failure:?}");
+        assert_eq!((failure.exit, failure.code.as_str()), (Exit::Unreachable, codes::UNREACHABLE));
+        let hidden = unreachable(Path::new("/does/not/exist/s"), &io::ErrorKind::PermissionDenied.into());
+        assert!(hidden.next.contains("local.ipc_group"), "{hidden:?}");
+        assert_eq!(group_name(0).as_deref(), Some("root"));
+    }
+
+    #[test]
+    fn names_and_times_stay_one_value() {
+        let request = Request::get("/x").query("since", "2026-01-31T12:00:00+01:00").query("a", "b c");
+        assert_eq!(request.query, "?since=2026-01-31T12%3A00%3A00%2B01%3A00&a=b%20c");
+    }
+}

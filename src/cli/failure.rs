@@ -36,16 +36,14 @@ pub(super) mod codes {
     pub(in crate::cli) const ANSWER: &str = "agent.answer";
     /// The login is in a credential store.
     pub(in crate::cli) const LOGIN: &str = "registry_auth.store";
-    /// There is no such schema.
-    pub(in crate::cli) const SCHEMA: &str = "schema.not_found";
     /// The state directory or the control plane does not let it enrol or unenrol.
     pub(in crate::cli) const ENROLMENT: &str = "enrolment.failed";
     /// Somebody stopped watching.
     pub(in crate::cli) const INTERRUPTED: &str = "interrupted";
     /// All of them: docs/cli.md lists them.
     #[cfg(test)]
-    pub(in crate::cli) const ALL: [&str; 12] =
-        [USAGE, CONFIG, FILE, WRITE, UNASKED, UNREACHABLE, LOST, ANSWER, LOGIN, SCHEMA, ENROLMENT, INTERRUPTED];
+    pub(in crate::cli) const ALL: [&str; 11] =
+        [USAGE, CONFIG, FILE, WRITE, UNASKED, UNREACHABLE, LOST, ANSWER, LOGIN, ENROLMENT, INTERRUPTED];
 }
 
 impl Failure {

@@ -66,9 +66,11 @@ fn tell<T: DeserializeOwned>(
     text: impl Fn(&T, &Page) -> String,
     names: impl Fn(&T) -> Vec<String>,
 ) -> Result<Exit, Failure> {
+    // Programs get the answer as it is, if it is one.
+    let read: T = read(answer)?;
     Ok(match output {
         Output::Json => print::out(&format!("{answer}\n")),
-        Output::Text => print::out(&text(&read(answer)?, &Page::of_stdout())),
-        Output::Names => print::out(&names(&read(answer)?).iter().map(|name| format!("{name}\n")).collect::<String>()),
+        Output::Text => print::out(&text(&read, &Page::of_stdout())),
+        Output::Names => print::out(&names(&read).iter().map(|name| format!("{name}\n")).collect::<String>()),
     })
 }

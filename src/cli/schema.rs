@@ -43,6 +43,6 @@ pub(super) fn schema(name: Option<&str>) -> Result<Exit, Failure> {
     };
     match ALL.iter().find(|(known, ..)| *known == name) {
         Some((_, _, text)) => Ok(print::out(text)),
-        None => Err(Failure::new(Exit::Usage, codes::SCHEMA, format!("there is no schema {name:?}"), "axion-agent schema lists them")),
+        None => Err(Failure::new(Exit::Usage, codes::USAGE, format!("there is no schema {name:?}"), "axion-agent schema lists them")),
     }
 }

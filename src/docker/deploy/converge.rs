@@ -95,7 +95,7 @@ pub(super) fn wait_for(
         if watched.iter().all(|one| one.state == State::Settled) || is_enough(&seen)? {
             return Ok(());
         }
-        let counts: Vec<_> = watched.iter().map(|one| one.watch.count()).collect();
+        let counts: Vec<_> = watched.iter().map(|one| (one.watch.count(), one.watch.stage(), one.state == State::Settled)).collect();
         if counts != told && next_telling.has_passed() {
             next_telling = Deadline::after(TELL_EVERY);
             room.progress(Progress::new(phase, in_short(watched)).with("services", report.services()));

@@ -127,6 +127,12 @@ impl Report {
         let Some(told) = self.services.iter_mut().find(|told| told["name"] == name.as_str()) else { return };
         let (running, desired) = watch.count();
         told.insert("replicas".to_owned(), json!({"running": running, "desired": desired}));
+        let state = match (settled, watch.wanted().is_job()) {
+            (true, true) => "done",
+            (true, false) => "healthy",
+            (false, _) => watch.stage(),
+        };
+        told.insert("state".to_owned(), json!(state));
         let own = tasks.iter().filter(|task| service.is_some_and(|service| service.id == task.service_id) && watch.counts(task));
         told.insert("errors".to_owned(), json!(if settled { Vec::new() } else { errors(own) }));
         if let Some(update) = service.and_then(|service| service.update_status.as_ref()) {

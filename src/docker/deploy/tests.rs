@@ -115,6 +115,7 @@ fn a_lost_answer_is_looked_up_and_not_asked_for_again() {
         let outcome = bed.completed(1, FILE, Entry::Fresh);
         assert_eq!(bed.changes(), CREATIONS, "{line}");
         assert_eq!(outcome.details["services"][0]["replicas"], json!({"running": 1, "desired": 1}));
+        assert_eq!(outcome.details["services"][0]["state"], "healthy");
     }
     let bed = Bed::new();
     bed.completed(1, FILE, Entry::Fresh);

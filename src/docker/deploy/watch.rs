@@ -127,7 +127,7 @@ pub(super) struct Watch {
     /// The engine's words, the newest last.
     errors: Vec<String>,
     /// What a task does that does not run yet.
-    on_its_way: Option<String>,
+    on_its_way: Option<TaskState>,
     /// Since when a node prepares these tasks.
     preparing: BTreeMap<String, Duration>,
     /// Since when tasks wait for a node.
@@ -257,6 +257,17 @@ impl Watch {
         (self.running, self.desired)
     }
 
+    /// What its tasks do that do not run yet, as events spell it.
+    pub(super) fn stage(&self) -> &'static str {
+        match self.on_its_way {
+            Some(TaskState::Preparing) => "pulling",
+            Some(TaskState::Ready | TaskState::Starting) => "starting",
+            Some(_) => "waiting",
+            None if self.running < self.desired => "waiting",
+            None => "running",
+        }
+    }
+
     /// How long its tasks must still run as they do.
     pub(super) fn monitored(&self, at: Duration) -> Option<Duration> {
         self.good.as_ref().map(|(since, _)| (*since + self.wanted.monitor).saturating_sub(at))
@@ -282,7 +293,7 @@ impl Watch {
         let still_runs = self.still_runs(&good);
         let on_its_way =
             current.iter().rev().find(|task| task.status.state < TaskState::Running && task.desired_state <= TaskState::Complete);
-        self.on_its_way = on_its_way.map(|task| format!("a task is {}", task.status.state));
+        self.on_its_way = on_its_way.map(|task| task.status.state);
         let tasks = self.worn_out(at, &current).or_else(|| self.unplaced(at, &current));
         let failure = self.of_update(service, look).or(tasks).or_else(|| self.slow_pull(at, &current, look.pull_timeout));
         match failure {
@@ -296,7 +307,7 @@ impl Watch {
         let waited = format!("{} of {} tasks ran when the time was over", self.running, self.desired);
         match (self.cause, self.errors.last(), &self.on_its_way) {
             (Some(code), Some(error), _) => self.failure(code, &format!("{waited}: {error}")),
-            (_, _, Some(task)) => self.failure(Code::TIMED_OUT, &format!("{waited}; {task}")),
+            (_, _, Some(state)) => self.failure(Code::TIMED_OUT, &format!("{waited}; a task is {state}")),
             _ if self.good.is_some() => {
                 let monitor = self.wanted.monitor.as_secs_f64();
                 self.failure(Code::TIMED_OUT, &format!("{waited}, but not yet for the {monitor} s of its monitor"))

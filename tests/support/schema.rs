@@ -1,0 +1,113 @@
+//! Checks documents against the published schemas (JSON Schema, draft 2020-12): the keywords that those use, and a
+//! mistake for any other, so that none is passed over in silence.
+
+use serde_json::Value;
+
+/// Keywords that say something to people alone.
+const SILENT: [&str; 7] = ["$schema", "$id", "$defs", "title", "description", "default", "examples"];
+
+/// The published schema of this name.
+pub fn published(name: &str) -> Value {
+    let path = format!("{}/docs/schema/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Fails the test where a document is not as the schema says.
+pub fn check(name: &str, document: &Value) {
+    let schema = published(name);
+    let mut problems = Vec::new();
+    validate(&schema, &schema, document, "$", &mut problems);
+    assert!(problems.is_empty(), "{name}: {}\n{document:#}", problems.join("; "));
+}
+
+/// The same for each line of a stream; how many there were.
+pub fn check_lines(name: &str, text: &str) -> usize {
+    text.lines().map(|line| check(name, &serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))).count()
+}
+
+fn validate(root: &Value, schema: &Value, value: &Value, at: &str, problems: &mut Vec<String>) {
+    let Some(keywords) = schema.as_object() else { return };
+    for (keyword, wanted) in keywords {
+        let holds = |schema: &Value| {
+            let mut found = Vec::new();
+            validate(root, schema, value, at, &mut found);
+            found.is_empty()
+        };
+        let good = match keyword.as_str() {
+            silent if SILENT.contains(&silent) => true,
+            "$ref" => {
+                let pointer = wanted.as_str().unwrap().strip_prefix('#').expect("references stay in their file");
+                validate(root, root.pointer(pointer).unwrap_or_else(|| panic!("no {pointer}")), value, at, problems);
+                true
+            }
+            "type" => match wanted {
+                Value::Array(types) => types.iter().any(|one| is(value, one.as_str().unwrap())),
+                one => is(value, one.as_str().unwrap()),
+            },
+            "enum" => wanted.as_array().unwrap().contains(value),
+            "const" => wanted == value,
+            "anyOf" => wanted.as_array().unwrap().iter().any(holds),
+            "oneOf" => wanted.as_array().unwrap().iter().filter(|one| holds(one)).count() == 1,
+            "required" => wanted.as_array().unwrap().iter().all(|name| !value.is_object() || value.get(name.as_str().unwrap()).is_some()),
+            "minimum" => value.as_f64().is_none_or(|number| number >= wanted.as_f64().unwrap()),
+            "maximum" => value.as_f64().is_none_or(|number| number <= wanted.as_f64().unwrap()),
+            "minLength" => value.as_str().is_none_or(|text| text.chars().count() as u64 >= wanted.as_u64().unwrap()),
+            "maxLength" => value.as_str().is_none_or(|text| text.chars().count() as u64 <= wanted.as_u64().unwrap()),
+            "minProperties" => value.as_object().is_none_or(|object| object.len() as u64 >= wanted.as_u64().unwrap()),
+            "pattern" => value.as_str().is_none_or(|text| matches(wanted.as_str().unwrap(), text)),
+            "items" => {
+                for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+                    validate(root, wanted, item, &format!("{at}[{index}]"), problems);
+                }
+                true
+            }
+            "properties" => {
+                for (name, schema) in wanted.as_object().unwrap() {
+                    if let Some(field) = value.get(name) {
+                        validate(root, schema, field, &format!("{at}.{name}"), problems);
+                    }
+                }
+                true
+            }
+            "additionalProperties" => {
+                let known = keywords.get("properties");
+                let others =
+                    value.as_object().into_iter().flatten().filter(|(name, _)| known.is_none_or(|known| known.get(name).is_none()));
+                let others: Vec<_> = others.collect();
+                for (name, field) in &others {
+                    validate(root, wanted, field, &format!("{at}.{name}"), problems);
+                }
+                *wanted != Value::Bool(false) || others.is_empty()
+            }
+            other => panic!("the checker does not know the keyword {other}"),
+        };
+        if !good {
+            problems.push(format!("{at} is not as {keyword} {wanted} says: {value}"));
+        }
+    }
+}
+
+/// The patterns that the schemas have: UUIDs and ids of checks.
+fn matches(pattern: &str, text: &str) -> bool {
+    match pattern {
+        "^[a-z_]+\\.[a-z_]+$" => {
+            text.split('.').count() == 2 && text.bytes().all(|byte| byte.is_ascii_lowercase() || b"._".contains(&byte))
+        }
+        uuid if uuid.contains("[0-9a-fA-F]{12}") => uuid::Uuid::try_parse(text).is_ok(),
+        other => panic!("the checker does not know the pattern {other}"),
+    }
+}
+
+fn is(value: &Value, kind: &str) -> bool {
+    match kind {
+        "null" => value.is_null(),
+        "boolean" => value.is_boolean(),
+        "string" => value.is_string(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        "number" => value.is_number(),
+        "integer" => value.is_i64() || value.is_u64(),
+        other => panic!("no type {other}"),
+    }
+}
