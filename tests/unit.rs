@@ -15,6 +15,7 @@ use support::{AGENT, Agent, Bed, Need, Plan, READY, Stage, Test, run, until};
 
 const TESTS: &[Test] = &[
     Test { name: "the_agent_works_inside_the_units_sandbox", needs: UNIT, body: sandbox },
+    Test { name: "the_doctor_sees_the_sandbox_and_what_is_inside", needs: UNIT, body: doctor },
     Test { name: "a_loop_that_hangs_is_ended_by_the_watchdog_and_started_again", needs: UNIT, body: hang },
 ];
 
@@ -79,6 +80,28 @@ fn sandbox(stage: &Stage) {
     let (status, took) = bed.take_agent().terminate();
     assert!(status.success(), "{status}");
     assert!(took < STOP, "{took:?}");
+}
+
+/// As root on the unit's host: the rights that count are the agent's.
+fn doctor(stage: &Stage) {
+    let bed = bed(stage, "");
+    let said = bed.agent().inside(&["sh", "-c", "axion-agent doctor --json || test $? = 1"]).expect("the doctor looks");
+    let json: serde_json::Value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"));
+    let is = |id: &str, state: &str, part: &str| {
+        let found: Vec<_> = json["checks"].as_array().unwrap().iter().filter(|check| check["id"] == id).collect();
+        let fits = |check: &&&serde_json::Value| check["state"] == state && check["summary"].as_str().unwrap().contains(part);
+        assert!(found.iter().any(|check| fits(&check)), "{id} is not {state} with {part:?}: {found:#?}");
+    };
+    is("agent.running", "ok", "axion-agent (pid ");
+    is("agent.sandbox", "ok", "no capabilities, no new privileges and filtered system calls");
+    is("state.directory", "ok", "mode 0700, writable for user ");
+    is("docker.permissions", "ok", "of axion-agent (pid ");
+    is("host.descriptors", "ok", "at most 4096");
+    is("host.init", "ok", "systemd");
+    // The unit's credential, which only its user and root may see.
+    is("config.secrets", "ok", "agent.token");
+    is("control_plane.identity", "ok", &bed.id);
+    assert_eq!(json["counts"]["fail"], 0, "{json:#}");
 }
 
 fn hang(stage: &Stage) {

@@ -6,22 +6,18 @@ use crate::config::{self, Config, Salvaged, SwarmAutoInit};
 use crate::control_plane;
 use crate::doctor::{self, AutoInit, Certificate, Configuration, Identity as Known, Kafka, Secret, Vantage, Wanted};
 use crate::domain::{AgentId, Health};
-use crate::journal::{self, EnrolledKafka, Holder, Identity, Origin};
+use crate::journal::{self, EnrolledKafka, Identity, JournalError, Origin};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
-/// What a process of its own looks at. Who the agent is it reads from the configuration, or from the journal while no
-/// agent holds that.
+/// What a process of its own looks at. Who the agent is it reads from the configuration and from a copy of the journal.
 #[must_use]
 pub fn of_operator(read: &Salvaged) -> doctor::Settings {
     let state_dir = &read.config.agent.state_dir;
-    let who = match journal::holder(state_dir) {
-        Ok(Holder::Nobody) => match journal::peek(state_dir) {
-            Ok(peek) => Who::of(&read.config, peek.identity),
-            Err(error) => Who::Hidden(error.to_string()),
-        },
-        Ok(_) => Who::Hidden("an agent that runs holds the journal, where its identity is; its own view tells more".to_owned()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Who::of(&read.config, None),
-        Err(error) => Who::Hidden(format!("the journal in {} cannot be seen: {error}", state_dir.display())),
+    let who = match journal::peek(state_dir) {
+        Ok(peek) => Who::of(&read.config, peek.identity),
+        Err(JournalError::Directory(_, error)) if error.kind() == ErrorKind::NotFound => Who::of(&read.config, None),
+        Err(error) => Who::Hidden(error.to_string()),
     };
     settings(&read.config, configuration(read), who.or_configured(&read.config), Vantage::Operator, read.socket.clone())
 }

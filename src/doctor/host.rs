@@ -18,6 +18,8 @@ const LEAST_LIMIT: u64 = 48 << 20;
 const LEAST_DESCRIPTORS: u64 = 128;
 /// What the packaged unit is above by far.
 const GOOD_DESCRIPTORS: u64 = 1024;
+/// The first processes of containers: the agent itself, and what `docker run --init` and its like put before it.
+const OF_CONTAINERS: [&str; 4] = ["axion-agent", "docker-init", "tini", "catatonit"];
 
 pub(super) fn look(running: &Running) -> Vec<Finding> {
     let pid = running.process.as_ref().map_or_else(|| "self".to_owned(), |process| process.pid.to_string());
@@ -98,8 +100,9 @@ fn judge_descriptors(limit: Option<u64>) -> Finding {
 fn judge_init(name: &str) -> Finding {
     match name {
         "systemd" => HOST_INIT.ok("systemd"),
+        name if OF_CONTAINERS.contains(&name) => HOST_INIT.ok(format!("{name}: a container, whose restart policy starts the agent again")),
         "" => HOST_INIT.skipped("the first process hides its name"),
-        other => HOST_INIT.warn(format!("the first process is {other}: a container, or a host without systemd")),
+        other => HOST_INIT.warn(format!("the first process is {other}, not systemd")),
     }
 }
 
@@ -149,6 +152,7 @@ mod tests {
     #[test]
     fn what_starts_services_is_named() {
         assert_eq!(judge_init("systemd").state, State::Ok);
+        assert_eq!(judge_init("axion-agent").state, State::Ok);
         assert_eq!(judge_init("sleep").state, State::Warn);
     }
 }

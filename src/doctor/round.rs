@@ -26,7 +26,7 @@ static PARTS: [Part; 8] = [
     Part {
         thread: ThreadName::new("doctor-state"),
         stands_for: &checks::STATE_DIRECTORY,
-        look: |all, running, _| state::look(&all.journal, running),
+        look: |all, running, _| state::look(&all.journal, running, &all.vantage),
     },
     Part { thread: ThreadName::new("doctor-host"), stands_for: &checks::HOST_KERNEL, look: of_host },
     Part { thread: ThreadName::new("doctor-docker"), stands_for: &checks::DOCKER_ANSWERS, look: engine::look },

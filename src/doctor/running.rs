@@ -116,17 +116,18 @@ fn judge(running: &Running) -> Finding {
             None => AGENT_RUNNING.warn("no agent runs with this state directory and health port"),
         };
     };
-    let wrong: Vec<String> = reported
-        .iter()
-        .filter(|one| one.state == "not_ready" || one.state == "connecting")
-        .map(|one| {
-            format!("{} is {}{}", one.name, one.state, one.last_error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default())
-        })
-        .collect();
-    if wrong.is_empty() {
-        AGENT_RUNNING.ok(format!("{who} runs and is ready"))
-    } else {
-        AGENT_RUNNING.fail(format!("{who} runs: {}", wrong.join("; ")))
+    let in_state = |state: &str| {
+        let told = |one: &Reported| match &one.last_error {
+            Some(error) => format!("{} is {state} ({error})", one.name),
+            None => format!("{} is {state}", one.name),
+        };
+        reported.iter().filter(|one| one.state == state).map(told).collect::<Vec<String>>()
+    };
+    let (wrong, waiting) = (in_state("not_ready"), in_state("connecting"));
+    match (wrong.is_empty(), waiting.is_empty()) {
+        (true, true) => AGENT_RUNNING.ok(format!("{who} runs and is ready")),
+        (true, false) => AGENT_RUNNING.warn(format!("{who} runs: {}", waiting.join("; "))),
+        (false, _) => AGENT_RUNNING.fail(format!("{who} runs: {}", [wrong, waiting].concat().join("; "))),
     }
 }
 
@@ -176,7 +177,7 @@ mod tests {
             (Running { process: process(), ..Running::default() }, State::Warn, "do not answer"),
             (with(vec![one("ready", Some("old")), one("off", None)]), State::Ok, "is ready"),
             (with(vec![one("not_ready", Some("socket away"))]), State::Fail, "socket away"),
-            (with(vec![one("connecting", None)]), State::Fail, "docker is connecting"),
+            (with(vec![one("connecting", None)]), State::Warn, "docker is connecting"),
         ] {
             let finding = judge(&running);
             assert_eq!(finding.state, state, "{finding:?}");

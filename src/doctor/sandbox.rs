@@ -5,7 +5,12 @@ use super::catalogue::AGENT_SANDBOX;
 use super::process::Process;
 use super::running::Running;
 use super::{Finding, Settings, Vantage};
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::path::{Component, Path, PathBuf};
+
+/// As many as the kernel follows (path_resolution(7)).
+const MAX_LINKS: usize = 40;
 
 pub(super) fn look(settings: &Settings, running: &Running) -> Option<Finding> {
     let Some(process) = &running.process else { return Some(AGENT_SANDBOX.skipped("no agent runs that can be seen from here")) };
@@ -20,11 +25,48 @@ pub(super) fn look(settings: &Settings, running: &Running) -> Option<Finding> {
 
 /// Those that are not there inside.
 fn hidden(root: &Path, needed: &[&Path]) -> Vec<String> {
-    let inside = |path: &Path| root.join(path.strip_prefix("/").unwrap_or(path));
-    let missing = needed
-        .iter()
-        .filter(|path| std::fs::symlink_metadata(inside(path)).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound));
+    let missing = needed.iter().filter(|path| !is_there(root, path));
     missing.map(|path| path.display().to_string()).collect()
+}
+
+/// Whether `path` is there for a process whose root is `root`: the kernel would follow its absolute links from our own.
+/// What may not be seen is taken to be there.
+fn is_there(root: &Path, path: &Path) -> bool {
+    let mut left: Vec<OsString> = names(path).rev().collect();
+    let mut inside = PathBuf::new();
+    let mut links = 0;
+    while let Some(name) = left.pop() {
+        if name == ".." {
+            inside.pop();
+            continue;
+        }
+        let next = inside.join(&name);
+        match root.join(&next).symlink_metadata() {
+            Err(error) if error.kind() == ErrorKind::NotFound => return false,
+            Err(_) => return true,
+            Ok(found) if found.is_symlink() => {
+                links += 1;
+                let Ok(target) = root.join(&next).read_link() else { return true };
+                if links > MAX_LINKS {
+                    return false;
+                }
+                if target.is_absolute() {
+                    inside = PathBuf::new();
+                }
+                left.extend(names(&target).rev());
+            }
+            Ok(_) => inside = next,
+        }
+    }
+    true
+}
+
+fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> {
+    let name = |component: Component<'_>| match component {
+        Component::Normal(_) | Component::ParentDir => Some(component.as_os_str().to_owned()),
+        Component::Prefix(_) | Component::RootDir | Component::CurDir => None,
+    };
+    path.components().filter_map(name)
 }
 
 fn judge(process: &Process, hidden: Option<Vec<String>>) -> Finding {
@@ -73,5 +115,29 @@ mod tests {
             assert!(finding.summary.contains(part), "{finding:?}");
         }
         assert_eq!(hidden(Path::new("/"), &[Path::new("/proc"), Path::new("/no/such")]), ["/no/such"]);
+    }
+
+    #[test]
+    fn links_lead_within_the_root() {
+        use std::os::unix::fs::symlink;
+        let root = std::env::temp_dir().join(format!("axion-root-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir_all(root.join("run/a")).unwrap();
+        std::fs::create_dir(root.join("var")).unwrap();
+        std::fs::write(root.join("run/here.sock"), "").unwrap();
+        for (target, link) in [("/run", "var/run"), ("/proc", "var/proc"), ("../../run/here.sock", "run/a/up"), ("loop", "loop")] {
+            symlink(target, root.join(link)).unwrap();
+        }
+        for (path, there) in [
+            ("/run/here.sock", true),
+            ("/var/run/here.sock", true),
+            ("/run/a/up", true),
+            ("/var/run/gone.sock", false),
+            // There for us, and not inside.
+            ("/var/proc/self", false),
+            ("/loop", false),
+        ] {
+            assert_eq!(is_there(&root, Path::new(path)), there, "{path}");
+        }
+        std::fs::remove_dir_all(root).unwrap();
     }
 }

@@ -4,7 +4,7 @@ use super::account::Account;
 use super::catalogue::{STATE_DIRECTORY, STATE_DISK, STATE_JOURNAL, STATE_LOCK};
 use super::process::Process;
 use super::running::Running;
-use super::{Finding, Journal};
+use super::{Finding, Journal, Vantage};
 use crate::filesystem;
 use crate::journal::{self, Holder, Peek};
 use std::fs;
@@ -34,7 +34,7 @@ enum Kind {
     Other,
 }
 
-pub(super) fn look(journal: &Journal, running: &Running) -> Vec<Finding> {
+pub(super) fn look(journal: &Journal, running: &Running, vantage: &Vantage) -> Vec<Finding> {
     let directory = &journal.directory;
     let shown = directory.display().to_string();
     let folder = fs::metadata(directory).map(|found| Folder {
@@ -45,9 +45,15 @@ pub(super) fn look(journal: &Journal, running: &Running) -> Vec<Finding> {
     });
     let account = Account::of_agent(running);
     let length = fs::metadata(directory.join(journal::FILE)).map(|found| found.len());
-    let peek = match running.holder {
-        Some(Holder::Nobody) => Some(journal::peek(directory).map_err(|error| error.to_string())),
-        _ => None,
+    let peek = match vantage {
+        // It has it open: that it runs says that it can read it, and a copy costs it memory.
+        Vantage::Agent(_) => None,
+        Vantage::Operator => match (journal::peek(directory), running.holder) {
+            (Ok(peek), _) => Some(Ok(peek)),
+            (Err(error), Some(Holder::Nobody)) => Some(Err(error.to_string())),
+            // Whoever holds it may be writing.
+            (Err(_), _) => None,
+        },
     };
     vec![
         judge_directory(&shown, &folder, account.as_ref()),

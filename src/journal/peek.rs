@@ -6,12 +6,15 @@ use super::{FILE, Identity, JournalError};
 use redb::StorageBackend as _;
 use redb::backends::InMemoryBackend;
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 /// A larger journal is not read into memory for a look.
 const MAX_BYTES: u64 = 256 << 20;
+
+/// An agent writes in bursts: between two of them a copy is whole.
+const COPIES: usize = 5;
 
 /// Who holds the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +40,7 @@ pub struct Peek {
 ///
 /// # Errors
 /// When there is none, or it may not be seen.
-pub fn holder(state_dir: &Path) -> std::io::Result<Holder> {
+pub fn holder(state_dir: &Path) -> io::Result<Holder> {
     let file = fs::metadata(state_dir.join(FILE))?;
     let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
     Ok(holder_in(&locks, (libc::major(file.dev()), libc::minor(file.dev())), file.ino()))
@@ -61,23 +64,37 @@ fn holder_in(locks: &str, device: (u32, u32), inode: u64) -> Holder {
     holder
 }
 
-/// What the journal in `state_dir` knows, of a copy in memory: one that was not closed in order is mended there alone.
+/// What the journal in `state_dir` knows, of a copy in memory: one that was not closed in order is mended there alone. An
+/// agent may hold it: what is copied while nobody writes is what a crash would leave.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When it cannot be read, or somebody writes to it all the time.
 pub fn peek(state_dir: &Path) -> Result<Peek, JournalError> {
     let unreadable = |error| JournalError::Directory(state_dir.display().to_string(), error);
-    let file = File::open(state_dir.join(FILE)).map_err(unreadable)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(unreadable(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "it is too large to be read for a look")));
-    }
+    let bytes = copied(&state_dir.join(FILE)).map_err(unreadable)?;
     let copy = InMemoryBackend::new();
     copy.set_len(bytes.len() as u64).and_then(|()| copy.write(0, &bytes)).map_err(unreadable)?;
     drop(bytes);
     let recovered = Store::over(copy, None, &state_dir.join(FILE), state_dir)?.recover()?;
     Ok(Peek { identity: recovered.identity, open: recovered.entries.len() })
+}
+
+/// All of the file, as it was at one time.
+fn copied(path: &Path) -> io::Result<Vec<u8>> {
+    let stamp = |file: &File| file.metadata().map(|found| (found.mtime(), found.mtime_nsec(), found.len()));
+    for _ in 0..COPIES {
+        let file = File::open(path)?;
+        let before = stamp(&file)?;
+        if before.2 > MAX_BYTES {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too large to be read for a look"));
+        }
+        let mut bytes = Vec::new();
+        (&file).take(MAX_BYTES).read_to_end(&mut bytes)?;
+        if stamp(&file)? == before {
+            return Ok(bytes);
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::ResourceBusy, "somebody writes to it all the time"))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use serde_json::Value;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use support::acl::{Permission, documented};
-use support::{AGENT, Bed, Listeners, Need, Plan, READY, Stage, Test, run};
+use support::{AGENT, Bed, Listeners, Need, Plan, READY, Stage, Test, free_port, run};
 
 const CLOSED: &[Need] = &[Need::Engine, Need::Broker, Need::SecureBroker, Need::ClosedBroker];
 const ISSUED: &[Need] = &[Need::Engine, Need::Broker, Need::ControlPlane];
@@ -32,6 +32,7 @@ const TESTS: &[Test] = &[
     Test { name: "a_live_agent_is_not_disturbed", needs: CLOSED, body: live_agent },
     Test { name: "logins_and_certificates_that_do_not_do_are_told_without_secrets", needs: CLOSED, body: certificates },
     Test { name: "a_control_plane_is_reached_and_called_in_the_agents_name", needs: ISSUED, body: control_plane },
+    Test { name: "a_service_that_publishes_the_health_port_is_named", needs: AGENT, body: clash },
     Test { name: "what_never_answers_ends_within_the_bound", needs: AGENT, body: black_hole },
 ];
 
@@ -227,7 +228,6 @@ fn live_agent(stage: &Stage) {
 fn settings(bed: &Bed) -> kafka::Settings {
     let sources = Sources { file: Some(bed.directory().join("agent.toml")), ..Sources::default() };
     let settings = diagnosis::of_operator(&salvage(&sources));
-    // A running agent hides its name; the configuration has it.
     match settings.kafka {
         doctor::Kafka::Reached(kafka) => *kafka,
         other => panic!("{other:?}"),
@@ -280,7 +280,8 @@ fn control_plane(stage: &Stage) {
     bed.agent().wait_ready(READY);
     let during = Verdict::of(&bed);
     during.is("control_plane.reach", "ok", "TLSv1.3");
-    during.is("control_plane.call", "skipped", "an agent that runs holds the journal");
+    during.is("control_plane.call", "ok", "it knows this agent");
+    during.is("kafka.commands", "ok", "is allowed");
     assert!(bed.take_agent().terminate().0.success());
     let after = Verdict::of(&bed);
     after.is("control_plane.identity", "ok", &bed.id);
@@ -302,6 +303,25 @@ fn listeners_ca(bed: &Bed) -> String {
     let folder = bed.directory().join("other-ca");
     support::authority::Authority::open(&folder, Duration::from_secs(3600)).expect("a CA of its own");
     folder.join("ca.pem").display().to_string()
+}
+
+fn clash(stage: &Stage) {
+    let mut bed = Bed::start(stage);
+    let taken = free_port();
+    let compose = format!(
+        "services:\n  app:\n    image: axion-test/box:1\n    init: true\n    stop_grace_period: 1s\n    command: [sleep, infinity]\n    \
+         ports: [\"{taken}:80\"]\n"
+    );
+    let end = bed.carry_out(bed.deploy(&compose));
+    assert_eq!(end.event_type, "DeployCompleted", "{end:?}");
+    let beside = Verdict::of(&bed);
+    beside.is("docker.ports", "ok", "nobody publishes");
+    assert!(bed.take_agent().terminate().0.success());
+    let line = bed.configuration().lines().find(|line| line.starts_with("port = ")).unwrap().to_owned();
+    bed.reconfigure(&bed.configuration().replace(&line, &format!("port = {taken}")));
+    let clash = Verdict::of(&bed);
+    clash.is("docker.ports", "fail", &format!("service {}_app", bed.stack));
+    assert_eq!(clash.code, 1);
 }
 
 fn black_hole(stage: &Stage) {

@@ -136,8 +136,13 @@ impl Agent {
 
     /// `systemctl WORDS axion-agent`, and what it says.
     pub fn systemctl(&self, words: &[&str]) -> Result<String, String> {
+        self.inside(&[&["systemctl"], words, &["axion-agent"]].concat())
+    }
+
+    /// A program on the unit's host, as root, and what it says.
+    pub fn inside(&self, words: &[&str]) -> Result<String, String> {
         let systemd = child::descendant(self.pid(), "systemd").ok_or("systemd does not run")?.to_string();
-        let words = [&["--target", &systemd, "--mount", "--pid", "systemctl"], words, &["axion-agent"]].concat();
+        let words = [&["--target", &systemd, "--mount", "--pid"], words].concat();
         child::output("nsenter", &words).map(|value| value.trim().to_owned())
     }
 
