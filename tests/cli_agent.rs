@@ -85,7 +85,7 @@ fn each_end_of_a_command_has_its_exit_code() {
         }
         let json = run(&agent, &["deploy", "shop", "-c", "a.yml", "--json"]);
         assert_eq!(json.status.code(), Some(code));
-        assert_eq!((schema::check_lines("event", &out(&json)), err(&json)), (2, String::new()));
+        assert_eq!((schema::check_lines("event-line", &out(&json)), err(&json)), (2, String::new()));
     }
 }
 
@@ -511,17 +511,23 @@ fn on_a_terminal_ctrl_c_asks() {
 fn logs_go_where_their_tasks_wrote_them() {
     let line = |service: &str, stream: &str, text: &str| {
         Step::Line(
-            json!({"service": service, "task": "t", "slot": 1, "node": "n", "stream": stream, "timestamp": "2026-01-31T12:00:00.5Z", "line": text}),
+            json!({"service": service, "task_id": "t", "slot": 1, "node_id": "n", "stream": stream, "at": "2026-01-31T12:00:00.5Z", "text": text}),
         )
     };
-    let lines =
-        vec![line("db", "stdout", "ready"), line("web", "stderr", "oh"), Step::Line(json!({"end": {"code": null, "message": "all"}}))];
+    let lines = vec![
+        line("db", "stdout", "ready"),
+        line("web", "stderr", "oh"),
+        Step::Line(json!({"service": "db", "end": {"code": "service.not_found", "message": "it is gone"}})),
+    ];
     let agent = FakeIpc::start(move |asked| match asked {
         asked if asked.contains("/logs") => Reply::Lines(lines.clone()),
         _ => Reply::Document(200, json!({"name": "shop", "services": [{"name": "db"}, {"name": "web"}]})),
     });
     let told = run(&agent, &["logs", "shop"]);
-    assert_eq!((out(&told).as_str(), err(&told).as_str(), told.status.code()), ("db.1  | ready\n", "web.1 | oh\n", Some(0)));
+    assert_eq!(
+        (out(&told).as_str(), err(&told).as_str(), told.status.code()),
+        ("db.1  | ready\n", "web.1 | oh\nThe log of db has ended: it is gone\n", Some(0))
+    );
     let told = run(&agent, &["logs", "shop", "web", "-f", "--tail", "5", "--since", "2026-01-31T11:00:00Z", "--json"]);
     assert_eq!(schema::check_lines("log-line", &out(&told)), 3);
     let asked = agent.asked().pop().unwrap().line;
@@ -535,7 +541,7 @@ fn logs_go_where_their_tasks_wrote_them() {
 
 #[test]
 fn events_and_commands_are_shown_as_they_come() {
-    let listed = json!({"commands": [{"command_id": "8d0d6c1e-8c0f-4d7e-9a53-0f3c7a1c1f11", "command_type": "Stop", "stack": "shop", "way": "ipc", "state": "running"}]});
+    let listed = json!({"commands": [{"command_id": "8d0d6c1e-8c0f-4d7e-9a53-0f3c7a1c1f11", "command_type": "Stop", "stack": "shop", "way": "local", "state": "running"}]});
     let agent = FakeIpc::start(move |line| match line.split_once(' ').unwrap().1 {
         "/v1/events?stack=shop" => {
             Reply::Lines(vec![event("DeployStarted", false, "", json!({})), Step::Line(json!({"lost": 3})), Step::Cut])

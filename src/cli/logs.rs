@@ -6,9 +6,10 @@ use super::failure::{Failure, codes};
 use super::look::{check, read, stack};
 use super::next::About;
 use super::terminal::{Colour, Hue, Page, tame};
-use super::wire::{LogLine, Stack};
+use super::wire::{LogEnd, LogLine, Stack};
 use super::{Exit, print};
-use crate::domain::Timestamp;
+use crate::domain::{StackName, Timestamp};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
@@ -40,45 +41,88 @@ pub(super) fn logs(call: &Call, arguments: &Logs) -> Result<Exit, Failure> {
         .map(|service| service.name.as_str())
         .filter(|name| arguments.services.is_empty() || arguments.services.iter().any(|wanted| wanted == name))
         .collect();
-    print_all(lines, call.output, &mut Printer::new(&shown, arguments.times, Page::of_stdout().colour), &about)
+    let mut printer = Printer::new(&shown, arguments.times, Page::of_stdout().colour);
+    printer.learn(&known);
+    let mut shower = Shower { client: &client, stack: &arguments.stack, output: call.output, printer, ended: None, shown: Shown::Nothing };
+    shower.all(lines, &about)
 }
 
 fn before(now: Timestamp, ago: Duration) -> Timestamp {
     Timestamp::from_millis(now.as_millis().saturating_sub(i64::try_from(ago.as_millis()).unwrap_or(i64::MAX)))
 }
 
-/// Until the end, or Ctrl-C, which ends the process as of old: nothing is left behind.
-fn print_all(mut lines: Lines, output: Output, printer: &mut Printer, about: &About) -> Result<Exit, Failure> {
-    loop {
-        let document = match lines.next() {
-            Ok(Line::Document(document)) => document,
-            Ok(Line::Blank) => continue,
-            Ok(Line::End) => return Ok(Exit::Done),
-            Err(error) => {
-                let message = format!("the agent was lost in the middle of the log: {error}");
-                return Err(Failure::new(Exit::Unreachable, codes::LOST, message, "see whether it runs: systemctl status axion-agent"));
-            }
-        };
-        let line: LogLine = read(&document)?;
-        if let Some(end) = &line.end {
-            if output == Output::Json {
-                print::out(&format!("{document}\n"));
-            }
-            return match &end.code {
-                None => Ok(Exit::Done),
-                Some(code) => Err(Failure::of_code(code, end.message.clone(), about)),
+/// Whether a line was shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Something,
+    Nothing,
+}
+
+/// Shows lines as they come.
+struct Shower<'a> {
+    client: &'a Client,
+    stack: &'a StackName,
+    output: Output,
+    printer: Printer,
+    /// Why the log of a service ended by itself.
+    ended: Option<LogEnd>,
+    shown: Shown,
+}
+
+impl Shower<'_> {
+    /// Until the end, or Ctrl-C, which ends the process as of old: nothing is left behind.
+    fn all(&mut self, mut lines: Lines, about: &About) -> Result<Exit, Failure> {
+        loop {
+            let document = match lines.next() {
+                Ok(Line::Document(document)) => document,
+                Ok(Line::Blank) => continue,
+                Ok(Line::End) => return self.end(about),
+                Err(error) => {
+                    let message = format!("the agent was lost in the middle of the log: {error}");
+                    return Err(Failure::new(Exit::Unreachable, codes::LOST, message, "see whether it runs: systemctl status axion-agent"));
+                }
             };
-        }
-        let printed = match (output, line.stream.as_str()) {
-            (Output::Json, _) => print::line(&document.to_string()),
-            (_, "stderr") => {
-                print::err(printer.line(&line));
-                print::Reader::Listens
+            if self.one(&document)? == print::Reader::Gone {
+                return Ok(Exit::Done);
             }
-            _ => print::line(&printer.line(&line)),
-        };
-        if printed == print::Reader::Gone {
-            return Ok(Exit::Done);
+        }
+    }
+
+    fn one(&mut self, document: &Value) -> Result<print::Reader, Failure> {
+        let line: LogLine = read(document)?;
+        if let Some(end) = line.end {
+            if self.output != Output::Json && self.shown == Shown::Something {
+                print::err(format!("The log of {} has ended: {}", line.service, tame(&end.message)));
+            }
+            self.ended = Some(end);
+            return Ok(if self.output == Output::Json { print::line(&document.to_string()) } else { print::Reader::Listens });
+        }
+        self.shown = Shown::Something;
+        if self.output == Output::Json {
+            return Ok(print::line(&document.to_string()));
+        }
+        // A task that came later: its number is known to the swarm by now.
+        if line.slot.is_none() && !self.printer.slots.contains_key(&line.task_id) {
+            if let Ok(answer) = stack(self.client, self.stack) {
+                self.printer.learn(&read(&answer)?);
+            }
+            self.printer.slots.entry(line.task_id.clone()).or_insert(None);
+        }
+        let text = self.printer.line(&line);
+        if line.stream == "stderr" {
+            print::err(text);
+            return Ok(print::Reader::Listens);
+        }
+        Ok(print::line(&text))
+    }
+
+    /// A log that ended before it began is one that could not be read.
+    fn end(&self, about: &About) -> Result<Exit, Failure> {
+        match &self.ended {
+            Some(LogEnd { code: Some(code), message }) if self.shown == Shown::Nothing => {
+                Err(Failure::of_code(code, message.clone(), about))
+            }
+            _ => Ok(Exit::Done),
         }
     }
 }
@@ -86,6 +130,8 @@ fn print_all(mut lines: Lines, output: Output, printer: &mut Printer, about: &Ab
 /// Names, aligned and told apart.
 struct Printer {
     width: usize,
+    /// The numbers of tasks, as far as they are known; tasks of global services have none.
+    slots: BTreeMap<String, Option<u64>>,
     hues: BTreeMap<String, usize>,
     times: Times,
     colour: Colour,
@@ -98,23 +144,24 @@ impl Printer {
     fn new(services: &[&str], times: Times, colour: Colour) -> Self {
         let width = services.iter().map(|name| name.chars().count()).max().unwrap_or_default() + SLOT;
         let hues = services.iter().enumerate().map(|(at, name)| ((*name).to_owned(), at)).collect();
-        Self { width, hues, times, colour }
+        Self { width, slots: BTreeMap::new(), hues, times, colour }
+    }
+
+    /// Lines that are followed name their task, and not its number.
+    fn learn(&mut self, stack: &Stack) {
+        self.slots.extend(stack.tasks.iter().map(|task| (task.id.clone(), task.slot)));
     }
 
     fn line(&mut self, line: &LogLine) -> String {
         let next = self.hues.len();
         let hue = *self.hues.entry(line.service.clone()).or_insert(next);
-        let task = line.slot.map_or_else(|| line.node.clone().unwrap_or_default(), |slot| slot.to_string());
-        let name =
-            if task.is_empty() { line.service.clone() } else { format!("{}.{}", line.service, task.chars().take(12).collect::<String>()) };
+        let slot = line.slot.or_else(|| self.slots.get(&line.task_id).copied().flatten());
+        let name = slot.map_or_else(|| line.service.clone(), |slot| format!("{}.{slot}", line.service));
         self.width = self.width.max(name.chars().count());
         let name = self.colour.paint(Hue::Name(hue), &format!("{name:0$} |", self.width));
-        let time = match (self.times, &line.timestamp) {
-            (Times::Shown, Some(time)) => format!(" {time}"),
-            _ => String::new(),
-        };
+        let time = if self.times == Times::Shown { format!(" {}", line.at) } else { String::new() };
         // Colours of the program itself stay, on a terminal that has them; a cursor that moves does not.
-        let text = if self.colour == Colour::On { kept_colours(&line.line) } else { tame(line.line.trim_end_matches(['\r', '\n'])) };
+        let text = if self.colour == Colour::On { kept_colours(&line.text) } else { tame(line.text.trim_end_matches(['\r', '\n'])) };
         format!("{name}{time} {text}")
     }
 }
@@ -148,8 +195,7 @@ mod tests {
     use super::*;
 
     fn line(service: &str, slot: Option<u64>, text: &str) -> LogLine {
-        let timestamp = Some("2026-01-31T12:00:00Z".to_owned());
-        LogLine { service: service.to_owned(), slot, timestamp, line: text.to_owned(), ..LogLine::default() }
+        LogLine { service: service.to_owned(), slot, at: "2026-01-31T12:00:00Z".to_owned(), text: text.to_owned(), ..LogLine::default() }
     }
 
     #[test]
@@ -158,6 +204,8 @@ mod tests {
         assert_eq!(printer.line(&line("db", Some(1), "ready\r\n")), "db.1     | ready");
         assert_eq!(printer.line(&line("worker", Some(12), "a\x1b[2Jb")), "worker.12 | a [2Jb");
         assert_eq!(printer.line(&line("db", None, "x")), "db        | x");
+        printer.slots.insert("t".to_owned(), Some(3));
+        assert_eq!(printer.line(&LogLine { task_id: "t".to_owned(), ..line("db", None, "x") }), "db.3      | x");
         let mut timed = Printer::new(&["db"], Times::Shown, Colour::Off);
         assert_eq!(timed.line(&line("db", Some(1), "x")), "db.1 | 2026-01-31T12:00:00Z x");
     }

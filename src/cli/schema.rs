@@ -16,7 +16,8 @@ macro_rules! schemas {
 
 schemas! {
     "command-record": "a command in the Kafka command topic",
-    "event": "an event: in the event topic, of `deploy --json`, `plan --json` and `events --json`",
+    "event": "an event: in the event topic, of `plan --json`",
+    "event-line": "a line of `deploy --json`, `events --json` and their like",
     "error": "what a command prints with --json when it fails, and what IPC answers then",
     "accepted": "`deploy --detach --json` and its like",
     "stacks": "`stacks --json`",

@@ -109,7 +109,7 @@ pub(super) struct Task {
 #[serde(default)]
 pub(super) struct Revision {
     pub(super) revision: u64,
-    pub(super) created_at: Option<String>,
+    pub(super) kept_at: Option<String>,
 }
 
 /// `GET /v1/status`.
@@ -153,13 +153,16 @@ pub(super) struct LastCommand {
     pub(super) finished_at: String,
 }
 
-/// What the process uses.
+/// What the process uses, by the names of its metrics.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Resources {
-    pub(super) rss_bytes: Option<u64>,
-    pub(super) cpu_seconds: Option<f64>,
-    pub(super) threads: Option<u64>,
+    #[serde(rename = "process_resident_memory_bytes")]
+    pub(super) memory: Option<f64>,
+    #[serde(rename = "process_cpu_seconds_total")]
+    pub(super) seconds: Option<f64>,
+    #[serde(rename = "process_threads")]
+    pub(super) threads: Option<f64>,
 }
 
 /// `GET /v1/commands`.
@@ -250,13 +253,12 @@ pub(super) struct Object {
 #[serde(default)]
 pub(super) struct LogLine {
     pub(super) service: String,
-    pub(super) task: Option<String>,
+    pub(super) task_id: String,
     pub(super) slot: Option<u64>,
-    pub(super) node: Option<String>,
     pub(super) stream: String,
-    pub(super) timestamp: Option<String>,
-    pub(super) line: String,
-    /// The last line of a log that ends by itself.
+    pub(super) at: String,
+    pub(super) text: String,
+    /// The last line of a service's log that ends by itself.
     pub(super) end: Option<LogEnd>,
 }
 

@@ -62,8 +62,8 @@ fn commands(status: &Status) -> String {
 
 fn resources(status: &Status) -> String {
     let uses = status.resources;
-    let memory = uses.rss_bytes.map(|bytes| format!("{:.1} MiB of memory", bytes as f64 / MEBIBYTE));
-    let time = uses.cpu_seconds.map(|seconds| format!("{seconds:.1} s of CPU time"));
+    let memory = uses.memory.map(|bytes| format!("{:.1} MiB of memory", bytes / MEBIBYTE));
+    let time = uses.seconds.map(|seconds| format!("{seconds:.1} s of CPU time"));
     let threads = uses.threads.map(|threads| format!("{threads} threads"));
     memory.into_iter().chain(time).chain(threads).collect::<Vec<_>>().join(", ")
 }

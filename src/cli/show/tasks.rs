@@ -26,7 +26,7 @@ pub(in crate::cli) fn tasks(stack: &Stack, services: &[String], which: Which, pa
             .revisions
             .iter()
             .map(|one| {
-                let when = one.created_at.as_deref().map_or_else(String::new, |at| format!(" ({})", ago(at, page.now)));
+                let when = one.kept_at.as_deref().map_or_else(String::new, |at| format!(" ({})", ago(at, page.now)));
                 format!("{}{when}", one.revision)
             })
             .collect();

@@ -74,7 +74,7 @@ fn tasks_are_told_that_run_and_that_failed_last() {
         json!({"id": id, "service": "web", "slot": slot, "node": "host-1", "state": state, "desired_state": desired, "message": "m",
             "error": error, "image": "web:1", "since": format!("2026-01-31T11:{since}Z")})
     };
-    let stack = json!({"name": "shop", "services": [], "revisions": [{"revision": 3, "created_at": "2026-01-30T12:00:00Z"}, {"revision": 4}],
+    let stack = json!({"name": "shop", "services": [], "revisions": [{"revision": 3, "kept_at": "2026-01-30T12:00:00Z"}, {"revision": 4}],
     "tasks": [
         task("aaaaaaaaaaaaaaaa", 1, "failed", "shutdown", "50:00", "older"),
         task("bbbbbbbbbbbbbbbb", 1, "failed", "shutdown", "55:00", "exit code 1"),
@@ -107,7 +107,7 @@ fn the_status_names_the_link_that_is_broken_and_its_mend() {
             {"name": "control_plane", "state": "off", "since": "2026-01-31T10:00:00Z", "last_error": null, "detail": null},
         ],
         "last_command": {"id": "8d0d6c1e-8c0f-4d7e-9a53-0f3c7a1c1f11", "command_type": "Deploy", "result": "DeployCompleted", "finished_at": "2026-01-31T11:30:00Z"},
-        "resources": {"rss_bytes": 6_291_456, "cpu_seconds": 0.42, "threads": 12},
+        "resources": {"process_resident_memory_bytes": 6_291_456.0, "process_cpu_seconds_total": 0.42, "process_threads": 12.0},
     });
     assert_eq!(
         status(&read(answer), &page(80)),
@@ -175,7 +175,7 @@ fn a_plan_reads_like_a_diff() {
 #[test]
 fn commands_say_who_gave_them_and_how_they_ended() {
     let list: crate::cli::wire::Commands = read(json!({"commands": [
-        {"command_id": "8d0d6c1e-8c0f-4d7e-9a53-0f3c7a1c1f11", "command_type": "Deploy", "stack": "shop", "way": "ipc", "user": "anna", "state": "running",
+        {"command_id": "8d0d6c1e-8c0f-4d7e-9a53-0f3c7a1c1f11", "command_type": "Deploy", "stack": "shop", "way": "local", "user": "uid:0", "state": "running",
          "accepted_at": "2026-01-31T11:59:50Z", "started_at": "2026-01-31T11:59:52Z"},
         {"command_id": "9d0d6c1e-8c0f-4d7e-9a53-0f3c7a1c1f11", "command_type": "Scale", "stack": "shop", "way": "kafka", "state": "failed",
          "code": "service.not_found", "message": "the stack shop has no service wbe", "accepted_at": "2026-01-31T11:00:00Z",
@@ -183,9 +183,9 @@ fn commands_say_who_gave_them_and_how_they_ended() {
     ]}));
     assert_eq!(
         commands(&list.commands, &page(90)),
-        "ID        COMMAND  STACK  FROM        STATE    WHEN           TOOK\n\
-         8d0d6c1e  Deploy   shop   ipc (anna)  running  10 s ago       8 s\n\
-         9d0d6c1e  Scale    shop   kafka       failed   1 h 0 min ago  1 s\n    \
+        "ID        COMMAND  STACK  FROM           STATE    WHEN           TOOK\n\
+         8d0d6c1e  Deploy   shop   local (uid:0)  running  10 s ago       8 s\n\
+         9d0d6c1e  Scale    shop   kafka          failed   1 h 0 min ago  1 s\n    \
              the stack shop has no service wbe [service.not_found]\n"
     );
     assert_eq!(

@@ -28,6 +28,8 @@ const NEWS: usize = 64;
 const TICK: Duration = Duration::from_secs(1);
 /// How often a lost agent is asked again, once a second: a restart takes a few.
 const ATTEMPTS: u32 = 30;
+/// What an agent says that is on its way out.
+const LEAVING: &str = "agent.leaving";
 /// Rows of a terminal that does not say.
 const ROWS: usize = 24;
 
@@ -110,6 +112,7 @@ impl Watch<'_> {
             };
             match news {
                 None => self.display.draw(),
+                Some(News::Document(document)) if document["error"].is_object() => self.on_error(&document)?,
                 Some(News::Document(document)) => {
                     self.attempts = 0;
                     if let Some(ended) = self.on_document(document) {
@@ -152,6 +155,13 @@ impl Watch<'_> {
         }
         self.display.screen.leave();
         Some(Ended::Terminal(Box::new(event), document, self.display.began.elapsed()))
+    }
+
+    /// The agent ends the stream: it leaves, and the command goes on at its next start.
+    fn on_error(&self, document: &Value) -> Result<(), Failure> {
+        let text = |key: &str| document["error"][key].as_str().unwrap_or_default().to_owned();
+        let code = text("code");
+        if code == LEAVING { Ok(()) } else { Err(Failure::of_code(&code, text("message"), &self.about)) }
     }
 
     /// The stream ended before the command did.
