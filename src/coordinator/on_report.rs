@@ -105,6 +105,11 @@ impl Reports {
         self.pending.len() - self.letters
     }
 
+    /// How many have not found room on their way to the producer.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// How many of them are dead letters.
     pub(super) fn unconfirmed_letters(&self) -> usize {
         self.letters

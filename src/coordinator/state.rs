@@ -30,6 +30,9 @@ use std::time::SystemTime;
 const MAX_UNCONFIRMED: usize = 384;
 /// The same in bytes: a dead letter, or the state of many stacks, may take a megabyte. One more may come on top.
 const MAX_UNCONFIRMED_BYTES: usize = 16 << 20;
+/// What one command takes of the queue to the producer, at most, before the next one is read: its `CommandAccepted`, its end
+/// if it is refused, and a mark.
+const REQUESTS_OF_ONE: usize = 3;
 
 /// Where the coordinator hands work to.
 #[derive(Debug, Clone)]
@@ -194,7 +197,16 @@ impl State {
     /// Whether a further record may be taken in.
     #[must_use]
     pub fn wants_commands(&self) -> bool {
-        self.standing.is_open() && !self.admission.is_full() && self.open.len() + self.accepting.len() < WINDOW && !self.is_backed_up(1)
+        let has_window = !self.admission.is_full() && self.open.len() + self.accepting.len() < WINDOW;
+        self.standing.is_open() && has_window && !self.is_backed_up(1) && self.can_tell_one_more()
+    }
+
+    /// Whether what is told of a further command finds room on its way to the producer: no `CommandAccepted` is shed because
+    /// commands come faster than events go. It ends with the next delivery, which wakes the loop.
+    fn can_tell_one_more(&self) -> bool {
+        let Some(producer) = &self.ports.producer else { return true };
+        let spoken_for = REQUESTS_OF_ONE * (self.accepting.len() + self.reports.waiting() + 1);
+        producer.capacity().is_none_or(|capacity| producer.len() + spoken_for <= capacity)
     }
 
     /// Whether what the broker has not confirmed takes so many times the room that is meant for it.

@@ -349,6 +349,26 @@ fn large_dead_letters_that_nobody_confirms_do_not_pile_up() {
 }
 
 #[test]
+fn no_command_is_read_whose_acceptance_would_be_shed() {
+    let mut desk = Desk::new();
+    let (producer, published) = bounded(16);
+    desk.state.ports.producer = Some(producer);
+    let (mut offset, mut accepted) = (0, 0);
+    for _ in 0..3 {
+        // As within a burst: they are taken in together.
+        while desk.state.wants_commands() {
+            desk.state.on_kafka(Event::Read(position(offset), Box::new(Inbound::Command(status(offset as u128 + 1)))));
+            offset += 1;
+        }
+        desk.state.settle();
+        let is_acceptance = |request: &Request| matches!(request, Request::Publish(_, event) if event.kind == EventKind::CommandAccepted);
+        accepted += published.try_iter().filter(is_acceptance).count();
+    }
+    assert!(offset > 3, "{offset} were read");
+    assert_eq!(accepted, usize::try_from(offset).unwrap());
+}
+
+#[test]
 fn a_terminal_event_that_is_too_large_is_sent_in_short() {
     let mut desk = Desk::new();
     desk.read(0, Inbound::Command(status(1)));
