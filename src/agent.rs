@@ -3,6 +3,7 @@
 
 pub mod diagnosis;
 mod enroll;
+mod local;
 mod reload;
 mod unenroll;
 
@@ -11,13 +12,13 @@ pub use reload::Again;
 pub use unenroll::{Enrolled, Farewell, UnenrollError};
 
 use crate::config::{self, Config, OldImages, SwarmAutoInit};
-use crate::coordinator::{self, Group, Inbox, KafkaClients, Ports, Pulse, Rules, Signal, State, Workers};
-use crate::domain::{AgentId, DependencyState, Ledger, LinkState, Position, Sensitive, Timestamp};
+use crate::coordinator::{self, Configured, Group, Inbox, KafkaClients, Ports, Pulse, Rules, Shown, Signal, State, Workers};
+use crate::domain::{AgentId, DependencyState, Ledger, LinkState, Position, Recent, Sensitive, Timestamp};
 use crate::journal::{self, Identity, Journal, Origin};
 use crate::service::{Environment, Notifier};
 use crate::telemetry::Metrics;
 use crate::threads::{Exit, Published, ThreadName, spawn};
-use crate::{control_plane, docker, health, kafka};
+use crate::{control_plane, docker, health, ipc, kafka};
 use crossbeam_channel::{Receiver, Sender, bounded, never};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -75,10 +76,15 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
     let (journal, recovered, writer) = journal::open(&config.agent.state_dir, exit_reports.clone())?;
     let identity = identity(&config, &journal, recovered.identity.clone())?;
 
-    let (kafka, control_plane) = (configured(!config.kafka.brokers.is_empty()), configured(config.control_plane.is_some()));
-    let published = Published::new(coordinator::initial_health(kafka, control_plane, understood(&config.ignored), at));
+    let ways = Configured {
+        kafka: configured(!config.kafka.brokers.is_empty()),
+        control_plane: configured(config.control_plane.is_some()),
+        local_socket: configured(config.local.is_some()),
+    };
+    let published = Published::new(coordinator::initial_health(ways, understood(&config.ignored), at));
+    let recent = Published::new(Recent::default());
     let metrics = Arc::new(Metrics::new(at));
-    let rest = start_health(&config, &published, &metrics, &exit_reports)?;
+    let mut rest = start_health(&config, &published, &metrics, &exit_reports)?;
 
     let (docker_events, docker_inbox) = bounded(DOCKER_EVENTS);
     let ledger: Arc<dyn Ledger> = Arc::new(journal.clone());
@@ -97,14 +103,25 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
     };
     let (report_events, reports) = bounded(REPORTS);
     let (command_events, commands) = bounded(COMMANDS);
-    let start_kafka = kafka_starter(&rooms, recovered.positions.clone(), report_events, command_events, exit_reports);
+    let start_kafka = kafka_starter(&rooms, recovered.positions.clone(), report_events, command_events, exit_reports.clone());
     let start_kafka = removing_used_token(&config, start_kafka);
 
     let (jobs, queries, follows) = (engine.jobs, engine.queries, engine.follows);
+    let reads = local::Rooms {
+        view: engine.view,
+        journal: journal.clone(),
+        metrics: Arc::clone(&metrics),
+        doctor: Box::new(|| serde_json::json!({"checks": []})),
+    };
+    let sources = ipc::Sources { health: published.clone(), recent: recent.clone(), reads: Arc::new(reads) };
+    let (ipc, local_socket) = start_ipc(&config, sources, &mut rest, &exit_reports);
     let ports = Ports { jobs, queries, producer: None, commits: None, session: link.requests, follows };
     let rules = rules(&config);
     let agent = identity.as_ref().map(|identity| identity.agent_id.clone());
-    let mut state = State::new(agent, rules, ports, journal, metrics, published, recovered);
+    let mut state = State::new(agent, rules, ports, journal, metrics, Shown { health: published, recent }, recovered);
+    if let Some(link) = local_socket {
+        state.on_local_socket(link);
+    }
     let work = Group { stops: vec![engine.stop], threads: engine.threads };
     let mut workers = Workers {
         intake: Group::default(),
@@ -121,7 +138,7 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
         workers.start_kafka(&mut state, identity);
     }
     let (control_plane, session) = (link.events, link.session);
-    let inbox = Inbox { signals, exits, docker: docker_inbox, reports, commands, control_plane, session };
+    let inbox = Inbox { signals, exits, docker: docker_inbox, reports, commands, control_plane, session, ipc };
     let pulse = Pulse::new(Notifier::new(&Environment::of_process()));
     let departure = coordinator::run(state, inbox, workers, pulse);
     let failure = departure.reason.is_failure().then(|| departure.reason.to_string());
@@ -193,6 +210,21 @@ fn start_health(
     let page = Arc::clone(metrics);
     let server = health::start(settings, published.clone(), Arc::new(move || page.render()), exits.clone())?;
     Ok(Group { stops: vec![server.stop], threads: server.threads })
+}
+
+/// Starts the local socket, if it is wanted. An agent that cannot have it goes on without: its commands come from elsewhere
+/// too, and health says what is missing.
+fn start_ipc(config: &Config, sources: ipc::Sources, rest: &mut Group, exits: &Sender<Exit>) -> (Receiver<ipc::Event>, Option<LinkState>) {
+    let Some(local) = &config.local else { return (never(), None) };
+    let (events, inbox) = bounded(ipc::EVENTS);
+    match ipc::start(&local::settings(local, config), sources, events, exits.clone()) {
+        Ok(server) => {
+            rest.stops.push(server.stop);
+            rest.threads.extend(server.threads);
+            (inbox, Some(LinkState::Up))
+        }
+        Err(error) => (never(), Some(LinkState::Down(error.to_string()))),
+    }
 }
 
 fn rules(config: &Config) -> Rules {

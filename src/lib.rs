@@ -176,6 +176,7 @@ pub mod doctor;
 pub mod domain;
 pub mod filesystem;
 pub mod health;
+pub mod ipc;
 pub mod journal;
 pub mod kafka;
 pub mod proto;

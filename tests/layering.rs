@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// For each room, the rooms of the crate that it may name. A room that is not listed fails the test.
 fn rules() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
-    let subjects = ["config", "control_plane", "docker", "health", "journal", "kafka", "service", "telemetry"];
+    let subjects = ["config", "control_plane", "docker", "health", "ipc", "journal", "kafka", "service", "telemetry"];
     let base = ["domain", "threads"];
     let mut rules: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     rules.insert("domain", BTreeSet::new());
@@ -27,8 +27,9 @@ fn rules() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     rules.entry("docker").or_default().extend(["filesystem", "stack", "unix_http"]);
     rules.entry("journal").or_default().insert("filesystem");
     rules.entry("control_plane").or_default().extend(["proto", "record"]);
+    rules.entry("ipc").or_default().insert("record");
     rules.entry("kafka").or_default().insert("record");
-    let faces = ["control_plane", "docker", "journal", "kafka", "service", "telemetry"];
+    let faces = ["control_plane", "docker", "ipc", "journal", "kafka", "service", "telemetry"];
     rules.insert("coordinator", base.into_iter().chain(faces).collect());
     let probed = ["control_plane", "docker", "filesystem", "journal", "kafka"];
     rules.insert("doctor", base.into_iter().chain(probed).collect());

@@ -149,8 +149,9 @@ impl Surroundings {
             (Situation::Away, _) => links("http://127.0.0.1:9", "127.0.0.1:9", "", ""),
         };
         format!(
-            "[agent]\nid = \"footprint\"\ntoken = \"{TOKEN}\"\nstate_dir = \"{}\"\n[docker]\nhost = \"{engine}\"\n[health]\nport = {port}\n{links}",
-            folder.join("state").display()
+            "[agent]\nid = \"footprint\"\ntoken = \"{TOKEN}\"\nstate_dir = \"{}\"\n[docker]\nhost = \"{engine}\"\n[health]\nport = {port}\n[local]\nipc_socket_path = \"{}\"\n{links}",
+            folder.join("state").display(),
+            folder.join("agent.sock").display()
         )
     }
 

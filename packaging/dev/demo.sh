@@ -136,6 +136,9 @@ host = "unix://$socket"
 
 [health]
 port = $health
+
+[local]
+ipc_socket_path = "$work/agent.sock"
 Y
 mkdir "$work/state"
 "$bin/axion-agent" run --config "$work/agent.toml" >"$work/agent.log" 2>&1 &

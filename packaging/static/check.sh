@@ -82,6 +82,8 @@ id = "check"
 state_dir = "/state"
 [health]
 port = $health
+[local]
+ipc_socket_path = "/agent.sock"
 [kafka]
 brokers = ["localhost:$kafka"]
 security_protocol = "ssl"

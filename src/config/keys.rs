@@ -283,7 +283,7 @@ pub(super) static SECTIONS: &[(&str, &str)] = &[
     ("security", "Whom to trust with what."),
     ("network", "The way out."),
     ("limits", "What is too much."),
-    ("local", "The local command line. Not in this version yet: without effect."),
+    ("local", "The local command line, over a Unix socket."),
 ];
 
 /// Variables that other programs read too. They count where nothing else sets their key; the first of a key wins.
@@ -307,10 +307,6 @@ pub(super) static IDLE: &[&Key] = &[
     &UPDATE_ROLLBACK,
     &UPDATE_BACKUPS,
     &UPDATE_HEALTH_WINDOW,
-    &LOCAL_ENABLED,
-    &LOCAL_SOCKET,
-    &LOCAL_MODE,
-    &LOCAL_GROUP,
 ];
 
 /// Keys that count when the process starts and not when it reloads: what they name is held open, or others know
@@ -330,6 +326,10 @@ pub(super) static AFTER_RESTART: &[&Key] = &[
     &HEALTH_BIND,
     &HEALTH_PORT,
     &HEALTH_CHECK_INTERVAL,
+    &LOCAL_ENABLED,
+    &LOCAL_SOCKET,
+    &LOCAL_MODE,
+    &LOCAL_GROUP,
 ];
 
 /// What a name in the file or the environment stands for.

@@ -75,6 +75,8 @@ pub struct Config {
     pub network: Network,
     /// What is too much.
     pub limits: Limits,
+    /// The local socket, unless it is turned off.
+    pub local: Option<Local>,
     /// What is doubtful, but no reason not to start.
     pub warnings: Vec<Problem>,
     /// Keys that this version does not know, of a configuration that a newer one may have used.
@@ -106,10 +108,22 @@ impl Config {
             control_plane,
             kafka,
             docker: Docker { socket: old.docker.socket.clone(), lanes: old.docker.lanes, ..self.docker },
+            local: old.local.clone(),
             health: Health { bind: old.health.bind, check_interval: old.health.check_interval, ..self.health },
             ..self
         }
     }
+}
+
+/// `[local]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Local {
+    /// The socket.
+    pub socket: PathBuf,
+    /// Its permissions.
+    pub mode: u32,
+    /// Its group; none means the agent's own.
+    pub group: Option<String>,
 }
 
 /// `[agent]`.

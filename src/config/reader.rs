@@ -153,16 +153,20 @@ impl Reader {
     }
 
     /// Permissions in octal: "0660", or TOML's own 0o660.
-    fn mode(&mut self, key: &Key) {
-        let fits = match self.found.get(&key.dotted()).map(|found| &found.value) {
-            None => true,
-            Some(Raw::Text(text)) => text.is_empty() || u32::from_str_radix(text, 8).is_ok_and(|mode| mode <= 0o777),
-            Some(Raw::Integer(mode)) => (0..=0o777).contains(mode),
-            Some(_) => false,
+    pub(super) fn mode(&mut self, key: &Key) -> u32 {
+        let octal = |text: &str| u32::from_str_radix(text, 8).ok();
+        let default = key.default.and_then(octal).unwrap_or(0);
+        let mode = match self.found.get(&key.dotted()).map(|found| &found.value) {
+            None => Some(default),
+            Some(Raw::Text(text)) if text.is_empty() => Some(default),
+            Some(Raw::Text(text)) => octal(text),
+            Some(Raw::Integer(mode)) => u32::try_from(*mode).ok(),
+            Some(_) => None,
         };
-        if !fits {
+        mode.filter(|mode| *mode <= 0o777).unwrap_or_else(|| {
             self.refuse(key, "must be permissions in octal, in quotes, as in \"0660\"");
-        }
+            default
+        })
     }
 
     /// Reads a key as its kind says, for its mistakes alone.
@@ -175,7 +179,7 @@ impl Reader {
             Kind::Number(..) => drop(self.number(key)),
             Kind::Flag => drop(self.flag(key)),
             Kind::Choice(_) => drop(self.choice(key)),
-            Kind::Mode => self.mode(key),
+            Kind::Mode => drop(self.mode(key)),
             Kind::Pairs => drop(self.pairs(key)),
             Kind::Registries => drop(self.registries(key)),
             // Its reader knows its form.

@@ -6,7 +6,7 @@ use super::later;
 use super::reader::Reader;
 use super::values::{GrpcUrl, Topic, TopicTemplate, Transport, docker_socket, host_and_port};
 use super::{
-    Agent, ClientIdentity, Config, ControlPlane, Direct, Docker, EventMode, Format, Given, Health, Kafka, Limits, Logging, Network,
+    Agent, ClientIdentity, Config, ControlPlane, Direct, Docker, EventMode, Format, Given, Health, Kafka, Limits, Local, Logging, Network,
     OldImages, Proxy, Sasl, Security, SwarmAutoInit, Telemetry, TlsVersion, Update, nearest,
 };
 use crate::domain::{Action, AgentId, Sensitive};
@@ -47,6 +47,7 @@ pub(super) fn config(reader: &mut Reader) -> Config {
             min_free_disk: reader.number(&LIMITS_FREE_DISK),
             journal_size: reader.number(&LIMITS_JOURNAL),
         },
+        local: local(reader),
         warnings: Vec::new(),
         ignored: Vec::new(),
         given: Given::default(),
@@ -353,6 +354,15 @@ fn allowed_commands(reader: &mut Reader) -> Option<BTreeSet<&'static str>> {
         reader.warn(&SECURITY_ALLOWED, "names no command: every one is refused");
     }
     Some(allowed)
+}
+
+fn local(reader: &mut Reader) -> Option<Local> {
+    let local = Local {
+        socket: reader.path(&LOCAL_SOCKET).unwrap_or_default(),
+        mode: reader.mode(&LOCAL_MODE),
+        group: reader.text(&LOCAL_GROUP).filter(|group| !group.is_empty()),
+    };
+    reader.switch(&LOCAL_ENABLED).then_some(local)
 }
 
 fn network(reader: &mut Reader) -> Network {

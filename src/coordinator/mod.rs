@@ -4,7 +4,7 @@
 //! write of well under a millisecond in the usual case): nothing may be decided past a record that is
 //! not on disk. Everything else it gives away with `try_send`; full is a decision.
 //!
-//! One file per subject: [`on_command`], [`on_session`], [`on_cancel`], [`on_pause`], [`on_docker`], [`on_report`], [`on_loss`], [`on_link`],
+//! One file per subject: [`on_command`], [`on_session`], [`on_ipc`], [`on_cancel`], [`on_pause`], [`on_docker`], [`on_report`], [`on_loss`], [`on_link`],
 //! [`on_space`], [`on_reload`]; what it sees of the journal is [`book`], what the host takes at all [`rules`], whether the clock can be believed [`wall_clock`], what the service manager hears [`pulse`], the end [`shutdown`].
 
 mod book;
@@ -13,6 +13,7 @@ mod marks;
 mod on_cancel;
 mod on_command;
 mod on_docker;
+mod on_ipc;
 mod on_link;
 mod on_loss;
 mod on_pause;
@@ -28,15 +29,15 @@ mod state;
 mod wall_clock;
 
 pub use exit::ExitReason;
-pub use on_link::{enrolled_identity, initial_health};
+pub use on_link::{Configured, enrolled_identity, initial_health};
 pub use on_reload::{Fresh, Reload, Reloaded};
 pub use pulse::Pulse;
 pub use rules::Rules;
 pub use shutdown::{Departure, Group, KafkaClients, StartKafka, Workers};
-pub use state::{Ports, State};
+pub use state::{Ports, Shown, State};
 
 use crate::threads::Exit;
-use crate::{control_plane, docker, kafka};
+use crate::{control_plane, docker, ipc, kafka};
 use crossbeam_channel::{Receiver, never, select_biased};
 use std::time::{Duration, Instant};
 use wall_clock::{Gait, WallClock};
@@ -67,6 +68,8 @@ pub struct Inbox {
     pub control_plane: Receiver<control_plane::Event>,
     /// Actions, and what the control plane confirms.
     pub session: Receiver<control_plane::SessionEvent>,
+    /// Commands and listeners of the local socket.
+    pub ipc: Receiver<ipc::Event>,
 }
 
 /// A channel whose last sender has ended. It would be ready for ever, and hide those behind it.
@@ -77,6 +80,7 @@ enum Closed {
     Reports,
     ControlPlane,
     Session,
+    Ipc,
 }
 
 impl Inbox {
@@ -88,6 +92,7 @@ impl Inbox {
             Closed::Reports => self.reports = never(),
             Closed::ControlPlane => self.control_plane = never(),
             Closed::Session => self.session = never(),
+            Closed::Ipc => self.ipc = never(),
         }
     }
 }
@@ -204,6 +209,10 @@ fn step(state: &mut State, inbox: &Inbox, workers: &mut Workers, pulse: &Pulse, 
         recv(inbox.session) -> event => match event {
             Ok(event) => burst(event, &inbox.session, |event| state.on_session(event)),
             Err(_) => return Turn::Closed(Closed::Session),
+        },
+        recv(inbox.ipc) -> event => match event {
+            Ok(event) => burst(event, &inbox.ipc, |event| state.on_ipc(event)),
+            Err(_) => return Turn::Closed(Closed::Ipc),
         },
         recv(commands) -> event => if let Ok(event) = event {
             state.on_kafka(event);

@@ -81,6 +81,10 @@ impl State {
                     log::info!("accepted {} {} (offset {} of {})", command.action.name(), command.id, position.offset, position.topic);
                 }
                 Way::Direct(Direct::Session) => log::info!("accepted {} {} (an action)", command.action.name(), command.id),
+                Way::Direct(Direct::Local) => {
+                    let user = command.context.user_id.as_deref().unwrap_or("somebody");
+                    log::info!("accepted {} {} (local, {user})", command.action.name(), command.id);
+                }
             }
             self.admit(command, way, LaneEntry::Fresh);
         }
@@ -112,6 +116,7 @@ impl State {
                 log::info!("command {id} is known already: the action has no effect");
                 self.tell_session_too(id);
             }
+            Way::Direct(Direct::Local) => log::info!("command {id} is known already: it has no effect"),
         }
         Ok(true)
     }
@@ -136,6 +141,7 @@ impl State {
         let Some(agent) = self.agent.clone() else { return };
         log::warn!("refused command {}: {}: {}", refusal.command_id, refusal.code, refusal.message);
         self.metrics.command_refused(refusal.code);
+        self.listeners.note(|recent| recent.refused(refusal, &way, now()));
         let payload = json!({
             "command_type": refusal.command_type,
             "status": "Rejected",

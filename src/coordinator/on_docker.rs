@@ -62,6 +62,7 @@ impl State {
         }
         let terminal = Event::terminal(&agent, &open.command, outcome, now());
         self.metrics.command_finished(name, outcome.verdict);
+        self.listeners.note(|recent| recent.ended(id, outcome, &terminal));
         self.last_command = Some(LastCommand { id, command_type: name, result: terminal.kind.name(), finished_at: terminal.timestamp });
         let timely_until = self.timely_until(&open.command);
         let stack = open.command.action.target().map(|target| target.stack.clone());

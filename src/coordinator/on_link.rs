@@ -15,10 +15,23 @@ const PRODUCER: &str = "kafka_producer";
 const DEAD_LETTERS: &str = "kafka_dead_letters";
 const CONTROL_PLANE: &str = "control_plane";
 const SESSION: &str = "session";
+const LOCAL_SOCKET: &str = "local_socket";
+
+/// Which of the ways to the agent are configured.
+#[derive(Debug, Clone, Copy)]
+pub struct Configured {
+    /// Kafka.
+    pub kafka: DependencyState,
+    /// The control plane, and with it its session.
+    pub control_plane: DependencyState,
+    /// The local socket.
+    pub local_socket: DependencyState,
+}
 
 /// The snapshot before anything was reached. What is not configured is off.
 #[must_use]
-pub fn initial_health(kafka: DependencyState, control_plane: DependencyState, configuration: LinkState, at: Timestamp) -> Health {
+pub fn initial_health(configured: Configured, configuration: LinkState, at: Timestamp) -> Health {
+    let Configured { kafka, control_plane, local_socket } = configured;
     let part = |name, state, last_error| Dependency { name, state, since: at, last_error, detail: None };
     let configuration = match configuration {
         LinkState::Up => part(CONFIGURATION, DependencyState::Ready, None),
@@ -33,6 +46,7 @@ pub fn initial_health(kafka: DependencyState, control_plane: DependencyState, co
         part(DEAD_LETTERS, kafka, None),
         part(CONTROL_PLANE, control_plane, None),
         part(SESSION, control_plane, None),
+        part(LOCAL_SOCKET, local_socket, None),
     ];
     Health {
         phase: Phase::Starting,
@@ -114,6 +128,11 @@ enum Words {
 }
 
 impl State {
+    /// The local socket is served, or why not. An agent without it goes on: its commands come from elsewhere too.
+    pub fn on_local_socket(&mut self, link: LinkState) {
+        self.on_link(LOCAL_SOCKET, link);
+    }
+
     /// Whether a broker may soon confirm something that was handed to the producer.
     pub(super) fn deliveries_are_near(&self) -> bool {
         let (events, letters) = (self.reports.unconfirmed_events(), self.reports.unconfirmed_letters());

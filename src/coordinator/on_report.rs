@@ -235,6 +235,8 @@ impl State {
     /// A terminal event: kept until everybody confirms it who is owed it.
     pub(super) fn report_terminal(&mut self, ended: Ended, event: Event) {
         let (command, readers, event) = (ended.command, ended.readers.clone(), Arc::new(event));
+        self.listeners.note(|recent| recent.told(command, &event, size(&event)));
+        self.listeners.tell(&event);
         if readers.is_empty() {
             return self.all_heard(ended);
         }
@@ -288,6 +290,9 @@ impl State {
 
     /// A report is owed to the event topic.
     pub(super) fn owe_report(&mut self, report: Event, loss: Loss) {
+        if self.listeners.hears_all() {
+            self.listeners.tell(&Arc::new(report.clone()));
+        }
         let receipt = self.reports.receipt();
         self.reports.keep(receipt, Pending::Report { id: report.id, loss }, size(&report));
         self.reports.waiting.push_back(Request::Publish(receipt, Box::new(report)));

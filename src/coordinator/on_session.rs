@@ -25,7 +25,7 @@ const MAX_EVENT_BYTES: usize = 1 << 20;
 
 /// How much of a jam an action is held up by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Urgency {
+pub(super) enum Urgency {
     /// It may wait.
     Usual,
     /// It ends at once and may be the way out: there is as much room again for these.
@@ -33,10 +33,18 @@ enum Urgency {
 }
 
 impl Urgency {
-    fn of(action: &Action) -> Self {
+    pub(super) fn of(action: &Action) -> Self {
         match action {
             Action::Cancel(_) | Action::Pause | Action::Resume | Action::HealthCheck => Self::WayOut,
             _ => Self::Usual,
+        }
+    }
+
+    /// How many times the usual room it may take.
+    pub(super) fn times(self) -> usize {
+        match self {
+            Self::Usual => 1,
+            Self::WayOut => 2,
         }
     }
 }
@@ -149,10 +157,7 @@ impl State {
 
     fn is_busy(&self, urgency: Urgency) -> bool {
         let open = self.open.values().filter(|open| open.readers.contains(&Reader::Session)).count() + self.session.owed.len();
-        let times = match urgency {
-            Urgency::Usual => 1,
-            Urgency::WayOut => 2,
-        };
+        let times = urgency.times();
         let owed: usize = self.session.owed.iter().map(|owed| owed.bytes).sum();
         open >= times * MAX_OPEN || owed >= times * MAX_OWED_BYTES || self.is_backed_up(times)
     }

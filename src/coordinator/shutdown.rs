@@ -63,7 +63,7 @@ pub struct Workers {
     pub reports: Group,
     /// The control plane: heartbeats and session.
     pub farewell: Group,
-    /// The health pages.
+    /// The health pages and the local socket.
     pub rest: Group,
     /// The journal's thread: it ends with the last handle, after the loop.
     pub journal: Option<Thread>,
@@ -216,6 +216,7 @@ fn wait(
             recv(inbox.reports) -> event => event.map_or(Some(Closed::Reports), |event| { state.on_kafka(event); None }),
             recv(inbox.control_plane) -> event => event.map_or(Some(Closed::ControlPlane), |event| { drop(state.take_down(event)); None }),
             recv(inbox.session) -> event => event.map_or(Some(Closed::Session), |event| { state.on_session_while_leaving(event); None }),
+            recv(inbox.ipc) -> event => event.map_or(Some(Closed::Ipc), |event| { state.on_ipc_while_leaving(event); None }),
             recv(inbox.exits) -> exit => exit.map_or(Some(Closed::Exits), |exit| { ended.insert(exit.thread); None }),
             recv(crossbeam_channel::at(deadline.instant())) -> _ => None,
         };

@@ -4,6 +4,7 @@ use super::ExitReason;
 use super::book::Book;
 use super::marks::Marks;
 use super::on_docker::Ending;
+use super::on_ipc::Listeners;
 use super::on_link::Links;
 use super::on_report::{Ended, Reports};
 use super::on_session::Upstream;
@@ -12,7 +13,7 @@ use super::rules::Rules;
 use crate::docker::{Follows, Job, QUERIES};
 use crate::domain::{
     Action, Admission, Admitted, AgentId, Command, CommandId, Event, EventKind, Health, LastCommand, Outcome, Phase, Position, Reader,
-    StackBrief, StackName, Stage, Timestamp, UpdateOffer, WINDOW, Way,
+    Recent, StackBrief, StackName, Stage, Timestamp, UpdateOffer, WINDOW, Way,
 };
 use crate::journal::{Entry, Journal, Recovered};
 use crate::telemetry::Metrics;
@@ -51,6 +52,15 @@ pub struct Ports {
     pub follows: Follows,
 }
 
+/// What everybody may look at.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// How the agent is.
+    pub health: Published<Health>,
+    /// The commands of late.
+    pub recent: Published<Recent>,
+}
+
 /// A command that is admitted and has no terminal event yet.
 #[derive(Debug)]
 pub(super) struct Open {
@@ -82,6 +92,7 @@ pub struct State {
     pub(super) standing: Standing,
     pub(super) reports: Reports,
     pub(super) session: Upstream,
+    pub(super) listeners: Listeners,
     pub(super) links: Links,
     pub(super) last_command: Option<LastCommand>,
     pub(super) update_offered: Option<UpdateOffer>,
@@ -109,10 +120,10 @@ impl State {
         ports: Ports,
         journal: Journal,
         metrics: Arc<Metrics>,
-        health: Published<Health>,
+        shown: Shown,
         recovered: Recovered,
     ) -> Self {
-        Self::over(Box::new(journal), agent, rules, ports, (metrics, health), recovered)
+        Self::over(Box::new(journal), agent, rules, ports, (metrics, shown), recovered)
     }
 
     pub(super) fn over(
@@ -120,7 +131,7 @@ impl State {
         agent: Option<AgentId>,
         rules: Rules,
         ports: Ports,
-        (metrics, health): (Arc<Metrics>, Published<Health>),
+        (metrics, Shown { health, recent }): (Arc<Metrics>, Shown),
         recovered: Recovered,
     ) -> Self {
         let mut admission = Admission::new(rules.lanes, QUERIES);
@@ -139,6 +150,7 @@ impl State {
             standing: Standing::default(),
             reports: Reports::default(),
             session: Upstream::default(),
+            listeners: Listeners::new(recent),
             links: Links::new(&health.newest()),
             last_command: None,
             update_offered: None,
@@ -232,11 +244,13 @@ impl State {
         self.hand_out();
         self.flush_reports();
         self.publish_health(None);
+        self.listeners.publish();
     }
 
     pub(super) fn admit(&mut self, command: Arc<Command>, way: Way, entry: crate::docker::Entry) {
         let ((cancel, cancelled), readers) = (stop_pair(), way.readers(self.has_topic()));
         let (since, cancel) = (now(), Some(cancel));
+        self.listeners.note(|recent| recent.accepted(&command, &way, since));
         let open = Open { command: Arc::clone(&command), way, readers, entry, since, progress: 0, cancel, cancelled };
         self.open.insert(command.id, open);
         if entry == crate::docker::Entry::Fresh {
@@ -273,6 +287,7 @@ impl State {
                 return;
             }
             let command = Arc::clone(command);
+            self.listeners.note(|recent| recent.started(command.id, now()));
             if let Some(begins) = EventKind::of_begin(&command.action) {
                 self.tell(&command, begins, Stage::Started, started_payload(&command));
             }
@@ -302,6 +317,9 @@ impl State {
         let (Some(agent), Some(open)) = (&self.agent, self.open.get(&command.id)) else { return };
         let event = Event::of_command(agent, command, kind, stage, payload, now());
         let readers = open.readers.clone();
+        if self.listeners.hears(command.id) {
+            self.listeners.tell(&Arc::new(event.clone()));
+        }
         if readers.contains(&Reader::Session) {
             self.tell_session_lightly(&event);
         }
@@ -401,6 +419,7 @@ impl State {
             standing: self.standing,
             reports: self.reports.clone(),
             session: Upstream::default(),
+            listeners: Listeners::new(Published::new(Recent::default())),
             links: Links::new(&self.health()),
             last_command: self.last_command.clone(),
             update_offered: self.update_offered.clone(),

@@ -56,6 +56,14 @@ impl Engine {
         Deadline::after(LOOK + interval + timeout * 3)
     }
 
+    /// The engine's role in a swarm, as it was seen last.
+    pub(super) fn role(&self) -> Option<SwarmRole> {
+        match &*self.state.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(EngineState::Up { swarm, .. }) => Some(*swarm),
+            _ => None,
+        }
+    }
+
     /// Ends the read of the event stream. Called by each thread of the room that leaves.
     pub(super) fn close(&self) {
         self.stream.shutdown();

@@ -1,4 +1,4 @@
-//! Logs that are followed as they grow: the threads `log-follow-N`, one log each.
+//! Logs that are followed as they grow: the threads `log-follow`, one for each log while somebody wants it.
 //!
 //! A thread reads the engine's stream of one service and gives line by line away; where nobody takes them it waits,
 //! and so does the engine. After a break it goes on behind the last line of each task, by time. Its read is ended
@@ -13,18 +13,20 @@ use super::logs::{Framing, Line, frame, framing, raw_line};
 use super::ownership::{self, Takeover};
 use super::types::Service;
 use crate::domain::{AgentId, Code, Follow, FollowId, FollowPart, LogLine, Outcome, Verdict, unix_nanos};
-use crate::threads::{Backoff, ThreadName, Waited};
-use crossbeam_channel::{Receiver, Sender, TrySendError, select_biased};
+use crate::threads::{Backoff, ThreadName, Waited, spawn};
+use crossbeam_channel::{Sender, bounded, select_biased};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::fmt;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// As many logs at a time: each holds a connection to the engine and waits for a reader.
-pub(super) const THREADS: [ThreadName; 4] =
-    [ThreadName::new("log-follow-1"), ThreadName::new("log-follow-2"), ThreadName::new("log-follow-3"), ThreadName::new("log-follow-4")];
+/// Of the threads: one for each log, for as long as it is followed.
+const NAME: ThreadName = ThreadName::new("log-follow");
+/// As many logs at a time: each holds a connection to the engine and waits for a reader. A stack has a handful of services.
+pub const MAX_FOLLOWS: usize = 32;
 /// The first wait after a break …
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 /// … and the longest.
@@ -32,7 +34,7 @@ const LONGEST_RETRY: Duration = Duration::from_secs(5);
 /// The tasks whose last lines are known, with their streams; of older ones nothing comes any more.
 const MAX_WRITERS: usize = 256;
 
-/// To one of the threads.
+/// What is to be followed.
 #[derive(Debug)]
 pub struct FollowJob {
     /// Which log.
@@ -46,11 +48,29 @@ pub struct FollowJob {
 }
 
 /// The handle: begins and ends follows, and never waits.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Follows {
-    jobs: Sender<Begun>,
+    give_thread: GiveThread,
     running: Arc<Running>,
     socket: PathBuf,
+}
+
+/// Gives a log its thread.
+type GiveThread = Arc<dyn Fn(Begun) -> Result<(), Refused> + Send + Sync>;
+
+/// Why a log has no thread.
+#[derive(Debug)]
+enum Refused {
+    /// The system gives no further one.
+    NoThread(io::Error),
+    /// The agent leaves.
+    Leaving,
+}
+
+impl fmt::Debug for Follows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Follows").field("socket", &self.socket).finish_non_exhaustive()
+    }
 }
 
 /// A follow with its own way to the engine.
@@ -70,30 +90,51 @@ struct Mark(Arc<()>);
 pub(super) struct Running(Mutex<BTreeMap<FollowId, (Mark, Client)>>);
 
 impl Follows {
-    pub(super) fn new(jobs: Sender<Begun>, running: Arc<Running>, socket: &Path) -> Self {
-        Self { jobs, running, socket: socket.to_owned() }
+    pub(super) fn new(work: Arc<Work>) -> Self {
+        let (running, socket) = (Arc::clone(&work.following), work.settings.newest().socket.clone());
+        let give_thread = move |begun: Begun| {
+            if work.stop.is_stopped() {
+                return Err(Refused::Leaving);
+            }
+            let work = Arc::clone(&work);
+            let body = move || {
+                follow(&work, &begun);
+                Ok::<(), Infallible>(())
+            };
+            // Nobody listens to how it ends: the log's own end was told to whoever follows it.
+            let (exits, _) = bounded(0);
+            spawn(NAME, exits, body).map(drop).map_err(Refused::NoThread)
+        };
+        Self { give_thread: Arc::new(give_thread), running, socket }
     }
 
     /// A handle whose follows nobody reads, and what was begun with it.
     #[cfg(test)]
-    pub(crate) fn unread() -> (Self, Receiver<Begun>) {
-        let (jobs, begun) = crossbeam_channel::bounded(THREADS.len());
-        (Self::new(jobs, Arc::default(), Path::new("/nowhere")), begun)
+    pub(crate) fn unread() -> (Self, crossbeam_channel::Receiver<Begun>) {
+        let (jobs, begun) = bounded(MAX_FOLLOWS);
+        let give_thread = move |begun: Begun| jobs.try_send(begun).map_err(|_| Refused::Leaving);
+        (Self { give_thread: Arc::new(give_thread), running: Arc::default(), socket: PathBuf::from("/nowhere") }, begun)
     }
 
     /// Begins one; what comes of it goes to the job's channel.
     ///
     /// # Errors
-    /// When all threads are taken.
+    /// When too many are followed, or there is no thread for it.
     pub fn begin(&self, job: FollowJob) -> Result<(), (Code, String)> {
         let (id, client, mark) = (job.follow.id.clone(), Client::connect(&self.socket), Mark(Arc::default()));
         self.end(&id);
-        self.running.lock().insert(id.clone(), (mark.clone(), client.clone()));
-        self.jobs.try_send(Begun { job, client, mark }).map_err(|error| {
+        {
+            let mut running = self.running.lock();
+            if running.len() >= MAX_FOLLOWS {
+                return Err((Code::TOO_MANY_FOLLOWS, format!("{MAX_FOLLOWS} logs are followed already: end some of them")));
+            }
+            running.insert(id.clone(), (mark.clone(), client.clone()));
+        }
+        (self.give_thread)(Begun { job, client, mark }).map_err(|refused| {
             self.end(&id);
-            match error {
-                TrySendError::Full(_) => (Code::TOO_MANY_FOLLOWS, format!("{} logs are followed already", THREADS.len())),
-                TrySendError::Disconnected(_) => (Code::FOLLOW_LOST, "the agent leaves".to_owned()),
+            match refused {
+                Refused::NoThread(error) => (Code::TOO_MANY_FOLLOWS, format!("there is no thread for one more log: {error}")),
+                Refused::Leaving => (Code::FOLLOW_LOST, "the agent leaves".to_owned()),
             }
         })
     }
@@ -159,21 +200,7 @@ impl From<Outcome> for Ended {
     }
 }
 
-/// The body of one of the threads.
-pub(super) fn run(work: &Work, jobs: &Receiver<Begun>) -> Result<(), Infallible> {
-    loop {
-        select_biased! {
-            recv(work.stop.receiver()) -> _ => break,
-            recv(jobs) -> begun => match begun {
-                Ok(begun) => follow(work, &begun),
-                Err(_) => break,
-            },
-        }
-    }
-    work.close();
-    Ok(())
-}
-
+/// The body of a thread.
 fn follow(work: &Work, begun: &Begun) {
     let id = &begun.job.follow.id;
     log::info!("follows the log of {} in {} ({id})", begun.job.follow.service, begun.job.follow.target.stack);

@@ -1,9 +1,8 @@
 //! The Docker manager: the Engine API over its Unix socket, and the lanes that carry commands out.
 //!
 //! Threads: `docker-lane-N` (one changing command at a time each), `docker-query` (commands that only
-//! read), `docker-events` (the event stream; it also tells whether the engine answers), `log-follow-N` (one log each,
-//! as it grows).
-
+//! read), `docker-events` (the event stream; it also tells whether the engine answers), `log-follow` (one for each log that is
+//! followed).
 //!
 //! A [`Job`] goes in, [`Event`]s come out. A lane runs a command in a [`room`]: reads wait for an engine
 //! that is away, changes are in the journal before they are made. Stopping never stops a container.
@@ -40,9 +39,11 @@ mod swarm;
 #[cfg(test)]
 mod tests;
 mod types;
+mod view;
 
 pub use examine::{Examined, PublishedPort, Reachability, Readiness, SeenNode, Swarm, Unexamined, examine};
-pub use follow::{FollowJob, Follows};
+pub use follow::{FollowJob, Follows, MAX_FOLLOWS};
+pub use view::View;
 
 use crate::domain::{AgentId, Command, CommandId, Ledger, Outcome, Progress, RegistryCredential};
 use crate::threads::{Exit, Published, Stop, StopSource, Thread, ThreadName, spawn, stop_pair};
@@ -224,9 +225,11 @@ pub struct Docker {
     pub queries: Sender<Job>,
     /// Where logs are followed.
     pub follows: Follows,
+    /// For those who look on.
+    pub view: View,
     /// Dropping it lets each lane reach its checkpoint ([`Event::Suspended`]) and ends the threads.
     pub stop: StopSource,
-    /// The lanes, the query thread, the event stream, the logs.
+    /// The lanes, the query thread, the event stream.
     pub threads: Vec<Thread>,
 }
 
@@ -244,9 +247,7 @@ pub fn start(settings: Published<Settings>, ledger: Arc<dyn Ledger>, events: Sen
     let (jobs, lane_jobs) = bounded(first.lanes.max(1));
     let (queries, query_jobs) = bounded(QUERIES);
     let lanes = first.lanes.clamp(1, LANES.len());
-    let (follow_jobs, followers) = bounded(follow::THREADS.len());
     let following = Arc::new(Running::default());
-    let follows = Follows::new(follow_jobs, Arc::clone(&following), &first.socket);
     let work = Arc::new(Work { settings, client, ledger, engine: Arc::clone(&engine), events, stop: stop.clone(), following });
 
     let stream = move || events::run(&engine, &stop);
@@ -256,9 +257,6 @@ pub fn start(settings: Published<Settings>, ledger: Arc<dyn Ledger>, events: Sen
         let work = Arc::clone(&work);
         threads.push(spawn(name, exits.clone(), move || lane::run(&work, &jobs))?);
     }
-    for name in follow::THREADS {
-        let (work, jobs) = (Arc::clone(&work), followers.clone());
-        threads.push(spawn(name, exits.clone(), move || follow::run(&work, &jobs))?);
-    }
-    Ok(Docker { jobs, queries, follows, stop: source, threads })
+    let (follows, view) = (Follows::new(Arc::clone(&work)), View::new(work));
+    Ok(Docker { jobs, queries, follows, view, stop: source, threads })
 }

@@ -1,6 +1,6 @@
 //! GetStatus: the stacks of the swarm, their services, their tasks.
 //!
-//! Runs on `docker-query`. It only reads.
+//! Runs on `docker-query`, and on the threads of those who look on. It only reads.
 
 use super::SwarmRole;
 use super::census::{Census, down, errors};
@@ -8,17 +8,27 @@ use super::choose;
 use super::deploy::{Drift, drift_of_stacks};
 use super::ownership::Takeover;
 use super::room::{End, Room};
-use super::types::{Mode, NAMESPACE, OWNER, Service, Task};
+use super::types::{Mode, NAMESPACE, Node, OWNER, Service, Task};
 use crate::domain::{GetStatus, LedgerError, Outcome, StackName};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Carries the command out.
-pub(super) fn run(room: &Room<'_>, request: &GetStatus, role: SwarmRole) -> End {
-    work(room, request, role).map_or_else(|end| end, End::Finished)
+/// How much is told of a stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// What fits into an event, whatever there is.
+    Services,
+    /// Its tasks and revisions too.
+    Tasks,
 }
 
-fn work(room: &Room<'_>, request: &GetStatus, role: SwarmRole) -> Result<Outcome, End> {
+/// Carries the command out.
+pub(super) fn run(room: &Room<'_>, request: &GetStatus, role: SwarmRole) -> End {
+    look(room, request, role, Depth::Services).map_or_else(|end| end, End::Finished)
+}
+
+/// What there is.
+pub(super) fn look(room: &Room<'_>, request: &GetStatus, role: SwarmRole, depth: Depth) -> Result<Outcome, End> {
     if role != SwarmRole::Manager {
         let message = match role {
             SwarmRole::Inactive => "the engine is in no swarm: it has no stacks",
@@ -33,7 +43,8 @@ fn work(room: &Room<'_>, request: &GetStatus, role: SwarmRole) -> Result<Outcome
         }
         None => (room.observe(|client| client.services_of_stacks())?, room.observe(|client| client.tasks_of_stacks())?),
     };
-    let down = down(&room.observe(|client| client.nodes())?);
+    let nodes = room.observe(|client| client.nodes())?;
+    let down = down(&nodes);
     let drift = drift_of_stacks(room, &services)?;
     let mut stacks: BTreeMap<&str, Vec<&Service>> = BTreeMap::new();
     for service in &services {
@@ -42,8 +53,14 @@ fn work(room: &Room<'_>, request: &GetStatus, role: SwarmRole) -> Result<Outcome
     let count = stacks.len();
     let told: Result<Vec<Value>, LedgerError> =
         stacks.into_iter().map(|(name, services)| stack(room, name, services, &tasks, &down, &drift)).collect();
+    let mut told = told?;
+    if let (Depth::Tasks, Some(target), [one]) = (depth, &request.target, told.as_mut_slice()) {
+        one["tasks"] = all_tasks(&target.stack, &services, &tasks, &nodes);
+        let newest_first = room.ledger.revisions(&target.stack)?.into_iter().rev();
+        one["revisions"] = newest_first.map(|revision| json!({"revision": revision.number, "kept_at": revision.at})).collect();
+    }
     let message = if count == 1 { "one stack".to_owned() } else { format!("{count} stacks") };
-    Ok(Outcome::completed(message).with("swarm", role.name()).with("stacks", told?))
+    Ok(Outcome::completed(message).with("swarm", role.name()).with("stacks", told))
 }
 
 fn stack(
@@ -63,6 +80,33 @@ fn stack(
     let agent = services.iter().find_map(|service| service.label(OWNER));
     let services: Vec<Value> = services.iter().map(|one| service(name, one, tasks, down, drift.get(one.name()))).collect();
     Ok(json!({"name": name, "project_id": project, "agent_id": agent, "services": services}))
+}
+
+/// The tasks, the newest of each service and slot first.
+fn all_tasks(stack: &StackName, services: &[Service], tasks: &[Task], nodes: &[Node]) -> Value {
+    let name_of = |id: &str| services.iter().find(|service| service.id == id).map(|service| stack.descoped(service.name()));
+    let mut sorted: Vec<&Task> = tasks.iter().filter(|task| name_of(&task.service_id).is_some()).collect();
+    sorted.sort_by(|a, b| {
+        let place = |task: &Task| (name_of(&task.service_id).unwrap_or_default().to_owned(), task.slot, task.node_id.clone());
+        place(a).cmp(&place(b)).then_with(|| b.created_at.cmp(&a.created_at))
+    });
+    let told = sorted.into_iter().map(|task| {
+        let node = nodes.iter().find(|node| node.id == task.node_id);
+        json!({
+            "id": task.id,
+            "service": name_of(&task.service_id),
+            "slot": task.slot,
+            "node_id": (!task.node_id.is_empty()).then_some(&task.node_id),
+            "node": node.and_then(|node| node.description["Hostname"].as_str()),
+            "image": task.spec["ContainerSpec"]["Image"],
+            "state": task.status.state.to_string(),
+            "desired_state": task.desired_state.to_string(),
+            "message": task.status.message,
+            "error": task.error(),
+            "since": task.status.timestamp,
+        })
+    });
+    told.collect()
 }
 
 fn service(stack: &str, service: &Service, tasks: &[Task], down: &BTreeSet<String>, drift: Option<&Drift>) -> Value {

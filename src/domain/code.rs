@@ -94,6 +94,8 @@ codes! { Code:
     TIMED_OUT = "command.timed_out";
     /// The command that is to be cancelled is over, or never came.
     NOT_OPEN = "command.not_open";
+    /// No command of late has this id.
+    COMMAND_NOT_FOUND = "command.not_found";
     /// Somebody cancelled the command.
     CANCELLED = "cancelled";
     /// Somebody else changed the same Swarm object at the same time.
@@ -108,6 +110,12 @@ codes! { Code:
     ENGINE_REFUSED = "engine.refused";
     /// The engine answered with something that the agent cannot read, or failed itself.
     ENGINE_ERROR = "engine.error";
+    /// Too much is asked of the agent at once; what was asked for was not begun.
+    BUSY = "agent.busy";
+    /// The agent is on its way out.
+    LEAVING = "agent.leaving";
+    /// The agent does not know yet who it is.
+    NOT_ENROLLED = "agent.not_enrolled";
     /// There is no room for a further command: `limits.min_free_disk` or `limits.journal_size`.
     JOURNAL_FULL = "journal.full";
     /// The journal cannot be written.

@@ -20,6 +20,19 @@ pub enum Way {
 pub enum Direct {
     /// By the control plane, as an action of its session.
     Session,
+    /// By somebody on this host, over the local socket.
+    Local,
+}
+
+impl Direct {
+    /// As logs and lists show it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Local => "local",
+        }
+    }
 }
 
 /// Somebody who reads terminal events and confirms them.
@@ -42,13 +55,25 @@ impl Way {
         }
     }
 
-    /// Who is owed the end of a command that came this way: whoever sent it, and the event topic where there is one.
+    /// As logs and lists show it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Topic(_) => "kafka",
+            Self::Direct(direct) => direct.name(),
+        }
+    }
+
+    /// Who is owed the end of a command that came this way: whoever sent it, and the event topic where there is one. A
+    /// person on this host looks on or asks later: nothing is kept for them until they confirm it.
     #[must_use]
     pub fn readers(&self, has_topic: HasTopic) -> BTreeSet<Reader> {
         match (self, has_topic) {
             (Self::Topic(_), _) => BTreeSet::from([Reader::Topic]),
             (Self::Direct(Direct::Session), HasTopic::Yes) => BTreeSet::from([Reader::Topic, Reader::Session]),
             (Self::Direct(Direct::Session), HasTopic::No) => BTreeSet::from([Reader::Session]),
+            (Self::Direct(Direct::Local), HasTopic::Yes) => BTreeSet::from([Reader::Topic]),
+            (Self::Direct(Direct::Local), HasTopic::No) => BTreeSet::new(),
         }
     }
 }
@@ -69,7 +94,7 @@ mod tests {
     #[test]
     fn a_position_of_an_earlier_version_is_a_way() {
         let position = Position { topic: "t".into(), partition: 1, offset: 7 };
-        for way in [Way::Topic(position.clone()), Way::Direct(Direct::Session)] {
+        for way in [Way::Topic(position.clone()), Way::Direct(Direct::Session), Way::Direct(Direct::Local)] {
             let text = serde_json::to_string(&way).unwrap();
             assert_eq!(serde_json::from_str::<Way>(&text).unwrap(), way);
         }

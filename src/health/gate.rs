@@ -6,8 +6,7 @@
 //! private Unix socket. One thread waits in poll(2) for all of them; nothing here reads HTTP.
 
 use super::Error;
-use super::poll::{Interest, PollSet};
-use crate::threads::{Deadline, alive_by, at_rest};
+use crate::threads::{Deadline, Interest, PollSet, alive_by, at_rest};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::AsFd;

@@ -8,7 +8,6 @@
 mod gate;
 mod http;
 mod pages;
-mod poll;
 
 use crate::domain::Health as Snapshot;
 use crate::threads::{Exit, Published, StopSource, Thread, ThreadName, spawn, stop_pair, supervise};

@@ -32,8 +32,9 @@ impl Alone {
         std::fs::create_dir_all(&directory).unwrap();
         let port = free_port();
         let place = directory.display();
-        let fixed =
-            format!("[agent]\n{identity}\nstate_dir = \"{place}/state\"\n[health]\nport = {port}\n[docker]\nhost = \"{place}/none\"\n");
+        let fixed = format!(
+            "[agent]\n{identity}\nstate_dir = \"{place}/state\"\n[health]\nport = {port}\n[docker]\nhost = \"{place}/none\"\n[local]\nipc_socket_path = \"{place}/agent.sock\"\n"
+        );
         let mut alone = Self { file: directory.join("agent.toml"), log: directory.join("agent.log"), fixed, agent: None };
         alone.write(text);
         alone.agent = Some(Agent::start(Launch::Direct, &alone.file, port, &alone.log));

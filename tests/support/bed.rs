@@ -124,7 +124,7 @@ impl<'a> Bed<'a> {
         let directory = self.directory.display();
         let text = format!(
             "[agent]\nstate_dir = \"{directory}/state\"\n{identity}\
-             [docker]\nhost = \"{}\"\n[health]\nport = {}\n[logging]\nlevel = \"debug\"\n",
+             [docker]\nhost = \"{}\"\n[health]\nport = {}\n[local]\nipc_socket_path = \"{directory}/agent.sock\"\n[logging]\nlevel = \"debug\"\n",
             self.engine().host(),
             self.health_port
         );

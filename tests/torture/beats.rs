@@ -38,10 +38,11 @@ pub fn during_a_deploy(stage: &Stage) {
     let (file, port) = (directory.join("agent.toml"), free_port());
     let text = format!(
         "[agent]\ntoken = \"{TOKEN}\"\nname = \"beats\"\nstate_dir = \"{}/state\"\n[control_plane]\ngrpc_url = \"http://{}\"\n\
-         [docker]\nhost = \"unix://{}\"\n[health]\nport = {port}\n[logging]\nlevel = \"debug\"\n",
+         [docker]\nhost = \"unix://{}\"\n[local]\nipc_socket_path = \"{}/agent.sock\"\n[health]\nport = {port}\n[logging]\nlevel = \"debug\"\n",
         directory.display(),
         control_plane.address(),
         engine.socket().display(),
+        directory.display(),
     );
     std::fs::write(&file, text).unwrap();
     let agent = Agent::launch(Launch::Direct, &file, port, &directory.join("agent.log"), &[]);

@@ -128,7 +128,7 @@ impl<'a> Victim<'a> {
             "[agent]\nid = \"{agent}\"\nstate_dir = \"{directory}/state\"\n\
              [kafka]\nbrokers = [\"{}\"]\ncommand_topic = \"{commands}\"\nevent_topic = \"{events}\"\n\
              dead_letter_topic = \"{letters}\"\nconsumer_group = \"{commands}\"\n{kafka}\
-             [docker]\nhost = \"unix://{engine}\"\n[health]\nport = {}\n[logging]\nlevel = \"debug\"\n{lines}",
+             [docker]\nhost = \"unix://{engine}\"\n[local]\nipc_socket_path = \"{directory}/agent.sock\"\n[health]\nport = {}\n[logging]\nlevel = \"debug\"\n{lines}",
             brokers.replace(',', "\", \""),
             self.port
         );

@@ -30,6 +30,7 @@ pub(super) fn street() -> (Street, Inbox) {
         commands: command_inbox,
         control_plane: control_plane_inbox,
         session: never(),
+        ipc: never(),
     };
     (Street { signals, docker, reports, exits, _commands: commands, control_plane }, inbox)
 }

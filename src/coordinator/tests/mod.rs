@@ -4,6 +4,7 @@ mod cancelling;
 mod exactly_once;
 mod jumping;
 mod leaving;
+mod local;
 mod losing;
 mod pausing;
 mod refusing;
@@ -13,12 +14,12 @@ mod sessions;
 mod watched;
 
 use super::rules;
-use super::state::{Ports, State};
+use super::state::{Ports, Shown, State};
 use super::*;
 use crate::docker::{Entry as LaneEntry, Job};
 use crate::domain::{
     Action, AgentId, Code, Command, CommandId, Context, DependencyState, Deploy, EventKind, GetStatus, Health, Ledger as _, LinkState,
-    Outcome, Position, Progress, ProjectId, Refusal, Remove, Sensitive, StackName, Step, Target, Timestamp,
+    Outcome, Position, Progress, ProjectId, Recent, Refusal, Remove, Sensitive, StackName, Step, Target, Timestamp,
 };
 use crate::journal::{self, Journal};
 use crate::kafka::{DeadLetter, Event, Inbound, Receipt, Request, Side};
@@ -40,6 +41,7 @@ struct Desk {
     published: Receiver<Request>,
     said: Receiver<control_plane::SessionRequest>,
     health: Published<Health>,
+    recent: Published<Recent>,
 }
 
 /// A state directory that goes with its desk, or with the last of those that come after a crash.
@@ -71,12 +73,15 @@ impl Desk {
         let (producer, session) = (Some(producer), Some(session));
         let ports = Ports { jobs: jobs_in, queries: queries_in, producer, commits: None, session, follows };
         let rules = rules::tests::open(2);
-        let health = Published::new(initial_health(kafka, DependencyState::Off, LinkState::Up, Timestamp::from_millis(0)));
+        let configured = Configured { kafka, control_plane: DependencyState::Off, local_socket: DependencyState::Off };
+        let health = Published::new(initial_health(configured, LinkState::Up, Timestamp::from_millis(0)));
+        let shown = Shown { health: health.clone(), recent: Published::new(Recent::default()) };
+        let recent = shown.recent.clone();
         let agent = Some(AgentId::new("a").unwrap());
         let metrics = Arc::new(Metrics::default());
-        let mut state = State::new(agent, rules, ports, journal.clone(), metrics, health.clone(), recovered);
+        let mut state = State::new(agent, rules, ports, journal.clone(), metrics, shown, recovered);
         state.resume();
-        Self { folder, state, journal, writer, jobs, queries, published, said, health }
+        Self { folder, state, journal, writer, jobs, queries, published, said, health, recent }
     }
 
     /// Ends as after kill -9: what is on disk is all that is left.
@@ -143,9 +148,18 @@ fn command(n: u128, action: Action) -> Command {
     Command { id: id(n), action, issued_at: None, expires_at: None, context: Context::default() }
 }
 
-fn remove(n: u128, stack: &str) -> Inbound {
+fn removal(n: u128, stack: &str) -> Command {
     let target = Target { project: ProjectId::new("p").unwrap(), stack: StackName::new(stack).unwrap() };
-    Inbound::Command(command(n, Action::Remove(Remove { target, volumes: false })))
+    command(n, Action::Remove(Remove { target, volumes: false }))
+}
+
+fn remove(n: u128, stack: &str) -> Inbound {
+    Inbound::Command(removal(n, stack))
+}
+
+fn deployment(n: u128, stack: &str) -> Command {
+    let target = Target { project: ProjectId::new("p").unwrap(), stack: StackName::new(stack).unwrap() };
+    command(n, Action::Deploy(Deploy::of(target, String::new())))
 }
 
 fn status(n: u128) -> Command {
@@ -205,9 +219,7 @@ fn after_a_crash_what_was_accepted_goes_on_and_what_was_finished_is_sent_again()
 #[test]
 fn progress_after_a_restart_is_no_repeat_of_progress_before_it() {
     let mut desk = Desk::new();
-    let target = Target { project: ProjectId::new("p").unwrap(), stack: StackName::new("s").unwrap() };
-    let deploy = Deploy::of(target, String::new());
-    desk.read(0, Inbound::Command(command(1, Action::Deploy(deploy))));
+    desk.read(0, Inbound::Command(deployment(1, "s")));
     let told = |desk: &mut Desk, phase| {
         desk.out();
         desk.state.on_docker(docker::Event::Progress(id(1), Progress::new(phase, "it goes on")));

@@ -5,12 +5,12 @@
 use super::cast::{COMMANDS, Cast, EVENTS, Told, number, offset, outcome, place};
 use super::disk::{Disk, Sheet};
 use super::hash::{Map, fingerprint_of};
-use crate::coordinator::initial_health;
 use crate::coordinator::on_topic::Standing;
 use crate::coordinator::rules;
-use crate::coordinator::state::{Ports, State};
+use crate::coordinator::state::{Ports, Shown, State};
+use crate::coordinator::{Configured, initial_health};
 use crate::docker::{self, Follows, Job};
-use crate::domain::{self, CommandId, DependencyState, LinkState, Position, Timestamp};
+use crate::domain::{self, CommandId, DependencyState, LinkState, Position, Recent, Timestamp};
 use crate::kafka::{Event, Receipt, Request};
 use crate::telemetry::Metrics;
 use crate::threads::Published;
@@ -138,13 +138,16 @@ impl Minds {
     /// A process starts, with exactly-once events.
     pub(super) fn start(&mut self, disk: Disk) -> Turn {
         self.sheet.lay_in(disk);
-        let health = initial_health(DependencyState::Connecting, DependencyState::Off, LinkState::Up, Timestamp::from_millis(0));
+        let off = DependencyState::Off;
+        let configured = Configured { kafka: DependencyState::Connecting, control_plane: off, local_socket: off };
+        let health = Published::new(initial_health(configured, LinkState::Up, Timestamp::from_millis(0)));
+        let shown = Shown { health, recent: Published::new(Recent::default()) };
         let mut state = State::over(
             Box::new(self.sheet.clone()),
             Some(self.cast.agent.clone()),
             rules::tests::open(self.lanes),
             self.ports.clone(),
-            (Arc::new(Metrics::default()), Published::new(health)),
+            (Arc::new(Metrics::default()), shown),
             disk.recover(&self.cast),
         );
         state.standing = Standing::CatchingUp;

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 /// What a thread waits for, one entry for each socket.
 #[derive(Default)]
-pub(super) struct PollSet(Vec<libc::pollfd>);
+pub struct PollSet(Vec<libc::pollfd>);
 
 /// What one wait is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Interest {
+pub enum Interest {
     /// Nothing now: the socket keeps its place and wakes nobody.
     None,
     /// Something to read, or the end of it.
@@ -23,12 +23,12 @@ pub(super) enum Interest {
 
 impl PollSet {
     /// Forgets all sockets.
-    pub(super) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.0.clear();
     }
 
     /// Adds a socket; the number is its place in [`Self::is_ready`].
-    pub(super) fn add(&mut self, fd: BorrowedFd<'_>, interest: Interest) -> usize {
+    pub fn add(&mut self, fd: BorrowedFd<'_>, interest: Interest) -> usize {
         // poll reports a hang-up whether or not it was asked for, but skips negative descriptors:
         // without this a socket that is closed while nobody wants its bytes would wake us for ever.
         let (fd, events) = match interest {
@@ -42,7 +42,7 @@ impl PollSet {
     }
 
     /// Waits until one is ready, at most `longest`; without it, for as long as it takes.
-    pub(super) fn wait(&mut self, longest: Option<Duration>) -> io::Result<()> {
+    pub fn wait(&mut self, longest: Option<Duration>) -> io::Result<()> {
         // Rounded up: a wait that ends just before its deadline would only be repeated.
         let millis = longest.map_or(-1, |span| i32::try_from(span.as_millis() + 1).unwrap_or(i32::MAX));
         // SAFETY: pointer and length are those of one live vector that nothing else touches during the
@@ -62,7 +62,7 @@ impl PollSet {
 
     /// Whether something can be done with this socket now; also when it is broken, which the read or
     /// the write then says.
-    pub(super) fn is_ready(&self, place: usize) -> bool {
+    pub fn is_ready(&self, place: usize) -> bool {
         self.0.get(place).is_some_and(|entry| entry.revents != 0)
     }
 }

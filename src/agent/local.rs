@@ -1,0 +1,95 @@
+//! What the local socket shows beside what is published: each question goes to the room that knows.
+
+use crate::config::{Config, Local};
+use crate::docker::View;
+use crate::domain::{AgentId, Code, Outcome, StackName, Verdict};
+use crate::ipc::{Failure, LogQuery, Reads, Settings};
+use crate::journal::Journal;
+use crate::telemetry::Metrics;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// The rooms that know.
+pub(super) struct Rooms {
+    pub(super) view: View,
+    pub(super) journal: Journal,
+    pub(super) metrics: Arc<Metrics>,
+    /// Looks at the agent and its host.
+    pub(super) doctor: Box<dyn Fn() -> Value + Send + Sync>,
+}
+
+/// Where the socket is.
+pub(super) fn settings(local: &Local, config: &Config) -> Settings {
+    Settings {
+        path: local.socket.clone(),
+        mode: local.mode,
+        group: local.group.clone(),
+        max_message_bytes: config.limits.max_message_bytes,
+    }
+}
+
+impl Rooms {
+    fn agent(&self) -> Result<AgentId, Failure> {
+        let identity = self.journal.identity().map_err(|error| Failure::of(Code::JOURNAL_UNAVAILABLE, error.to_string()))?;
+        identity.map(|identity| identity.agent_id).ok_or_else(|| Failure::of(Code::NOT_ENROLLED, "the agent was not enrolled yet"))
+    }
+}
+
+impl Reads for Rooms {
+    fn stacks(&self) -> Result<Value, Failure> {
+        let details = details(self.view.status(&self.agent()?, None))?;
+        Ok(Value::Object(details))
+    }
+
+    fn stack(&self, stack: &StackName) -> Result<Value, Failure> {
+        let mut details = details(self.view.status(&self.agent()?, Some(stack)))?;
+        match details.remove("stacks") {
+            Some(Value::Array(mut stacks)) if !stacks.is_empty() => Ok(stacks.swap_remove(0)),
+            _ => Err(Failure::of(Code::SWARM_INACTIVE, "this node manages no swarm: see `axion-agent status`")),
+        }
+    }
+
+    fn services(&self, stack: &StackName) -> Result<Vec<String>, Failure> {
+        let told = self.stack(stack)?;
+        let services = told["services"].as_array().into_iter().flatten();
+        Ok(services.filter_map(|service| Some(service["name"].as_str()?.to_owned())).collect())
+    }
+
+    fn logs(&self, stack: &StackName, query: &LogQuery) -> Result<Vec<Value>, Failure> {
+        let agent = self.agent()?;
+        let services = if query.services.is_empty() { self.services(stack)? } else { query.services.clone() };
+        let mut lines = Vec::new();
+        for service in services {
+            let mut details = details(self.view.logs(&agent, stack, &service, u64::from(query.tail), query.since))?;
+            let Some(Value::Array(found)) = details.remove("lines") else { continue };
+            lines.extend(found.into_iter().map(|mut line| {
+                line["service"] = json!(service);
+                line
+            }));
+        }
+        // RFC 3339 with nine digits: texts are in order of time.
+        lines.sort_by(|a, b| a["at"].as_str().cmp(&b["at"].as_str()));
+        Ok(lines)
+    }
+
+    fn doctor(&self) -> Result<Value, Failure> {
+        Ok((self.doctor)())
+    }
+
+    fn resources(&self) -> Value {
+        let samples = self.metrics.samples().into_iter().filter(|sample| sample.name.starts_with("process_"));
+        Value::Object(samples.map(|sample| (sample.name.to_owned(), json!(sample.value))).collect())
+    }
+
+    fn identity(&self) -> Option<String> {
+        self.agent().ok().map(|agent| agent.to_string())
+    }
+}
+
+/// What a look has found.
+fn details(outcome: Outcome) -> Result<Map<String, Value>, Failure> {
+    match outcome.verdict {
+        Verdict::Completed => Ok(outcome.details),
+        Verdict::Failed(code) => Err(Failure::of(code, outcome.message)),
+    }
+}

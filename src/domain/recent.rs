@@ -1,0 +1,212 @@
+//! The commands of late, in short: those that are open, and the last ones that have ended. For people who look on; what
+//! must not be forgotten is in the journal.
+
+use super::{Command, CommandId, Event, Outcome, Refusal, Timestamp, Verdict, Way};
+use serde::Serialize;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// How many that have ended are kept: a screen or two. Open ones do not count; the window bounds them.
+const MAX_ENDED: usize = 100;
+/// Beyond it a terminal event is not kept with its command, in bytes: a hundred of them stay below a megabyte.
+pub const MAX_KEPT_EVENT: usize = 8 << 10;
+
+/// Where a command stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CommandState {
+    /// It is accepted and has not begun.
+    Waiting,
+    /// It is being carried out.
+    Running,
+    /// It did what it was to do.
+    Done,
+    /// It did not.
+    Failed,
+    /// It was not accepted.
+    Rejected,
+}
+
+/// One command.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CommandBrief {
+    /// Which.
+    pub command_id: CommandId,
+    /// Its command_type; a refused one may have none that can be read.
+    pub command_type: String,
+    /// The stack that it is about, if it is about one.
+    pub stack: Option<String>,
+    /// The project in whose name it came.
+    pub project_id: Option<String>,
+    /// `kafka`, `session` or `local`.
+    pub way: &'static str,
+    /// On whose behalf, where the sender said so.
+    pub user: Option<String>,
+    /// Where it stands.
+    pub state: CommandState,
+    /// The stable code of a failure or refusal.
+    pub code: Option<&'static str>,
+    /// What it came to, in a sentence.
+    pub message: Option<String>,
+    /// When it was accepted, or refused.
+    pub accepted_at: Timestamp,
+    /// When it began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Its terminal event, unless that is long.
+    #[serde(skip)]
+    pub terminal: Option<Arc<Event>>,
+}
+
+/// The commands in the order in which they came. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Recent {
+    commands: VecDeque<Arc<CommandBrief>>,
+    ended: usize,
+}
+
+impl Recent {
+    /// The newest first.
+    pub fn newest_first(&self) -> impl Iterator<Item = &CommandBrief> {
+        self.commands.iter().rev().map(AsRef::as_ref)
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn get(&self, command: CommandId) -> Option<&CommandBrief> {
+        self.newest_first().find(|brief| brief.command_id == command)
+    }
+
+    /// A command was accepted.
+    pub fn accepted(&mut self, command: &Command, way: &Way, at: Timestamp) {
+        self.commands.push_back(Arc::new(CommandBrief {
+            command_id: command.id,
+            command_type: command.action.name().to_owned(),
+            stack: command.action.target().map(|target| target.stack.to_string()),
+            project_id: command.project().map(ToString::to_string),
+            way: way.name(),
+            user: command.context.user_id.clone(),
+            state: CommandState::Waiting,
+            code: None,
+            message: None,
+            accepted_at: at,
+            started_at: None,
+            ended_at: None,
+            terminal: None,
+        }));
+    }
+
+    /// It begins.
+    pub fn started(&mut self, command: CommandId, at: Timestamp) {
+        self.change(command, |brief| {
+            brief.state = CommandState::Running;
+            brief.started_at = Some(at);
+        });
+    }
+
+    /// It has ended.
+    pub fn ended(&mut self, command: CommandId, outcome: &Outcome, terminal: &Event) {
+        self.change(command, |brief| {
+            (brief.state, brief.code) = match outcome.verdict {
+                Verdict::Completed => (CommandState::Done, None),
+                Verdict::Failed(code) => (CommandState::Failed, Some(code.as_str())),
+            };
+            brief.message = Some(outcome.message.clone());
+            brief.ended_at = Some(terminal.timestamp);
+        });
+        self.count_end();
+    }
+
+    /// One was refused.
+    pub fn refused(&mut self, refusal: &Refusal, way: &Way, at: Timestamp) {
+        self.commands.push_back(Arc::new(CommandBrief {
+            command_id: refusal.command_id,
+            command_type: refusal.command_type.clone().unwrap_or_default(),
+            stack: None,
+            project_id: refusal.context.project_id.as_ref().map(ToString::to_string),
+            way: way.name(),
+            user: refusal.context.user_id.clone(),
+            state: CommandState::Rejected,
+            code: Some(refusal.code.as_str()),
+            message: Some(refusal.message.clone()),
+            accepted_at: at,
+            started_at: None,
+            ended_at: Some(at),
+            terminal: None,
+        }));
+        self.count_end();
+    }
+
+    /// Its last word, as it goes out.
+    pub fn told(&mut self, command: CommandId, terminal: &Arc<Event>, bytes: usize) {
+        if bytes <= MAX_KEPT_EVENT {
+            self.change(command, |brief| brief.terminal = Some(Arc::clone(terminal)));
+        }
+    }
+
+    fn change(&mut self, command: CommandId, change: impl FnOnce(&mut CommandBrief)) {
+        if let Some(brief) = self.commands.iter_mut().rev().find(|brief| brief.command_id == command) {
+            change(Arc::make_mut(brief));
+        }
+    }
+
+    fn count_end(&mut self) {
+        self.ended += 1;
+        if self.ended > MAX_ENDED
+            && let Some(oldest) = self.commands.iter().position(|brief| brief.ended_at.is_some())
+        {
+            self.commands.remove(oldest);
+            self.ended -= 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Action, AgentId, Code, Context, Direct};
+    use uuid::Uuid;
+
+    fn command(n: u128) -> Command {
+        Command {
+            id: CommandId(Uuid::from_u128(n)),
+            action: Action::HealthCheck,
+            issued_at: None,
+            expires_at: None,
+            context: Context::default(),
+        }
+    }
+
+    fn end(recent: &mut Recent, n: u128, outcome: &Outcome) {
+        let terminal = Event::terminal(&AgentId::new("a").unwrap(), &command(n), outcome, Timestamp::from_millis(9));
+        recent.ended(command(n).id, outcome, &terminal);
+        recent.told(command(n).id, &Arc::new(terminal), 1);
+    }
+
+    #[test]
+    fn a_command_is_followed_from_its_acceptance_to_its_end() {
+        let mut recent = Recent::default();
+        recent.accepted(&command(1), &Way::Direct(Direct::Local), Timestamp::from_millis(1));
+        assert_eq!(recent.get(command(1).id).unwrap().state, CommandState::Waiting);
+        recent.started(command(1).id, Timestamp::from_millis(2));
+        end(&mut recent, 1, &Outcome::failed(Code::CANCELLED, "no more"));
+        let brief = recent.get(command(1).id).unwrap();
+        assert_eq!((brief.state, brief.code, brief.way), (CommandState::Failed, Some("cancelled"), "local"));
+        assert!(brief.terminal.as_ref().is_some_and(|event| event.terminal));
+        assert_eq!(brief.ended_at, Some(Timestamp::from_millis(9)));
+    }
+
+    #[test]
+    fn open_ones_stay_and_the_oldest_that_ended_go() {
+        let mut recent = Recent::default();
+        recent.accepted(&command(0), &Way::Direct(Direct::Local), Timestamp::from_millis(1));
+        for n in 1..=MAX_ENDED as u128 + 5 {
+            recent.accepted(&command(n), &Way::Direct(Direct::Local), Timestamp::from_millis(1));
+            end(&mut recent, n, &Outcome::completed("yes"));
+        }
+        assert_eq!(recent.newest_first().count(), MAX_ENDED + 1);
+        assert!(recent.get(command(0).id).is_some() && recent.get(command(5).id).is_none());
+        assert_eq!(recent.newest_first().next().unwrap().command_id, command(MAX_ENDED as u128 + 5).id);
+    }
+}

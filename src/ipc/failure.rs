@@ -1,0 +1,51 @@
+//! What a client is told that does not get what it asked for: a stable code, words, and the HTTP status that fits.
+
+use crate::domain::Code;
+use serde_json::{Value, json};
+
+/// A refusal or a failure.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Failure {
+    /// The HTTP status.
+    pub status: u16,
+    /// The stable code.
+    pub code: &'static str,
+    /// One sentence with the next step.
+    pub message: String,
+    /// What a program may want to know beside.
+    pub details: Value,
+}
+
+impl Failure {
+    /// With the status that fits the code.
+    #[must_use]
+    pub fn of(code: Code, message: impl Into<String>) -> Self {
+        Self { status: status_of(code), code: code.as_str(), message: message.into(), details: json!({}) }
+    }
+
+    /// Of the wire itself.
+    pub(super) fn http(status: u16, code: Code, message: impl Into<String>) -> Self {
+        Self { status, ..Self::of(code, message) }
+    }
+
+    pub(super) fn body(&self) -> Value {
+        json!({"error": {"code": self.code, "message": self.message, "details": self.details}})
+    }
+}
+
+/// By what a person can do about it: mend the request, ask for permission, look for the right name, wait.
+fn status_of(code: Code) -> u16 {
+    match code {
+        Code::NOT_ALLOWED | Code::FOREIGN_PROJECT | Code::OWNED_ELSEWHERE => 403,
+        Code::STACK_NOT_FOUND | Code::SERVICE_NOT_FOUND | Code::NO_REVISION | Code::COMMAND_NOT_FOUND => 404,
+        Code::CONFLICT | Code::NOT_OPEN | Code::SWARM_ACTIVE | Code::NETWORK_IN_USE | Code::CONTENT_CHANGED => 409,
+        Code::TOO_LARGE => 413,
+        Code::BUSY | Code::TOO_MANY_FOLLOWS => 429,
+        Code::UNSUPPORTED => 501,
+        Code::ENGINE_AWAY | Code::NOT_MANAGER | Code::SWARM_INACTIVE | Code::LEAVING | Code::NOT_ENROLLED => 503,
+        Code::ENGINE_REFUSED | Code::ENGINE_ERROR => 502,
+        Code::TIMED_OUT => 504,
+        Code::JOURNAL_FULL | Code::JOURNAL_UNAVAILABLE => 507,
+        _ => 400,
+    }
+}
