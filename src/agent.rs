@@ -111,9 +111,10 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
         view: engine.view,
         journal: journal.clone(),
         metrics: Arc::clone(&metrics),
-        doctor: Box::new(|| serde_json::json!({"checks": []})),
+        config: rooms.config.clone(),
+        health: published.clone(),
     };
-    let sources = ipc::Sources { health: published.clone(), recent: recent.clone(), reads: Arc::new(reads) };
+    let sources = ipc::Sources { started: at, health: published.clone(), recent: recent.clone(), reads: Arc::new(reads) };
     let (ipc, local_socket) = start_ipc(&config, sources, &mut rest, &exit_reports);
     let ports = Ports { jobs, queries, producer: None, commits: None, session: link.requests, follows };
     let rules = rules(&config);

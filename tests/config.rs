@@ -354,7 +354,8 @@ fn a_reload_takes_over_all_but_what_needs_a_restart() {
     let new_text = "[agent]\nname = \"new\"\nid = \"new\"\nstate_dir = \"/new\"\n[control_plane]\ngrpc_url = \"http://new\"\ntimeout = 9\n\
                     [kafka]\nbrokers = [\"new:1\"]\ncommand_topic = \"new\"\nevent_topic = \"new.{agent_id}\"\nevents = \"at-least-once\"\ndead_letter_topic = \"new\"\n\
                     consumer_group = \"new\"\n[docker]\nhost = \"unix:///new\"\nlanes = 9\nrevisions = 9\n\
-                    [health]\nbind = \"::1\"\nport = 9\ncheck_interval = 9\ntimeout = 9\n";
+                    [health]\nbind = \"::1\"\nport = 9\ncheck_interval = 9\ntimeout = 9\n\
+                    [local]\nenabled = false\nipc_socket_path = \"/new\"\nipc_socket_mode = \"0600\"\nipc_group = \"new\"\n";
     let (old, new) = (load(old_text), load(new_text));
     let changed: Vec<String> = new.given.changed(&old.given).iter().map(|key| key.dotted()).collect();
     let after_restart: Vec<String> = KEYS.iter().filter(|key| key.needs_restart()).map(|key| key.dotted()).collect();

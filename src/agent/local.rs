@@ -1,11 +1,14 @@
 //! What the local socket shows beside what is published: each question goes to the room that knows.
 
+use super::diagnosis;
 use crate::config::{Config, Local};
 use crate::docker::View;
-use crate::domain::{AgentId, Code, Outcome, StackName, Verdict};
+use crate::doctor;
+use crate::domain::{AgentId, Code, Health, Outcome, StackName, Verdict};
 use crate::ipc::{Failure, LogQuery, Reads, Settings};
 use crate::journal::Journal;
 use crate::telemetry::Metrics;
+use crate::threads::Published;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -14,8 +17,8 @@ pub(super) struct Rooms {
     pub(super) view: View,
     pub(super) journal: Journal,
     pub(super) metrics: Arc<Metrics>,
-    /// Looks at the agent and its host.
-    pub(super) doctor: Box<dyn Fn() -> Value + Send + Sync>,
+    pub(super) config: Published<Config>,
+    pub(super) health: Published<Health>,
 }
 
 /// Where the socket is.
@@ -73,7 +76,9 @@ impl Reads for Rooms {
     }
 
     fn doctor(&self) -> Result<Value, Failure> {
-        Ok((self.doctor)())
+        let identity = self.journal.identity().map_err(|error| Failure::of(Code::JOURNAL_UNAVAILABLE, error.to_string()))?;
+        let settings = diagnosis::of_agent(&self.config.newest(), identity.as_ref(), &self.health.newest());
+        Ok(json!({"checks": doctor::examine(&settings)}))
     }
 
     fn resources(&self) -> Value {

@@ -236,6 +236,10 @@ impl State {
     pub(super) fn report_terminal(&mut self, ended: Ended, event: Event) {
         let (command, readers, event) = (ended.command, ended.readers.clone(), Arc::new(event));
         self.listeners.note(|recent| recent.told(command, &event, size(&event)));
+        // ORDER: who hears of an end and looks then sees it.
+        if self.listeners.hears(command) {
+            self.listeners.publish();
+        }
         self.listeners.tell(&event);
         if readers.is_empty() {
             return self.all_heard(ended);

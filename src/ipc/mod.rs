@@ -21,7 +21,7 @@ pub use crate::record::Read;
 pub use failure::Failure;
 pub use route::{LogQuery, ROUTES};
 
-use crate::domain::{Code, CommandId, Event as Told, Follow, FollowId, FollowPart, Health, Recent, StackName};
+use crate::domain::{Code, CommandId, Event as Told, Follow, FollowId, FollowPart, Health, Recent, StackName, Timestamp};
 use crate::threads::{Exit, Published, StopSource, Thread, ThreadName, spawn, stop_pair, supervise};
 use crossbeam_channel::Sender;
 use door::Door;
@@ -124,6 +124,8 @@ pub trait Reads: Send + Sync {
 /// What the clients see.
 #[derive(Clone)]
 pub struct Sources {
+    /// When the agent was started.
+    pub started: Timestamp,
     /// How the agent is.
     pub health: Published<Health>,
     /// The commands of late.

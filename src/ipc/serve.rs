@@ -122,6 +122,8 @@ impl Service {
         let mut status = serde_json::to_value(&*health).unwrap_or_default();
         status["agent_id"] = json!(self.sources.reads.identity());
         status["version"] = json!(env!("CARGO_PKG_VERSION"));
+        status["started_at"] = json!(self.sources.started);
+        status["uptime_seconds"] = json!(Timestamp::from(SystemTime::now()).since(self.sources.started).as_secs());
         status["pid"] = json!(std::process::id());
         status["mode"] = json!(if is_local { "local" } else { "connected" });
         status["resources"] = self.sources.reads.resources();
