@@ -5,6 +5,7 @@ use super::{Exit, print};
 use crate::agent::diagnosis;
 use crate::config::{Salvaged, Sources, salvage};
 use crate::doctor::{self, Finding, Line, Seen, State};
+use crate::threads::{ThreadName, side_by_side};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -38,14 +39,28 @@ pub(super) fn doctor(file: Option<PathBuf>, output: Output) -> Exit {
     if examined.has_failed() { Exit::Failed } else { printed }
 }
 
-/// Looks.
+/// Looks, while a running agent does.
 pub(super) fn examine(read: &Salvaged) -> Examined {
-    let ours = doctor::examine(&diagnosis::of_operator(read));
-    let agent = match &read.socket {
-        Some(socket) => ask(socket).map_or_else(Agent::Silent, |seen| Agent::Differs(doctor::differing(&ours, seen))),
-        None => Agent::Silent("local.enabled is false".to_owned()),
-    };
+    let both = side_by_side(&[ThreadName::new("doctor-agent")], 2, |number| match (number, &read.socket) {
+        (0, _) => Look::Ours(doctor::examine(&diagnosis::of_operator(read))),
+        (_, Some(socket)) => Look::Agents(ask(socket)),
+        (_, None) => Look::Agents(Err("local.enabled is false".to_owned())),
+    });
+    let (mut ours, mut agents) = (Vec::new(), Err(String::new()));
+    for look in both {
+        match look {
+            Look::Ours(findings) => ours = findings,
+            Look::Agents(seen) => agents = seen,
+        }
+    }
+    let agent = agents.map_or_else(Agent::Silent, |seen| Agent::Differs(doctor::differing(&ours, seen)));
     Examined { ours, agent }
+}
+
+/// One of the two looks.
+enum Look {
+    Ours(Vec<Finding>),
+    Agents(Result<Vec<Seen>, String>),
 }
 
 fn ask(socket: &Path) -> Result<Vec<Seen>, String> {

@@ -1,5 +1,5 @@
-//! Whose rights count: those of the running agent, of this process, or of the account that a package has made for the
-//! agent. Files alone are read: accounts from elsewhere (LDAP) have no row there.
+//! Whose rights count: those of the running agent, else of the account that a package has made for it, else of this
+//! process. Files alone are read: accounts from elsewhere (LDAP) have no row there.
 
 use super::process::Process;
 use super::running::Running;
@@ -24,12 +24,13 @@ impl Account {
         if let Some(agent) = &running.process {
             return Some(Self::of_process(agent));
         }
-        let own = Process::own()?;
-        if own.uid != 0 {
-            return Some(Self::of_process(&own));
-        }
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-        Self::packaged(&read("/etc/passwd"), &read("/etc/group")).or_else(|| Some(Self::of_process(&own)))
+        Self::packaged(&read("/etc/passwd"), &read("/etc/group")).or_else(Self::own)
+    }
+
+    /// Of this process.
+    pub(super) fn own() -> Option<Self> {
+        Process::own().map(|own| Self::of_process(&own))
     }
 
     fn of_process(process: &Process) -> Self {

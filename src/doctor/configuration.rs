@@ -2,6 +2,7 @@
 
 use super::Finding;
 use super::catalogue::{CONFIG_SECRETS, CONFIG_VALID};
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
@@ -36,10 +37,10 @@ pub(super) fn look(configuration: &Configuration) -> Vec<Finding> {
     let mut found = vec![judge(configuration)];
     found.extend(configuration.secrets.iter().map(|secret| {
         let mode = std::fs::metadata(&secret.path).map(|metadata| metadata.mode());
-        judge_secret(secret, mode.map_err(|error| error.to_string())).about(secret.path.display().to_string())
+        judge_secret(secret, mode).about(secret.path.display().to_string())
     }));
     if configuration.secrets.is_empty() {
-        found.push(CONFIG_SECRETS.ok("no file holds a secret"));
+        found.push(CONFIG_SECRETS.ok("no file is known that holds a secret"));
     }
     found
 }
@@ -49,17 +50,19 @@ fn judge(configuration: &Configuration) -> Finding {
     match (problems.len(), warnings.len()) {
         (0, 0) => CONFIG_VALID.ok(origin),
         (0, _) => CONFIG_VALID.warn(warnings.join("; ")),
+        (1, _) if problems[0].contains("Permission denied") => {
+            CONFIG_VALID.fail(&problems[0]).mend("Call the doctor as root, or as the agent's user: without it the defaults are looked at.")
+        }
         (1, _) => CONFIG_VALID.fail(&problems[0]),
         (count, _) => CONFIG_VALID.fail(format!("{count} mistakes: {}", problems.join("; "))),
     }
 }
 
-fn judge_secret(secret: &Secret, mode: Result<u32, String>) -> Finding {
+fn judge_secret(secret: &Secret, mode: io::Result<u32>) -> Finding {
     let path = secret.path.display();
     match mode {
-        Err(reason) => CONFIG_SECRETS
-            .fail(format!("{} cannot be read: {reason}", secret.of))
-            .mend(format!("Make {path} readable for the agent's user, or correct the key.")),
+        // Whether it has to be there is config.valid's to say: a token that was used is removed.
+        Err(error) => CONFIG_SECRETS.skipped(format!("{}: {error}", secret.of)),
         Ok(mode) if mode & OTHERS_WRITE != 0 => CONFIG_SECRETS
             .fail(format!("{}: everybody may write the file (mode {:04o})", secret.of, mode & 0o7777))
             .mend(format!("Run `chmod o-rwx {path}`, and see who has changed it.")),
@@ -105,11 +108,14 @@ mod tests {
             (Ok(0o100_644), State::Warn, "read"),
             (Ok(0o100_660), State::Warn, "group"),
             (Ok(0o100_666), State::Fail, "write"),
-            (Err("gone".to_owned()), State::Fail, "gone"),
+            (Err(io::ErrorKind::NotFound.into()), State::Skipped, "not found"),
         ] {
             let finding = judge_secret(&secret, mode);
             assert_eq!(finding.state, state, "{finding:?}");
-            assert!(finding.summary.contains(part) && (state == State::Ok || finding.remedy().contains("/p")), "{finding:?}");
+            assert!(
+                finding.summary.contains(part) && (!matches!(state, State::Warn | State::Fail) || finding.remedy().contains("/p")),
+                "{finding:?}"
+            );
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::catalogue::{CONTROL_PLANE_CALL, CONTROL_PLANE_IDENTITY, CONTROL_PLANE_REACH, HOST_OFFSET, TLS_SERVERS};
 use super::running::Running;
 use super::{ControlPlane, Finding, Identity, QUESTION, Settings, certificates, clock};
-use crate::control_plane::{self, Called, Connected};
+use crate::control_plane::{self, Called, Connected, LinkCode};
 use crate::threads::Deadline;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -20,7 +20,7 @@ pub(super) fn look(settings: &Settings, _: &Running, deadline: Deadline) -> Vec<
     let deadline = deadline.min(Deadline::after(QUESTION));
     let mut found = vec![judge_identity(plane)];
     let connected = control_plane::connect(&plane.settings, deadline);
-    found.extend(judge_connected(&plane.settings.endpoint.target, &connected));
+    found.extend(judge_connected(&plane.settings.endpoint.target, &connected, &plane.identity));
     let call = match (&connected, &plane.identity) {
         (Err(_), _) => CONTROL_PLANE_CALL.skipped("there is no connection"),
         (Ok(_), Identity::Nobody) => CONTROL_PLANE_CALL.skipped("the agent is not enrolled: it has nothing to call with"),
@@ -44,10 +44,14 @@ fn judge_identity(plane: &ControlPlane) -> Finding {
     }
 }
 
-fn judge_connected(target: &str, connected: &Result<Connected, String>) -> Vec<Finding> {
-    let connected = match connected {
-        Ok(connected) => connected,
-        Err(reason) => return vec![CONTROL_PLANE_REACH.fail(format!("{target}: {reason}"))],
+fn judge_connected(target: &str, connected: &Result<Connected, String>, identity: &Identity) -> Vec<Finding> {
+    let connected = match (connected, identity) {
+        (Ok(connected), _) => connected,
+        // The agent may have one, which this process may not read.
+        (Err(reason), Identity::Hidden(_)) if reason.starts_with(LinkCode::CERTIFICATE_REQUIRED.as_str()) => {
+            return vec![CONTROL_PLANE_REACH.skipped(format!("{target} wants a certificate; call the doctor as root to look further"))];
+        }
+        (Err(reason), _) => return vec![CONTROL_PLANE_REACH.fail(format!("{target}: {reason}"))],
     };
     let how = connected.tls.as_ref().map_or("in clear", |(version, _)| version);
     let summary = format!("{target} is reached {how}, within {} ms", connected.took.as_millis());
@@ -79,11 +83,15 @@ mod tests {
     #[test]
     fn a_connection_tells_its_kind_and_the_clock() {
         let connected = |date: Option<&str>| Ok(Connected { took: Duration::from_millis(5), tls: None, date: date.map(Into::into) });
-        let found = judge_connected("c:1", &connected(None));
+        let (nobody, hidden) = (Identity::Nobody, Identity::Hidden("no right".into()));
+        let wanted = Err("control_plane.certificate_required: no".into());
+        assert_eq!(judge_connected("c:1", &wanted, &nobody)[0].state, State::Fail);
+        assert_eq!(judge_connected("c:1", &wanted, &hidden)[0].state, State::Skipped);
+        let found = judge_connected("c:1", &connected(None), &nobody);
         assert!(found[0].summary.contains("in clear") && found[0].state == State::Ok, "{found:?}");
         assert_eq!(found[1].state, State::Skipped);
-        assert_eq!(judge_connected("c:1", &connected(Some("Sun, 06 Nov 1994 08:49:37 GMT")))[1].state, State::Fail);
-        assert_eq!(judge_connected("c:1", &Err("control_plane.away: no".into()))[0].state, State::Fail);
+        assert_eq!(judge_connected("c:1", &connected(Some("Sun, 06 Nov 1994 08:49:37 GMT")), &nobody)[1].state, State::Fail);
+        assert_eq!(judge_connected("c:1", &Err("control_plane.away: no".into()), &nobody)[0].state, State::Fail);
     }
 
     #[test]

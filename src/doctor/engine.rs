@@ -37,6 +37,10 @@ pub(super) fn look(settings: &Settings, running: &Running, deadline: Deadline) -
     let mut found = vec![judge_place(&shown, &place)];
     let Place::Socket { owner, group, mode } = place else { return found };
     found.push(judge_permissions(&shown, (owner, group, mode), Account::of_agent(running).as_ref()));
+    if Account::own().is_some_and(|own| !own.may_write(owner, group, mode)) {
+        found.push(DOCKER_ANSWERS.skipped("this user may not use the socket; call the doctor as root to look further"));
+        return found;
+    }
     match docker::examine(socket, deadline.min(Deadline::after(QUESTION))) {
         Err(Unexamined::Away(reason)) => found.push(DOCKER_ANSWERS.fail(reason)),
         Err(Unexamined::Version(reason)) => found.push(DOCKER_API.fail(reason)),

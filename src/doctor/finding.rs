@@ -136,13 +136,14 @@ pub struct Seen {
     pub mend: String,
 }
 
-/// What the running agent sees otherwise than these findings, or alone.
+/// What the running agent sees otherwise than these findings; what it alone looks at, where that is not well.
 #[must_use]
 pub fn differing(ours: &[Finding], agents: Vec<Seen>) -> Vec<Seen> {
-    let same = |seen: &Seen| {
-        ours.iter().any(|finding| finding.check.id == seen.id && finding.subject == seen.subject && finding.state == seen.state)
+    let otherwise = |seen: &Seen| {
+        let same = ours.iter().find(|finding| finding.check.id == seen.id && finding.subject == seen.subject);
+        same.map_or(matches!(seen.state, State::Warn | State::Fail), |finding| finding.state != seen.state)
     };
-    agents.into_iter().filter(|seen| !same(seen) && seen.state != State::Skipped).collect()
+    agents.into_iter().filter(|seen| seen.state != State::Skipped && otherwise(seen)).collect()
 }
 
 /// The words of a broker, an engine or a kernel may have several lines; a finding has one.
@@ -231,10 +232,15 @@ mod tests {
     fn of_the_agents_view_what_differs_is_left() {
         let seen = |finding: &Finding| serde_json::from_value::<Seen>(serde_json::to_value(finding).unwrap()).unwrap();
         let ours = [catalogue::DOCKER_SOCKET.ok("a"), catalogue::KAFKA_GROUP.skipped("b")];
-        let agents =
-            [catalogue::DOCKER_SOCKET.ok("c"), catalogue::KAFKA_GROUP.fail("d"), catalogue::STATE_LOCK.skipped("e")].map(|one| seen(&one));
-        let left = differing(&ours, agents.to_vec());
-        assert_eq!(left.iter().map(|seen| seen.id.as_str()).collect::<Vec<_>>(), ["kafka.group"]);
+        let agents = [
+            catalogue::DOCKER_SOCKET.ok("the same"),
+            catalogue::DOCKER_SOCKET.ok("another, and well").about("/s"),
+            catalogue::KAFKA_GROUP.ok("seen by it alone"),
+            catalogue::KAFKA_BROKERS.fail("another").about("b:1"),
+            catalogue::STATE_LOCK.skipped("e"),
+        ];
+        let left = differing(&ours, agents.iter().map(seen).collect());
+        assert_eq!(left.iter().map(|seen| seen.id.as_str()).collect::<Vec<_>>(), ["kafka.group", "kafka.brokers"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::catalogue::{
 };
 use super::running::{Reported, Running};
 use super::{Finding, Kafka, QUESTION, Settings};
-use crate::kafka::{self, Allowed, EventMode, Reached, Trouble};
+use crate::kafka::{self, Allowed, EventMode, Reached, Trouble, TroubleCode};
 use crate::threads::{Deadline, ThreadName, side_by_side};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub(super) fn look(settings: &Settings, running: &Running, deadline: Deadline) -
     };
     // The ACLs are asked for while the brokers are tried: both take their time where a broker is away.
     let tried = side_by_side(&[ThreadName::new("doctor-acls")], 2, |part| match part {
-        0 => brokers(kafka, deadline),
+        0 => brokers(kafka, &settings.kafka, deadline),
         _ if nameless.is_some() => Vec::new(),
         _ => acls(kafka, running, deadline),
     });
@@ -44,15 +44,18 @@ pub(super) fn look(settings: &Settings, running: &Running, deadline: Deadline) -
 }
 
 /// Those of the configuration, then those that they name beside themselves.
-fn brokers(kafka: &kafka::Settings, deadline: Deadline) -> Vec<Finding> {
+fn brokers(kafka: &kafka::Settings, known_here: &Kafka, deadline: Deadline) -> Vec<Finding> {
     let configured: Vec<String> = kafka.brokers.iter().take(MAX_BROKERS).cloned().collect();
     let reached = try_each(kafka, &configured, deadline);
     let known: BTreeSet<&String> = kafka.brokers.iter().collect();
     let named: BTreeSet<String> =
         reached.iter().flat_map(|(_, result)| result.iter().flat_map(|reached| reached.brokers.clone())).collect();
     let others: Vec<String> = named.into_iter().filter(|address| !known.contains(address)).take(MAX_BROKERS).collect();
-    let mut found: Vec<Finding> = reached.iter().map(|(address, result)| judge_broker(result, Source::Configured).about(address)).collect();
-    found.extend(try_each(kafka, &others, deadline).iter().map(|(address, result)| judge_broker(result, Source::Named).about(address)));
+    let mut found: Vec<Finding> =
+        reached.iter().map(|(address, result)| judge_broker(result, Source::Configured, known_here).about(address)).collect();
+    found.extend(
+        try_each(kafka, &others, deadline).iter().map(|(address, result)| judge_broker(result, Source::Named, known_here).about(address)),
+    );
     found
 }
 
@@ -72,11 +75,15 @@ enum Source {
     Named,
 }
 
-fn judge_broker(result: &Result<Reached, Trouble>, source: Source) -> Finding {
+fn judge_broker(result: &Result<Reached, Trouble>, source: Source, known_here: &Kafka) -> Finding {
     match result {
         Ok(reached) => {
             let summary = format!("lets the agent in, within {} ms", reached.took.as_millis());
             if reached.took > SLOW { KAFKA_BROKERS.warn(summary) } else { KAFKA_BROKERS.ok(summary) }
+        }
+        // The agent may have one, which this process may not read.
+        Err(trouble) if trouble.code == TroubleCode::CERTIFICATE_WANTED && matches!(known_here, Kafka::Nameless(..)) => {
+            KAFKA_BROKERS.skipped("it wants a certificate; call the doctor as root to look further")
         }
         Err(trouble) if source == Source::Named => KAFKA_BROKERS
             .fail(trouble.to_string())
@@ -142,7 +149,7 @@ fn transactions(kafka: &kafka::Settings, running: &Running, deadline: Deadline) 
     }
     let what = format!("Write on transactional id {id}");
     match kafka::transactions(kafka, deadline) {
-        Err(trouble) if trouble.code == kafka::TroubleCode::TRANSACTIONS_DENIED || trouble.code == kafka::TroubleCode::CLUSTER_DENIED => {
+        Err(trouble) if trouble.code == TroubleCode::TRANSACTIONS_DENIED || trouble.code == TroubleCode::CLUSTER_DENIED => {
             KAFKA_TRANSACTIONS.fail(trouble.to_string())
         }
         Err(trouble) => KAFKA_TRANSACTIONS.skipped(format!("{what} is not proven: {trouble}")),
@@ -190,8 +197,8 @@ mod tests {
     #[test]
     fn a_slow_broker_and_several_partitions_are_told() {
         let reached = |millis| Ok(Reached { took: Duration::from_millis(millis), brokers: Vec::new() });
-        assert_eq!(judge_broker(&reached(20), Source::Configured).state, State::Ok);
-        assert_eq!(judge_broker(&reached(2500), Source::Configured).state, State::Warn);
+        assert_eq!(judge_broker(&reached(20), Source::Configured, &Kafka::Off).state, State::Ok);
+        assert_eq!(judge_broker(&reached(2500), Source::Configured, &Kafka::Off).state, State::Warn);
         assert_eq!(judge_commands("t", &Ok(1)).state, State::Ok);
         assert_eq!(judge_commands("t", &Ok(3)).state, State::Warn);
     }
