@@ -80,8 +80,8 @@ fn each_end_of_a_command_has_its_exit_code() {
         if code == 0 {
             assert!(out(&told).ends_with("Done: so it ended\n") && err(&told).is_empty(), "{told:?}");
         } else {
-            let expected = format!("[{}]\n  next: ", details["code"].as_str().unwrap());
-            assert!(err(&told).starts_with("axion-agent: so it ended") && err(&told).contains(&expected), "{told:?}");
+            let expected = format!("axion-agent: so it ended [{}]\n", details["code"].as_str().unwrap());
+            assert!(err(&told).starts_with(&expected) && err(&told).contains("\n  next: "), "{told:?}");
         }
         let json = run(&agent, &["deploy", "shop", "-c", "a.yml", "--json"]);
         assert_eq!(json.status.code(), Some(code));

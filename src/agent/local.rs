@@ -33,6 +33,12 @@ pub(super) fn settings(local: &Local, config: &Config) -> Settings {
 
 impl Rooms {
     fn agent(&self) -> Result<AgentId, Failure> {
+        // An id that the configuration gives is not in the journal, unless a token may bring another one.
+        let config = self.config.newest();
+        let enrols = config.control_plane.is_some() && config.agent.token.is_some();
+        if let Some(wished) = config.agent.id.clone().filter(|_| !enrols) {
+            return Ok(wished);
+        }
         let identity = self.journal.identity().map_err(|error| Failure::of(Code::JOURNAL_UNAVAILABLE, error.to_string()))?;
         identity.map(|identity| identity.agent_id).ok_or_else(|| Failure::of(Code::NOT_ENROLLED, "the agent was not enrolled yet"))
     }

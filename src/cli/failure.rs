@@ -70,9 +70,13 @@ impl Failure {
     /// For people.
     pub(super) fn text(&self) -> String {
         let message = self.message.trim_end();
-        // A message of several lines has its code on a line of its own.
-        let gap = if message.contains('\n') { "\naxion-agent: " } else { " " };
-        format!("axion-agent: {message}{gap}[{}]\n  next: {}", self.code, self.next)
+        let (code, next) = (&self.code, &self.next);
+        match message.split_once('\n') {
+            None => format!("axion-agent: {message} [{code}]\n  next: {next}"),
+            // What is indented belongs to the first line.
+            Some((first, rest)) if rest.starts_with("  ") => format!("axion-agent: {first} [{code}]\n{rest}\n  next: {next}"),
+            Some(_) => format!("axion-agent: {message}\naxion-agent: [{code}]\n  next: {next}"),
+        }
     }
 
     /// For programs.
@@ -103,6 +107,8 @@ mod tests {
         assert_eq!(failure.text(), "axion-agent: cannot read a.yml [file.unreadable]\n  next: see that it is there");
         let long = Failure::new(Exit::Failed, codes::FILE, "two\nlines\n", "n");
         assert_eq!(long.text(), "axion-agent: two\nlines\naxion-agent: [file.unreadable]\n  next: n");
+        let indented = Failure::new(Exit::Failed, codes::FILE, "one\n  more", "n");
+        assert_eq!(indented.text(), "axion-agent: one [file.unreadable]\n  more\n  next: n");
         assert_eq!(failure.document()["error"]["exit"], 1);
     }
 

@@ -92,7 +92,11 @@ fn service(service: &Service, counts: &mut Counts, page: &Page) -> String {
     let about = match service.action.as_str() {
         "create" => made(service),
         "remove" => service.reason.clone(),
-        _ => [effect(&service.tasks), service.reason.as_str()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; "),
+        _ => {
+            // What differs stands below, field by field.
+            let reason = if service.changes.is_empty() { service.reason.as_str() } else { "" };
+            [effect(&service.tasks), reason].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+        }
     };
     let about = if about.is_empty() { String::new() } else { format!("  {}", tame(&about)) };
     let mut text = format!("{head}{}\n{}", page.colour.paint(Hue::Quiet, &about), changes(&service.changes, page));
@@ -138,13 +142,17 @@ fn changes(changes: &[Change], page: &Page) -> String {
     let names: Vec<String> = changes.iter().map(|change| short(&change.field)).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
     let line = |(change, name): (&Change, &String)| {
-        let values = match (&change.old, &change.new) {
-            (None, None) => page.colour.paint(Hue::Quiet, "changes; its value is not shown"),
-            (old, new) => {
-                format!("{} → {}", page.colour.paint(Hue::Bad, &value(old.as_ref())), page.colour.paint(Hue::Good, &value(new.as_ref())))
-            }
-        };
-        format!("    {name:<width$}  {values}\n")
+        if change.old.is_none() && change.new.is_none() {
+            return format!("    {name:<width$}  {}\n", page.colour.paint(Hue::Quiet, "changes; its value is not shown"));
+        }
+        let (old, new) = (value(change, change.old.as_ref()), value(change, change.new.as_ref()));
+        let (gone, come) = (|text: &str| page.colour.paint(Hue::Bad, text), |text: &str| page.colour.paint(Hue::Good, text));
+        let whole = format!("    {name:<width$}  {old} → {new}").chars().count();
+        if whole > page.readable() {
+            // Long values stand below one another, where the eye finds what differs.
+            return format!("    {name}\n      {}\n      {}\n", gone(&format!("- {old}")), come(&format!("+ {new}")));
+        }
+        format!("    {name:<width$}  {} → {}\n", gone(&old), come(&new))
     };
     changes.iter().zip(&names).map(line).collect()
 }
@@ -154,8 +162,10 @@ fn short(field: &str) -> String {
     field.strip_prefix("TaskTemplate.").unwrap_or(field).to_owned()
 }
 
-fn value(value: Option<&Value>) -> String {
+fn value(change: &Change, value: Option<&Value>) -> String {
     match value {
+        // What Swarm takes where the spec says nothing.
+        None | Some(Value::Null) if change.field == "Mode.Replicated.Replicas" => "1".to_owned(),
         None | Some(Value::Null) => "(none)".to_owned(),
         Some(Value::String(text)) => tame(text),
         Some(other) => other.to_string(),

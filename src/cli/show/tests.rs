@@ -143,6 +143,7 @@ fn a_plan_reads_like_a_diff() {
                 {"field": "TaskTemplate.ContainerSpec.Image", "old": "web:1.4", "new": "web:1.5"},
                 {"field": "TaskTemplate.ContainerSpec.Env.PASSWORD"},
                 {"field": "Labels.tier", "old": null, "new": "front"},
+                {"field": "TaskTemplate.ContainerSpec.Args", "old": ["sh", "-c", "echo one ready; exec sleep 1000"], "new": ["sh", "-c", "echo two ready; exec sleep 1000"]},
             ]},
             {"name": "worker", "action": "create", "image": "worker:1", "replicas": {"desired": 2}},
             {"name": "agent", "action": "create", "image": "agent:1"},
@@ -159,6 +160,9 @@ fn a_plan_reads_like_a_diff() {
              ContainerSpec.Image         web:1.4 → web:1.5\n    \
              ContainerSpec.Env.PASSWORD  changes; its value is not shown\n    \
              Labels.tier                 (none) → front\n    \
+             ContainerSpec.Args\n      \
+               - [\"sh\",\"-c\",\"echo one ready; exec sleep 1000\"]\n      \
+               + [\"sh\",\"-c\",\"echo two ready; exec sleep 1000\"]\n    \
              ! this node has to pull its image first\n\
          + service worker  worker:1, 2 replicas\n\
          + service agent  agent:1, on every node\n\

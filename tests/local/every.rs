@@ -1,0 +1,68 @@
+//! Each command that the help names, once. The tests beside this one look closer at those that change a stack.
+
+use crate::agent::{Local, QUICK};
+use crate::support::Stage;
+
+/// What is typed, and how it exits. Those that go on for ever are typed by others.
+const TYPED: &[(&str, i32)] = &[
+    ("deploy STACK -c a.yml --resolve-image never", 0),
+    ("plan STACK -c a.yml --resolve-image never", 0),
+    ("scale STACK app=1", 0),
+    ("rollback STACK --to 1", 0),
+    ("stop STACK", 0),
+    ("start STACK", 0),
+    ("restart STACK", 0),
+    ("stacks", 0),
+    ("services STACK", 0),
+    ("ps STACK", 0),
+    ("logs STACK", 0),
+    ("status", 0),
+    ("status --json", 0),
+    ("commands", 0),
+    ("cancel 8d0d6c1e-8c0f-4d7e-9a53-0f3c7a1c1f11", 1),
+    ("pause", 0),
+    ("resume", 0),
+    ("update check", 1),
+    ("update apply", 1),
+    ("update rollback", 1),
+    ("update status", 1),
+    ("rm STACK", 0),
+    ("config check", 0),
+    ("config show", 0),
+    ("config example", 0),
+    ("render STACK -c a.yml", 0),
+    ("keys generate", 1),
+    ("keys sign a.yml", 1),
+    ("keys verify a.yml", 1),
+    ("schema", 0),
+    ("completions bash", 0),
+    ("man deploy", 0),
+];
+/// Looked at elsewhere: they go on, need an agent that does not run, or look at more than this test has.
+const ELSEWHERE: [&str; 6] = ["run", "events", "enroll", "unenroll", "doctor", "support-bundle"];
+
+pub fn command(stage: &Stage) {
+    let local = Local::start(stage, "every", "");
+    local.write(
+        "a.yml",
+        &format!(
+            "services:\n  app: {{{QUICK}, command: [sh, -c, 'echo here; exec sleep 1000'], deploy: {{update_config: {{monitor: 1s}}}}}}\n"
+        ),
+    );
+    for (line, exit) in TYPED {
+        let told = local.run(&line.split(' ').collect::<Vec<_>>());
+        assert_eq!(told.code(), *exit, "{line}: {told:?}\n{}", local.log());
+        assert!(if *exit == 0 { !told.out().is_empty() } else { told.err().contains("\n  next: ") }, "{line}: {told:?}");
+    }
+    local.document("status", &["status"]);
+    local.document("config-check", &["config", "check"]);
+    local.document("config-show", &["config", "show"]);
+    local.document("render", &["render", "STACK", "-c", "a.yml"]);
+    let overview = local.good(&["--help"]);
+    let named = overview.lines().skip_while(|line| !line.ends_with(':')).take_while(|line| *line != "Options:");
+    for line in named.filter_map(|line| line.strip_prefix("  ")).filter(|line| !line.starts_with(' ')) {
+        let name = line.split("  ").next().unwrap();
+        let typed = TYPED.iter().any(|(line, _)| line.starts_with(name));
+        assert!(typed || ELSEWHERE.contains(&name), "{name} is tried by no test");
+    }
+}
