@@ -22,7 +22,7 @@ use crate::{control_plane, docker, health, ipc, kafka};
 use crossbeam_channel::{Receiver, Sender, bounded, never};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 use uuid::Uuid;
 
@@ -113,6 +113,7 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
         metrics: Arc::clone(&metrics),
         config: rooms.config.clone(),
         health: published.clone(),
+        look: Mutex::default(),
     };
     let sources = ipc::Sources { started: at, health: published.clone(), recent: recent.clone(), reads: Arc::new(reads) };
     let (ipc, local_socket) = start_ipc(&config, sources, &mut rest, &exit_reports);

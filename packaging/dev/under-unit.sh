@@ -5,8 +5,8 @@
 # A systemd of its own, the first process of new namespaces, starts packaging/systemd/axion-agent.service as it
 # stands: its account, its folders, its sandbox, its watchdog. It sees the machine's files with the package's
 # laid over them (overlay file systems in memory, gone with it) and shares the machine's network and engine
-# alone. FILE becomes /etc/axion/agent.toml, except for what the unit decides: the state directory, and the
-# engine's socket, which is /run/docker.sock. agent.state_dir of FILE is where /var/lib/axion-agent really is, so
+# alone. FILE becomes /etc/axion/agent.toml, except for what the unit decides: the state directory, the agent's
+# own socket in /run/axion-agent, and the engine's, which is /run/docker.sock. agent.state_dir of FILE is where /var/lib/axion-agent really is, so
 # the next run finds what this one left. FILE's folder may hold unit.conf, a drop-in for the unit, and credstore,
 # which becomes /etc/credstore.
 #
@@ -98,7 +98,7 @@ inside() {
   mount --bind "$agent" "$(place /usr/bin/axion-agent)"
   mkdir -p /etc/axion /var/lib/axion-agent "$state"
   mount --bind "$state" /var/lib/axion-agent
-  sed '/^state_dir *=/d; /^host *=/d' "$config" >/etc/axion/agent.toml
+  sed '/^state_dir *=/d; /^host *=/d; /^ipc_socket_path *=/d' "$config" >/etc/axion/agent.toml
   [ ! -d "$folder/credstore" ] || cp -r "$folder/credstore" /etc/
   systemd-sysusers "$packaging/systemd/axion-agent.sysusers.conf"
   systemd-tmpfiles --create "$packaging/systemd/axion-agent.tmpfiles.conf"

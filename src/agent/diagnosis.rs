@@ -19,7 +19,7 @@ pub fn of_operator(read: &Salvaged) -> doctor::Settings {
         Err(JournalError::Directory(_, error)) if error.kind() == ErrorKind::NotFound => Who::of(&read.config, None),
         Err(error) => Who::Hidden(error.to_string()),
     };
-    settings(&read.config, configuration(read), who.or_configured(&read.config), Vantage::Operator, read.socket.clone())
+    settings(&read.config, configuration(read), who.or_configured(&read.config), Vantage::Operator)
 }
 
 /// What the running agent looks at.
@@ -32,7 +32,7 @@ pub fn of_agent(config: &Config, identity: Option<&Identity>, health: &Health) -
     });
     let (warnings, origin) = (doubts(config), "as the agent has read it".to_owned());
     let configuration = Configuration { origin, problems: Vec::new(), warnings, secrets: Vec::new() };
-    settings(config, configuration, Who::of(config, identity.cloned()), Vantage::Agent(reported.collect()), None)
+    settings(config, configuration, Who::of(config, identity.cloned()), Vantage::Agent(reported.collect()))
 }
 
 /// Who the agent is.
@@ -67,7 +67,7 @@ impl Who {
     }
 }
 
-fn settings(config: &Config, configuration: Configuration, who: Who, vantage: Vantage, socket: Option<PathBuf>) -> doctor::Settings {
+fn settings(config: &Config, configuration: Configuration, who: Who, vantage: Vantage) -> doctor::Settings {
     let kafka = match &who {
         Who::Known(identity) => kafka_settings(config, identity).map_or(Kafka::Off, |settings| Kafka::Reached(Box::new(settings))),
         Who::Nobody => nameless(config, "the agent has no id yet"),
@@ -108,7 +108,7 @@ fn settings(config: &Config, configuration: Configuration, who: Who, vantage: Va
             SwarmAutoInit::Off => AutoInit::Off,
         },
         health: config.health.bind,
-        socket,
+        socket: config.local.as_ref().map(|local| local.socket.clone()),
         trust: trust(config, &kafka),
         certificates: certificates(config, &kafka),
         kafka,

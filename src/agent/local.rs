@@ -10,7 +10,7 @@ use crate::journal::Journal;
 use crate::telemetry::Metrics;
 use crate::threads::Published;
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// The rooms that know.
 pub(super) struct Rooms {
@@ -19,6 +19,8 @@ pub(super) struct Rooms {
     pub(super) metrics: Arc<Metrics>,
     pub(super) config: Published<Config>,
     pub(super) health: Published<Health>,
+    /// Held while the doctor looks, with threads and connections of its own: one look at a time.
+    pub(super) look: Mutex<()>,
 }
 
 /// Where the socket is.
@@ -82,6 +84,10 @@ impl Reads for Rooms {
     }
 
     fn doctor(&self) -> Result<Value, Failure> {
+        let Ok(_alone) = self.look.try_lock() else {
+            let seconds = doctor::TOTAL.as_secs();
+            return Err(Failure::of(Code::BUSY, format!("the doctor looks for somebody else: ask again within {seconds} s")));
+        };
         let identity = self.journal.identity().map_err(|error| Failure::of(Code::JOURNAL_UNAVAILABLE, error.to_string()))?;
         let settings = diagnosis::of_agent(&self.config.newest(), identity.as_ref(), &self.health.newest());
         Ok(json!({"checks": doctor::examine(&settings)}))

@@ -41,9 +41,9 @@ pub(super) fn doctor(file: Option<PathBuf>, output: Output) -> Exit {
 
 /// Looks, while a running agent does.
 pub(super) fn examine(read: &Salvaged) -> Examined {
-    let both = side_by_side(&[ThreadName::new("doctor-agent")], 2, |number| match (number, &read.socket) {
+    let both = side_by_side(&[ThreadName::new("doctor-agent")], 2, |number| match (number, &read.config.local) {
         (0, _) => Look::Ours(doctor::examine(&diagnosis::of_operator(read))),
-        (_, Some(socket)) => Look::Agents(ask(socket)),
+        (_, Some(local)) => Look::Agents(ask(&local.socket)),
         (_, None) => Look::Agents(Err("local.enabled is false".to_owned())),
     });
     let (mut ours, mut agents) = (Vec::new(), Err(String::new()));

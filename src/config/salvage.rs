@@ -1,7 +1,7 @@
 //! As much of a configuration as can be understood, for the doctor: a mistake in one key does not hide what the others
 //! say. And the secrets in it, so that nothing that is handed out repeats one of them.
 
-use super::keys::{KEYS, Key, Kind, LOCAL_ENABLED, LOCAL_SOCKET};
+use super::keys::{KEYS, Key, Kind};
 use super::layers::{Found, Layers, Raw};
 use super::reader::Reader;
 use super::show::sounds_secret;
@@ -25,8 +25,6 @@ pub struct Salvaged {
     pub config: Config,
     /// The file that was read, or should have been.
     pub file: Option<PathBuf>,
-    /// The agent's own socket, where it has one.
-    pub socket: Option<PathBuf>,
     /// What is wrong, each with its place.
     pub problems: Vec<String>,
     /// The files that hold secrets, by key.
@@ -62,7 +60,6 @@ pub fn salvage(sources: &Sources) -> Salvaged {
     let given = Given::of(&layers.found);
     let mut reader = Reader::new(layers, sources.credentials());
     let mut config = sections::config(&mut reader);
-    let socket = (reader.flag(&LOCAL_ENABLED) != Some(false)).then(|| reader.path(&LOCAL_SOCKET)).flatten();
     let Reader { problems: mut found, mut warnings, .. } = reader;
     // As at a start (`UnknownKeys::WarnedWithJournal`).
     if has_journal(&config.agent.state_dir) {
@@ -76,7 +73,7 @@ pub fn salvage(sources: &Sources) -> Salvaged {
     problems.extend(found.iter().map(ToString::to_string));
     config.warnings = warnings;
     config.given = given;
-    Salvaged { config, file: sources.path(), socket, problems, secret_files, secrets }
+    Salvaged { config, file: sources.path(), problems, secret_files, secrets }
 }
 
 /// Without the file, where that cannot be read.

@@ -87,6 +87,14 @@ impl Verdict {
         assert!(found, "{id} is not {state} with {part:?}: {:#?}", self.all(id));
     }
 
+    /// The running agent was asked, and sees nothing worse.
+    fn agent_answers(&self) {
+        let agent = &self.json["agent"];
+        assert_eq!(agent["answers"], true, "{agent}");
+        let worse = agent["checks"].as_array().unwrap().iter().filter(|check| check["state"] == "fail").collect::<Vec<_>>();
+        assert!(worse.is_empty(), "{worse:#?}");
+    }
+
     fn failed(&self) -> Vec<&str> {
         let checks = self.json["checks"].as_array().unwrap().iter();
         checks.filter(|check| check["state"] == "fail").map(|check| check["id"].as_str().unwrap()).collect()
@@ -112,6 +120,8 @@ fn local_mode(stage: &Stage) {
     during.is("agent.running", "ok", &pid);
     during.is("state.lock", "ok", &pid);
     during.is("network.port", "ok", "the agent listens");
+    during.is("agent.socket", "ok", "takes connections");
+    during.agent_answers();
     assert_ne!(during.state("agent.sandbox"), "fail");
 
     let bundle = bed.directory().join("bundle.tar");
@@ -209,6 +219,7 @@ fn live_agent(stage: &Stage) {
         let verdict = Verdict::of(&bed);
         assert_eq!((verdict.code, verdict.failed()), (0, vec![]), "{}", verdict.text);
         verdict.is("kafka.transactions", "ok", "the running agent writes");
+        verdict.agent_answers();
         bed.settle();
     }
     // Even asking for the live id fences nobody, though the program does not do that.
@@ -282,6 +293,7 @@ fn control_plane(stage: &Stage) {
     during.is("control_plane.reach", "ok", "TLSv1.3");
     during.is("control_plane.call", "ok", "it knows this agent");
     during.is("kafka.commands", "ok", "is allowed");
+    during.agent_answers();
     assert!(bed.take_agent().terminate().0.success());
     let after = Verdict::of(&bed);
     after.is("control_plane.identity", "ok", &bed.id);
