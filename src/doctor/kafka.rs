@@ -101,7 +101,7 @@ fn acls(kafka: &kafka::Settings, running: &Running, deadline: Deadline) -> Vec<F
         }
         Err(trouble) => {
             let all = [&KAFKA_COMMANDS, &KAFKA_EVENTS, &KAFKA_READBACK, &KAFKA_DEAD_LETTERS, &KAFKA_GROUP, &KAFKA_TRANSACTIONS];
-            all.into_iter().map(|check| check.skipped(format!("no broker could be asked: {trouble}"))).collect()
+            all.into_iter().map(|check| check.skipped(format!("no broker could be asked: {}", trouble.code.as_str()))).collect()
         }
     }
 }

@@ -128,7 +128,15 @@ fn local_mode(stage: &Stage) {
     let output = program(&bed).args(["support-bundle", "-o"]).arg(&bundle).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8_lossy(&std::fs::read(&bundle).unwrap()).into_owned();
-    for part in ["/metrics.txt\0", "process_resident_memory_bytes", "/readyz.json\0", "/process-limits.txt\0", "Max open files"] {
+    for part in [
+        "/metrics.txt\0",
+        "process_resident_memory_bytes",
+        "/readyz.json\0",
+        "/status.json\0",
+        "/commands.json\0",
+        "/process-limits.txt\0",
+        "Max open files",
+    ] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
 
@@ -259,7 +267,7 @@ fn certificates(stage: &Stage) {
     bed.reconfigure(&bed.configuration().replace(PASSWORD, "agent-secret").replace(&mine, &other));
     let untrusted = Verdict::of(&bed);
     untrusted.is("kafka.brokers", "fail", "kafka.tls_untrusted: ");
-    untrusted.is("kafka.commands", "skipped", "kafka.tls_untrusted: ");
+    untrusted.is("kafka.commands", "skipped", "kafka.tls_untrusted");
 
     let bed = Bed::prepare(stage, Plan::Configured);
     let pair = |name: &str| {
