@@ -75,6 +75,23 @@ impl<'a> Local<'a> {
         Told { words: words.join(" "), output }
     }
 
+    /// A script of its folder, to which the program is `axion-agent`.
+    #[allow(clippy::disallowed_methods, reason = "the program under test is a child process of its test")]
+    pub fn shell(&self, script: &str) -> Told {
+        let words = self.command(&[]);
+        let program = PathBuf::from(words.get_program());
+        let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
+        let mut shell = Command::new("bash");
+        shell.arg(script).env("PATH", path).current_dir(&self.folder).stdin(Stdio::null());
+        for (name, value) in words.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        Told { words: script.to_owned(), output: shell.output().unwrap() }
+    }
+
     /// Runs it so that it may go on.
     pub fn begin(&self, words: &[&str]) -> Child {
         self.command(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()

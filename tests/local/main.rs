@@ -22,6 +22,7 @@ use support::{Need, Test, run};
 
 const TESTS: &[Test] = &[
     Test { name: "a_stack_from_nothing_to_a_change_and_back", needs: &[Need::Engine], body: whole::life },
+    Test { name: "the_lines_of_the_readme_do_what_it_says", needs: &[Need::Engine], body: whole::readme },
     Test { name: "logs_of_all_services_are_followed", needs: &[Need::Engine], body: whole::logs },
     Test { name: "a_deploy_outlives_a_restart_of_the_agent_and_its_watcher_waits", needs: &[Need::Engine], body: whole::restart },
     Test { name: "what_does_not_run_says_why", needs: &[Need::Engine], body: failing::why },

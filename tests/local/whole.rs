@@ -130,3 +130,29 @@ pub fn restart(stage: &Stage) {
     assert!(status.success() && out.contains("Done: ") && err.contains("waiting for it"), "{status}: {out}{err}\n{}", local.log());
     local.good(&["rm", "STACK"]);
 }
+
+/// The lines as they stand there, typed into a shell; but for the image, which the engine of the test has not.
+pub fn readme(stage: &Stage) {
+    let local = Local::start(stage, "readme", "");
+    let page = include_str!("../../README.md");
+    let section = page.split("\n## From nothing to a stack, by hand\n").nth(1).expect("README has the section");
+    let lines = section.split("```\n").nth(1).expect("it has lines to type");
+    let image = "image: axion-test/box:1\n    command: [sh, -c, 'echo here; exec sleep 1000']\n    init: true\n    stop_grace_period: 1s";
+    let typed = lines.replace("image: nginx:alpine", image).replace(" shop ", &format!(" {} ", local.stack));
+    let typed = typed.lines().map(|line| line.strip_suffix(" shop").map_or(line.to_owned(), |line| format!("{line} {}", local.stack)));
+    local.write("typed.sh", &(String::from("set -e\n") + &typed.collect::<Vec<_>>().join("\n")));
+    let told = local.shell("typed.sh");
+    assert_eq!(told.code(), 0, "{told:?}\n{}", local.log());
+    let out = told.out();
+    for part in [
+        "is ready (local mode)",
+        "+ service web",
+        "(revision 1)",
+        "2/2",
+        "~ service web  every task is replaced",
+        "Revisions to return to",
+        "is removed",
+    ] {
+        assert!(out.contains(part), "{part}: {out}");
+    }
+}
