@@ -195,6 +195,26 @@ mod tests {
     }
 
     #[test]
+    fn an_address_that_a_broker_names_is_mended_there() {
+        let nobody = kafka::Settings {
+            brokers: vec!["127.0.0.1:9".into()],
+            command_topic: "c".into(),
+            event_topic: "e".into(),
+            dead_letter_topic: "d".into(),
+            consumer_group: "g".into(),
+            events: EventMode::AtLeastOnce,
+            transactional_id: "t".into(),
+            security: kafka::Security::default(),
+            librdkafka: Vec::new(),
+            max_message_bytes: 1 << 20,
+        };
+        let away = kafka::reach(&nobody, "127.0.0.1:9", Deadline::after(Duration::from_millis(100))).map(drop).unwrap_err();
+        let named = judge_broker(&Err(away.clone()), Source::Named, &Kafka::Off);
+        assert!(named.state == State::Fail && named.remedy().contains("advertised.listeners"), "{named:?}");
+        assert_eq!(judge_broker(&Err(away), Source::Configured, &Kafka::Off).state, State::Fail);
+    }
+
+    #[test]
     fn a_slow_broker_and_several_partitions_are_told() {
         let reached = |millis| Ok(Reached { took: Duration::from_millis(millis), brokers: Vec::new() });
         assert_eq!(judge_broker(&reached(20), Source::Configured, &Kafka::Off).state, State::Ok);

@@ -207,6 +207,9 @@ fn permissions(stage: &Stage) {
         whole.is(id, "ok", "is allowed");
     }
     assert_eq!((whole.code, whole.failed()), (0, vec![]), "{}", whole.text);
+    // Nothing was joined, committed or taken over: the brokers have never heard of either.
+    let known = administrator.groups_and_transactional_ids();
+    assert!(!known.contains(&format!("runner-agent-{}", bed.id)), "{known}");
     assert_eq!(permissions.len(), ACLS.len());
     for permission in &permissions {
         let check = check_of(permission, &bed.id);

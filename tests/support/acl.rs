@@ -80,6 +80,27 @@ impl Administrator {
         self.run(permission, principal, &["--remove", "--force"]);
     }
 
+    /// The groups and the transactional ids that the brokers know, one a line, among their tools' own words.
+    pub fn groups_and_transactional_ids(&self) -> String {
+        let of = |tool: &str, list: &str| {
+            let classes = format!("{}/*", self.jars.display());
+            let words = [
+                "-Xmx128m",
+                "-XX:TieredStopAtLevel=1",
+                "-XX:+UseSerialGC",
+                "-cp",
+                &classes,
+                tool,
+                "--bootstrap-server",
+                &self.brokers,
+                list,
+            ];
+            child::output("java", &words).unwrap_or_else(|error| panic!("{error}"))
+        };
+        let groups = of("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "--list");
+        groups + "\n" + &of("org.apache.kafka.tools.TransactionsCommand", "list")
+    }
+
     fn run(&self, permission: &Permission, principal: &str, instead_of_add: &[&str]) {
         let classes = format!("{}/*", self.jars.display());
         // A small heap and the quick compiler: it lives for a second.
