@@ -178,6 +178,19 @@ fn bash_completes_commands_options_and_their_values() {
 }
 
 #[test]
+fn fish_completes_commands_options_and_their_values() {
+    let script = TextFile::new(&out(&agent(&["completions", "fish"], &[])));
+    let line = "source $argv[1]; for line in $argv[2..]; complete -C $line; end";
+    let lines = ["axion-agent de", "axion-agent config s", "axion-agent deploy shop --resolve-image ", "axion-agent deploy shop --on"];
+    let output = match Command::new("fish").args(["-c", line, script.path()]).args(lines).stdin(Stdio::null()).output() {
+        Ok(output) => output,
+        Err(error) => return eprintln!("fish is not here: {error}"),
+    };
+    let completed: Vec<String> = out(&output).lines().filter_map(|line| Some(line.split('\t').next()?.to_owned())).collect();
+    assert_eq!(completed, ["deploy", "show", "always", "changed", "never", "--on-failure"], "{output:?}");
+}
+
+#[test]
 fn manual_pages_have_no_mistakes() {
     let folder = std::env::temp_dir().join(format!("axion-man-{}", Uuid::new_v4()));
     fs::create_dir_all(&folder).unwrap();

@@ -152,7 +152,7 @@ fn every_error_ends_with_a_code_and_a_next_step() {
         ),
         (&["update", "check"], refusal(500, "x"), 1, "command.unsupported", "the package"),
         (&["update", "status"], refusal(500, "x"), 1, "command.unsupported", "the package"),
-        (&["keys", "generate"], refusal(500, "x"), 1, "command.unsupported", "the version that has it"),
+        (&["keys", "generate"], refusal(500, "x"), 1, "command.unsupported", "security.allowed_commands"),
         (&["config", "show", "--config", "none.toml"], refusal(500, "x"), 3, "config.invalid", "config check"),
         (&["run", "--config", "none.toml"], refusal(500, "x"), 3, "config.invalid", "config check"),
         (&["enroll", "--config", "local.toml"], refusal(500, "x"), 1, "enrolment.failed", "token"),
@@ -560,6 +560,27 @@ fn events_and_commands_are_shown_as_they_come() {
     schema::check("command", &serde_json::from_str(&out(&run(&agent, &["commands", "8d0d", "--json"]))).unwrap());
     let told = run(&agent, &["commands", "8d", "--follow"]);
     assert!(told.status.code() == Some(8) && err(&told).contains("too late [command.timed_out]"), "{told:?}");
+}
+
+/// What the documentation shows is as the schema says, and the schema knows every command.
+#[test]
+fn records_of_commands_are_as_their_schema_says() {
+    let readme = include_str!("../README.md");
+    let shown = readme.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    schema::check("command-record", &serde_json::from_str(shown).unwrap());
+    for example in ["scale", "remove"] {
+        let text = fs::read_to_string(format!("{}/examples/{example}.json", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let mut record: Value = serde_json::from_str(&text).unwrap();
+        // `send` adds it.
+        record["command_id"] = json!("8d0d6c1e-8c0f-4d7e-9a53-0f3c7a1c1f11");
+        schema::check("command-record", &record);
+    }
+    let known: Vec<Value> = axion_agent::domain::Action::NAMES.iter().map(|name| json!(name)).collect();
+    let mut listed = schema::published("command-record")["properties"]["command_type"]["enum"].as_array().unwrap().clone();
+    listed.sort_by_key(ToString::to_string);
+    let mut sorted = known;
+    sorted.sort_by_key(ToString::to_string);
+    assert_eq!(listed, sorted);
 }
 
 #[test]

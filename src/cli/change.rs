@@ -65,8 +65,11 @@ pub(super) fn confirm(question: &str, answer: &str) -> Result<(), Failure> {
 
 /// For what a version does not have yet.
 pub(super) fn not_yet(command: &str, output: Output) -> Exit {
-    let what = if command.starts_with("keys") { "signatures" } else { "update manager" };
-    let code = crate::domain::Code::UNSUPPORTED.as_str();
-    let message = format!("{command}: this version ({}) has no {what} yet", env!("CARGO_PKG_VERSION"));
-    Failure::of_code(code, message, &About::default()).tell(output)
+    let (what, next) = if command.starts_with("keys") {
+        ("no signatures", "until it has, security.allowed_commands and the group of the socket say who may do what")
+    } else {
+        ("no update manager", "install the package of the other version, and restart the service")
+    };
+    let message = format!("{command}: this version ({}) has {what} yet", env!("CARGO_PKG_VERSION"));
+    Failure::new(Exit::Failed, crate::domain::Code::UNSUPPORTED.as_str(), message, next).tell(output)
 }

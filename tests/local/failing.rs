@@ -9,9 +9,7 @@ use std::time::Duration;
 const SOON: Duration = Duration::from_secs(30);
 
 fn file(command: &str, more: &str) -> String {
-    format!(
-        "services:\n  app: {{{QUICK}, command: [sh, -c, '{command}'], {more} deploy: {{update_config: {{monitor: 1s}}, restart_policy: {{delay: 0s}}}}}}\n"
-    )
+    format!("services:\n  app: {{{QUICK}, command: [sh, -c, '{command}'], {more} deploy: {{restart_policy: {{delay: 0s}}}}}}\n")
 }
 
 pub fn why(stage: &Stage) {
@@ -40,6 +38,17 @@ pub fn why(stage: &Stage) {
     assert!(local.good(&["ps", "STACK", "--all"]).lines().count() > tasks.lines().count());
 
     deploy("never.yml", &["--timeout", "6s"]).fails(8, "command.timed_out");
+
+    // One that no node takes.
+    let nowhere = format!(
+        "services:\n  lost: {{{QUICK}, command: [sleep, '1000'], deploy: {{placement: {{constraints: [node.labels.zone == moon]}}}}}}\n"
+    );
+    local.write("nowhere.yml", &nowhere);
+    deploy("nowhere.yml", &["--prune", "--on-failure", "leave"]).fails(6, "task.no_suitable_node");
+    let services = local.good(&["services", "STACK"]);
+    assert!(services.contains("not running\n") && services.contains("no suitable node"), "{services}");
+    let tasks = local.good(&["ps", "STACK"]);
+    assert!(tasks.contains("pending") && tasks.contains("no suitable node"), "{tasks}");
     local.good(&["rm", "STACK"]);
 }
 

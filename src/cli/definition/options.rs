@@ -16,7 +16,7 @@ pub(in crate::cli) static SOCKET: Opt = Opt::of(
 pub(in crate::cli) static JSON: Opt = Opt::flag("json", "Print JSON; `axion-agent schema` has its shape");
 pub(in crate::cli) static QUIET: Opt = Opt::flag("quiet", "Print the names alone, one a line").short('q');
 pub(in crate::cli) static PROJECT: Opt =
-    Opt::of("project", "ID", Thing::Text, "The project that owns the stack; one that came over Kafka has its own [default: local]");
+    Opt::of("project", "ID", Thing::Text, "In the name of this project [default: the stack's owner; local for a stack that nobody owns]");
 
 pub(in crate::cli) static COMPOSE: Opt =
     Opt::of("compose-file", "FILE", Thing::File, "The Compose file; several are merged in this order; - is standard input")

@@ -214,8 +214,8 @@ fn help_fits_the_terminal_and_teaches() {
                                do not wait for its end\n      \
                --timeout TIME  The command's own time, such as 90s, 15m or 1h [default:\n                      \
                                docker.deploy_timeout of the agent]\n      \
-               --project ID    The project that owns the stack; one that came over Kafka\n                      \
-                               has its own [default: local]\n      \
+               --project ID    In the name of this project [default: the stack's owner;\n                      \
+                               local for a stack that nobody owns]\n      \
                --socket PATH   The agent's socket [default: $AXION_AGENT_SOCKET, else\n                      \
                                local.ipc_socket_path of the configuration if that can be\n                      \
                                read, else /run/axion-agent/agent.sock]\n      \

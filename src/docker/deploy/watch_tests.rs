@@ -57,6 +57,23 @@ fn look(watch: &mut Watch, seconds: u64, lines: &[&str], update: Option<(&str, &
     )
 }
 
+#[test]
+fn how_far_the_tasks_are_is_said_by_the_newest_that_does_not_run() {
+    for (lines, stage) in [
+        (&[][..], "waiting"),
+        (&["a 1 running pending"], "waiting"),
+        (&["a 1 running running", "b 2 running preparing"], "pulling"),
+        (&["a 1 running starting", "b 2 running running"], "starting"),
+        (&["a 1 running running"], "waiting"),
+        (&["a 1 running running", "b 2 running running"], "running"),
+        (&["a 1 shutdown failed", "b 2 running running", "c 1 running preparing"], "pulling"),
+    ] {
+        let mut watch = replicated(2);
+        look(&mut watch, 0, lines, None);
+        assert_eq!(watch.stage(), stage, "{lines:?}");
+    }
+}
+
 fn code(state: &State) -> Option<Code> {
     match state {
         State::Failed(failure) => Some(failure.code),
