@@ -70,7 +70,9 @@ fn ask(socket: &Path) -> Result<Vec<Seen>, String> {
     }
     let answer = doctor::over_unix(socket, "/v1/doctor", AGENT).map_err(|error| format!("{}: {error}", socket.display()))?;
     if answer.status != 200 {
-        return Err(format!("{} answers with status {}", socket.display(), answer.status));
+        let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let message = said["error"]["message"].as_str().unwrap_or("it does not say why");
+        return Err(format!("{} answers with status {}: {message}", socket.display(), answer.status));
     }
     let page: Page =
         serde_json::from_slice(&answer.body).map_err(|error| format!("{} answers with something else: {error}", socket.display()))?;
