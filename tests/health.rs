@@ -145,21 +145,33 @@ fn a_connection_is_kept_for_several_requests() {
 }
 
 #[test]
-fn idle_connections_are_bounded_and_end_in_time() {
+fn idle_and_slow_connections_are_bounded_end_in_time_and_make_way() {
     let pages = Pages::start();
     assert_eq!(status(&pages.get("/livez")), "200");
     let before = threads();
+    let mut idle: Vec<TcpStream> = (0..1000).map(|_| pages.connect()).collect();
+    for _ in 0..50 {
+        assert_eq!(status(&pages.get("/livez")), "200", "who says nothing makes way at once");
+    }
+    let mut slow: Vec<TcpStream> = (0..200).map(|_| pages.connect()).collect();
+    let drip = |slow: &mut Vec<TcpStream>| slow.retain_mut(|stream| stream.write_all(b"G").is_ok());
+    drip(&mut slow);
+    // For the first second nobody can say that they are slow.
     let begin = Instant::now();
-    let mut idle: Vec<TcpStream> = (0..32).map(|_| pages.connect()).collect();
-    let refused: Vec<String> = (0..200).map(|_| pages.get("/livez")).collect();
-    assert!(refused.iter().all(|answer| status(answer) == "503"), "{refused:?}");
+    while status(&pages.get("/livez")) != "200" {
+        assert!(begin.elapsed() < PATIENCE, "the slow ones make no way");
+    }
+    for _ in 0..50 {
+        drip(&mut slow);
+        assert_eq!(status(&pages.get("/livez")), "200");
+    }
     assert!(threads() <= before + 40, "{} threads more", threads() - before);
     // Each of them is closed by the gate, whatever it has (not) sent.
     for stream in &mut idle {
         stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
-        assert_eq!(stream.read(&mut [0; 16]).unwrap(), 0);
+        assert!(matches!(stream.read(&mut [0; 16]), Ok(0) | Err(_)));
     }
-    assert!((9..15).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
     assert_eq!(status(&pages.get("/livez")), "200");
     pages.stop();
 }

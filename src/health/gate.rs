@@ -18,6 +18,9 @@ use std::time::Duration;
 pub(super) const MAX_CONNECTIONS: usize = 32;
 /// A page takes a millisecond; who keeps a connection open for the next scrape connects again.
 pub(super) const CONNECTION_LIFE: Duration = Duration::from_secs(10);
+/// A page comes within milliseconds: who has a place for longer, and needs it still, is slow. When all places are taken, it
+/// makes way, as does who has said nothing yet.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// What one client may send in its connection's life: tiny_http itself would read headers without end.
 const MAX_REQUEST_BYTES: usize = 32 * 1024;
 /// How much is read at once.
@@ -90,7 +93,7 @@ impl Gate {
 
     fn accept(&mut self) {
         match self.listener.accept() {
-            Ok((client, _)) if self.connections.len() >= MAX_CONNECTIONS => self.turn_away(client),
+            Ok((client, _)) if self.connections.len() >= MAX_CONNECTIONS && !self.make_way() => self.turn_away(client),
             Ok((client, _)) => match self.open(&client) {
                 Ok(inner) => self.connections.push(Connection::new(client, inner)),
                 Err(error) => {
@@ -104,6 +107,15 @@ impl Gate {
                 self.paused_until = Some(Deadline::after(ACCEPT_PAUSE));
             }
         }
+    }
+
+    /// Ends the connection that has been silent for the longest time, or else the slowest. Whether there was one.
+    fn make_way(&mut self) -> bool {
+        let silent = self.connections.iter().position(|connection| connection.received == 0);
+        let slow = || self.connections.iter().position(|connection| connection.deadline.left() + PATIENCE < CONNECTION_LIFE);
+        let Some(index) = silent.or_else(slow) else { return false };
+        self.connections.remove(index);
+        true
     }
 
     /// Says no at once, and closes once the client has read it: closing a socket whose bytes were not
