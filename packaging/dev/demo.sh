@@ -3,8 +3,9 @@
 #
 # Takes the engine of this machine, or starts one of its own; starts a broker in memory, the development
 # control plane and the agent; sends a Deploy and shows the events as they come; asks the service; scales
-# it, and removes it. The stack has a name of its own. Everything that was started is gone at the end,
-# also after an interrupt. Exit code 0 only if every step worked.
+# it, and removes it. In a second act an agent that nothing reaches but its socket does the same by the command line: plans a stack,
+# deploys it, breaks it, says why it does not run, and brings it back. The stacks have names of their own. Everything that was started is
+# gone at the end, also after an interrupt. Exit code 0 only if every step worked.
 set -eu
 
 bin=$(cd "$1" && pwd)
@@ -12,6 +13,7 @@ cd "$(dirname "$0")/../.."
 work=$(mktemp -d "${TMPDIR:-/tmp}/axion-demo.XXXXXX")
 agent_id=demo
 project=shop-$$
+local_stack=local-$$
 began=$(date +%s%N)
 steps=()
 current="start"
@@ -21,7 +23,7 @@ cleanup() {
   trap - EXIT
   [ $code = 0 ] || explain
   end "${agent:-}"
-  [ -z "${deployed:-}" ] || remove_stack
+  [ -z "${deployed:-}" ] || remove_stack "$deployed"
   end "${control_plane:-}"
   end "${engine:-}"
   rm -rf "$work"
@@ -39,12 +41,12 @@ end() { # PID, if it was started
 }
 
 # What a demo that failed or was interrupted leaves in an engine that goes on.
-remove_stack() {
+remove_stack() { # NAME
   local object tries
   for object in services/{web,worker} configs/page networks/default; do
     for tries in $(seq 100); do # a network goes once its tasks have gone
       case $(curl -sS -o /dev/null -w '%{http_code}' -X DELETE --unix-socket "$socket" \
-        "http://engine/${object%/*}/axion-${project}_${object#*/}" 2>/dev/null) in
+        "http://engine/${object%/*}/${1}_${object#*/}" 2>/dev/null) in
         404 | 000) break ;;
       esac
       sleep 0.1
@@ -55,7 +57,7 @@ remove_stack() {
 explain() {
   echo
   echo "It failed at: $current"
-  for log in engine control-plane agent; do
+  for log in engine control-plane agent local; do
     [ -s "$work/$log.log" ] || continue
     echo "--- the end of $log.log"
     tail -15 "$work/$log.log"
@@ -149,7 +151,7 @@ finished "enrolled, ready"
 
 step "Deploy"
 port=$(free_port 18080)
-deployed=yes
+deployed=axion-$project
 send --type Deploy --project $project --compose examples/shop.yml --env IMAGE=axion-test/box:1 --env PORT="$port" \
   --file page.html=examples/page.html
 finished "DeployCompleted"
@@ -178,3 +180,73 @@ kill -TERM $agent
 wait $agent
 agent=
 finished "after $((($(date +%s%N) - left) / 1000000)) ms"
+
+step "second act: an agent that nothing reaches but its socket"
+cat >"$work/local.toml" <<Y
+[agent]
+state_dir = "$work/local-state"
+
+[docker]
+host = "unix://$socket"
+
+[health]
+port = $health
+
+[local]
+ipc_socket_path = "$work/local.sock"
+Y
+"$bin/axion-agent" run --config "$work/local.toml" >"$work/local.log" 2>&1 &
+agent=$!
+export AXION_AGENT_SOCKET="$work/local.sock" IMAGE=axion-test/box:1 PORT="$port"
+wait_for 30 curl -sf "http://127.0.0.1:$health/readyz"
+finished "ready, with a configuration of a socket"
+
+# Shows what a person types, and does it.
+say() { echo "\$ axion-agent $*"; "$bin/axion-agent" "$@"; }
+
+step "plan"
+say plan "$local_stack" -c examples/shop.yml
+finished
+
+step "deploy"
+deployed=$local_stack
+say deploy "$local_stack" -c examples/shop.yml
+wait_for 10 ask "http://127.0.0.1:$port/"
+finished "exit code 0"
+
+step "a change that does not run"
+cat >"$work/broken.yml" <<Y
+services:
+  worker:
+    command: ["sh", "-c", "echo 'no database at db:5432' >&2; exit 1"]
+Y
+say plan "$local_stack" -c examples/shop.yml -c "$work/broken.yml"
+code=0
+say deploy "$local_stack" -c examples/shop.yml -c "$work/broken.yml" --on-failure leave || code=$?
+[ $code = 6 ] || { echo "exit code $code, 6 was expected: the deploy failed and was not rolled back" >&2; exit 1; }
+finished "exit code 6: failed and left as it is"
+
+step "why it does not run"
+say services "$local_stack"
+say ps "$local_stack"
+say logs "$local_stack" worker --tail 2
+"$bin/axion-agent" logs "$local_stack" worker 2>&1 | grep -q 'no database at db:5432'
+finished
+
+step "rollback"
+say rollback "$local_stack"
+say services "$local_stack"
+ask "http://127.0.0.1:$port/" >/dev/null
+finished "as it was"
+
+step "rm"
+say rm "$local_stack" --yes
+deployed=
+say commands
+finished
+
+step "the local agent leaves on SIGTERM"
+kill -TERM $agent
+wait $agent
+agent=
+finished
