@@ -35,7 +35,7 @@
 //! | health server | [`health`] | `gate.rs` caps connections, `pages.rs` answers |
 //! | telemetry collector | [`telemetry`] | the agent's own counters, how `/metrics` shows them and what of them is reported |
 //! | command line | [`cli`] | `definition/` is the table that parsing, help, completions and manual pages come from; `client.rs` is one call over the socket, `deploy.rs` and `change.rs` give commands, `watch/` follows one to its end, `show/` prints answers, `failure.rs` and `next.rs` say what went wrong and what to do |
-//! | IPC server | none yet | the local command line comes with it |
+//! | IPC server | [`ipc`] | `door.rs` is the thread that reads what all clients ask, `route.rs` says what that is, `serve.rs` answers one of them, `stream.rs` goes on answering; `coordinator/on_ipc.rs` is its other end, `agent/local.rs` what is looked at; `docs/ipc.openapi.json` describes it. The command line ([`cli`]) is its client |
 //! | update manager | none yet | [`control_plane`] asks for updates, and says what is offered |
 //! | doctor | [`doctor`] | `catalogue.rs` is the table of checks, one file per subject looks and judges, `round.rs` does all side by side; what only a room can ask is its `examine.rs`; `agent/diagnosis.rs` says what is looked at. `bundle/` writes what `support-bundle` gathers |
 //! | retry and shutdown | [`threads`], [`coordinator`] | [`threads::Backoff`], [`threads::supervise`]; the phases of leaving are `coordinator/shutdown.rs` |
@@ -91,6 +91,8 @@
 //! - **a rule of delivery**, or another order of writes: what it decides stays pure, and `coordinator/tests/search/` makes every
 //!   step of it in every order; what may happen to brokers, disk and engine is modelled there.
 //! - **how long leaving may take**: the constants of `coordinator/shutdown.rs`, one for each phase.
+//! - **a path of the local socket**: `ipc/route.rs` and its table, the answer in `ipc/serve.rs` (what has to be asked of a room: `ipc::Reads`,
+//!   answered in `agent/local.rs`), its description in `docs/ipc.openapi.json`, which a test holds against the server.
 //! - **a check of the doctor**: its row in `doctor/catalogue.rs`, its verdict in the subject's file; `docs/doctor.md` is made from the table.
 //! - **a thread**: `spawn` in its room's face, its channel and its stop in [`agent`], its phase in
 //!   `coordinator/shutdown.rs`, its row in the table below; if the agent cannot be without it, its sign of
@@ -107,7 +109,10 @@
 //! | `docker-helper-N` | [`docker`] | the Engine | never there: it lives as long as several calls of a lane that are made at once |
 //! | `docker-query` | [`docker`] | its job | never |
 //! | `docker-events` | [`docker`] | the Engine's event stream | with Docker's events |
-//! | `log-follow-N` | [`docker`] | its job; inside one: the Engine's log stream, its reader | never |
+//! | `log-follow` (one for each log that is followed) | [`docker`] | the Engine's log stream, its reader | never there: it lives as long as somebody follows |
+//! | `ipc` | [`ipc`] | connections, what their clients send, its wake-up | never |
+//! | `ipc-client`, `ipc-stream` (one for each request) | [`ipc`] | the coordinator, the Engine, its client | never there: a stream wakes every 15 s |
+//! | `ipc-stop` | [`ipc`] | the stop, to wake the first | never |
 //! | `kafka-consumer` | [`kafka`] | librdkafka's queue (woken by a callback), its stop | the topic's metadata and the group's offsets once a minute |
 //! | `kafka-producer` | [`kafka`] | its requests, librdkafka's queue, its stop | never |
 //! | `rdk:main`, `rdk:broker…` | librdkafka | sockets, its timers (1 s) | about once a second each |
@@ -141,6 +146,9 @@
 //! An action of the control plane's session joins at `coordinator/on_command.rs`, through
 //! `control_plane/session/` and `coordinator/on_session.rs`; its end is owed to the session beside the topic, and
 //! the command is reported once both have it.
+//!
+//! A command of the local socket joins there too, through `ipc/` and `coordinator/on_ipc.rs`; whoever listens is told what
+//! everybody is told, and nothing is kept for them.
 //!
 //! ## Invariants
 //!
