@@ -1,10 +1,10 @@
 //! `scale`, `rollback`, `stop`, `start`, `restart` and `rm`; `cancel`, `pause` and `resume`. Each is one command of the
 //! agent, watched like a deploy.
 
-use super::args::{Call, Change, Output, Steer, Sure, Verb, Volumes, Wait};
 use super::client::{Client, Request, path_of};
 use super::deploy::{Given, command};
 use super::failure::{Failure, codes};
+use super::invocation::{Call, Change, Output, Steer, Sure, Verb, Volumes, Wait};
 use super::next::About;
 use super::{Exit, ids, print};
 use serde_json::{Value, json};

@@ -3,8 +3,8 @@
 //! shows what they come to, `deploy` and `plan` send it.
 
 use super::Exit;
-use super::args::Files;
 use super::failure::{Failure, codes};
+use super::invocation::Files;
 use super::next::About;
 use crate::domain::{Code, StackName};
 use crate::stack::{self, ApiVersion, Binds, ComposeFile, InvalidDotenv, InvalidVariables, Loaded, Location, Source, StackError};

@@ -1,7 +1,7 @@
 //! `config check`, `config show`, `config example`.
 
-use super::args::Output;
 use super::failure::{Failure, codes};
+use super::invocation::Output;
 use super::{Exit, print};
 use crate::config::{Config, Error, Place, Problem, Shown, Sources, UnknownKeys, effective, example, load, show};
 use serde_json::{Value, json};

@@ -1,9 +1,9 @@
 //! `deploy` and `plan`: the files are read here, the agent does the rest.
 
-use super::args::{Call, Deploy, Goal, Output, Wait};
 use super::client::{Client, Request, path_of};
 use super::compose::{Compose, ComposeError};
 use super::failure::Failure;
+use super::invocation::{Call, Deploy, Goal, Output, Wait};
 use super::next::About;
 use super::terminal::{Page, span};
 use super::watch::{self, Ended, Show};

@@ -1,6 +1,6 @@
 //! `doctor`: looks at everything that the agent needs, in this process, and adds what a running agent sees otherwise.
 
-use super::args::Output;
+use super::invocation::Output;
 use super::{Exit, print};
 use crate::agent::diagnosis;
 use crate::config::{Salvaged, Sources, salvage};

@@ -1,8 +1,8 @@
 //! `enroll`: one try, and what came of it.
 
-use super::args::{Enroll, Output};
 use super::config::loaded;
 use super::failure::{Failure, codes};
+use super::invocation::{Enroll, Output};
 use super::{Exit, print};
 use crate::agent::{self, Enrollment};
 use crate::config::Sources;

@@ -1,9 +1,9 @@
 //! `events`, and `commands`: what happens, what is open, what was.
 
-use super::args::{Call, Commands, Follow, Output};
 use super::client::{Client, Line, Request};
 use super::deploy::told;
 use super::failure::{Failure, codes};
+use super::invocation::{Call, Commands, Follow, Output};
 use super::look::read;
 use super::next::About;
 use super::print::Reader;

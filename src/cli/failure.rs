@@ -1,7 +1,7 @@
 //! Why a command of the command line did not do what was asked: an exit code, a stable code, one sentence, and what to
 //! do next. Every error path ends in one.
 
-use super::args::Output;
+use super::invocation::Output;
 use super::{Exit, next, print};
 use crate::domain::Code;
 use serde_json::{Value, json};

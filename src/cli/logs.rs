@@ -1,8 +1,8 @@
 //! `logs`: what services write, each line with the name of its task in a colour of its own.
 
-use super::args::{Call, Follow, Logs, Output, Since, Times};
 use super::client::{Client, Line, Lines, Request, path_of};
 use super::failure::{Failure, codes};
+use super::invocation::{Call, Follow, Logs, Output, Since, Times};
 use super::look::{check, read, stack};
 use super::next::About;
 use super::terminal::{Colour, Hue, Page, tame};

@@ -1,8 +1,8 @@
 //! `stacks`, `services`, `ps` and `status`: one answer of the agent each, and a way to print it.
 
-use super::args::{Call, Look, Output};
 use super::client::{Client, Request, path_of};
 use super::failure::{Failure, codes};
+use super::invocation::{Call, Look, Output};
 use super::next::About;
 use super::terminal::Page;
 use super::wire::{Stack, Stacks, Status};

@@ -15,6 +15,7 @@ mod events;
 mod exit;
 mod failure;
 mod ids;
+mod invocation;
 mod logging;
 mod logins;
 mod logs;
@@ -34,12 +35,12 @@ mod unenroll;
 mod watch;
 mod wire;
 
-pub use args::Invocation;
 pub use definition::{UsageError, parse};
 pub use exit::Exit;
+pub use invocation::Invocation;
 
-use args::Output;
 use failure::{Failure, codes};
+use invocation::Output;
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,5 +89,5 @@ pub fn execute(invocation: Invocation) -> Leaving {
 #[must_use]
 pub fn refuse(error: &UsageError) -> Leaving {
     let failure = Failure::new(Exit::Usage, codes::USAGE, error.to_string(), error.help());
-    Leaving::Cleanly(failure.tell(Output::Text))
+    Leaving::Cleanly(failure.tell(error.output()))
 }

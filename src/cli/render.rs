@@ -1,9 +1,9 @@
 //! `render`: what a deploy would send, without an engine and without an agent. The bodies go to standard output,
 //! warnings to standard error.
 
-use super::args::{Form, Render};
 use super::compose::{Compose, ComposeError};
 use super::failure::{Failure, codes};
+use super::invocation::{Form, Render};
 use super::{Exit, print};
 use crate::stack::ApiVersion;
 

@@ -1,7 +1,7 @@
 //! `run`: the service. It reads the configuration, starts the log and hands over to [`crate::agent`].
 
-use super::args::Output;
 use super::config::loaded;
+use super::invocation::Output;
 use super::{Exit, Leaving, logging};
 use crate::agent::{self, Again};
 use crate::config::{Config, Sources, UnknownKeys, load};

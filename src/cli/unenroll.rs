@@ -1,9 +1,9 @@
 //! `unenroll`: asks whether it is meant, and takes the agent out of service.
 
-use super::args::{Output, Unenroll};
 use super::change::confirm;
 use super::config::loaded;
 use super::failure::{Failure, codes};
+use super::invocation::{Output, Unenroll};
 use super::{Exit, print};
 use crate::agent::{Enrolled, Farewell, UnenrollError};
 use crate::config::Sources;

@@ -2,7 +2,7 @@
 
 use super::lookup::{Meaning, command, meaning, members, unknown, with_hint};
 use super::{Command, Count, Opt, Thing, Times, Topic};
-use crate::cli::args::Invocation;
+use crate::cli::invocation::{Invocation, Output};
 use crate::config::nearest;
 use lexopt::prelude::{Long, Short, Value};
 use lexopt::{Arg, Parser};
@@ -15,9 +15,20 @@ use std::path::PathBuf;
 pub struct UsageError {
     message: String,
     topic: Topic,
+    output: Output,
 }
 
 impl UsageError {
+    fn new(message: String, topic: Topic) -> Self {
+        Self { message, topic, output: Output::Text }
+    }
+
+    /// For whom it is told: whoever asks for JSON gets it, wherever the mistake is.
+    #[must_use]
+    pub fn output(&self) -> Output {
+        self.output
+    }
+
     /// The command line that explains how it is right.
     #[must_use]
     pub fn help(&self) -> String {
@@ -80,8 +91,13 @@ impl Given {
 /// # Errors
 /// When it means nothing, with the nearest thing that does.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, UsageError> {
-    let mut parser = Parser::from_iter(args);
-    let usage = |message: String| UsageError { message, topic: Topic::Program };
+    let args: Vec<OsString> = args.into_iter().collect();
+    let output = if args.iter().any(|word| word == "--json") { Output::Json } else { Output::Text };
+    understood(Parser::from_iter(args)).map_err(|error| UsageError { output, ..error })
+}
+
+fn understood(mut parser: Parser) -> Result<Invocation, UsageError> {
+    let usage = |message: String| UsageError::new(message, Topic::Program);
     match parser.next().map_err(|error| usage(error.to_string()))? {
         None => Err(usage("a command is missing".to_owned())),
         Some(Short('h') | Long("help")) => Ok(Invocation::Help(Topic::Program)),
@@ -102,7 +118,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
 /// The second word of a command of two.
 fn in_group(mut parser: Parser, group: &'static str) -> Result<Invocation, UsageError> {
     let topic = Topic::Group(group);
-    let usage = |message: String| UsageError { message, topic };
+    let usage = |message: String| UsageError::new(message, topic);
     let words = || members(group).map(|(word, _)| word);
     match parser.next().map_err(|error| usage(error.to_string()))? {
         None => Err(usage(format!("what to do is missing: {group} {}", words().collect::<Vec<_>>().join(", ")))),
@@ -121,7 +137,7 @@ fn in_group(mut parser: Parser, group: &'static str) -> Result<Invocation, Usage
 /// The rest of a command's line.
 fn read(mut parser: Parser, command: &'static Command) -> Result<Invocation, UsageError> {
     let topic = Topic::Command(command);
-    let usage = |message: String| UsageError { message, topic };
+    let usage = |message: String| UsageError::new(message, topic);
     let mut given = Given { command, options: Vec::new(), arguments: Vec::new() };
     let most = command.arguments.iter().map(|argument| argument.count.most()).fold(0, usize::saturating_add);
     while let Some(word) = parser.next().map_err(|error| usage(error.to_string()))? {
@@ -188,7 +204,7 @@ fn lowered(text: &str) -> String {
 
 /// `help`, `help deploy`, `help config check`.
 fn help(mut parser: Parser) -> Result<Invocation, UsageError> {
-    let usage = |message: String| UsageError { message, topic: Topic::Program };
+    let usage = |message: String| UsageError::new(message, Topic::Program);
     let mut words = Vec::new();
     while let Some(word) = parser.next().map_err(|error| usage(error.to_string()))? {
         match word {
@@ -224,5 +240,5 @@ fn unexpected<'a>(word: &Arg<'_>, options: impl IntoIterator<Item = &'a str>, to
         }
         Value(text) => format!("{text:?} is one argument too many"),
     };
-    UsageError { message, topic }
+    UsageError::new(message, topic)
 }

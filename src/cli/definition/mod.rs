@@ -24,7 +24,7 @@ pub use man::page as man_page;
 pub(super) use page::wrapped;
 
 use super::Exit;
-use super::args::Invocation;
+use super::invocation::Invocation;
 
 /// One command, such as `deploy` or `config check`.
 pub struct Command {

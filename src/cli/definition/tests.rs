@@ -3,10 +3,10 @@
 use super::completions::{every_option, script, spellings};
 use super::*;
 use crate::agent::Farewell;
-use crate::cli::args::{
+use crate::cli::client::Reach;
+use crate::cli::invocation::{
     Change, Commands, Enroll, Files, Follow, Form, Goal, Look, Output, Render, Since, Steer, Sure, Unenroll, Verb, Volumes, Wait, Which,
 };
-use crate::cli::client::Reach;
 use crate::domain::StackName;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -18,8 +18,8 @@ fn parsed(line: &str) -> Result<Invocation, String> {
     parse(words).map_err(|error| format!("{error}\n{}", error.help()))
 }
 
-fn call(output: Output) -> crate::cli::args::Call {
-    crate::cli::args::Call { reach: Reach::default(), output }
+fn call(output: Output) -> crate::cli::invocation::Call {
+    crate::cli::invocation::Call { reach: Reach::default(), output }
 }
 
 fn shop() -> StackName {
@@ -86,7 +86,7 @@ fn each_command_line_means_one_thing() {
         (
             "status --socket /s --config c",
             Invocation::Look(
-                crate::cli::args::Call { reach: Reach { socket: Some("/s".into()), config: Some("c".into()) }, output: Output::Text },
+                crate::cli::invocation::Call { reach: Reach { socket: Some("/s".into()), config: Some("c".into()) }, output: Output::Text },
                 Look::Status,
             ),
         ),

@@ -1,7 +1,7 @@
 //! `ps`: the tasks of a stack, and the revisions that it can return to.
 
 use super::stacks::image;
-use crate::cli::args::Which;
+use crate::cli::invocation::Which;
 use crate::cli::table::{Cell, Row, table};
 use crate::cli::terminal::{Hue, Page, ago};
 use crate::cli::wire::{Stack, Task};

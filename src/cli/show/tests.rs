@@ -1,7 +1,7 @@
 //! Golden texts: answers as the agent gives them, and what a person sees of them on a terminal of a known width.
 
 use super::*;
-use crate::cli::args::Which;
+use crate::cli::invocation::Which;
 use crate::cli::terminal::{Colour, Page};
 use crate::domain::Timestamp;
 use serde::de::DeserializeOwned;

@@ -6,9 +6,9 @@ mod board;
 mod screen;
 mod sources;
 
-use super::args::Output;
 use super::client::{Client, Request};
 use super::failure::{Failure, codes};
+use super::invocation::Output;
 use super::next::About;
 use super::terminal::{Page, clock, size};
 use super::wire::Event;
