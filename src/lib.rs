@@ -184,6 +184,7 @@ pub mod doctor;
 pub mod domain;
 pub mod filesystem;
 pub mod health;
+pub mod heap;
 pub mod ipc;
 pub mod journal;
 pub mod kafka;

@@ -23,6 +23,7 @@ fn rules() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         rules.insert(subject, BTreeSet::from(base));
     }
     rules.insert("filesystem", BTreeSet::new());
+    rules.insert("heap", BTreeSet::new());
     rules.insert("unix_http", BTreeSet::new());
     rules.entry("docker").or_default().extend(["filesystem", "stack", "unix_http"]);
     rules.entry("journal").or_default().insert("filesystem");

@@ -31,6 +31,8 @@ const TESTS: &[Test] = &[Test {
 }];
 
 fn main() -> std::process::ExitCode {
+    // As the agent does.
+    axion_agent::heap::share();
     run("deploy_bench", TESTS)
 }
 

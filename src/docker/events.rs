@@ -15,7 +15,7 @@ use serde_json::json;
 use std::convert::Infallible;
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The first wait after a break …
 const FIRST_RETRY: Duration = Duration::from_millis(200);
@@ -27,6 +27,9 @@ const MAX_EVENT: u64 = 1024 * 1024;
 const PENDING_LOOKS: u32 = 20;
 /// … and after which time.
 const PENDING_WAIT: Duration = Duration::from_millis(500);
+/// Events that follow each other as closely are read together: a deploy of fifty services makes as many, and a wake-up for each costs
+/// more than the reading.
+const BURST: Duration = Duration::from_millis(5);
 /// The longest look: at an engine that is pending and answers each question at the last moment.
 const LOOK: Duration = CALL.saturating_add(PENDING_WAIT).saturating_mul(PENDING_LOOKS + 2);
 
@@ -159,12 +162,20 @@ fn follow(engine: &Engine, stop: &Stop, mut lives: impl FnMut()) -> Result<Infal
     look(engine, stop)?;
     engine.changes.tell_all();
     let mut stream = BufReader::new(stream);
-    let mut line = Vec::new();
+    let (mut line, mut heard) = (Vec::new(), None::<Instant>);
     loop {
         alive_by(engine.turn());
         match (&mut stream).take(MAX_EVENT).read_until(b'\n', &mut line) {
             Ok(0) => return Err(broken("the engine closed the event stream")),
-            Ok(_) => on_line(engine, stop, &std::mem::take(&mut line))?,
+            Ok(_) => {
+                on_line(engine, stop, &line)?;
+                line.clear();
+                let follows = heard.replace(Instant::now()).is_some_and(|before| before.elapsed() < BURST);
+                if follows && stream.buffer().is_empty() {
+                    // Whoever stops it closes the stream too.
+                    let _stopped = stop.wait(BURST);
+                }
+            }
             // Nothing for a while; what was read of a line stays in `line`.
             Err(error) if is_quiet(&error) => on_quiet(engine, stop)?,
             Err(error) => return Err(broken(&error.to_string())),

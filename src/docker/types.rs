@@ -57,6 +57,14 @@ pub struct Endpoint {
     pub ports: Vec<Value>,
 }
 
+/// A task of which nothing else is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct TaskId {
+    /// Its id.
+    #[serde(rename = "ID")]
+    pub id: String,
+}
+
 /// A task: one attempt to run one replica.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -69,9 +77,6 @@ pub struct Task {
     /// RFC 3339.
     #[serde(default)]
     pub created_at: String,
-    /// What it runs: the TaskTemplate of its service when it was made.
-    #[serde(default)]
-    pub spec: Value,
     /// Its service.
     #[serde(rename = "ServiceID", default)]
     pub service_id: String,

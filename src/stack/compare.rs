@@ -32,13 +32,14 @@ pub fn changes(wanted: &Value, held: &Value, networks: &BTreeMap<String, String>
 
 fn walk(wanted: &Value, held: &Value, path: &str, found: &mut Vec<Change>) {
     match (wanted, held) {
+        // First of all, so that nothing is told of what is the same.
+        (wanted, held) if wanted == held => {}
         (Value::Object(wanted), Value::Object(held)) => {
             let keys: BTreeSet<&String> = wanted.keys().chain(held.keys()).collect();
             for key in keys {
                 walk(wanted.get(key).unwrap_or(&Value::Null), held.get(key).unwrap_or(&Value::Null), &below(path, key), found);
             }
         }
-        (wanted, held) if wanted == held => {}
         (wanted, held) if wanted.as_f64().is_some() && wanted.as_f64() == held.as_f64() => {}
         (wanted, held) if path == ENVIRONMENT => environments(wanted, held, found),
         _ => found.push(Change::new(path.to_owned(), held, wanted)),
@@ -85,26 +86,16 @@ fn normal(spec: &Value, networks: &BTreeMap<String, String>) -> Value {
 }
 
 fn normal_service(spec: &mut Value) {
-    drop_default(spec, "/Mode/Replicated", "Replicas", &json!(1));
-    drop_default(spec, "/Mode/ReplicatedJob", "MaxConcurrent", &json!(1));
-    drop_default(spec, "/Mode/ReplicatedJob", "TotalCompletions", &json!(1));
-    drop_default(spec, "/EndpointSpec", "Mode", &json!("vip"));
-    for rules in ["/UpdateConfig", "/RollbackConfig"] {
+    drop_default(spec, &["Mode", "Replicated"], "Replicas", 1);
+    drop_default(spec, &["Mode", "ReplicatedJob"], "MaxConcurrent", 1);
+    drop_default(spec, &["Mode", "ReplicatedJob"], "TotalCompletions", 1);
+    drop_default(spec, &["EndpointSpec"], "Mode", "vip");
+    for rules in ["UpdateConfig", "RollbackConfig"] {
         for (field, value) in [("FailureAction", "pause"), ("Order", "stop-first"), ("Order", "")] {
-            drop_default(spec, rules, field, &json!(value));
+            drop_default(spec, &[rules], field, value);
         }
     }
-    let task = "/TaskTemplate";
-    drop_default(spec, task, "Runtime", &json!("container"));
-    // It is carried over from the service that runs.
-    if let Some(task) = spec.pointer_mut(task).and_then(Value::as_object_mut) {
-        task.remove("ForceUpdate");
-    }
-    drop_default(spec, "/TaskTemplate/RestartPolicy", "Condition", &json!("any"));
-    drop_default(spec, "/TaskTemplate/RestartPolicy", "MaxAttempts", &json!(0));
-    drop_default(spec, "/TaskTemplate/ContainerSpec", "Isolation", &json!("default"));
-    drop_default(spec, "/TaskTemplate/ContainerSpec/Privileges", "NoNewPrivileges", &json!(false));
-    for port in list(spec, "/EndpointSpec/Ports") {
+    for port in list(spec, &["EndpointSpec", "Ports"]) {
         // Whatever else it does not know, the manager takes for these.
         let known = |port: &Value, field: &str, values: &[&str]| port[field].as_str().is_some_and(|value| values.contains(&value));
         if !known(port, "Protocol", &["udp", "sctp"]) {
@@ -114,13 +105,25 @@ fn normal_service(spec: &mut Value) {
             remove(port, "PublishMode");
         }
     }
-    for mount in list(spec, "/TaskTemplate/ContainerSpec/Mounts") {
+    let Some(task) = spec.get_mut("TaskTemplate") else { return };
+    drop_default(task, &[], "Runtime", "container");
+    // It is carried over from the service that runs.
+    remove(task, "ForceUpdate");
+    drop_default(task, &["RestartPolicy"], "Condition", "any");
+    drop_default(task, &["RestartPolicy"], "MaxAttempts", 0);
+    drop_default(task, &["ContainerSpec"], "Isolation", "default");
+    drop_default(task, &["ContainerSpec", "Privileges"], "NoNewPrivileges", false);
+    for mount in list(task, &["ContainerSpec", "Mounts"]) {
         remove(mount, "Consistency");
     }
 }
 
-fn list<'a>(spec: &'a mut Value, path: &str) -> impl Iterator<Item = &'a mut Value> {
-    spec.pointer_mut(path).and_then(Value::as_array_mut).into_iter().flatten()
+fn at<'a>(spec: &'a mut Value, path: &[&str]) -> Option<&'a mut Value> {
+    path.iter().try_fold(spec, |value, key| value.get_mut(key))
+}
+
+fn list<'a>(spec: &'a mut Value, path: &[&str]) -> impl Iterator<Item = &'a mut Value> {
+    at(spec, path).and_then(Value::as_array_mut).into_iter().flatten()
 }
 
 fn remove(object: &mut Value, field: &str) {
@@ -129,11 +132,14 @@ fn remove(object: &mut Value, field: &str) {
     }
 }
 
-fn drop_default(spec: &mut Value, path: &str, field: &str, default: &Value) {
-    if let Some(object) = spec.pointer_mut(path)
-        && object[field] == *default
+fn drop_default<T>(spec: &mut Value, path: &[&str], field: &str, default: T)
+where
+    Value: PartialEq<T>,
+{
+    if let Some(object) = at(spec, path).and_then(Value::as_object_mut)
+        && object.get(field).is_some_and(|value| *value == default)
     {
-        remove(object, field);
+        object.remove(field);
     }
 }
 

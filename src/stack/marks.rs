@@ -24,7 +24,7 @@ pub fn stamp(spec: &mut Value, command: CommandId, owner: &AgentId) {
     if spec["Labels"].is_null() {
         spec["Labels"] = json!({});
     }
-    let hash = hash(spec);
+    let hash = hash_of_bare(spec);
     spec["Labels"][SPEC] = json!(hash);
     spec["Labels"][COMMAND] = json!(command.to_string());
     spec["Labels"][OWNER] = json!(owner.as_str());
@@ -46,15 +46,24 @@ pub fn strip(spec: &mut Value) {
 }
 
 /// The hash of a spec, whatever labels of ours are on it. The counter that forces an update is no part of it: a restart
-/// is another run of the same spec. `serde_json` keeps keys sorted, so equal specs are equal texts.
+/// is another run of the same spec.
 #[must_use]
 pub fn hash(spec: &Value) -> String {
     let mut bare = spec.clone();
     strip(&mut bare);
-    if let Some(task) = bare.get_mut("TaskTemplate").and_then(Value::as_object_mut) {
-        task.remove("ForceUpdate");
+    hash_of_bare(&mut bare)
+}
+
+/// The same of a spec without our labels, which it leaves as it was. `serde_json` keeps keys sorted, so equal specs are
+/// equal texts.
+fn hash_of_bare(spec: &mut Value) -> String {
+    let counter = spec.get_mut("TaskTemplate").and_then(Value::as_object_mut).and_then(|task| task.remove("ForceUpdate"));
+    // A value is always written.
+    let text = serde_json::to_vec(spec).unwrap_or_default();
+    if let Some(counter) = counter {
+        spec["TaskTemplate"]["ForceUpdate"] = counter;
     }
-    hex(&sha256(bare.to_string().as_bytes())[..HASH_BYTES])
+    hex(&sha256(&text)[..HASH_BYTES])
 }
 
 /// Lower-case hexadecimal.

@@ -5,7 +5,7 @@
 //! before it uses one again. It never retries: whether a lost answer may be asked for twice is the caller's decision.
 
 use std::io::{self, Read, Write};
-use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,8 @@ const CONNECT: Duration = Duration::from_secs(2);
 const PATH_BYTES: usize = 108;
 const FAMILY: libc::sa_family_t = libc::AF_UNIX as libc::sa_family_t;
 const ADDRESS_BYTES: libc::socklen_t = size_of::<libc::sockaddr_un>() as libc::socklen_t;
+/// Times from here on are given to the socket in whole seconds.
+const COARSE_FROM: Duration = Duration::from_secs(2);
 /// What one read takes at most, in bytes. Two such buffers per open connection.
 const BUFFER: usize = 16 * 1024;
 
@@ -79,7 +81,7 @@ impl Connector for UnixConnector {
         let handle: Weak<Socket> = Arc::downgrade(&socket);
         (details.register_shutdown)(handle)?;
         let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
-        Ok(Some(UnixTransport { socket, buffers }))
+        Ok(Some(UnixTransport { socket, buffers, given: [None; 2] }))
     }
 }
 
@@ -137,6 +139,8 @@ impl ShutdownHandle for Socket {
 struct UnixTransport {
     socket: Arc<Socket>,
     buffers: LazyBuffers,
+    /// The times for a read and a write that the socket has been given: setting one is a system call.
+    given: [Option<Duration>; 2],
 }
 
 impl Transport for UnixTransport {
@@ -147,7 +151,11 @@ impl Transport for UnixTransport {
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
         let timeout = timeout.for_write();
         let mut stream = &self.socket.0;
-        stream.set_write_timeout(span(timeout)?)?;
+        let time = span(timeout)?.map(coarse);
+        if time != self.given[1] {
+            stream.set_write_timeout(time)?;
+            self.given[1] = time;
+        }
         stream.write_all(&self.buffers.output()[..amount]).map_err(|error| timed(error, timeout))
     }
 
@@ -157,14 +165,19 @@ impl Transport for UnixTransport {
         let mut stream = &self.socket.0;
         let buffer = self.buffers.input_append_buf();
         let amount = loop {
-            // Linux does not restart a read with SO_RCVTIMEO after a signal: go on with what is left.
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
                 return Err(ureq::Error::Timeout(timeout.reason));
             }
-            stream.set_read_timeout(left)?;
+            let time = left.map(coarse);
+            if time != self.given[0] {
+                stream.set_read_timeout(time)?;
+                self.given[0] = time;
+            }
             match stream.read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Linux does not restart a read with SO_RCVTIMEO after a signal: go on with what is left, as after the
+                // coarse time.
+                Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
                 result => break result.map_err(|error| timed(error, timeout))?,
             }
         };
@@ -173,19 +186,22 @@ impl Transport for UnixTransport {
     }
 
     fn is_open(&mut self) -> bool {
-        is_quiet(&self.socket.0).unwrap_or(false)
+        is_quiet(&self.socket.0)
     }
 }
 
 /// Whether the other side still holds the connection and has said nothing that was not asked for.
-fn is_quiet(mut stream: &UnixStream) -> io::Result<bool> {
-    stream.set_nonblocking(true)?;
-    let quiet = match stream.read(&mut [0]) {
-        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
-        Ok(_closed_or_stray) => false,
-    };
-    stream.set_nonblocking(false)?;
-    Ok(quiet)
+fn is_quiet(stream: &UnixStream) -> bool {
+    let mut byte = 0_u8;
+    // SAFETY: the descriptor is open, and the pointer is to the one byte that is asked for.
+    let read = unsafe { libc::recv(stream.as_raw_fd(), (&raw mut byte).cast(), 1, libc::MSG_PEEK | libc::MSG_DONTWAIT) };
+    // Closed, or a stray byte, where it is not -1.
+    read < 0 && io::Error::last_os_error().kind() == io::ErrorKind::WouldBlock
+}
+
+/// A time that is the same for all calls that have about as long: whole seconds of a long one, never more than it is.
+fn coarse(time: Duration) -> Duration {
+    if time < COARSE_FROM { time } else { Duration::from_secs(time.as_secs()) }
 }
 
 /// The time as a socket takes it: none means for ever, and zero is not allowed.
@@ -220,7 +236,6 @@ impl Resolver for NoResolver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::AsRawFd as _;
     use std::os::unix::net::UnixListener;
     use uuid::Uuid;
 

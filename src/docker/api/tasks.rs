@@ -3,7 +3,7 @@
 use super::{of_any_stack, of_stack};
 use crate::docker::client::{Client, Request};
 use crate::docker::error::EngineError;
-use crate::docker::types::{NAMESPACE, Task};
+use crate::docker::types::{NAMESPACE, Task, TaskId};
 use crate::domain::StackName;
 use serde_json::json;
 
@@ -15,7 +15,7 @@ impl Client {
 
     /// Those tasks of a stack that are of the present spec of their service, as the manager's own
     /// `IsTaskDirty` tells it (swarmkit, `manager/controlapi/task.go`; the Docker CLI asks it too).
-    pub(crate) fn current_tasks(&self, stack: &StackName) -> Result<Vec<Task>, EngineError> {
+    pub(crate) fn current_tasks(&self, stack: &StackName) -> Result<Vec<TaskId>, EngineError> {
         let filters = json!({"label": [format!("{NAMESPACE}={stack}")], "_up-to-date": ["true"]});
         self.fetch(Request::get("/tasks").query("filters", &filters.to_string()))
     }

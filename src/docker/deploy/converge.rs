@@ -7,7 +7,7 @@ use super::report::Report;
 use super::watch::{AsWanted, Look, State, Wanted, Watch, Written, grace};
 use super::{Broken, Failure};
 use crate::docker::room::{Halt, Room, StepError};
-use crate::docker::types::{Mode, Service, Task};
+use crate::docker::types::{Mode, Service, Task, Version};
 use crate::domain::{Code, Progress, StackName};
 use crate::stack::compare;
 use crate::stack::plan::{Action, ServicePlan};
@@ -31,16 +31,23 @@ pub(super) struct Watched {
     watch: Watch,
     spec: Value,
     state: State,
+    /// Whether its spec is as wanted, at this version of the service: it is compared once for each.
+    compared: Option<(String, Version, AsWanted)>,
 }
 
 /// One look at a stack.
 pub(super) struct Seen {
     current: BTreeSet<String>,
     tasks: Vec<Task>,
-    services: Vec<Service>,
+    /// By name.
+    services: BTreeMap<String, Service>,
 }
 
 impl Seen {
+    fn service(&self, name: &str) -> Option<&Service> {
+        self.services.get(name)
+    }
+
     /// Whether tasks of an earlier spec of a service have not ended yet.
     pub(super) fn has_old_tasks(&self, service: &str) -> bool {
         let old = self.tasks.iter().filter(|task| task.service_id == service && !self.current.contains(&task.id));
@@ -87,7 +94,7 @@ pub(super) fn wait_for(
         };
         for one in watched.iter_mut() {
             one.look(started.elapsed(), &seen, networks, room.settings.pull_timeout);
-            report.take_look(&one.watch, &seen.services, &seen.tasks, one.state == State::Settled);
+            report.take_look(&one.watch, seen.service(&one.watch.wanted().name), &seen.tasks, one.state == State::Settled);
         }
         if let Some(failure) = in_one(&watched.iter().filter_map(Watched::failure).collect::<Vec<_>>()) {
             return Err(failure.into());
@@ -131,16 +138,25 @@ impl Watched {
         }
         // What an earlier process wrote for this command has no tasks of before.
         let before = if plan.ours_already { BTreeSet::new() } else { before.clone() };
-        Some(Self { watch: Watch::new(wanted, before), spec: plan.spec.clone(), state: State::Waiting })
+        Some(Self { watch: Watch::new(wanted, before), spec: plan.spec.clone(), state: State::Waiting, compared: None })
     }
 
     fn look(&mut self, at: Duration, seen: &Seen, networks: &BTreeMap<String, String>, pull_timeout: Duration) {
-        let service = seen.services.iter().find(|service| service.name() == self.watch.wanted().name);
-        let same = |service: &Service| compare::same(&self.spec, &service.spec, networks);
-        let as_wanted = if service.is_none_or(same) { AsWanted::Yes } else { AsWanted::No };
+        let service = seen.service(&self.watch.wanted().name);
+        let as_wanted = service.map_or(AsWanted::Yes, |service| self.compare(service, networks));
         let id = service.map_or("", |service| service.id.as_str());
-        let tasks: Vec<Task> = seen.tasks.iter().filter(|task| task.service_id == id).cloned().collect();
+        let tasks: Vec<&Task> = seen.tasks.iter().filter(|task| task.service_id == id).collect();
         self.state = self.watch.look(at, &Look { service, as_wanted, tasks: &tasks, current: &seen.current, pull_timeout });
+    }
+
+    fn compare(&mut self, service: &Service, networks: &BTreeMap<String, String>) -> AsWanted {
+        let known = self.compared.as_ref().filter(|(id, version, _)| *id == service.id && *version == service.version);
+        if let Some((_, _, known)) = known {
+            return *known;
+        }
+        let as_wanted = if compare::same(&self.spec, &service.spec, networks) { AsWanted::Yes } else { AsWanted::No };
+        self.compared = Some((service.id.clone(), service.version, as_wanted));
+        as_wanted
     }
 
     fn failure(&self) -> Option<&Failure> {
@@ -157,6 +173,7 @@ fn see(room: &Room<'_>, stack: &StackName) -> Result<Seen, StepError> {
     let current = room.observe(|client| client.current_tasks(stack))?.into_iter().map(|task| task.id).collect();
     let tasks = room.observe(|client| client.tasks(stack))?;
     let services = room.observe(|client| client.services(stack))?;
+    let services = services.into_iter().map(|service| (service.name().to_owned(), service)).collect();
     Ok(Seen { current, tasks, services })
 }
 

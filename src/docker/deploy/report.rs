@@ -121,9 +121,8 @@ impl Report {
     }
 
     /// Takes over what a look has shown of a service.
-    pub(super) fn take_look(&mut self, watch: &Watch, services: &[Service], tasks: &[Task], settled: bool) {
+    pub(super) fn take_look(&mut self, watch: &Watch, service: Option<&Service>, tasks: &[Task], settled: bool) {
         let name = self.stack.descoped(&watch.wanted().name).to_owned();
-        let service = services.iter().find(|service| service.name() == watch.wanted().name);
         let Some(told) = self.services.iter_mut().find(|told| told["name"] == name.as_str()) else { return };
         let (running, desired) = watch.count();
         told.insert("replicas".to_owned(), json!({"running": running, "desired": desired}));

@@ -45,9 +45,10 @@ pub(in crate::docker) fn roll_back(room: &Room<'_>, request: &Rollback) -> End {
         let stay: Vec<&str> = foreign.iter().map(|service| service.name()).collect();
         let ours = ours.into_iter().cloned().collect();
         bring_back(room, chosen, revision::specs_of_services(chosen).collect(), &held, ours, Networks::AsKept, report)?;
-        let kept = revision::keep_specs(room, stack, &revisions, chosen.specs.clone())?;
-        let message = format!("the stack {stack} runs as in revision {} (kept as revision {kept})", chosen.number);
-        Ok(Outcome::completed(message).with("to_revision", chosen.number).with("revision", kept).with("foreign", json!(stay)))
+        let (number, specs) = (chosen.number, chosen.specs.clone());
+        let kept = revision::keep_specs(room, stack, revisions, specs)?;
+        let message = format!("the stack {stack} runs as in revision {number} (kept as revision {kept})");
+        Ok(Outcome::completed(message).with("to_revision", number).with("revision", kept).with("foreign", json!(stay)))
     })
 }
 

@@ -13,39 +13,63 @@ use crate::stack::plan::{Action, ContentPlan};
 use crate::stack::rotate;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 use std::time::SystemTime;
 
 /// The two kinds of content, with their key in a revision.
 const KINDS: [(StoreKind, &str); 2] = [(StoreKind::Secret, "secrets"), (StoreKind::Config, "configs")];
 
 /// Keeps what runs now as a revision, unless it is the newest one already; its number.
-pub(super) fn keep(room: &Room<'_>, request: &Deploy, prepared: &Prepared) -> Result<u64, Broken> {
+pub(super) fn keep(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared) -> Result<u64, Broken> {
     let mut made = made(&prepared.revisions);
     made.extend(made_by(room)?);
-    keep_specs(room, &request.target.stack, &prepared.revisions, specs(prepared, &made))
+    let specs = specs(prepared, &made);
+    keep_specs(room, &request.target.stack, mem::take(&mut prepared.revisions), specs)
 }
 
 /// The same with the specs themselves, beside the revisions that were kept before.
-pub(super) fn keep_specs(room: &Room<'_>, stack: &StackName, before: &[Revision], specs: Value) -> Result<u64, Broken> {
+pub(super) fn keep_specs(room: &Room<'_>, stack: &StackName, before: Vec<Revision>, specs: Value) -> Result<u64, Broken> {
     if let Some(newest) = before.last().filter(|newest| newest.specs == specs) {
         return Ok(newest.number);
     }
     let revision = Revision { number: 0, command: room.command.id, at: Timestamp::from(SystemTime::now()), specs };
-    let number = room.ledger.keep(stack, revision, room.settings.revisions)?;
-    match prune(room, stack, before, &room.ledger.revisions(stack)?) {
+    let number = room.ledger.keep(stack, revision.clone(), room.settings.revisions)?;
+    let revisions = Kept::after(before, Revision { number, ..revision }, room.settings.revisions);
+    match prune(room, stack, &revisions) {
         // The deploy has succeeded: what could not be tidied up goes after the next one.
         Err(Broken::Failed(failure)) => log::warn!("not all old secrets and configs of {stack} are removed: {}", failure.message),
         other => other?,
     }
     if room.settings.old_images == OldImages::Go {
-        remove_outgrown_images(room, stack)?;
+        remove_outgrown_images(room, stack, revisions.kept())?;
     }
     Ok(number)
 }
 
+/// The revisions that were kept before, and the new one.
+struct Kept {
+    all: Vec<Revision>,
+    forgotten: usize,
+}
+
+impl Kept {
+    /// What the journal makes of it (`keep` there): the command's own revision is not kept twice.
+    fn after(before: Vec<Revision>, new: Revision, keep: usize) -> Self {
+        let mut all = before;
+        if all.iter().all(|revision| revision.command != new.command) {
+            all.push(new);
+        }
+        let forgotten = all.len().saturating_sub(keep.max(1));
+        Self { all, forgotten }
+    }
+
+    fn kept(&self) -> &[Revision] {
+        &self.all[self.forgotten..]
+    }
+}
+
 /// What cannot be removed now goes after the next deploy.
-fn remove_outgrown_images(room: &Room<'_>, stack: &StackName) -> Result<(), Broken> {
-    let kept = room.ledger.revisions(stack)?;
+fn remove_outgrown_images(room: &Room<'_>, stack: &StackName, kept: &[Revision]) -> Result<(), Broken> {
     let specs: Vec<&Value> = kept.iter().flat_map(specs_of_services).collect();
     match prune::remove_outgrown_images(room, &specs) {
         Err(End::Finished(outcome)) => log::warn!("images of earlier deploys of {stack} stay: {}", outcome.message),
@@ -177,10 +201,9 @@ struct Outgrown {
 }
 
 impl Outgrown {
-    fn between(before: &[Revision], kept: &[Revision]) -> Self {
-        let mut plain = contents_by_name(before);
-        plain.extend(contents_by_name(kept));
-        Self { needed: needed(kept), made: made(before), plain }
+    fn of(revisions: &Kept) -> Self {
+        let all = &revisions.all;
+        Self { needed: needed(revisions.kept()), made: made(all), plain: contents_by_name(all) }
     }
 
     fn has(&self, store: &Store) -> bool {
@@ -211,10 +234,7 @@ pub(super) fn going(room: &Room<'_>, prepared: &Prepared, secrets: &[Store], con
         return Ok(Vec::new());
     }
     let (number, command, at) = (0, room.command.id, Timestamp::from(SystemTime::now()));
-    let mut kept = before.clone();
-    kept.push(Revision { number, command, at, specs });
-    kept.drain(..kept.len().saturating_sub(room.settings.revisions.max(1)));
-    let outgrown = Outgrown::between(before, &kept);
+    let outgrown = Outgrown::of(&Kept::after(before.clone(), Revision { number, command, at, specs }, room.settings.revisions));
     let all = secrets.iter().map(|store| (StoreKind::Secret, store)).chain(configs.iter().map(|store| (StoreKind::Config, store)));
     let going = all.filter(|(_, store)| outgrown.has(store)).map(|(kind, store)| {
         let name = store.name().to_owned();
@@ -226,8 +246,8 @@ pub(super) fn going(room: &Room<'_>, prepared: &Prepared, secrets: &[Store], con
     Ok(going.collect())
 }
 
-fn prune(room: &Room<'_>, stack: &StackName, before: &[Revision], kept: &[Revision]) -> Result<(), Broken> {
-    let outgrown = Outgrown::between(before, kept);
+fn prune(room: &Room<'_>, stack: &StackName, revisions: &Kept) -> Result<(), Broken> {
+    let outgrown = Outgrown::of(revisions);
     if outgrown.plain.is_empty() {
         return Ok(());
     }

@@ -76,7 +76,7 @@ pub(super) struct Look<'a> {
     /// Whether it has the spec that is wanted.
     pub(super) as_wanted: AsWanted,
     /// All of its tasks.
-    pub(super) tasks: &'a [Task],
+    pub(super) tasks: &'a [&'a Task],
     /// Those that are of its present spec.
     pub(super) current: &'a BTreeSet<String>,
     /// How long a node may prepare one.
@@ -283,7 +283,8 @@ impl Watch {
         let Some(service) = look.service else { return self.failed(Code::CONFLICT, "somebody removed it meanwhile") };
         let iteration = service.job_status.as_ref().map_or(0, |job| job.job_iteration.index);
         let of_this_run = |task: &&Task| !self.wanted.is_job() || task.job_iteration.unwrap_or_default().index == iteration;
-        let mut current: Vec<&Task> = look.tasks.iter().filter(|task| look.current.contains(&task.id)).filter(of_this_run).collect();
+        let mut current: Vec<&Task> =
+            look.tasks.iter().copied().filter(|task| look.current.contains(&task.id)).filter(of_this_run).collect();
         current.sort_by(|a, b| a.created_at.cmp(&b.created_at));
         let good = self.good_tasks(&current);
         self.running = good.len() as u64;
@@ -369,7 +370,7 @@ impl Watch {
     }
 
     /// What a task of this command said that ended badly last, of whichever spec.
-    fn newest_trouble(&self, tasks: &[Task]) -> String {
+    fn newest_trouble(&self, tasks: &[&Task]) -> String {
         let ended = tasks.iter().filter(|task| self.counts(task) && self.wanted.ended_badly(task).is_some());
         ended.max_by(|a, b| a.created_at.cmp(&b.created_at)).map_or(String::new(), |task| format!(": {}", trouble::words(task)))
     }
@@ -453,13 +454,13 @@ impl Watch {
         seats.into_values().map(str::to_owned).collect()
     }
 
-    fn desired_count(&self, tasks: &[Task], current: &[&Task]) -> u64 {
+    fn desired_count(&self, tasks: &[&Task], current: &[&Task]) -> u64 {
         let nodes: BTreeSet<&str> = match self.wanted.mode {
             Mode::Replicated(count) | Mode::ReplicatedJob(count) => return count,
             Mode::Global => {
                 // The manager no longer wants a task that has done its work; its node had its turn all the same.
                 let done = current.iter().filter(|task| self.wanted.may_end() && task.status.state == TaskState::Complete).copied();
-                let meant_to_run = tasks.iter().filter(|task| task.desired_state <= TaskState::Running);
+                let meant_to_run = tasks.iter().copied().filter(|task| task.desired_state <= TaskState::Running);
                 meant_to_run.chain(done).map(|task| task.node_id.as_str()).collect()
             }
             Mode::GlobalJob => current.iter().map(|task| task.node_id.as_str()).collect(),

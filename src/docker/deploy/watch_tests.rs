@@ -50,7 +50,7 @@ fn look(watch: &mut Watch, seconds: u64, lines: &[&str], update: Option<(&str, &
     let tasks = tasks(lines);
     // A task of the old spec is written with a capital letter.
     let current = tasks.iter().filter(|task| task.id.starts_with(char::is_lowercase)).map(|task| task.id.clone()).collect();
-    let service = service(update);
+    let (service, tasks): (_, Vec<&Task>) = (service(update), tasks.iter().collect());
     watch.look(
         Duration::from_secs(seconds),
         &Look { service: Some(&service), as_wanted: AsWanted::Yes, tasks: &tasks, current: &current, pull_timeout: PULL },
@@ -302,7 +302,11 @@ fn a_job_that_ran_before_has_tasks_of_other_runs() {
     .unwrap();
     let current = BTreeSet::from(["a".to_owned()]);
     let mut ask = |tasks: &[Task]| {
-        job.look(Duration::ZERO, &Look { service: Some(&run), as_wanted: AsWanted::Yes, tasks, current: &current, pull_timeout: PULL })
+        let tasks: Vec<&Task> = tasks.iter().collect();
+        job.look(
+            Duration::ZERO,
+            &Look { service: Some(&run), as_wanted: AsWanted::Yes, tasks: &tasks, current: &current, pull_timeout: PULL },
+        )
     };
     assert_eq!(ask(&lines), State::Waiting);
     lines[0].job_iteration.as_mut().unwrap().index = 77;
