@@ -53,11 +53,12 @@ mutations:           ## what plans predict of the tasks beside what becomes of t
 	AXION_TEST_MUTATIONS=$(mutated) $(dev)/test.sh --test mutations
 	AXION_TEST_MUTATIONS=$(mutated) AXION_TEST_ENGINE_ROOT="$(current_engine)" $(dev)/test.sh --test mutations
 
-soak:                ## the long runs: 200 commands while the agent is away, 20 kills of the control plane
+soak:                ## the long runs: 200 commands while the agent is away, 20 kills of the control plane, 200 deploys on a small disk (half an hour)
 	@$(dev)/setup.sh build bed
 	cargo build --locked --example control_plane
 	AXION_TEST_SOAK=200 cargo test --locked --test failures -- forty
 	AXION_TEST_KILLS=20 cargo test --locked --test session -- killed_again
+	AXION_TEST_DEPLOYS=200 cargo test --locked --test failing -- many_images
 
 # Optimised: the agent's own code alone, so that nothing else has to be built again.
 search:              ## the delivery protocol, every step in every order: the long form (ten minutes, 1.5 GiB)

@@ -42,6 +42,12 @@ fail() { echo "engine.sh: $*" >&2; exit 1; }
 private() {
   socket=$dir/docker.sock
   sweep
+  # Mounted outside, where the agent sees it too.
+  if [ -n "${AXION_TEST_ENGINE_DISK:-}" ]; then
+    mkdir -p "$dir/data"
+    mount -t tmpfs -o "size=${AXION_TEST_ENGINE_DISK}m" tmpfs "$dir/data"
+    disk=$dir/data
+  fi
   # A script that is killed cannot clean up, but nothing that runs outlives it.
   setpriv --pdeathsig KILL unshare --mount --net --pid --fork --kill-child=KILL --mount-proc \
     bash "$0" --inside "$dir" "$group" &
@@ -66,10 +72,6 @@ inside() {
     enter "$AXION_TEST_ENGINE_ROOT"
     within=(chroot "$AXION_TEST_ENGINE_ROOT")
   fi
-  if [ -n "${AXION_TEST_ENGINE_DISK:-}" ]; then
-    mkdir -p "$dir/data"
-    mount -t tmpfs -o "size=${AXION_TEST_ENGINE_DISK}m" tmpfs "${AXION_TEST_ENGINE_ROOT:-}$dir/data"
-  fi
   while :; do
     rm -f "$dir/docker.pid"
     ${within[@]+"${within[@]}"} dockerd --config-file "$dir/daemon.json" --host "unix://$dir/docker.sock" --pidfile "$dir/docker.pid" \
@@ -85,7 +87,7 @@ enter() { # ROOT
   # The engine remounts what it takes for the root, which must be a mount for that.
   mount --bind "$1" "$1"
   mkdir -p "$1$dir"
-  mount --bind "$dir" "$1$dir"
+  mount --rbind "$dir" "$1$dir"
   mount -t tmpfs tmpfs "$1/run"
   mount -t proc proc "$1/proc"
   mount --rbind /sys "$1/sys"
@@ -183,6 +185,7 @@ clean_up() {
     wait "$outer" 2>/dev/null || true
     remove_groups "$group"
     [ -z "${AXION_TEST_ENGINE_ROOT:-}" ] || rmdir "$AXION_TEST_ENGINE_ROOT$dir" || true
+    [ -z "${disk:-}" ] || umount -l "$disk" || true
   fi
   [ -z "$made" ] || rm -rf --one-file-system "$made"
 }

@@ -13,6 +13,7 @@
 
 mod before;
 mod case;
+mod disk;
 mod engine;
 mod meddling;
 mod nodes;
@@ -85,6 +86,7 @@ const TESTS: &[Test] = &[
     Test { name: "the_leader_is_lost_in_a_good_deploy", needs: OWN, body: nodes::leader_in_a_good_deploy },
     Test { name: "the_leader_is_lost_in_a_bad_deploy", needs: OWN, body: nodes::leader_in_a_bad_deploy },
     Test { name: "the_leader_that_is_lost_is_the_engine_of_the_agent", needs: OWN, body: nodes::leader_of_the_agent },
+    Test { name: "many_images_on_a_disk_with_little_room", needs: &[Need::OwnEngines, Need::Registry], body: disk::many_images },
 ];
 
 fn main() -> std::process::ExitCode {

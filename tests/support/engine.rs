@@ -198,6 +198,11 @@ impl Engine {
         std::fs::remove_file(self.filler()).expect("the disk was filled");
     }
 
+    /// What is free on the disk of [`Self::with_disk`], in bytes.
+    pub fn room(&self) -> u64 {
+        axion_agent::filesystem::free(&self.directory.join("data")).expect("the disk is mounted here too")
+    }
+
     fn filler(&self) -> PathBuf {
         let inside = self.inside.expect("a private engine");
         let root = std::env::var("AXION_TEST_ENGINE_ROOT").unwrap_or_default();

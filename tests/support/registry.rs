@@ -10,6 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -20,6 +22,8 @@ pub const USERNAME: &str = "tester";
 pub const PASSWORD: &str = "secret";
 /// The same, hashed by `htpasswd -nbB -C 4` (the cheapest: every request costs one).
 const HTPASSWD: &str = "tester:$2y$04$EsyDphuAIXAoJBnOsCVHE.Uz74S7VFjT2WnnHYgiCEXK/rwAxF48a\n";
+/// What the engine pushes.
+const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 /// From its start to the image in it.
 const START: Duration = Duration::from_secs(20);
 
@@ -44,14 +48,19 @@ impl<'a> Registry<'a> {
 
     /// A registry in the network of the stage's engine, with that one's image.
     pub fn start(stage: &'a Stage) -> Self {
+        Self::beside(stage.engine(), stage.directory())
+    }
+
+    /// The same beside another engine.
+    pub fn beside(engine: &'a Engine, directory: &Path) -> Self {
         let host = format!("127.0.0.1:{}", free_port());
-        let directory = stage.directory().join(format!("registry-{}", host.replace(':', "-")));
+        let directory = directory.join(format!("registry-{}", host.replace(':', "-")));
         std::fs::create_dir_all(&directory).expect("a directory for the registry");
         std::fs::write(directory.join("htpasswd"), HTPASSWD).expect("its accounts");
         let configuration = directory.join("config.json");
         std::fs::write(&configuration, settings(&directory, &host).to_string()).expect("its configuration");
         let program = Self::program().expect("the test said that it needs a registry");
-        let mut command = match stage.engine().network() {
+        let mut command = match engine.network() {
             Some(network) => {
                 let mut command = child::bound("KILL", "nsenter");
                 command.args(network).arg(program);
@@ -60,7 +69,7 @@ impl<'a> Registry<'a> {
             None => child::bound("KILL", program),
         };
         command.arg("serve").arg(configuration).stdout(Stdio::null()).stderr(Stdio::null());
-        let registry = Self { process: command.spawn().expect("the registry starts"), engine: stage.engine(), directory, host };
+        let registry = Self { process: command.spawn().expect("the registry starts"), engine, directory, host };
         registry.take_image();
         registry
     }
@@ -110,6 +119,70 @@ impl<'a> Registry<'a> {
         call("POST", &format!("/commit?container={id}&repo={}/box&tag={tag}&comment={tag}", self.host), &Value::Null);
         call("DELETE", &format!("/containers/{id}"), &Value::Null);
         self.push(tag);
+    }
+
+    /// Another image that does the same, of so many MiB that no other one has; past the engine, whose disk may be small. The
+    /// layers of earlier ones are forgotten.
+    pub fn add_large(&self, tag: &str, mebibytes: u32) {
+        let folder = self.directory.join("large");
+        let old = std::fs::read_to_string(folder.join("digest")).ok();
+        std::fs::create_dir_all(&folder).expect("a folder for the layer");
+        let file = |name: &str| folder.join(name).to_string_lossy().into_owned();
+        let archive = folder.join("layer.tar");
+        if !archive.exists() {
+            let random = format!("of={}", file("random"));
+            child::output("dd", &["if=/dev/urandom", &random, "bs=1M", &format!("count={mebibytes}")]).expect("a file by chance");
+            child::output("tar", &["-C", &file(""), "-cf", &file("layer.tar"), "random"]).expect("a layer");
+        }
+        // The file begins behind the archive's first block.
+        let layer = File::options().write(true).open(&archive).expect("the layer");
+        layer.write_all_at(format!("{tag}\n").as_bytes(), 512).expect("a layer of its own");
+        let (layer, size) = (self.upload(&file("layer.tar")), std::fs::metadata(&archive).expect("the layer").len());
+
+        let parse = |text: String| -> Value { serde_json::from_str(&text).expect("JSON of the registry") };
+        let accept = format!("Accept: {MANIFEST}");
+        let mut manifest = parse(self.curl(&["-H", &accept, &self.url("manifests/1")]));
+        let mut config = parse(self.curl(&[&self.url(&format!("blobs/{}", manifest["config"]["digest"].as_str().expect("a digest")))]));
+        config["rootfs"]["diff_ids"].as_array_mut().expect("the layers of the image").push(json!(layer));
+        config["history"] = json!([]);
+        std::fs::write(folder.join("config"), config.to_string()).expect("a configuration");
+        manifest["config"]["digest"] = json!(self.upload(&file("config")));
+        manifest["config"]["size"] = json!(config.to_string().len());
+        let added = json!({"mediaType": "application/vnd.docker.image.rootfs.diff.tar", "size": size, "digest": layer});
+        manifest["layers"].as_array_mut().expect("the layers of the image").push(added);
+        std::fs::write(folder.join("manifest"), manifest.to_string()).expect("a manifest");
+        self.curl(&["-T", &file("manifest"), "-H", &format!("Content-Type: {MANIFEST}"), &self.url(&format!("manifests/{tag}"))]);
+
+        if let Some(digest) = old.as_deref().and_then(|digest| digest.strip_prefix("sha256:")) {
+            let blob = self.directory.join("data/docker/registry/v2/blobs/sha256").join(&digest[..2]).join(digest);
+            std::fs::remove_dir_all(blob).expect("the layer of the image before");
+        }
+        std::fs::write(folder.join("digest"), &layer).expect("a digest");
+    }
+
+    /// Brings a file into the registry; its digest.
+    fn upload(&self, file: &str) -> String {
+        let sum = child::output("sha256sum", &[file]).expect("a digest");
+        let digest = format!("sha256:{}", sum.split_whitespace().next().unwrap_or_default());
+        let head = self.curl(&["-X", "POST", "-D", "-", "-o", "/dev/null", &self.url("blobs/uploads/")]);
+        let place = head.lines().find_map(|line| line.strip_prefix("Location: ")).expect("a place for the blob").trim();
+        self.curl(&["-T", file, "-H", "Content-Type: application/octet-stream", &format!("{place}&digest={digest}")]);
+        digest
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}/v2/box/{path}", self.host)
+    }
+
+    /// In the engine's network.
+    fn curl(&self, arguments: &[&str]) -> String {
+        let login = format!("{USERNAME}:{PASSWORD}");
+        let curl = [&["-sS", "--fail-with-body", "-u", login.as_str()], arguments].concat();
+        let answer = match self.engine.network() {
+            Some(network) => child::output("nsenter", &[network.each_ref().map(String::as_str).as_slice(), &["curl"], &curl].concat()),
+            None => child::output("curl", &curl),
+        };
+        answer.expect("the registry answers")
     }
 
     /// Nobody can pull from it any more; what the engine has it keeps.
