@@ -98,7 +98,7 @@ fn all_tasks(stack: &StackName, services: &[Service], tasks: &[Task], nodes: &[N
             "slot": task.slot,
             "node_id": (!task.node_id.is_empty()).then_some(&task.node_id),
             "node": node.and_then(|node| node.description["Hostname"].as_str()),
-            "image": task.spec["ContainerSpec"]["Image"],
+            "image": task.spec.container_spec.image,
             "state": task.status.state.to_string(),
             "desired_state": task.desired_state.to_string(),
             "message": task.status.message,

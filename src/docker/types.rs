@@ -77,6 +77,9 @@ pub struct Task {
     /// RFC 3339.
     #[serde(default)]
     pub created_at: String,
+    /// What it runs.
+    #[serde(default)]
+    pub spec: TaskSpec,
     /// Its service.
     #[serde(rename = "ServiceID", default)]
     pub service_id: String,
@@ -95,6 +98,24 @@ pub struct Task {
     /// Of a job's task: which run it belongs to.
     #[serde(default)]
     pub job_iteration: Option<Version>,
+}
+
+/// What a task runs, of which only the image is read: there may be thousands.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct TaskSpec {
+    /// Its container.
+    #[serde(default)]
+    pub container_spec: TaskContainer,
+}
+
+/// The container that a task runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct TaskContainer {
+    /// As it was sent.
+    #[serde(default)]
+    pub image: String,
 }
 
 impl Task {
