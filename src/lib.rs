@@ -124,6 +124,7 @@
 //! | `health-http` (several: tiny_http's own too) | [`health`] | a request | never |
 //! | `doctor-…` (one for each part and each broker) | [`doctor`] | what it looks at | never there: they live for a look, at most seconds |
 //! | `health-stop` | [`health`] | the stop, to wake the other two | never |
+//! | `cli-stream`, `cli-signals`, `cli-answer` | [`cli`], in its own process | the agent's socket; SIGINT, SIGTERM, SIGHUP; the terminal | never: they live as long as a command is watched |
 //!
 //! Threads that the agent cannot be without (`coordinator/exit.rs`) end the process when they end; the
 //! service manager starts it again and the journal recovers: the same road as after `kill -9`.

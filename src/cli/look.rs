@@ -6,7 +6,7 @@ use super::invocation::{Call, Look, Output};
 use super::next::About;
 use super::terminal::Page;
 use super::wire::{Stack, Stacks, Status};
-use super::{Exit, print, show};
+use super::{Exit, ids, print, show};
 use crate::domain::{Code, StackName};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -31,7 +31,13 @@ pub(super) fn look(call: &Call, what: &Look) -> Result<Exit, Failure> {
         }
         Look::Status => {
             let answer = client.fetch(&Request::get("/v1/status"))?;
-            tell(call.output, &answer, show::status, |status: &Status| status.agent_id.clone().into_iter().collect())
+            // People want to see the last commands, too; an agent that cannot say which is shown all the same.
+            let recent = match call.output {
+                Output::Text => client.fetch(&Request::get("/v1/commands")).and_then(|list| ids::all(&list)).unwrap_or_default(),
+                Output::Json | Output::Names => Vec::new(),
+            };
+            let text = |status: &Status, page: &Page| show::status(status, &recent, page);
+            tell(call.output, &answer, text, |status: &Status| status.agent_id.clone().into_iter().collect())
         }
     }
 }

@@ -1,14 +1,17 @@
 //! `status`: the agent itself.
 
+use super::commands::commands;
 use crate::cli::table::{Cell, Row, table};
 use crate::cli::terminal::{Hue, Page, ago, span};
-use crate::cli::wire::{Dependency, Status};
+use crate::cli::wire::{Command, Dependency, Status};
 use std::time::Duration;
 
+/// So many commands are shown; `axion-agent commands` has more.
+const SHOWN: usize = 5;
 const MEBIBYTE: f64 = 1024.0 * 1024.0;
 
 /// How it is.
-pub(in crate::cli) fn status(status: &Status, page: &Page) -> String {
+pub(in crate::cli) fn status(status: &Status, recent: &[Command], page: &Page) -> String {
     let phase = status.phase.to_lowercase();
     let hue = match phase.as_str() {
         "ready" => Hue::Good,
@@ -27,8 +30,9 @@ pub(in crate::cli) fn status(status: &Status, page: &Page) -> String {
     if let Some(since) = &status.paused_since {
         line("paused", format!("since {}: nothing starts that changes something; axion-agent resume lets it go on", ago(since, page.now)));
     }
-    line("commands", commands(status));
-    if let Some(last) = &status.last_command {
+    line("commands", counts(status));
+    // The list below has it, if the agent remembers one: after a restart it begins anew.
+    if let Some(last) = status.last_command.as_ref().filter(|_| recent.is_empty()) {
         let id: String = last.id.chars().take(8).collect();
         line("last", format!("{} {id}: {} {}", last.command_type, last.result, ago(&last.finished_at, page.now)));
     }
@@ -43,10 +47,13 @@ pub(in crate::cli) fn status(status: &Status, page: &Page) -> String {
     if !links.is_empty() {
         text += &format!("\n{}", table(["LINK", "STATE", "SINCE", "DETAIL"], &links, page));
     }
+    if !recent.is_empty() {
+        text += &format!("\n{}", commands(&recent[..recent.len().min(SHOWN)], page));
+    }
     text
 }
 
-fn commands(status: &Status) -> String {
+fn counts(status: &Status) -> String {
     let mut parts = vec![match status.commands_open {
         0 => "none open".to_owned(),
         open => format!("{open} open"),

@@ -109,22 +109,34 @@ fn the_status_names_the_link_that_is_broken_and_its_mend() {
         "last_command": {"id": "8d0d6c1e-8c0f-4d7e-9a53-0f3c7a1c1f11", "command_type": "Deploy", "result": "DeployCompleted", "finished_at": "2026-01-31T11:30:00Z"},
         "resources": {"process_resident_memory_bytes": 6_291_456.0, "process_cpu_seconds_total": 0.42, "process_threads": 12.0},
     });
+    let recent: crate::cli::wire::Commands =
+        read(json!({"commands": [{"command_id": "8d0d6c1e-8c0f-4d7e-9a53-0f3c7a1c1f11", "command_type": "Stop",
+        "stack": "shop", "way": "kafka", "state": "done", "accepted_at": "2026-01-31T11:30:00Z"}]}));
     assert_eq!(
-        status(&read(answer), &page(80)),
+        status(&read(answer), &recent.commands, &page(80)),
         "axion-agent 0.1.0 is degraded\n  \
            agent     edge-7\n  \
            up for    2 h 5 min, process 4711\n  \
            paused    since 1 h 0 min ago: nothing starts that changes something; axion-agent resume lets it go on\n  \
            commands  2 open, 1 ends not confirmed by the broker yet, 12 records behind\n  \
-           last      Deploy 8d0d6c1e: DeployCompleted 30 min ago\n  \
            uses      6.0 MiB of memory, 0.4 s of CPU time, 12 threads\n\
          \n\
          LINK            STATE      SINCE          DETAIL\n\
          docker          ready      2 h 0 min ago  28.2.2, manager\n\
          kafka consumer  not ready  1 min ago\n    \
              kafka.tls: the broker's certificate is not trusted; set\n    \
-             kafka.ssl_ca_location\n"
+             kafka.ssl_ca_location\n\
+         \n\
+         ID        COMMAND  STACK  FROM   STATE  WHEN        TOOK\n\
+         8d0d6c1e  Stop     shop   kafka  done   30 min ago  -\n"
     );
+}
+
+#[test]
+fn without_a_list_the_status_has_the_last_command() {
+    let last = json!({"id": "8d0d6c1e-8c0f", "command_type": "Deploy", "result": "DeployCompleted", "finished_at": "2026-01-31T11:30:00Z"});
+    let text = status(&read(json!({"phase": "READY", "last_command": last})), &[], &page(80));
+    assert!(text.contains("  last      Deploy 8d0d6c1e: DeployCompleted 30 min ago\n"), "{text}");
 }
 
 #[test]
