@@ -23,8 +23,8 @@ const SOCKET_VARIABLE: &str = "AXION_AGENT_SOCKET";
 const ANSWER: Duration = Duration::from_secs(60);
 /// The largest answer and the longest line of a stream, in bytes: a swarm has some thousand tasks of half a KiB.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
-/// One call after another, if there is a second one at all.
-const KEPT: Kept = Kept { connections: 1, age: Duration::from_secs(1) };
+/// The agent ends each connection with its answer: one that is kept would be lost with the next call.
+const KEPT: Kept = Kept { connections: 0, age: Duration::ZERO };
 
 /// Where the agent is looked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
