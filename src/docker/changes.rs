@@ -3,7 +3,6 @@
 //! Rooms register (on their lanes); the event stream tells (on `docker-events`). A wake-up carries
 //! nothing: it means "look again". It never holds more than one per room.
 
-use super::types::NAMESPACE;
 use crate::domain::{CommandId, StackName};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use serde::Deserialize;
@@ -24,7 +23,15 @@ pub(super) struct Message {
 #[serde(rename_all = "PascalCase")]
 struct Actor {
     #[serde(default)]
-    attributes: BTreeMap<String, String>,
+    attributes: Attributes,
+}
+
+/// Of a container's some twenty, its labels among them, those that are read.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+struct Attributes {
+    #[serde(rename = "com.docker.stack.namespace")]
+    namespace: Option<String>,
+    name: Option<String>,
 }
 
 impl Message {
@@ -32,7 +39,7 @@ impl Message {
     /// their name, containers the labels of their service; a node concerns every stack.
     fn concerns(&self, stack: &StackName) -> bool {
         let attributes = &self.actor.attributes;
-        match (attributes.get(NAMESPACE), attributes.get("name")) {
+        match (&attributes.namespace, &attributes.name) {
             _ if self.is_of_a_node() => true,
             (Some(namespace), _) => namespace == stack.as_str(),
             (None, Some(name)) => stack.descoped(name) != name,
@@ -47,7 +54,7 @@ impl Message {
 
     /// Whether the swarm's own network came or went: the engine joined a swarm or left it.
     pub(super) fn is_of_the_ingress(&self) -> bool {
-        self.kind == "network" && self.actor.attributes.get("name").is_some_and(|name| name == "ingress")
+        self.kind == "network" && self.actor.attributes.name.as_ref().is_some_and(|name| name == "ingress")
     }
 }
 
@@ -115,6 +122,7 @@ impl Drop for Watch<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::docker::types::NAMESPACE;
     use serde_json::json;
     use uuid::Uuid;
 
