@@ -7,7 +7,7 @@ use super::report::Report;
 use super::watch::{AsWanted, Look, State, Wanted, Watch, Written, grace};
 use super::{Broken, Failure};
 use crate::docker::room::{Halt, Room, StepError};
-use crate::docker::types::{Mode, Service, Task, Version};
+use crate::docker::types::{Mode, Service, Task, UpdateState, Version};
 use crate::domain::{Code, Progress, StackName};
 use crate::stack::compare;
 use crate::stack::plan::{Action, ServicePlan};
@@ -174,7 +174,35 @@ fn see(room: &Room<'_>, stack: &StackName) -> Result<Seen, StepError> {
     let tasks = room.observe(|client| client.tasks(stack))?;
     let services = room.observe(|client| client.services(stack))?;
     let services = services.into_iter().map(|service| (service.name().to_owned(), service)).collect();
-    Ok(Seen { current, tasks, services })
+    let mut seen = Seen { current, tasks, services };
+    seen.look_again_at_stopped(room, stack)?;
+    Ok(seen)
+}
+
+impl Seen {
+    /// Swarm stops an update because of a task whose end it has written since the tasks were read: of such a service they
+    /// are read once more, for the cause. Of the others the order holds.
+    fn look_again_at_stopped(&mut self, room: &Room<'_>, stack: &StackName) -> Result<(), StepError> {
+        use UpdateState::{Paused, RollbackPaused, RollbackStarted};
+        let in_state = |states: &[UpdateState]| -> BTreeSet<String> {
+            let is_so = |service: &&Service| service.update_status.as_ref().is_some_and(|update| states.contains(&update.state));
+            self.services.values().filter(is_so).map(|service| service.id.clone()).collect()
+        };
+        let (paused, stopped) = (in_state(&[Paused]), in_state(&[Paused, RollbackPaused, RollbackStarted]));
+        if stopped.is_empty() {
+            return Ok(());
+        }
+        let current: BTreeSet<String> = room.observe(|client| client.current_tasks(stack))?.into_iter().map(|task| task.id).collect();
+        let tasks = room.observe(|client| client.tasks(stack))?;
+        self.tasks.retain(|task| !stopped.contains(&task.service_id));
+        for task in tasks.into_iter().filter(|task| stopped.contains(&task.service_id)) {
+            if paused.contains(&task.service_id) && current.contains(&task.id) {
+                self.current.insert(task.id.clone());
+            }
+            self.tasks.push(task);
+        }
+        Ok(())
+    }
 }
 
 fn out_of_time(watched: &[Watched]) -> Failure {
