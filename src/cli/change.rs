@@ -2,10 +2,12 @@
 //! agent, watched like a deploy.
 
 use super::client::{Client, Request, path_of};
+use super::definition::wrapped;
 use super::deploy::{Given, command};
 use super::failure::{Failure, codes};
 use super::invocation::{Call, Change, Output, Steer, Sure, Verb, Volumes, Wait};
 use super::next::About;
+use super::terminal::Page;
 use super::{Exit, ids, print};
 use serde_json::{Value, json};
 use std::io::{self, BufRead as _, IsTerminal as _};
@@ -49,13 +51,14 @@ pub(super) fn steer(call: &Call, what: &Steer) -> Result<Exit, Failure> {
     command(&client, Request::post(path), call.output, &given)
 }
 
-/// Asks whether it is meant.
-pub(super) fn confirm(question: &str, answer: &str) -> Result<(), Failure> {
+/// Asks whether it is meant, having said what will happen.
+pub(super) fn confirm(consequence: &str, answer: &str) -> Result<(), Failure> {
     if !io::stdin().is_terminal() {
-        let message = format!("{question}\nnobody can be asked here");
+        let message = format!("{consequence} Nobody can be asked here");
         return Err(Failure::new(Exit::Usage, codes::UNASKED, message, "add --yes if it is meant"));
     }
-    print::prompt(question);
+    print::err(wrapped(consequence, Page::of_stdout().readable()).join("\n"));
+    print::prompt(&format!("Type {answer} to go on: "));
     let mut line = String::new();
     if io::stdin().lock().read_line(&mut line).is_ok() && line.trim() == answer {
         return Ok(());

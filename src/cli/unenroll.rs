@@ -15,12 +15,12 @@ pub(super) fn unenroll(arguments: &Unenroll) -> Result<Exit, Failure> {
     let enrolled = Enrolled::find(&config).map_err(|error| failed(&error))?;
     let agent = enrolled.agent().clone();
     if !arguments.sure.is_said() {
-        let question = format!(
-            "This takes {agent} out of service at {} and forgets its identity, key and certificate. Stacks go on; another\n\
-             enrolment needs a new token. Type {agent} to go on: ",
+        let consequence = format!(
+            "This takes {agent} out of service at {} and forgets its identity, key and certificate. Stacks go on; another enrolment needs a \
+             new token.",
             enrolled.control_plane()
         );
-        confirm(&question, agent.as_str())?;
+        confirm(&consequence, agent.as_str())?;
     }
     enrolled.leave(arguments.farewell).map_err(|error| failed(&error))?;
     if arguments.output == Output::Json {

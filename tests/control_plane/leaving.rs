@@ -82,7 +82,7 @@ fn an_agent_is_enrolled_before_its_start_and_taken_out_of_service_when_it_does_n
 
     let (code, said) = unenroll(&[], &config);
     assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("Type edge-7") && said.contains("--yes"), "{said}");
+    assert!(said.contains("This takes edge-7 out of service") && said.contains("--yes"), "{said}");
     fs::write(ca.0.join("revoked"), "edge-7").unwrap();
     let (code, said) = unenroll(&["--yes"], &config);
     assert_eq!(code, Some(1), "{said}");

@@ -7,7 +7,7 @@ use crate::cli::Exit;
 use std::fmt::Write as _;
 
 /// The section of the manual that the pages belong to: commands of users.
-pub const FOLDER_SECTION: u8 = 1;
+pub const SECTION: u8 = 1;
 
 /// When the pages were last looked through: a date of the build would make each build another one.
 const WRITTEN: &str = "2026-11-26";
@@ -23,7 +23,7 @@ pub fn page(topic: Topic) -> (String, String) {
 }
 
 fn file(title: &str) -> String {
-    format!("{title}.{FOLDER_SECTION}")
+    format!("{title}.{SECTION}")
 }
 
 fn title(command: &Command) -> String {
@@ -33,7 +33,7 @@ fn title(command: &Command) -> String {
 fn head(title: &str, summary: &str) -> String {
     let version = env!("CARGO_PKG_VERSION");
     format!(
-        ".\\\" Made by axion-agent man.\n.TH {} {FOLDER_SECTION} \"{WRITTEN}\" \"axion-agent {version}\" \"axion-agent\"\n.SH NAME\n{} \\- {}\n",
+        ".\\\" Made by axion-agent man.\n.TH {} {SECTION} \"{WRITTEN}\" \"axion-agent {version}\" \"axion-agent\"\n.SH NAME\n{} \\- {}\n",
         plain(&title.to_uppercase()),
         plain(title),
         plain(&lowered(summary))
@@ -143,7 +143,7 @@ fn exits(exits: &[Exit]) -> String {
 }
 
 fn reference(page: &str) -> String {
-    format!("{} ({FOLDER_SECTION})", plain(page))
+    format!("{} ({SECTION})", plain(page))
 }
 
 fn see_also(pages: &[String]) -> String {
