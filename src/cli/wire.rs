@@ -178,6 +178,7 @@ pub(super) struct Commands {
 pub(super) struct Command {
     pub(super) command_id: String,
     pub(super) command_type: String,
+    pub(super) dry_run: bool,
     pub(super) stack: Option<String>,
     pub(super) project_id: Option<String>,
     pub(super) way: String,

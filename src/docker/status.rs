@@ -9,9 +9,14 @@ use super::deploy::{Drift, drift_of_stacks};
 use super::ownership::Takeover;
 use super::room::{End, Room};
 use super::types::{Mode, NAMESPACE, Node, OWNER, Service, Task};
-use crate::domain::{GetStatus, LedgerError, Outcome, StackName};
+use crate::domain::{GetStatus, LedgerError, Outcome, StackName, Timestamp, unix_nanos};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
+
+/// A task that has run for so long, in milliseconds, is no attempt of a crash loop: what ended before it is mended.
+const STEADY: i64 = 30_000;
+const NANOS_PER_MILLI: i64 = 1_000_000;
 
 /// How much is told of a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,9 +128,21 @@ fn service(stack: &str, service: &Service, tasks: &[Task], down: &BTreeSet<Strin
         "mode": service.mode().name(),
         "replicas": {"running": census.running, "desired": desired},
         "update": service.update_status.as_ref().map(|update| json!({"state": update.state.name(), "message": update.message})),
-        "errors": errors(own()),
+        "errors": errors(of_now(service, own().collect())),
         "drift": drift.map(Drift::told),
     })
+}
+
+/// The tasks whose errors say why the service does not run now: those of its present image, unless another has run in their
+/// place for a while since.
+fn of_now<'a>(service: &Service, tasks: Vec<&'a Task>) -> Vec<&'a Task> {
+    let now = Timestamp::from(SystemTime::now()).as_millis();
+    let since = |task: &Task| unix_nanos(&task.status.timestamp).map_or(now, |nanos| nanos / NANOS_PER_MILLI);
+    let is_steady = |task: &Task| task.is_running() && now - since(task) >= STEADY;
+    let place = |task: &Task| (task.slot, if task.slot.is_none() { task.node_id.clone() } else { String::new() });
+    let mended: BTreeSet<_> = tasks.iter().filter(|task| is_steady(task)).map(|task| place(task)).collect();
+    let is_of_now = |task: &&Task| task.spec.container_spec.image == service.image() && !mended.contains(&place(task));
+    tasks.into_iter().filter(is_of_now).collect()
 }
 
 #[cfg(test)]
@@ -139,17 +156,25 @@ mod tests {
             "Spec": {"Name": "st_web", "Mode": {"Replicated": {"Replicas": 2}}, "TaskTemplate": {"ContainerSpec": {"Image": "box:2@sha256:0"}}},
         }))
         .unwrap();
-        let task = |state: &str, error: &str| -> Task {
-            let status = json!({"State": state, "Err": error});
-            serde_json::from_value(
-                json!({"ID": "t", "Version": {"Index": 1}, "ServiceID": "s", "DesiredState": "running", "Status": status}),
-            )
+        let task = |state: &str, error: &str, image: &str, at: &str| -> Task {
+            let status = json!({"State": state, "Err": error, "Timestamp": at});
+            serde_json::from_value(json!({
+                "ID": "t", "Version": {"Index": 1}, "ServiceID": "s", "Slot": 1, "DesiredState": "running", "Status": status,
+                "Spec": {"ContainerSpec": {"Image": image}},
+            }))
             .unwrap()
         };
-        let told = service("st", &one, &[task("running", ""), task("failed", "exit 1")], &BTreeSet::new(), None);
+        let tell = |tasks: &[Task]| service("st", &one, tasks, &BTreeSet::new(), None);
+        let now = Timestamp::from(SystemTime::now());
+        let ago = |seconds: i64| Timestamp::from_millis(now.as_millis() - seconds * 1000).to_string();
+        let (present, before) = ("box:2@sha256:0", "box:1");
+        let failed = task("failed", "exit 1", present, &ago(100));
+        let told = tell(&[task("running", "", present, &ago(1)), failed.clone(), task("failed", "no such image", before, &ago(200))]);
         assert_eq!(told["name"], "web");
         assert_eq!(told["replicas"], json!({"running": 1, "desired": 2}));
         assert_eq!(told["update"]["state"], "paused");
+        assert_eq!(told["errors"].as_array().map(Vec::len), Some(1), "what another image did is history");
         assert_eq!(told["errors"][0]["error"], "exit 1");
+        assert_eq!(tell(&[task("running", "", present, &ago(60)), failed])["errors"], json!([]), "it is mended");
     }
 }

@@ -1,7 +1,7 @@
 //! The commands of late, in short: those that are open, and the last ones that have ended. For people who look on; what
 //! must not be forgotten is in the journal.
 
-use super::{Command, CommandId, Event, Outcome, Refusal, Timestamp, Verdict, Way};
+use super::{Action, Command, CommandId, Event, Outcome, Refusal, Timestamp, Verdict, Way};
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -34,6 +34,8 @@ pub struct CommandBrief {
     pub command_id: CommandId,
     /// Its command_type; a refused one may have none that can be read.
     pub command_type: String,
+    /// Whether it only plans.
+    pub dry_run: bool,
     /// The stack that it is about, if it is about one.
     pub stack: Option<String>,
     /// The project in whose name it came.
@@ -83,6 +85,7 @@ impl Recent {
         self.commands.push_back(Arc::new(CommandBrief {
             command_id: command.id,
             command_type: command.action.name().to_owned(),
+            dry_run: matches!(&command.action, Action::Deploy(deploy) if deploy.dry_run),
             stack: command.action.target().map(|target| target.stack.to_string()),
             project_id: command.project().map(ToString::to_string),
             way: way.name(),
@@ -123,6 +126,7 @@ impl Recent {
         self.commands.push_back(Arc::new(CommandBrief {
             command_id: refusal.command_id,
             command_type: refusal.command_type.clone().unwrap_or_default(),
+            dry_run: false,
             stack: None,
             project_id: refusal.context.project_id.as_ref().map(ToString::to_string),
             way: way.name(),
@@ -165,7 +169,7 @@ impl Recent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Action, AgentId, Code, Context, Direct};
+    use crate::domain::{AgentId, Code, Context, Direct};
     use uuid::Uuid;
 
     fn command(n: u128) -> Command {

@@ -23,7 +23,7 @@ fn row(command: &Command, page: &Page) -> Row {
     let from = command.user.as_ref().map_or_else(|| command.way.clone(), |user| format!("{} ({user})", command.way));
     let row = Row::of([
         Cell::from(id).painted(Hue::Strong),
-        command.command_type.clone().into(),
+        kind(command).to_owned().into(),
         command.stack.clone().unwrap_or_else(|| "-".to_owned()).into(),
         from.into(),
         Cell::from(command.state.clone()).painted(hue(&command.state)),
@@ -35,6 +35,11 @@ fn row(command: &Command, page: &Page) -> Row {
         (Some(code), None) => row.noted(hue(&command.state), format!("[{code}]")),
         _ => row,
     }
+}
+
+/// A deploy that changes nothing is told by another name.
+fn kind(command: &Command) -> &str {
+    if command.dry_run { "Plan" } else { &command.command_type }
 }
 
 fn hue(state: &str) -> Hue {
@@ -55,7 +60,7 @@ fn took(command: &Command, now: Timestamp) -> Option<String> {
 /// One in full.
 pub(in crate::cli) fn command(command: &Command, page: &Page) -> String {
     let mut text =
-        format!("{} {}\n", page.colour.paint(Hue::Strong, &command.command_type), page.colour.paint(hue(&command.state), &command.state));
+        format!("{} {}\n", page.colour.paint(Hue::Strong, kind(command)), page.colour.paint(hue(&command.state), &command.state));
     let mut line = |name: &str, value: Option<String>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             text += &format!("  {name:<10}{}\n", crate::cli::terminal::tame(&value));
