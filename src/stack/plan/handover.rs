@@ -125,16 +125,17 @@ mod tests {
         json!({"Name": name, "EndpointSpec": {"Ports": ports}, "TaskTemplate": {"ForceUpdate": 0}, "Mode": {"Global": {}}})
     }
 
-    /// Of services that have these ports, and are to have those.
-    fn plans(services: &[(&str, Option<&[u64]>, &[u64])]) -> Vec<ServicePlan> {
+    /// A service, the ports that it has if it is there, and those that it is to have.
+    type Ported<'a> = (&'a str, Option<&'a [u64]>, &'a [u64]);
+
+    fn plans(services: &[Ported<'_>]) -> Vec<ServicePlan> {
         let agent = AgentId::new("me").unwrap();
         let who = Who { agent: &agent, command: CommandId(Uuid::from_u128(1)) };
         let held = |name: &str, ports: &[u64]| -> Service {
             serde_json::from_value(json!({"ID": name, "Version": {"Index": 1}, "Spec": spec(name, ports)})).unwrap()
         };
-        let one = |(name, had, wants): &(&str, Option<&[u64]>, &[u64])| {
-            service(spec(name, wants), had.map(|had| held(name, had)).as_ref(), &BTreeMap::new(), who)
-        };
+        let one =
+            |(name, had, wants): &Ported<'_>| service(spec(name, wants), had.map(|had| held(name, had)).as_ref(), &BTreeMap::new(), who);
         services.iter().map(one).collect()
     }
 
