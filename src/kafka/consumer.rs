@@ -182,7 +182,22 @@ impl Intake {
                 let down = self.link.away(&self.client.evidence());
                 self.teller.tell_some(down)
             }
+            Ok(Sight::Despair) => self.begin_anew(),
             Err(fault) => self.bad_answer(&fault),
+        }
+    }
+
+    /// Another client looks for brokers, and reads on where this one is.
+    fn begin_anew(&mut self) -> Result<(), Stopped> {
+        match connect(&self.settings) {
+            Ok(client) => {
+                log::info!("consumer: no broker was found for long, another client looks for one");
+                let look = self.look.of_the_next();
+                self.renew(Renewal { settings: self.settings.clone(), client })?;
+                self.look = look;
+                Ok(())
+            }
+            Err(error) => self.not_ready(error.trouble()),
         }
     }
 

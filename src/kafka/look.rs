@@ -22,6 +22,12 @@ const SLOW_SEEK: Duration = Duration::from_millis(1500);
 const LONGEST_SEEK: Duration = Duration::from_secs(4);
 /// No broker for this long means that none is there: a connection with TLS takes a part of it.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// After so long without a broker another client looks for one. Brokers may just be away; but librdkafka (2.12) can lose them for good:
+/// one that is starting may answer with a list of no brokers, all are given up then, and the return to `bootstrap.servers` that
+/// follows is called off by the end of the same answer (`rd_kafka_rebootstrap_tmr_stop`). No setting mends that.
+const FIRST_DESPAIR: Duration = Duration::from_secs(30);
+/// The next client is given twice the time, up to this: where brokers are away for days it costs nothing.
+const LONGEST_DESPAIR: Duration = Duration::from_secs(600);
 /// After a look that found nothing good.
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 /// A broker that is back, a topic that was just made, an ACL that was just granted, is seen within this.
@@ -34,6 +40,8 @@ pub(super) enum Sight {
     Unclear,
     /// No broker has answered for some time.
     Away,
+    /// For so long that another client should look for one: see [`Look::of_the_next`].
+    Despair,
 }
 
 pub(super) struct Look {
@@ -47,6 +55,8 @@ pub(super) struct Look {
     seek: Duration,
     /// Since when no broker was found.
     lost: Option<Instant>,
+    /// How long that may go on.
+    despair: Duration,
     backoff: Backoff,
 }
 
@@ -55,7 +65,13 @@ impl Look {
     pub(super) fn new(topics: &[&str]) -> Self {
         let topics = topics.iter().map(|topic| (*topic).to_owned()).collect();
         let backoff = Backoff::new(FIRST_RETRY, LONGEST_RETRY);
-        Self { topics, next: Some(Instant::now()), broker: None, number: 0, seek: SEEK, lost: None, backoff }
+        Self { topics, next: Some(Instant::now()), broker: None, number: 0, seek: SEEK, lost: None, despair: FIRST_DESPAIR, backoff }
+    }
+
+    /// That of the client which follows because this one found nobody.
+    pub(super) fn of_the_next(&self) -> Self {
+        let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
+        Self { despair: (self.despair * 2).min(LONGEST_DESPAIR), ..Self::new(&topics) }
     }
 
     /// Has a message when it is time to look.
@@ -87,7 +103,11 @@ impl Look {
             }
         }
         let lost = *self.lost.get_or_insert_with(Instant::now);
-        Ok(if lost.elapsed() > PATIENCE { Sight::Away } else { Sight::Unclear })
+        Ok(match lost.elapsed() {
+            span if span > self.despair => Sight::Despair,
+            span if span > PATIENCE => Sight::Away,
+            _ => Sight::Unclear,
+        })
     }
 
     /// Whether the answer with this number is the one that is waited for.
@@ -105,6 +125,7 @@ impl Look {
 
     pub(super) fn all_is_well(&mut self) {
         self.backoff.reset();
+        self.despair = FIRST_DESPAIR;
         self.next = Some(Instant::now() + METADATA_INTERVAL);
     }
 
@@ -134,6 +155,11 @@ mod tests {
             look.due().recv_timeout(2 * LONGEST_RETRY).unwrap();
         }
         assert!((PATIENCE..3 * PATIENCE).contains(&started.elapsed()), "{:?}", started.elapsed());
+        look.despair = PATIENCE;
+        look.due().recv_timeout(2 * LONGEST_RETRY).unwrap();
+        assert_eq!(look.look(&client).unwrap(), Sight::Despair);
+        let next = look.of_the_next();
+        assert_eq!((next.despair, next.lost), (2 * PATIENCE, None));
         assert!(look.is_current(0) && !look.is_current(1), "nobody was asked");
         look.all_is_well();
         look.hasten();

@@ -192,6 +192,15 @@ impl Output {
                 let evidence = self.client.evidence();
                 self.tell_both(|link| link.away(&evidence))
             }
+            // Another follows anyway.
+            Ok(Sight::Despair) if self.renewal.is_some() => Ok(()),
+            Ok(Sight::Despair) => {
+                log::info!("producer: no broker was found for long, another client looks for one");
+                let look = self.look.of_the_next();
+                self.replace_client()?;
+                self.look = look;
+                Ok(())
+            }
             Err(fault) => self.on_topics(Err(fault)),
         }
     }
