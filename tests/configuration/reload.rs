@@ -33,7 +33,8 @@ impl Alone {
         let port = free_port();
         let place = directory.display();
         let fixed = format!(
-            "[agent]\n{identity}\nstate_dir = \"{place}/state\"\n[health]\nport = {port}\n[docker]\nhost = \"{place}/none\"\n[local]\nipc_socket_path = \"{place}/agent.sock\"\n"
+            "[agent]\n{identity}\nstate_dir = \"{place}/state\"\n[local]\nipc_socket_path = \"{place}/agent.sock\"\n\
+             [health]\nport = {port}\n[docker]\nhost = \"{place}/none\"\n"
         );
         let mut alone = Self { file: directory.join("agent.toml"), log: directory.join("agent.log"), fixed, agent: None };
         alone.write(text);
@@ -95,8 +96,8 @@ pub fn broken(stage: &Stage) {
     let error = found["last_error"].as_str().unwrap();
     for words in [
         "the new configuration is not used, the one before holds on: ",
-        "agent.toml:8:13: docker.revisions: 0 is outside of 1 to 100; ",
-        "agent.toml:9:18: docker.deploy_timeout: \"soon\" is no span of time",
+        "agent.toml:10:13: docker.revisions: 0 is outside of 1 to 100; ",
+        "agent.toml:11:18: docker.deploy_timeout: \"soon\" is no span of time",
     ] {
         assert!(error.contains(words), "{words} is not in {error}");
     }
