@@ -62,6 +62,7 @@ pub(in crate::docker) fn of_stacks(room: &Room<'_>, services: &[Service]) -> Res
     if kept.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let networks = super::names::network_ids(room)?;
+    let compared: Vec<&Service> = kept.iter().flat_map(|(_, services)| services).collect();
+    let networks = super::names::network_ids_of(room, &compared)?;
     Ok(kept.iter().flat_map(|(revisions, services)| of(revisions, services, &networks)).collect())
 }

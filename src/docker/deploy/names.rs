@@ -67,10 +67,25 @@ pub(super) fn of_every_node(room: &Room<'_>) -> Result<BTreeMap<String, String>,
 
 /// All networks of the swarm, by name: a stack's services may use those of other makers by id.
 pub(super) fn network_ids(room: &Room<'_>) -> Result<BTreeMap<String, String>, StepError> {
-    let networks = room.observe(|client| client.all_networks())?.into_iter().filter(|network| network.scope == "swarm");
-    let mut ids: BTreeMap<String, String> = networks.map(|network| (network.name, network.id)).collect();
+    let mut ids = ids_of_the_swarm(room)?;
     ids.extend(of_every_node(room)?);
     Ok(ids)
+}
+
+/// The same for those who name what these services use: those that every node has of its own, each a call, are asked for only
+/// where one of them is among it.
+pub(super) fn network_ids_of(room: &Room<'_>, services: &[&Service]) -> Result<BTreeMap<String, String>, StepError> {
+    let mut ids = ids_of_the_swarm(room)?;
+    let used = services.iter().filter_map(|service| service.spec["TaskTemplate"]["Networks"].as_array()).flatten();
+    if used.filter_map(|network| network["Target"].as_str()).any(|target| !ids.values().any(|id| id == target)) {
+        ids.extend(of_every_node(room)?);
+    }
+    Ok(ids)
+}
+
+fn ids_of_the_swarm(room: &Room<'_>) -> Result<BTreeMap<String, String>, StepError> {
+    let networks = room.observe(|client| client.all_networks())?.into_iter().filter(|network| network.scope == "swarm");
+    Ok(networks.map(|network| (network.name, network.id)).collect())
 }
 
 /// The stack's networks, once the manager has set them up: it takes a moment, until which they tell little of themselves.
