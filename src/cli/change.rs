@@ -35,7 +35,7 @@ pub(super) fn change(call: &Call, arguments: &Change) -> Result<Exit, Failure> {
     if let (Some(seconds), Value::Object(fields)) = (arguments.timeout, &mut body) {
         fields.insert("timeout_seconds".to_owned(), json!(seconds));
     }
-    let given = Given { wait: arguments.wait, project: arguments.project.as_deref(), about: About::stack(stack) };
+    let given = Given { wait: arguments.wait, project: arguments.project.as_deref(), about: About::stack(stack), found: Vec::new() };
     command(&Client::of(&call.reach), request.body(body), call.output, &given)
 }
 
@@ -47,7 +47,7 @@ pub(super) fn steer(call: &Call, what: &Steer) -> Result<Exit, Failure> {
         Steer::Pause => "/v1/pause".to_owned(),
         Steer::Resume => "/v1/resume".to_owned(),
     };
-    let given = Given { wait: Wait::ToTheEnd, project: None, about: About::default() };
+    let given = Given { wait: Wait::ToTheEnd, project: None, about: About::default(), found: Vec::new() };
     command(&client, Request::post(path), call.output, &given)
 }
 

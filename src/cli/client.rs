@@ -234,7 +234,7 @@ fn unreachable(socket: &Path, error: &io::Error) -> Failure {
     let (message, next) = match error.kind() {
         io::ErrorKind::NotFound => (
             format!("no agent listens at {at}: there is no such socket"),
-            "start it: systemctl start axion-agent; or name its socket with --socket".to_owned(),
+            "start it: systemctl start axion-agent (by hand: axion-agent run); or name its socket with --socket".to_owned(),
         ),
         io::ErrorKind::PermissionDenied => (format!("you may not use the agent's socket {at}"), admission(socket)),
         io::ErrorKind::ConnectionRefused => (

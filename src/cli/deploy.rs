@@ -21,6 +21,8 @@ use uuid::Uuid;
 const PROJECT: &str = "x-project-id";
 /// The command's id, which we choose: asked again after a loss, the agent knows it.
 const COMMAND: &str = "x-command-id";
+/// With this the agent places what it says of the files as one.
+const AS_ONE: &str = "docker_stack_yml:";
 
 /// Does it.
 pub(super) fn deploy(call: &Call, arguments: &Deploy) -> Result<Exit, Failure> {
@@ -50,13 +52,14 @@ pub(super) fn deploy(call: &Call, arguments: &Deploy) -> Result<Exit, Failure> {
     let what = if arguments.goal == Goal::Plan { "/plan" } else { "/deploy" };
     let request = Request::post(path_of(stack, what)).body(Value::Object(body)).about(About::stack(stack));
     let client = Client::of(&call.reach);
+    let found = loaded.warnings.iter().map(ToString::to_string).collect();
     match arguments.goal {
-        Goal::Plan => plan(&client, &request, call.output, arguments),
+        Goal::Plan => plan(&client, &request, call.output, arguments, found),
         Goal::Deploy => command(
             &client,
             request,
             call.output,
-            &Given { wait: arguments.wait, project: arguments.project.as_deref(), about: About::stack(stack) },
+            &Given { wait: arguments.wait, project: arguments.project.as_deref(), about: About::stack(stack), found },
         ),
     }
 }
@@ -68,7 +71,7 @@ fn images(loaded: &Loaded) -> Vec<String> {
     services.as_array().into_iter().flatten().filter_map(of).collect()
 }
 
-fn plan(client: &Client, request: &Request, output: Output, arguments: &Deploy) -> Result<Exit, Failure> {
+fn plan(client: &Client, request: &Request, output: Output, arguments: &Deploy, found: Vec<String>) -> Result<Exit, Failure> {
     let about = About::stack(&arguments.files.stack);
     let id = CommandId(Uuid::new_v4());
     let request = named(request.clone(), id, arguments.project.as_deref());
@@ -76,7 +79,7 @@ fn plan(client: &Client, request: &Request, output: Output, arguments: &Deploy) 
         Ended::Left => Ok(Exit::Done),
         Ended::Terminal(end, document, _) if !end.is_failed() => Ok(match output {
             Output::Json => print::out(&format!("{document}\n")),
-            Output::Text | Output::Names => print::out(&show::plan(&end, &Page::of_stdout())),
+            Output::Text | Output::Names => print::out(&show::plan(&in_their_files(*end, found), &Page::of_stdout())),
         }),
         Ended::Terminal(end, ..) => Err(outcome::failure(&end, &about)),
     }
@@ -95,6 +98,16 @@ pub(super) struct Given<'a> {
     pub(super) wait: Wait,
     pub(super) project: Option<&'a str>,
     pub(super) about: About,
+    /// What was found doubtful in its Compose files, where it has some.
+    pub(super) found: Vec<String>,
+}
+
+/// The agent has read the files as one: what it warns of there is told as it was found in the files themselves.
+fn in_their_files(mut end: Event, found: Vec<String>) -> Event {
+    let warnings = &mut end.payload.details.warnings;
+    warnings.retain(|warning| !warning.starts_with(AS_ONE));
+    warnings.splice(0..0, found);
+    end
 }
 
 /// Gives any command, and watches it if that is wanted.
@@ -110,7 +123,7 @@ pub(super) fn command(client: &Client, request: Request, output: Output, given: 
     }
     match watch::give(client, &request, id, &given.about, Show::of(output))? {
         Ended::Left => Ok(Exit::Done),
-        Ended::Terminal(end, _, took) => told(&end, took, output, &given.about.clone().command(id)),
+        Ended::Terminal(end, _, took) => told(&in_their_files(*end, given.found.clone()), took, output, &given.about.clone().command(id)),
     }
 }
 
@@ -129,4 +142,18 @@ pub(super) fn told(end: &Event, took: Duration, output: Output, about: &About) -
     let time = if took < Duration::from_secs(1) { String::new() } else { format!(" ({})", span(took)) };
     let done = page.colour.paint(super::terminal::Hue::Good, "Done");
     Ok(print::out(&format!("{done}: {}{time}\n", super::terminal::tame(&end.payload.message))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_doubtful_in_a_file_is_told_where_it_stands_there() {
+        let warnings = ["docker_stack_yml:3:12: services.web.build: a swarm does not build", "the digest of box:1 is not known"];
+        let end: Event = serde_json::from_value(json!({"payload": {"details": {"warnings": warnings}}})).unwrap();
+        let told = in_their_files(end, vec!["build.yml:6:12: services.web.build: a swarm does not build".to_owned()]);
+        assert_eq!(told.payload.details.warnings[0], "build.yml:6:12: services.web.build: a swarm does not build");
+        assert_eq!(told.payload.details.warnings[1..], ["the digest of box:1 is not known"]);
+    }
 }
