@@ -44,12 +44,17 @@ impl Pages {
 
     /// Sends `request` and reads all that comes back.
     fn ask(&self, request: &str) -> String {
+        self.try_to_ask(request).unwrap()
+    }
+
+    /// The same in a crowd, where a connection may be ended at any moment.
+    fn try_to_ask(&self, request: &str) -> std::io::Result<String> {
         let mut stream = self.connect();
-        stream.write_all(request.as_bytes()).unwrap();
-        stream.shutdown(Shutdown::Write).unwrap();
+        stream.write_all(request.as_bytes())?;
+        stream.shutdown(Shutdown::Write)?;
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
     }
 
     fn get(&self, path: &str) -> String {
@@ -158,14 +163,15 @@ fn idle_and_slow_connections_are_bounded_end_in_time_and_make_way() {
     drip(&mut slow);
     // For the first second nobody can say that they are slow.
     let begin = Instant::now();
-    while status(&pages.get("/livez")) != "200" {
+    while !pages.try_to_ask("GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").is_ok_and(|answer| status(&answer) == "200") {
         assert!(begin.elapsed() < PATIENCE, "the slow ones make no way");
     }
     for _ in 0..50 {
         drip(&mut slow);
         assert_eq!(status(&pages.get("/livez")), "200");
     }
-    assert!(threads() <= before + 40, "{} threads more", threads() - before);
+    // Without a gate there would be twelve hundred. Other tests of this process have threads, too.
+    assert!(threads() <= before + 120, "{} threads more", threads() - before);
     // Each of them is closed by the gate, whatever it has (not) sent.
     for stream in &mut idle {
         stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();

@@ -33,7 +33,7 @@ const MAX_WAITING_BYTES: usize = 64 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// A client that was turned away gets this long to read why.
 const LINGER: Duration = Duration::from_secs(1);
-/// So many of them at a time; further ones are closed at once.
+/// So many of them at a time; one more takes the place of the first.
 const MAX_LINGERING: usize = 32;
 /// It waits for nobody between two polls: a turn takes a millisecond.
 const TURN: Duration = Duration::from_secs(60);
@@ -122,7 +122,11 @@ impl Gate {
     /// read resets it, and the answer could be lost.
     fn turn_away(&mut self, mut client: TcpStream) {
         let answered = client.set_nonblocking(true).and_then(|()| client.write_all(FULL)).and_then(|()| client.shutdown(Shutdown::Write));
-        if answered.is_ok() && self.refused.len() < MAX_LINGERING {
+        if answered.is_ok() {
+            if self.refused.len() >= MAX_LINGERING {
+                // It has had the longest time to read.
+                self.refused.remove(0);
+            }
             self.refused.push(Refused { client, deadline: Deadline::after(LINGER), place: usize::MAX });
         }
     }

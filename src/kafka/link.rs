@@ -104,9 +104,9 @@ impl Link {
         let trouble = match &self.last {
             Some(last) if last.is_specific() => last.clone(),
             // A broker that hangs up and says nothing else is there; one that went away refuses connections.
-            None if !self.is_up() => {
+            last if !self.is_up() && last.as_ref().is_none_or(Trouble::is_of_hanging_up) => {
                 let silent = evidence.closing.as_deref().and_then(Trouble::of_closing);
-                silent.unwrap_or_else(|| Trouble::away(&self.brokers, None))
+                silent.unwrap_or_else(|| Trouble::away(&self.brokers, last.as_ref()))
             }
             last => Trouble::away(&self.brokers, last.as_ref()),
         };
@@ -197,6 +197,16 @@ mod tests {
         link.up();
         assert!(reason(link.fault(&down, &evidence)).starts_with("kafka.unreachable: "));
         assert!(reason(link.fault(&fault(code::TRANSPORT, "b:1/1: refused"), &evidence)).starts_with("kafka.unreachable: "));
+    }
+
+    #[test]
+    fn a_broker_that_hangs_up_while_we_speak_wants_a_login_too() {
+        let closing = Some("ssl://b:1/1: Disconnected: SSL connection closed by peer (after 9ms in state UP)".to_owned());
+        let evidence = Evidence { closing, certificate: None };
+        let mut link = Link::new(Side::Consumer, &settings());
+        let broken =
+            fault(code::TRANSPORT, "ssl://b:1/bootstrap: Send failed: system library::Broken pipe: tls_retry_write_records failure");
+        assert!(reason(link.fault(&broken, &evidence)).starts_with("kafka.login_wanted: "));
     }
 
     #[test]

@@ -167,6 +167,12 @@ impl Trouble {
         })
     }
 
+    /// Whether it says only that somebody hung up while we spoke: how that shows depends on who was faster.
+    pub(super) fn is_of_hanging_up(&self) -> bool {
+        let says = |words: &str| self.text.contains(words);
+        !self.is_specific() && (says("Broken pipe") || says("Connection reset by peer"))
+    }
+
     /// Whether it says more than that nobody answers.
     pub(super) fn is_specific(&self) -> bool {
         self.code != TroubleCode::UNREACHABLE
