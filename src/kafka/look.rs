@@ -25,9 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// After so long without a broker another client looks for one. Brokers may just be away; but librdkafka (2.12) can lose them for good:
 /// one that is starting may answer with a list of no brokers, all are given up then, and the return to `bootstrap.servers` that
 /// follows is called off by the end of the same answer (`rd_kafka_rebootstrap_tmr_stop`). No setting mends that.
-const FIRST_DESPAIR: Duration = Duration::from_secs(30);
-/// The next client is given twice the time, up to this: where brokers are away for days it costs nothing.
-const LONGEST_DESPAIR: Duration = Duration::from_secs(600);
+const FIRST_DESPAIR: Duration = Duration::from_secs(10);
+/// The next client is given twice the time, up to this: one client in two minutes costs next to nothing where brokers are away
+/// for days, and a broker that is back must not be missed for longer.
+const LONGEST_DESPAIR: Duration = Duration::from_secs(120);
 /// After a look that found nothing good.
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 /// A broker that is back, a topic that was just made, an ACL that was just granted, is seen within this.

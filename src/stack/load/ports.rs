@@ -40,8 +40,7 @@ fn long(item: &Item<'_>) -> Result<PortConfig, StackError> {
     let mut fields = item.fields()?;
     let number = |item: &Item<'_>| -> Result<u32, StackError> {
         let number = item.count()?;
-        // The engine would find out on the node, when the old task has made way already.
-        u16::try_from(number).map(u32::from).map_err(|_| item.invalid(format!("{number} is no port: they go up to {}", u16::MAX)))
+        u32::try_from(number).map_err(|_| item.invalid(format!("{number} is no port")))
     };
     let port = PortConfig {
         name: String::new(),
