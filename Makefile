@@ -84,9 +84,10 @@ growth: static       ## whether its memory grows in 30 minutes (MINUTES) while e
 	@$(dev)/setup.sh build bed
 	AXION_TEST_AGENT="$${AXION_TEST_AGENT:-$(static_agent)}" FOOTPRINT_GROWTH_MINUTES=$(or $(MINUTES),30) $(measure)
 
+# The agent's own code is optimised: the pace of a release, without building gRPC's core once more.
 delivery:            ## a backlog, and one command at a time, beside a bare loop of librdkafka on the same broker (five minutes)
 	@$(dev)/setup.sh build bed
-	AXION_TEST_MEASURE=1 $(dev)/with-broker.sh cargo bench --locked --profile dev --bench delivery
+	AXION_TEST_MEASURE=1 $(dev)/with-broker.sh cargo bench --locked --config 'profile.dev.package.axion-agent.opt-level="s"' --profile dev --bench delivery
 
 deploy-bench:        ## fifty services deployed, and once more, beside docker stack deploy (two minutes)
 	@$(dev)/setup.sh build bed
