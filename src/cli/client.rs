@@ -6,7 +6,7 @@ use super::failure::{Failure, codes};
 use super::next::About;
 use crate::config::{Sources, local_socket};
 use crate::domain::StackName;
-use crate::unix_http::{self, Kept, Unreachable};
+use crate::unix_http::{self, Kept, Unreachable, encoded};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read};
@@ -102,19 +102,6 @@ impl Request {
 /// The path of a stack, or of something of it such as `/logs`.
 pub(super) fn path_of(stack: &StackName, rest: &str) -> String {
     format!("/v1/stacks/{}{rest}", encoded(stack.as_str()))
-}
-
-/// Percent-encodes all but the unreserved characters (RFC 3986, section 2.3).
-fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
 }
 
 /// The agent behind one socket.

@@ -8,10 +8,11 @@
 use super::error::EngineError;
 use crate::domain::Sensitive;
 use crate::threads::Deadline;
+pub(super) use crate::unix_http::encoded;
 use crate::unix_http::{self, Kept};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -116,21 +117,6 @@ impl Request {
     fn malformed(&self, reason: &impl fmt::Display) -> EngineError {
         EngineError::Malformed { call: self.name(), reason: reason.to_string() }
     }
-}
-
-/// Percent-encodes all but the unreserved characters (RFC 3986, section 2.3), so that any name or
-/// filter is one segment of a path or one value of a query.
-pub(super) fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _infallible = write!(out, "%{byte:02X}");
-        }
-    }
-    out
 }
 
 /// A client of one engine.

@@ -20,8 +20,6 @@ use uuid::Uuid;
 const LOOK: Duration = Duration::from_secs(5);
 /// Logs of services on other nodes come through them.
 const LOGS: Duration = Duration::from_secs(20);
-/// In whose name a stack is looked at that nobody owns.
-const NOBODY: &str = "local";
 
 /// The handle: cheap to clone.
 #[derive(Clone)]
@@ -45,7 +43,7 @@ impl View {
     pub fn status(&self, agent: &AgentId, stack: Option<&StackName>) -> Outcome {
         let target = match stack.map(|stack| self.target(stack)).transpose() {
             Ok(target) => target,
-            Err(outcome) => return *outcome,
+            Err(outcome) => return outcome,
         };
         let (request, depth) = (GetStatus { target }, if stack.is_some() { Depth::Tasks } else { Depth::Services });
         let action = Action::GetStatus(request.clone());
@@ -58,7 +56,7 @@ impl View {
     pub fn logs(&self, agent: &AgentId, stack: &StackName, service: &str, tail: u64, since: Option<Timestamp>) -> Outcome {
         let target = match self.target(stack) {
             Ok(target) => target,
-            Err(outcome) => return *outcome,
+            Err(outcome) => return outcome,
         };
         let request = Logs { target, service: service.to_owned(), tail, since };
         self.in_a_room(agent, Action::Logs(request.clone()), LOGS, |room| match logs::run(room, &request) {
@@ -68,11 +66,9 @@ impl View {
     }
 
     /// On its host nobody is a stranger to a stack: it is looked at in its owner's name.
-    fn target(&self, stack: &StackName) -> Result<Target, Box<Outcome>> {
-        let failed = |code, message: String| Box::new(Outcome::failed(code, message));
-        let owner = self.work.ledger.owner(stack).map_err(|error| failed(Code::JOURNAL_UNAVAILABLE, error.to_string()))?;
-        let project = owner.map_or_else(|| ProjectId::new(NOBODY), Ok).map_err(|error| failed(Code::MALFORMED, error.to_string()))?;
-        Ok(Target { project, stack: stack.clone() })
+    fn target(&self, stack: &StackName) -> Result<Target, Outcome> {
+        let owner = self.work.ledger.owner(stack).map_err(|error| Outcome::failed(Code::JOURNAL_UNAVAILABLE, error.to_string()))?;
+        Ok(Target { project: owner.unwrap_or_else(ProjectId::local), stack: stack.clone() })
     }
 
     fn in_a_room(&self, agent: &AgentId, action: Action, time: Duration, look: impl FnOnce(&Room<'_>) -> Result<Outcome, End>) -> Outcome {

@@ -116,6 +116,14 @@ text_id!(StackName, "stack_name", |text| {
     }
 });
 
+impl ProjectId {
+    /// In whose name somebody on this host acts on what nobody owns.
+    #[must_use]
+    pub fn local() -> Self {
+        Self("local".to_owned())
+    }
+}
+
 impl StackName {
     /// The stack of a project that names none: `axion-{project_id}`.
     ///

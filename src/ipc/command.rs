@@ -9,8 +9,6 @@ use crate::record::{self, Envelope};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-/// Whose a stack is that nobody owns yet.
-const PROJECT: &str = "local";
 /// What the envelope adds to a body, in bytes.
 const ENVELOPE: usize = 2048;
 
@@ -53,7 +51,6 @@ pub(super) fn read(asked: &Asked, head: &Head, body: &[u8], around: &Around<'_>)
             return Err(Failure::of(Code::MALFORMED, "$.stack_name is another stack than that of the path: leave it out"));
         }
     }
-    let owner = || stack.and_then(|stack| (around.owner)(stack)).map(|owner| owner.to_string());
     let context = context(head, around.peer)?;
     let mut record = json!({
         "command_id": id,
@@ -62,10 +59,10 @@ pub(super) fn read(asked: &Asked, head: &Head, body: &[u8], around: &Around<'_>)
         "payload": payload,
         "metadata": {"user_id": around.peer.user()},
     });
-    if stack.is_some() {
-        record["metadata"]["project_id"] = json!(head.project.clone().or_else(owner).unwrap_or_else(|| PROJECT.to_owned()));
-    } else if let Some(project) = &head.project {
+    if let Some(project) = &head.project {
         record["metadata"]["project_id"] = json!(project);
+    } else if let Some(stack) = stack {
+        record["metadata"]["project_id"] = json!((around.owner)(stack).unwrap_or_else(ProjectId::local));
     }
     let envelope = Envelope { context, made_at: None };
     Ok((id, record::read(record.to_string().as_bytes(), envelope, around.max_message_bytes + ENVELOPE)))

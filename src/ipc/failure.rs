@@ -12,15 +12,13 @@ pub struct Failure {
     pub code: &'static str,
     /// One sentence with the next step.
     pub message: String,
-    /// What a program may want to know beside.
-    pub details: Value,
 }
 
 impl Failure {
     /// With the status that fits the code.
     #[must_use]
     pub fn of(code: Code, message: impl Into<String>) -> Self {
-        Self { status: status_of(code), code: code.as_str(), message: message.into(), details: json!({}) }
+        Self { status: status_of(code), code: code.as_str(), message: message.into() }
     }
 
     /// Of the wire itself.
@@ -29,7 +27,7 @@ impl Failure {
     }
 
     pub(super) fn body(&self) -> Value {
-        json!({"error": {"code": self.code, "message": self.message, "details": self.details}})
+        json!({"error": {"code": self.code, "message": self.message, "details": {}}})
     }
 }
 

@@ -122,8 +122,9 @@ pub(super) fn route(method: &str, target: &str) -> Result<Route, Failure> {
             Route::Command(Asked::Remove(stack(name)?, volumes), query.answer()?)
         }
         ("POST", ["v1", "stacks", name, "plan"]) => Route::Command(Asked::Plan(stack(name)?), query.answer()?),
-        ("POST", ["v1", "stacks", name, verb]) if command_type(verb).is_some() => {
-            Route::Command(Asked::OfStack(command_type(verb).unwrap_or_default(), stack(name)?), query.answer()?)
+        ("POST", ["v1", "stacks", name, verb]) => {
+            let command_type = command_type(verb).ok_or_else(|| no_route(method, path, &segments))?;
+            Route::Command(Asked::OfStack(command_type, stack(name)?), query.answer()?)
         }
         ("GET" | "HEAD", ["v1", "stacks", name, "logs"]) => {
             let follows = if query.flag("follow")? { Follows::Grows } else { Follows::Once };

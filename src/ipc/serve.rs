@@ -138,10 +138,10 @@ impl Service {
     }
 
     fn command(&self, asked: &Asked, answer: Answer, request: &Request) -> Result<(), Ended> {
-        if self.sources.health.newest().phase == Phase::Stopping {
+        let health = self.sources.health.newest();
+        if health.phase == Phase::Stopping {
             return Err(leaving().into());
         }
-        let health = self.sources.health.newest();
         let owner = |stack: &StackName| health.stacks.get(stack).map(|brief| brief.project.clone());
         let at = Timestamp::from(SystemTime::now());
         let around = Around { peer: request.peer, at, owner: &owner, max_message_bytes: self.max_message_bytes };

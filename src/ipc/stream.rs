@@ -17,8 +17,6 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 /// Lines of one service on their way to the client; with them its log is not read on.
 const LINES: usize = 64;
 const NANOS_PER_MILLI: i64 = 1_000_000;
-/// In whose name a log is read that is nobody's yet.
-const PROJECT: &str = "local";
 
 /// What a listener waits for.
 pub(super) struct Stream<'a> {
@@ -97,8 +95,7 @@ impl Logs {
         query: &LogQuery,
         tell: impl Fn(Event) -> Result<(), Failure>,
     ) -> Result<Self, Failure> {
-        let project = owner.map_or_else(|| ProjectId::new(PROJECT), Ok);
-        let project = project.map_err(|error| Failure::of(crate::domain::Code::MALFORMED, error.to_string()))?;
+        let project = owner.unwrap_or_else(ProjectId::local);
         let (bell, rung) = bounded(1);
         let mut follows = Vec::with_capacity(services.len());
         for service in services {

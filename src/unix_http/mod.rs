@@ -4,6 +4,7 @@
 //! Runs on the thread of whoever makes a call. ureq keeps idle connections and asks [`Transport::is_open`]
 //! before it uses one again. It never retries: whether a lost answer may be asked for twice is the caller's decision.
 
+use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
@@ -53,6 +54,22 @@ pub fn agent(socket: &Path, kept: Kept) -> ureq::Agent {
         .output_buffer_size(BUFFER)
         .build();
     ureq::Agent::with_parts(config, UnixConnector { socket: socket.to_owned() }, NoResolver)
+}
+
+/// Percent-encodes all but the unreserved characters (RFC 3986, section 2.3), so that any name or
+/// filter is one segment of a path or one value of a query.
+#[must_use]
+pub fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _infallible = write!(out, "%{byte:02X}");
+        }
+    }
+    out
 }
 
 /// No connection could be made: the request was certainly not sent.
