@@ -103,7 +103,8 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
     };
     let (report_events, reports) = bounded(REPORTS);
     let (command_events, commands) = bounded(COMMANDS);
-    let start_kafka = kafka_starter(&rooms, recovered.positions.clone(), report_events, command_events, exit_reports.clone());
+    let start_kafka =
+        kafka_starter(&rooms, recovered.positions.clone(), (report_events, command_events), metrics.consumer_lag(), exit_reports.clone());
     let start_kafka = removing_used_token(&config, start_kafka);
 
     let (jobs, queries, follows) = (engine.jobs, engine.queries, engine.follows);
@@ -365,15 +366,16 @@ fn remove_used_token(config: &Config, identity: &Identity) {
 fn kafka_starter(
     rooms: &reload::Rooms,
     positions: Vec<Position>,
-    reports: Sender<kafka::Event>,
-    commands: Sender<kafka::Event>,
+    (reports, commands): (Sender<kafka::Event>, Sender<kafka::Event>),
+    behind: &kafka::Behind,
     exits: Sender<Exit>,
 ) -> coordinator::StartKafka {
-    let (config, hands) = (rooms.config.clone(), rooms.kafka.clone());
+    let (config, hands, behind) = (rooms.config.clone(), rooms.kafka.clone(), behind.clone());
     Box::new(move |identity| {
         let Some(settings) = kafka_settings(&config.newest(), identity) else { return Ok(None) };
-        let (producer, consumer) = kafka::start(&settings, positions.clone(), reports.clone(), commands.clone(), exits.clone())
-            .map_err(|error| error.trouble().to_string())?;
+        let (producer, consumer) =
+            kafka::start(&settings, positions.clone(), (reports.clone(), commands.clone()), behind.clone(), exits.clone())
+                .map_err(|error| error.trouble().to_string())?;
         hands.publish(Some(reload::Hands { identity: identity.clone(), producer: producer.renewals, consumer: consumer.renewals }));
         Ok(Some(KafkaClients {
             intake: Group { stops: vec![consumer.stop], threads: vec![consumer.thread] },

@@ -98,6 +98,10 @@ impl Reads for Rooms {
         Value::Object(samples.map(|sample| (sample.name.to_owned(), json!(sample.value))).collect())
     }
 
+    fn consumer_lag(&self) -> Option<u64> {
+        *self.metrics.consumer_lag().newest()
+    }
+
     fn identity(&self) -> Option<String> {
         self.agent().ok().map(|agent| agent.to_string())
     }

@@ -126,7 +126,7 @@ pub(super) struct Status {
     pub(super) dependencies: Vec<Dependency>,
     pub(super) commands_open: u64,
     pub(super) events_unreported: u64,
-    pub(super) consumer_lag: Option<i64>,
+    pub(super) consumer_lag: Option<u64>,
     pub(super) last_command: Option<LastCommand>,
     pub(super) update_offered: Option<Value>,
     pub(super) resources: Resources,

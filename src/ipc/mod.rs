@@ -117,6 +117,8 @@ pub trait Reads: Send + Sync {
     fn doctor(&self) -> Result<Value, Failure>;
     /// What the agent itself takes: memory, CPU, threads.
     fn resources(&self) -> Value;
+    /// How many records of the command topic wait to be taken in; none where that is not known.
+    fn consumer_lag(&self) -> Option<u64>;
     /// Who the agent is, once it knows.
     fn identity(&self) -> Option<String>;
 }

@@ -126,6 +126,7 @@ impl Service {
         status["uptime_seconds"] = json!(Timestamp::from(SystemTime::now()).since(self.sources.started).as_secs());
         status["pid"] = json!(std::process::id());
         status["mode"] = json!(if is_local { "local" } else { "connected" });
+        status["consumer_lag"] = json!(self.sources.reads.consumer_lag());
         status["resources"] = self.sources.reads.resources();
         status["stacks"] = json!(
             health

@@ -8,6 +8,7 @@
 //! the brokers ends it.
 
 use super::files::Files;
+use super::lag::{Lag, RECOUNT};
 use super::link::{Link, usable};
 use super::look::{ANSWER_TIMEOUT, Look, Sight};
 use super::native::{Client, Fault, Happening, Kind, Message, Operation, PartitionOffset, code};
@@ -16,9 +17,9 @@ use super::settings::{StartError, config, unusable};
 use super::teller::{Stopped, Teller};
 use super::trouble::Trouble;
 use super::wire::{RawRecord, read};
-use super::{Event, RENEWALS, Renewal, Settings, Side, StartPositions, TURN};
+use super::{Behind, Event, RENEWALS, Renewal, Settings, Side, StartPositions, TURN};
 use crate::domain::{Position, Timestamp};
-use crate::threads::{Deadline, Exit, Stop, StopSource, Thread, ThreadName, alive_by, at_rest, spawn, stop_pair};
+use crate::threads::{Deadline, Exit, Published, Stop, StopSource, Thread, ThreadName, alive_by, at_rest, spawn, stop_pair};
 use crossbeam_channel::{Receiver, Sender, bounded, never, select_biased};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -43,6 +44,8 @@ pub struct Consumer {
     pub marks: Sender<Position>,
     /// Clients that take the place of the one in use.
     pub renewals: Sender<Renewal>,
+    /// How much waits to be taken in.
+    pub behind: Behind,
 }
 
 impl Consumer {
@@ -51,7 +54,7 @@ impl Consumer {
     /// # Errors
     /// When a setting is wrong or there is no further thread; never because a broker is away.
     pub fn start(settings: &Settings, positions: StartPositions, events: Sender<Event>, exits: Sender<Exit>) -> Result<Self, StartError> {
-        Self::over(connect(settings)?, settings, positions, (events.clone(), events), exits)
+        Self::over(connect(settings)?, settings, positions, (events.clone(), events), Published::new(None), exits)
     }
 
     pub(super) fn over(
@@ -59,6 +62,7 @@ impl Consumer {
         settings: &Settings,
         positions: StartPositions,
         (events, news): (Sender<Event>, Sender<Event>),
+        behind: Behind,
         exits: Sender<Exit>,
     ) -> Result<Self, StartError> {
         let (stop, stopped) = stop_pair();
@@ -70,6 +74,8 @@ impl Consumer {
             link: Link::new(Side::Consumer, settings),
             look: Look::new(&[&settings.command_topic]),
             commits: Commits::default(),
+            lag: Lag::default(),
+            behind: behind.clone(),
             group: Group::Unasked,
             files: Files::of(settings),
             settings: settings.clone(),
@@ -85,7 +91,7 @@ impl Consumer {
             Ok::<(), Infallible>(())
         })
         .map_err(|error| StartError::Thread(error.to_string()))?;
-        Ok(Self { stop, thread, marks, renewals })
+        Ok(Self { stop, thread, marks, renewals, behind })
     }
 }
 
@@ -100,6 +106,8 @@ struct Intake {
     link: Link,
     look: Look,
     commits: Commits,
+    lag: Lag,
+    behind: Behind,
     group: Group,
     files: Files,
     stop: Stop,
@@ -130,6 +138,7 @@ impl Intake {
             while let Some(happening) = self.client.next() {
                 self.handle(happening)?;
             }
+            self.count();
             at_rest();
             select_biased! {
                 recv(self.stop.receiver()) -> _ => return Err(Stopped),
@@ -235,9 +244,25 @@ impl Intake {
         }
         let inbound = Box::new(read(&record, self.settings.max_message_bytes));
         let position = Position { topic: message.topic.clone(), partition: message.partition, offset: message.offset };
-        self.teller.tell(Event::Read(position, inbound))?;
+        let mut event = Event::Read(position, inbound);
+        self.lag.next(message.partition, message.offset);
+        self.count();
+        // However long the coordinator lets it wait.
+        while let Some(waiting) = self.teller.tell_within(event, RECOUNT)? {
+            event = waiting;
+            self.count();
+        }
         self.partitions.read(message.partition, message.offset);
+        self.lag.next(message.partition, message.offset + 1);
         Ok(())
+    }
+
+    /// Shows how much waits to be taken in, if that has changed.
+    fn count(&mut self) {
+        let (client, topic) = (&self.client, &self.settings.command_topic);
+        if let Some(behind) = self.lag.news(|partition| client.high_watermark(topic, partition)) {
+            self.behind.publish(behind);
+        }
     }
 
     /// The topic is there and may be read.
@@ -292,6 +317,10 @@ impl Intake {
     fn on_partition_fault(&mut self, topic: &str, at: PartitionOffset, fault: &Fault) -> Result<(), Stopped> {
         log::debug!("partition {} of {topic}, offset {}: {fault}", at.partition, at.offset);
         match fault.code {
+            code::PARTITION_EOF => {
+                self.lag.end(at.partition);
+                Ok(())
+            }
             code::AUTO_OFFSET_RESET => {
                 self.partitions.lose(at.partition, at.offset);
                 self.ask_earliest(&[at.partition])
@@ -335,6 +364,7 @@ impl Intake {
         let offsets = self.partitions.assignment();
         let places: Vec<String> = offsets.iter().map(ToString::to_string).collect();
         log::info!("reading {}: {}", self.settings.command_topic, places.join(", "));
+        self.lag.assigned(&offsets);
         match self.client.assign(&self.settings.command_topic, &offsets) {
             Ok(()) => Ok(()),
             Err(fault) => self.bad_answer(&fault),

@@ -7,6 +7,7 @@
 mod consumer;
 mod examine;
 mod files;
+mod lag;
 mod link;
 mod look;
 mod native;
@@ -29,7 +30,7 @@ pub use settings::StartError;
 pub use trouble::{Trouble, TroubleCode};
 
 use crate::domain::{Code, Command, CommandId, EventId, LinkState, Position, Refusal, Sensitive};
-use crate::threads::Exit;
+use crate::threads::{Exit, Published};
 use crossbeam_channel::Sender;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -200,6 +201,9 @@ pub enum Side {
 /// begins at the group's committed offset, else at the earliest.
 pub type StartPositions = Vec<Position>;
 
+/// How many records of the command topic wait to be taken in, newest value first; none as long as no broker has said.
+pub type Behind = Published<Option<u64>>;
+
 /// The longest time between two looks at the topics' metadata while nothing arrives: a topic without
 /// Read permission is silent otherwise (delivery.md).
 pub const METADATA_INTERVAL: Duration = Duration::from_secs(60);
@@ -239,14 +243,14 @@ pub fn renew(settings: &Settings) -> Result<(Renewal, Renewal), StartError> {
 pub fn start(
     settings: &Settings,
     positions: StartPositions,
-    reports: Sender<Event>,
-    commands: Sender<Event>,
+    (reports, commands): (Sender<Event>, Sender<Event>),
+    behind: Behind,
     exits: Sender<Exit>,
 ) -> Result<(Producer, Consumer), StartError> {
     let (producing, consuming) = (producer::connect(settings)?, consumer::connect(settings)?);
     let producer = Producer::over(producing, settings, &positions, reports.clone(), exits.clone())?;
     // How its link is must be heard also while no record is wanted.
-    let consumer = Consumer::over(consuming, settings, positions, (commands, reports), exits)?;
+    let consumer = Consumer::over(consuming, settings, positions, (commands, reports), behind, exits)?;
     Ok((producer, consumer))
 }
 
@@ -261,7 +265,7 @@ mod tests {
         for (key, value) in table {
             let settings = Settings { librdkafka: vec![(key.to_owned(), Sensitive::new(value.to_owned()))], ..settings::tests::settings() };
             let ((events, _inbox), (exits, reports)) = (bounded(1), bounded(2));
-            let error = start(&settings, Vec::new(), events.clone(), events, exits).err().unwrap();
+            let error = start(&settings, Vec::new(), (events.clone(), events), Published::new(None), exits).err().unwrap();
             assert!(error.to_string().contains(key), "{error}");
             // Every thread that was started holds a sender of its exit report.
             assert!(reports.recv().is_err(), "{key}: a client was started");

@@ -81,7 +81,8 @@ const CONSUMER: &[(&str, &str)] = &[
     ("auto.offset.reset", "error"),
     ("isolation.level", "read_committed"),
     ("check.crcs", "true"),
-    ("enable.partition.eof", "false"),
+    // Whether anything waits to be read is known only so: what the brokers call the end may be a transaction's mark.
+    ("enable.partition.eof", "true"),
     ("allow.auto.create.topics", "false"),
     // A long poll: the broker answers as soon as there is a record, else after this. It is the pulse of an
     // idle consumer; and other requests on the same connection have to wait for its end.

@@ -2,7 +2,8 @@
 
 use super::{Event, TURN};
 use crate::threads::{Deadline, Stop, alive_by, at_rest};
-use crossbeam_channel::{Sender, select_biased};
+use crossbeam_channel::{Receiver, Sender, after, never, select_biased};
+use std::time::{Duration, Instant};
 
 /// The stop came.
 pub(super) struct Stopped;
@@ -24,17 +25,27 @@ impl Teller {
 
     /// Hands an event to the coordinator, however long that takes.
     pub(super) fn tell(&self, event: Event) -> Result<(), Stopped> {
+        self.hand_over(event, &never()).map(drop)
+    }
+
+    /// The same, but gives the event back where the coordinator does not want it within `time`.
+    pub(super) fn tell_within(&self, event: Event, time: Duration) -> Result<Option<Event>, Stopped> {
+        self.hand_over(event, &after(time))
+    }
+
+    fn hand_over(&self, event: Event, enough: &Receiver<Instant>) -> Result<Option<Event>, Stopped> {
         let way = if matches!(event, Event::Link(..)) { &self.news } else { &self.events };
         if let Some(deadline) = self.outlasts {
-            return way.send_deadline(event, deadline.instant()).map_err(|_| Stopped);
+            return way.send_deadline(event, deadline.instant()).map(|()| None).map_err(|_| Stopped);
         }
         at_rest();
         select_biased! {
             recv(self.stop.receiver()) -> _ => return Err(Stopped),
             send(way, event) -> sent => if sent.is_ok() {
                 alive_by(Deadline::after(TURN));
-                return Ok(());
+                return Ok(None);
             },
+            recv(enough) -> _ => return Ok(Some(event)),
         }
         // Nobody listens any more: the stop is near.
         self.stop.wait_for_stop();

@@ -41,6 +41,7 @@ pub struct Metrics {
     events_published: AtomicU64,
     events_shed: AtomicU64,
     health: Published<Option<Health>>,
+    consumer_lag: Published<Option<u64>>,
 }
 
 impl Default for Metrics {
@@ -66,6 +67,7 @@ impl Metrics {
             events_published: AtomicU64::new(0),
             events_shed: AtomicU64::new(0),
             health: Published::new(None),
+            consumer_lag: Published::new(None),
         }
     }
 
@@ -121,6 +123,12 @@ impl Metrics {
         self.health.publish(Some(health.clone()));
     }
 
+    /// Where whoever reads the command topic shows how many records wait there.
+    #[must_use]
+    pub fn consumer_lag(&self) -> &Published<Option<u64>> {
+        &self.consumer_lag
+    }
+
     /// The page, in the Prometheus text format 0.0.4.
     #[must_use]
     pub fn render(&self) -> String {
@@ -130,6 +138,7 @@ impl Metrics {
         page.gauge("axion_agent_start_time_seconds", "When the agent was started, in seconds since the Unix epoch.");
         page.sample(&[], Millis(self.started.as_millis()));
         self.render_commands(&mut page);
+        self.render_lag(&mut page);
         self.render_events(&mut page);
         self.render_health(&mut page);
         process::render(&mut page);
@@ -178,6 +187,13 @@ impl Metrics {
         page.sample(&[], value(&self.duplicates));
         page.counter("axion_agent_dead_letters_total", "Records that went to the dead-letter topic.");
         page.sample(&[], value(&self.dead_letters));
+    }
+
+    fn render_lag(&self, page: &mut Page) {
+        if let Some(lag) = *self.consumer_lag.newest() {
+            page.gauge("axion_agent_consumer_lag_records", "Records of the command topic that wait to be taken in.");
+            page.sample(&[], lag);
+        }
     }
 
     fn render_events(&self, page: &mut Page) {

@@ -82,6 +82,18 @@ impl<'a> Bed<'a> {
         sender.flush(PATIENCE).unwrap();
     }
 
+    /// As a producer with transactions does: a mark follows them.
+    pub fn send_in_a_transaction(&self, values: &[Value]) {
+        let sender: BaseProducer = client(&self.settings).set("transactional.id", "sender").create().unwrap();
+        sender.init_transactions(PATIENCE).unwrap();
+        sender.begin_transaction().unwrap();
+        for value in values {
+            let value = serde_json::to_vec(value).unwrap();
+            sender.send(BaseRecord::to(&self.settings.command_topic).key("p").payload(&value)).map_err(|(error, _)| error).unwrap();
+        }
+        sender.commit_transaction(PATIENCE).unwrap();
+    }
+
     pub fn consume(&self, positions: StartPositions) -> Intake {
         Intake::start(&self.settings, positions)
     }

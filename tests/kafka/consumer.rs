@@ -119,6 +119,36 @@ pub fn missing_topic(_: &Stage) {
     assert_eq!(intake.offsets(1), [0]);
 }
 
+pub fn lag(stage: &Stage) {
+    let bed = Bed::any(stage);
+    bed.send(&commands(30));
+    let intake = bed.consume(Vec::new());
+    let behind = |wanted: u64| {
+        let started = Instant::now();
+        while *intake.consumer.behind.newest() != Some(wanted) {
+            assert!(started.elapsed() < PATIENCE, "{:?} behind, not {wanted}", intake.consumer.behind.newest());
+            std::thread::yield_now();
+        }
+    };
+    // The channel holds 16, the first of which is the link; the thread stands with the next record.
+    behind(15);
+    bed.send(&commands(5));
+    behind(20);
+    intake.offsets(35);
+    behind(0);
+    bed.send_in_a_transaction(&commands(2));
+    intake.offsets(2);
+    behind(0);
+    intake.stop();
+    let at_the_end = Position { topic: bed.settings.command_topic.clone(), partition: 0, offset: 37 };
+    let intake = bed.consume(vec![at_the_end]);
+    let started = Instant::now();
+    while *intake.consumer.behind.newest() != Some(0) {
+        assert!(started.elapsed() < PATIENCE, "nothing is read, and still it is known that nothing waits");
+        std::thread::yield_now();
+    }
+}
+
 pub fn full_queue(_: &Stage) {
     let bed = Bed::mock();
     bed.send(&commands(50));

@@ -30,6 +30,7 @@ const TESTS: &[Test] = &[
     Test { name: "several_partitions_are_all_read", needs: &[], body: consumer::partitions },
     Test { name: "an_offset_that_is_not_there_is_a_gap_and_reading_goes_on_at_the_earliest", needs: &[Need::Broker], body: consumer::gap },
     Test { name: "a_missing_topic_is_told_with_the_mend_and_read_once_it_is_there", needs: &[], body: consumer::missing_topic },
+    Test { name: "how_many_records_wait_is_known_without_asking", needs: &[Need::Broker], body: consumer::lag },
     Test { name: "a_consumer_whose_events_nobody_takes_still_stops", needs: &[], body: consumer::full_queue },
     Test { name: "an_event_is_delivered_with_its_key_and_headers", needs: &[Need::Broker], body: producer::delivery },
     Test { name: "a_dead_letter_is_buried_whole_or_cut", needs: &[Need::Broker], body: producer::dead_letter },

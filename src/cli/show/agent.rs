@@ -2,7 +2,7 @@
 
 use super::commands::commands;
 use crate::cli::table::{Cell, Row, table};
-use crate::cli::terminal::{Hue, Page, ago, span};
+use crate::cli::terminal::{Hue, Page, ago, counted, span};
 use crate::cli::wire::{Command, Dependency, Status};
 use std::time::Duration;
 
@@ -59,10 +59,10 @@ fn counts(status: &Status) -> String {
         open => format!("{open} open"),
     }];
     if status.events_unreported > 0 {
-        parts.push(format!("{} ends not confirmed by the broker yet", status.events_unreported));
+        parts.push(format!("{} not confirmed by the broker yet", counted(status.events_unreported, "end")));
     }
-    if let Some(lag) = status.consumer_lag {
-        parts.push(format!("{lag} records behind"));
+    if let Some(lag) = status.consumer_lag.filter(|lag| *lag > 0) {
+        parts.push(format!("{} of the command topic not taken in yet", counted(lag, "record")));
     }
     parts.join(", ")
 }
@@ -71,7 +71,7 @@ fn resources(status: &Status) -> String {
     let uses = status.resources;
     let memory = uses.memory.map(|bytes| format!("{:.1} MiB of memory", bytes / MEBIBYTE));
     let time = uses.seconds.map(|seconds| format!("{seconds:.1} s of CPU time"));
-    let threads = uses.threads.map(|threads| format!("{threads} threads"));
+    let threads = uses.threads.map(|threads| counted(threads as u64, "thread"));
     memory.into_iter().chain(time).chain(threads).collect::<Vec<_>>().join(", ")
 }
 

@@ -118,7 +118,7 @@ fn the_status_names_the_link_that_is_broken_and_its_mend() {
            agent     edge-7\n  \
            up for    2 h 5 min, process 4711\n  \
            paused    since 1 h 0 min ago: nothing starts that changes something; axion-agent resume lets it go on\n  \
-           commands  2 open, 1 ends not confirmed by the broker yet, 12 records behind\n  \
+           commands  2 open, 1 end not confirmed by the broker yet, 12 records of the command topic not taken in yet\n  \
            uses      6.0 MiB of memory, 0.4 s of CPU time, 12 threads\n\
          \n\
          LINK            STATE      SINCE          DETAIL\n\

@@ -106,6 +106,17 @@ impl Client {
         Fault::of_code(unsafe { sys::rd_kafka_assign(self.raw(), list.raw()) } as c_int)
     }
 
+    /// The offset that the next record of a partition will have, as the last answer to a fetch said; no broker is asked.
+    pub(crate) fn high_watermark(&self, topic: &str, partition: i32) -> Option<i64> {
+        let topic = text(topic).ok()?;
+        let (mut low, mut high) = (0, 0);
+        // SAFETY: the client is alive, and so are the text and both numbers throughout the call.
+        let code =
+            unsafe { sys::rd_kafka_get_watermark_offsets(self.raw(), topic.as_ptr(), partition, &raw mut low, &raw mut high) } as c_int;
+        // Before the first answer it is a logical offset, which is negative.
+        (code == code::NONE && high >= 0).then_some(high)
+    }
+
     /// Commits offsets in the name of the client's group; the answer comes as [`super::Happening::Committed`].
     ///
     /// # Errors
