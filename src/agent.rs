@@ -18,7 +18,7 @@ use crate::journal::{self, Identity, Journal, Origin};
 use crate::service::{Environment, Notifier};
 use crate::telemetry::Metrics;
 use crate::threads::{Exit, Published, ThreadName, spawn};
-use crate::{control_plane, docker, health, ipc, kafka};
+use crate::{control_plane, docker, health, ipc, kafka, telemetry};
 use crossbeam_channel::{Receiver, Sender, bounded, never};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -91,6 +91,10 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
     let docker = Published::new(docker_settings(&config));
     let engine = docker::start(docker.clone(), ledger, docker_events, exit_reports.clone())?;
 
+    let telemetry = Published::new(telemetry_settings(&config));
+    let measuring = telemetry::start(telemetry.clone(), engine.containers, &metrics, exit_reports.clone())?;
+    rest.stops.push(measuring.stop);
+    rest.threads.push(measuring.thread);
     let sampled = Arc::clone(&metrics);
     let measured = Measured { health: published.clone(), samples: Arc::new(move || sampled.samples()) };
     let link = start_control_plane(&config, identity.as_ref(), &journal, measured, &exit_reports)?;
@@ -98,6 +102,7 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
         config: Published::new(config.clone()),
         identity: identity.clone(),
         docker,
+        telemetry: reload::Hand { settings: telemetry, wake: measuring.wake },
         control_plane: link.hand,
         kafka: Published::new(None),
     };
@@ -211,7 +216,11 @@ fn start_health(
 ) -> Result<Group, health::Error> {
     let settings = health::Settings { bind: config.health.bind, private_dir: config.agent.state_dir.clone() };
     let page = Arc::clone(metrics);
-    let server = health::start(settings, published.clone(), Arc::new(move || page.render()), exits.clone())?;
+    let write = move || {
+        let (counted, looked) = page.render();
+        counted + &looked
+    };
+    let server = health::start(settings, published.clone(), Arc::new(write), exits.clone())?;
     Ok(Group { stops: vec![server.stop], threads: server.threads })
 }
 
@@ -241,6 +250,17 @@ fn rules(config: &Config) -> Rules {
     }
 }
 
+/// How the host is measured, if it is.
+fn telemetry_settings(config: &Config) -> Option<telemetry::Settings> {
+    config.telemetry.map(|telemetry| telemetry::Settings {
+        interval: telemetry.interval,
+        containers: match telemetry.containers {
+            config::Containers::Measured => telemetry::Measured::Each,
+            config::Containers::LeftOut => telemetry::Measured::None,
+        },
+    })
+}
+
 fn docker_settings(config: &Config) -> docker::Settings {
     let docker = &config.docker;
     let health = &config.health;
@@ -268,7 +288,7 @@ struct Link {
     events: Receiver<control_plane::Event>,
     session: Receiver<control_plane::SessionEvent>,
     requests: Option<Sender<control_plane::SessionRequest>>,
-    hand: Option<reload::LinkHand>,
+    hand: Option<reload::Hand<control_plane::Settings>>,
     farewell: Group,
 }
 
@@ -336,7 +356,7 @@ fn start_control_plane(
     let Measured { health, samples } = measured;
     let sources = control_plane::Sources { settings: settings.clone(), health, samples };
     let running = control_plane::start(sources, who, senders, exits.clone())?;
-    let hand = Some(reload::LinkHand { settings, wake: running.wake });
+    let hand = Some(reload::Hand { settings, wake: running.wake });
     let (stops, threads) = [running.beats, running.session].into_iter().map(|one| (one.stop, one.thread)).unzip();
     Ok(Link { events, session, requests: Some(running.requests), hand, farewell: Group { stops, threads } })
 }

@@ -33,7 +33,7 @@
 //! | Docker manager | [`docker`] | `client.rs` and `api/` speak to the Engine, `events.rs` listens to it, `lane.rs` runs commands, one file or folder per command; `room.rs` is what a running command works with |
 //! | stack deploy | [`stack`] and `docker/deploy/` | `stack` is pure: Compose text → model (`load/`) → specs (`convert/`, `spec/`), the files as one (`normal.rs`), what differs and what that does (`compare.rs`, `change.rs`), what is to be done to each object (`plan/`). `docker/deploy/` acts on it: what is there (`prepare.rs`), what is changed (`apply.rs`), what went wrong (`trouble.rs`), whether it runs (`watch.rs`) |
 //! | health server | [`health`] | `gate.rs` caps connections, `pages.rs` answers |
-//! | telemetry collector | [`telemetry`] | the agent's own counters, how `/metrics` shows them and what of them is reported |
+//! | telemetry collector | [`telemetry`] | `family.rs` is the table of metrics, `own.rs` counts, `worker.rs` is the thread that looks; `host/` and `cgroup/` read the kernel's files, `containers.rs` knows which there are, `page.rs` is the text format |
 //! | command line | [`cli`] | `definition/` is the table that parsing, help, completions and manual pages come from; `client.rs` is one call over the socket, `deploy.rs` and `change.rs` give commands, `watch/` follows one to its end, `show/` prints answers, `failure.rs` and `next.rs` say what went wrong and what to do |
 //! | IPC server | [`ipc`] | `door.rs` is the thread that reads what all clients ask, `route.rs` says what that is, `serve.rs` answers one of them, `stream.rs` goes on answering; `coordinator/on_ipc.rs` is its other end, `agent/local.rs` what is looked at; `docs/ipc.openapi.json` describes it. The command line ([`cli`]) is its client |
 //! | update manager | none yet | [`control_plane`] asks for updates, and says what is offered |
@@ -78,13 +78,13 @@
 //!   answered, and of records that are gone: `coordinator/on_loss.rs`.
 //! - **a field of an event**: `domain/event.rs` and `domain/outcome.rs`; its spelling in `record/event.rs`.
 //! - **something to hear of the engine**: the filter in `docker/events.rs`, whom it wakes in `docker/changes.rs`.
-//! - **a metric**: `telemetry/mod.rs`; the coordinator counts when it hears of something, so what a lane alone
-//!   knows must be in its event. **A health page**, or a limit on its clients: `health/pages.rs`, `health/gate.rs`.
+//! - **a metric**: its row in `telemetry/family.rs` and where it is counted (`own.rs`) or read (`host/`, `cgroup/`); `docs/metrics.md` is made from
+//!   the table. The coordinator counts when it hears of something, so what a lane alone knows must be in its event. **A health page**, or a limit on its clients: `health/pages.rs`, `health/gate.rs`.
 //! - **a fault of the link to the control plane**: its code and its mend in `control_plane/fault.rs`, its row in
 //!   docs/control-plane.md; what only the handshake shows is found in `control_plane/probe.rs`.
 //! - **a word of the session**: `proto/`, its mapping in `control_plane/session/wire.rs`; what it means to a stream or a
 //!   log is `control_plane/session/`, what it means to a command is `coordinator/on_session.rs`.
-//! - **a number that is reported**: `samples` in `telemetry/mod.rs`, or `REPORTED` in `telemetry/process.rs`; each costs bytes
+//! - **a number that is reported**: `Reported` in its row of `telemetry/family.rs`; each costs bytes
 //!   on every link, which `tests/control_plane/beats.rs` bounds.
 //! - **a call that may wait for a beat**: its rhythm in `control_plane/pace/errands.rs`, what it does in `control_plane/worker/errands.rs`.
 //! - **a field of the heartbeat**: `proto/` and `control_plane/wire.rs`; it is read from [`domain::Health`].
@@ -122,6 +122,7 @@
 //! | `timer_manager`, `event_engine`, `grpc_global_timer`, `default-executor`, `resolver-executor` | gRPC's core (in the static binary they bear the name of the thread that made them: `control-plane`) | sockets, timers | together less than ten times a second |
 //! | `health-gate` | [`health`] | connections, its wake-up | never |
 //! | `health-http` (several: tiny_http's own too) | [`health`] | a request | never |
+//! | `telemetry` | [`telemetry`] | the time of its next look, new settings, its stop | every `telemetry.interval_seconds` |
 //! | `doctor-…` (one for each part and each broker) | [`doctor`] | what it looks at | never there: they live for a look, at most seconds |
 //! | `health-stop` | [`health`] | the stop, to wake the other two | never |
 //! | `cli-stream`, `cli-signals`, `cli-answer` | [`cli`], in its own process | the agent's socket; SIGINT, SIGTERM, SIGHUP; the terminal | never: they live as long as a command is watched |

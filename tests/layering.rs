@@ -27,6 +27,7 @@ fn rules() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     rules.insert("unix_http", BTreeSet::new());
     rules.entry("docker").or_default().extend(["filesystem", "stack", "unix_http"]);
     rules.entry("journal").or_default().insert("filesystem");
+    rules.entry("telemetry").or_default().insert("filesystem");
     rules.entry("control_plane").or_default().extend(["proto", "record"]);
     rules.entry("ipc").or_default().insert("record");
     rules.entry("kafka").or_default().insert("record");

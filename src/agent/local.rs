@@ -94,8 +94,7 @@ impl Reads for Rooms {
     }
 
     fn resources(&self) -> Value {
-        let samples = self.metrics.samples().into_iter().filter(|sample| sample.name.starts_with("process_"));
-        Value::Object(samples.map(|sample| (sample.name.to_owned(), json!(sample.value))).collect())
+        Value::Object(self.metrics.process().into_iter().map(|sample| (sample.name.to_owned(), json!(sample.value))).collect())
     }
 
     fn consumer_lag(&self) -> Option<u64> {

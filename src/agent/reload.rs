@@ -4,12 +4,12 @@
 //!
 //! Runs on the main thread, called by the coordinator, which decides what is said of it.
 
-use super::{control_plane_settings, docker_settings, kafka_settings, rules, understood};
+use super::{control_plane_settings, docker_settings, kafka_settings, rules, telemetry_settings, understood};
 use crate::config::{self, Config, Key, Logging};
 use crate::coordinator::{Fresh, Reload, Reloaded};
 use crate::journal::Identity;
 use crate::threads::Published;
-use crate::{control_plane, docker, kafka};
+use crate::{control_plane, docker, kafka, telemetry};
 use crossbeam_channel::Sender;
 use std::sync::Arc;
 
@@ -30,15 +30,25 @@ pub(super) struct Rooms {
     /// Who the agent was at its start.
     pub(super) identity: Option<Identity>,
     /// The control plane's thread, if there is one.
-    pub(super) control_plane: Option<LinkHand>,
+    pub(super) control_plane: Option<Hand<control_plane::Settings>>,
+    /// The thread that measures.
+    pub(super) telemetry: Hand<Option<telemetry::Settings>>,
     /// The Kafka clients, once they are there.
     pub(super) kafka: Published<Option<Hands>>,
 }
 
-/// Where the control plane's thread sees its settings, and what makes it look.
-pub(super) struct LinkHand {
-    pub(super) settings: Published<control_plane::Settings>,
+/// Where a thread sees its settings, and what makes it look.
+pub(super) struct Hand<T> {
+    pub(super) settings: Published<T>,
     pub(super) wake: Sender<()>,
+}
+
+impl<T> Hand<T> {
+    fn publish(&self, settings: T) {
+        self.settings.publish(settings);
+        // Full: the word is on its way already.
+        let _full = self.wake.try_send(());
+    }
 }
 
 /// Where the Kafka clients take others in their place.
@@ -72,10 +82,9 @@ pub(super) fn reload(again: Again, started: Config, rooms: Rooms) -> Reload {
         }
         rooms.docker.publish(docker_settings(&config));
         if let (Some(hand), Some(settings)) = (&rooms.control_plane, control_plane_settings(&config, rooms.identity.as_ref())) {
-            hand.settings.publish(settings);
-            // Full: the word is on its way already.
-            let _full = hand.wake.try_send(());
+            hand.publish(settings);
         }
+        rooms.telemetry.publish(telemetry_settings(&config));
         if let Some(renewals) = renewals {
             renewals.hand_over();
         }

@@ -188,10 +188,10 @@ keys! {
         "After so many failures in a row it counts as not ready. The first ones follow each other within seconds.";
 
     TELEMETRY_ENABLED = "telemetry"."enabled", Kind::Flag, Some("true"), "",
-        "Whether the agent measures itself and reports that to the control plane. The host and its containers: not in this\n\
-         version yet.";
+        "Whether the agent measures the host, its containers and itself, shows that on /metrics and reports it to the control\n\
+         plane. What it counts of its own work is on /metrics in any case.";
     TELEMETRY_INTERVAL = "telemetry"."interval_seconds", Kind::Number(Unit::Seconds, 1, HOUR), Some("10"), "",
-        "The time between two samples; no less than that between heartbeats.";
+        "The time between two samples; in reports no less than that between heartbeats.";
     TELEMETRY_BATCH = "telemetry"."batch_size", Kind::Number(Unit::Count, 1, 10_000), Some("500"), "",
         "How many samples go to the control plane at once; a report goes out behind every tenth heartbeat, or when there\n\
          are so many.";
@@ -298,7 +298,6 @@ pub(super) static SHARED_VARIABLES: &[(&str, &Key)] = &[
 /// Keys whose part of the agent comes with a later version. They are read and checked; whoever sets one is told that
 /// it has no effect yet.
 pub(super) static IDLE: &[&Key] = &[
-    &TELEMETRY_CONTAINERS,
     &TELEMETRY_KAFKA,
     &UPDATE_MANIFEST,
     &UPDATE_KEYS,

@@ -275,6 +275,17 @@ pub struct Telemetry {
     pub batch_size: usize,
     /// The longest time that sending them may take.
     pub send_timeout: Duration,
+    /// Whether containers are measured.
+    pub containers: Containers,
+}
+
+/// Whether containers are measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Containers {
+    /// Each of them.
+    Measured,
+    /// None.
+    LeftOut,
 }
 
 /// `[update]`.

@@ -6,8 +6,8 @@ use super::later;
 use super::reader::Reader;
 use super::values::{GrpcUrl, Topic, TopicTemplate, Transport, docker_socket, host_and_port};
 use super::{
-    Agent, ClientIdentity, Config, ControlPlane, Direct, Docker, EventMode, Format, Given, Health, Kafka, Limits, Local, Logging, Network,
-    OldImages, Proxy, Sasl, Security, SwarmAutoInit, Telemetry, TlsVersion, Update, nearest,
+    Agent, ClientIdentity, Config, Containers, ControlPlane, Direct, Docker, EventMode, Format, Given, Health, Kafka, Limits, Local,
+    Logging, Network, OldImages, Proxy, Sasl, Security, SwarmAutoInit, Telemetry, TlsVersion, Update, nearest,
 };
 use crate::domain::{Action, AgentId, Sensitive};
 use std::collections::BTreeSet;
@@ -299,6 +299,7 @@ fn telemetry(reader: &mut Reader) -> Option<Telemetry> {
         interval: seconds(reader, &TELEMETRY_INTERVAL),
         batch_size: count(reader, &TELEMETRY_BATCH),
         send_timeout: seconds(reader, &TELEMETRY_SEND_TIMEOUT),
+        containers: if reader.switch(&TELEMETRY_CONTAINERS) { Containers::Measured } else { Containers::LeftOut },
     };
     reader.switch(&TELEMETRY_ENABLED).then_some(telemetry)
 }

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     fn moment(at: i64, samples: usize) -> Moment {
-        Moment { at: Timestamp::from_millis(at), samples: vec![Sample { name: "x", labels: &[], value: 1.0 }; samples] }
+        Moment { at: Timestamp::from_millis(at), samples: vec![Sample::of("x", &[], 1.0); samples] }
     }
 
     fn times(batch: &Batch<'_>) -> Vec<i64> {

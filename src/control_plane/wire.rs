@@ -121,7 +121,7 @@ pub(super) fn wishes(response: HeartbeatResponse) -> Wishes {
 }
 
 /// A name and its labels: what tells a series from the others.
-type Title<'a> = (&'a str, &'a [(&'a str, &'a str)]);
+type Title<'a> = (&'a str, &'a [(&'static str, String)]);
 
 /// A column for each moment, a row for each series.
 pub(super) fn report_request(agent: &AgentId, batch: &Batch<'_>) -> ReportMetricsRequest {
@@ -129,12 +129,12 @@ pub(super) fn report_request(agent: &AgentId, batch: &Batch<'_>) -> ReportMetric
     let mut rows: BTreeMap<Title<'_>, Vec<f64>> = BTreeMap::new();
     for (column, moment) in batch.moments.iter().enumerate() {
         for sample in &moment.samples {
-            rows.entry((sample.name, sample.labels)).or_insert_with(|| none.clone())[column] = sample.value;
+            rows.entry((sample.name, &*sample.labels)).or_insert_with(|| none.clone())[column] = sample.value;
         }
     }
     let series = rows.into_iter().map(|((name, labels), values)| Series {
         name: name.to_owned(),
-        labels: labels.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        labels: labels.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
         values,
         ..Series::default()
     });
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_report_is_a_table_of_moments_and_series() {
-        let sample = |name, labels, value| Sample { name, labels, value };
+        let sample = Sample::of;
         let mut backlog = Backlog::default();
         backlog.add(Moment { at: Timestamp::from_millis(1), samples: vec![sample("a", &[], 1.0), sample("b", &[("r", "x")], 2.0)] });
         backlog.add(Moment { at: Timestamp::from_millis(2), samples: vec![sample("b", &[("r", "y")], 4.0), sample("a", &[], 3.0)] });

@@ -3,6 +3,7 @@
 //! Rooms register (on their lanes); the event stream tells (on `docker-events`). A wake-up carries
 //! nothing: it means "look again". It never holds more than one per room.
 
+use super::containers::{Known, Labels};
 use crate::domain::{CommandId, StackName};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use serde::Deserialize;
@@ -16,22 +17,18 @@ pub(super) struct Message {
     #[serde(rename = "Type", default)]
     kind: String,
     #[serde(default)]
+    action: String,
+    #[serde(default)]
     actor: Actor,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Actor {
+    #[serde(rename = "ID", default)]
+    id: String,
     #[serde(default)]
-    attributes: Attributes,
-}
-
-/// Of a container's some twenty, its labels among them, those that are read.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-struct Attributes {
-    #[serde(rename = "com.docker.stack.namespace")]
-    namespace: Option<String>,
-    name: Option<String>,
+    attributes: Labels,
 }
 
 impl Message {
@@ -44,6 +41,14 @@ impl Message {
             (Some(namespace), _) => namespace == stack.as_str(),
             (None, Some(name)) => stack.descoped(name) != name,
             (None, None) => false,
+        }
+    }
+
+    /// Lets `known` hear of a container that runs or has ended.
+    pub(super) fn tell_of_a_container(&self, known: &Known) {
+        let Actor { id, attributes } = &self.actor;
+        if let ("container", Some(name)) = (self.kind.as_str(), &attributes.name) {
+            known.hear(&self.action, id, name, attributes);
         }
     }
 

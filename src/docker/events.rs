@@ -6,6 +6,7 @@
 
 use super::changes::{Changes, Message};
 use super::client::{CALL, Client, Request};
+use super::containers::Known;
 use super::error::EngineError;
 use super::types::Info;
 use super::{EngineState, Event, Probe, Settings, SwarmRole};
@@ -38,6 +39,8 @@ pub(super) struct Engine {
     /// Its own connections: closing them must not touch the calls of the lanes.
     stream: Client,
     pub(super) changes: Changes,
+    /// What runs on this node.
+    pub(super) containers: Known,
     settings: Published<Settings>,
     state: Mutex<Option<EngineState>>,
     events: Sender<Event>,
@@ -45,7 +48,7 @@ pub(super) struct Engine {
 
 impl Engine {
     pub(super) fn new(stream: Client, settings: Published<Settings>, events: Sender<Event>) -> Self {
-        Self { stream, changes: Changes::default(), settings, state: Mutex::new(None), events }
+        Self { stream, changes: Changes::default(), containers: Known::new(), settings, state: Mutex::new(None), events }
     }
 
     fn probe(&self) -> Probe {
@@ -160,6 +163,7 @@ fn follow(engine: &Engine, stop: &Stop, mut lives: impl FnMut()) -> Result<Infal
     // The stream first, the look second: nothing that happens in between is missed.
     let stream = engine.stream.stream(&events_request(probe.timeout), probe.interval)?;
     look(engine, stop)?;
+    engine.containers.begin(&engine.stream.running_containers()?);
     engine.changes.tell_all();
     let mut stream = BufReader::new(stream);
     let (mut line, mut heard) = (Vec::new(), None::<Instant>);
@@ -191,6 +195,7 @@ fn on_line(engine: &Engine, stop: &Stop, line: &[u8]) -> Result<(), EngineError>
         return Ok(());
     };
     engine.changes.tell(&message);
+    message.tell_of_a_container(&engine.containers);
     if message.is_of_a_node() || message.is_of_the_ingress() {
         look(engine, stop)?;
     }
@@ -220,11 +225,11 @@ fn look(engine: &Engine, stop: &Stop) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// Only what may change a stack: the three exec events of every health probe are left at the engine.
+/// Only what may change a stack, or which containers run: the three exec events of every health probe are left at the engine.
 fn events_request(time: Duration) -> Request {
     let filters = json!({
         "type": ["service", "node", "network", "secret", "config", "container"],
-        "event": ["create", "update", "remove", "destroy", "start", "die", "oom", "health_status"],
+        "event": ["create", "update", "remove", "destroy", "start", "die", "oom", "rename", "health_status"],
     });
     Request::get("/events").query("filters", &filters.to_string()).within(time)
 }

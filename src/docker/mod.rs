@@ -12,6 +12,7 @@ mod census;
 mod changes;
 mod choose;
 mod client;
+mod containers;
 mod deploy;
 mod disk;
 mod error;
@@ -45,7 +46,7 @@ pub use examine::{Examined, PublishedPort, Reachability, Readiness, SeenNode, Sw
 pub use follow::{FollowJob, Follows, MAX_FOLLOWS};
 pub use view::View;
 
-use crate::domain::{AgentId, Command, CommandId, Ledger, Outcome, Progress, RegistryCredential};
+use crate::domain::{AgentId, Command, CommandId, Containers, Ledger, Outcome, Progress, RegistryCredential};
 use crate::threads::{Exit, Published, Stop, StopSource, Thread, ThreadName, spawn, stop_pair};
 use client::Client;
 use crossbeam_channel::{Sender, bounded};
@@ -227,6 +228,8 @@ pub struct Docker {
     pub follows: Follows,
     /// For those who look on.
     pub view: View,
+    /// Which containers run on this node, as the event stream tells.
+    pub containers: Published<Containers>,
     /// Dropping it lets each lane reach its checkpoint ([`Event::Suspended`]) and ends the threads.
     pub stop: StopSource,
     /// The lanes, the query thread, the event stream.
@@ -243,6 +246,7 @@ pub fn start(settings: Published<Settings>, ledger: Arc<dyn Ledger>, events: Sen
     let first = settings.newest();
     let client = Client::connect(&first.socket);
     let engine = Arc::new(events::Engine::new(Client::connect(&first.socket), settings.clone(), events.clone()));
+    let containers = engine.containers.published();
     // The coordinator never waits: what it hands out has a place here, even when more lanes are configured than there are names.
     let (jobs, lane_jobs) = bounded(first.lanes.max(1));
     let (queries, query_jobs) = bounded(QUERIES);
@@ -258,5 +262,5 @@ pub fn start(settings: Published<Settings>, ledger: Arc<dyn Ledger>, events: Sen
         threads.push(spawn(name, exits.clone(), move || lane::run(&work, &jobs))?);
     }
     let (follows, view) = (Follows::new(Arc::clone(&work)), View::new(work));
-    Ok(Docker { jobs, queries, follows, view, stop: source, threads })
+    Ok(Docker { jobs, queries, follows, view, containers, stop: source, threads })
 }

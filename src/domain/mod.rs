@@ -6,6 +6,7 @@
 mod admission;
 mod code;
 mod command;
+mod container;
 mod event;
 mod follow;
 mod health;
@@ -27,6 +28,7 @@ pub use command::{
     Action, Cancel, Command, Context, Deploy, GetStatus, Logs, OnFailure, Prune, RegistryCredential, Remove, ResolveImage, Rollback, Scale,
     Scope, Selection, SwarmAddresses, SwarmJoin, SwarmLeave, Target,
 };
+pub use container::{Container, ContainerId, Containers};
 pub use event::{Event, EventKind, Stage};
 pub use follow::{Follow, FollowId, FollowPart, LogLine};
 pub use health::{Dependency, DependencyState, Health, LastCommand, LinkState, Manifest, Phase, StackBrief, UpdateOffer};
@@ -36,7 +38,7 @@ pub use outcome::{Outcome, Progress, Verdict};
 pub use position::{Position, Watermark};
 pub use recent::{CommandBrief, CommandState, Recent};
 pub use refusal::Refusal;
-pub use sample::Sample;
+pub use sample::{Labels, Sample};
 pub use sensitive::Sensitive;
 pub use time::{InvalidTimestamp, Timestamp, unix_nanos};
 pub use way::{Direct, HasTopic, Reader, Way};

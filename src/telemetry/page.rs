@@ -1,72 +1,116 @@
 //! Writes the Prometheus text format, version 0.0.4: HELP and TYPE once for each family, then its samples.
 
-use std::fmt::{Display, Write as _};
-
-/// How the numbers of a family behave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// They only rise.
-    Counter,
-    /// They rise and fall.
-    Gauge,
-}
+use super::family::Family;
+use super::value::Value;
+use std::fmt::Write as _;
 
 /// The page so far.
 #[derive(Default)]
 pub(super) struct Page {
     text: String,
-    family: &'static str,
+    family: Option<&'static Family>,
+    begun: bool,
 }
 
 impl Page {
-    pub(super) fn counter(&mut self, name: &'static str, help: &str) {
-        self.family(Kind::Counter, name, help);
+    /// One with room for so many bytes.
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self { text: String::with_capacity(bytes), family: None, begun: false }
     }
 
-    pub(super) fn gauge(&mut self, name: &'static str, help: &str) {
-        self.family(Kind::Gauge, name, help);
+    /// What follows is of this family. It has no line before it has a number.
+    pub(super) fn family(&mut self, family: &'static Family) {
+        (self.family, self.begun) = (Some(family), false);
     }
 
-    /// Begins a family.
-    pub(super) fn family(&mut self, kind: Kind, name: &'static str, help: &str) {
-        self.family = name;
-        let kind = match kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-        };
-        // Writing into a String cannot fail.
-        let _ = writeln!(self.text, "# HELP {name} {}\n# TYPE {name} {kind}", help.replace('\\', "\\\\").replace('\n', "\\n"));
+    /// A number of the family.
+    pub(super) fn sample(&mut self, labels: &[(&str, &str)], value: impl Into<Value>) {
+        self.name();
+        write_labels(&mut self.text, labels.iter().copied());
+        self.value(value.into());
     }
 
-    /// A number of the family that was begun last.
-    pub(super) fn sample(&mut self, labels: &[(&str, &str)], value: impl Display) {
-        self.text.push_str(self.family);
-        for (n, (name, text)) in labels.iter().enumerate() {
-            let _ = write!(self.text, "{}{name}=\"{}\"", if n == 0 { '{' } else { ',' }, escaped(text));
-        }
-        let _ = writeln!(self.text, "{} {value}", if labels.is_empty() { "" } else { "}" });
+    /// A number of the family whose labels were written before, by [`written`].
+    pub(super) fn sample_of(&mut self, labels: &str, value: impl Into<Value>) {
+        self.name();
+        self.text.push_str(labels);
+        self.value(value.into());
     }
 
     /// The text.
     pub(super) fn finish(self) -> String {
         self.text
     }
+
+    fn name(&mut self) {
+        let Some(family) = self.family else { return };
+        if !self.begun {
+            self.begun = true;
+            let (name, kind) = (family.name, family.kind.name());
+            // Writing into a String cannot fail.
+            let _ = writeln!(self.text, "# HELP {name} {}\n# TYPE {name} {kind}", family.help.replace('\\', "\\\\"));
+        }
+        self.text.push_str(family.name);
+    }
+
+    fn value(&mut self, value: Value) {
+        let _ = writeln!(self.text, " {value}");
+    }
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+/// Labels as a page has them, for a series that is written again and again.
+pub(super) fn written<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let mut text = String::new();
+    write_labels(&mut text, labels);
+    text
+}
+
+fn write_labels<'a>(text: &mut String, labels: impl IntoIterator<Item = (&'a str, &'a str)>) {
+    let mut next = '{';
+    for (name, value) in labels {
+        text.push(next);
+        text.push_str(name);
+        text.push_str("=\"");
+        escape(text, value);
+        text.push('"');
+        next = ',';
+    }
+    if next == ',' {
+        text.push('}');
+    }
+}
+
+fn escape(text: &mut String, value: &str) {
+    for c in value.chars() {
+        match c {
+            '\\' => text.push_str("\\\\"),
+            '"' => text.push_str("\\\""),
+            '\n' => text.push_str("\\n"),
+            c => text.push(c),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::family::{CONTAINER_CPU, OPEN, PHASE};
     use super::*;
 
     #[test]
-    fn label_values_are_escaped() {
+    fn label_values_are_escaped_and_a_family_without_a_number_has_no_line() {
         let mut page = Page::default();
-        page.gauge("x", "An\nexample.");
-        page.sample(&[("a", "1"), ("b", "say \"hi\"\\\n")], 2.5);
-        page.sample(&[], 3);
-        assert_eq!(page.finish(), "# HELP x An\\nexample.\n# TYPE x gauge\nx{a=\"1\",b=\"say \\\"hi\\\"\\\\\\n\"} 2.5\nx 3\n");
+        page.family(&PHASE);
+        page.family(&CONTAINER_CPU);
+        page.sample(&[("a", "1"), ("b", "say \"hi\"\\\n")], Value::Float(2.5));
+        page.sample_of(&written([("a", "2")]), Value::Nanos(5));
+        page.sample_of(&written([]), 3_u64);
+        page.family(&OPEN);
+        page.sample(&[], 7_u64);
+        let text = "# HELP axion_container_cpu_seconds_total Processor time.\n# TYPE axion_container_cpu_seconds_total counter\n\
+            axion_container_cpu_seconds_total{a=\"1\",b=\"say \\\"hi\\\"\\\\\\n\"} 2.5\n\
+            axion_container_cpu_seconds_total{a=\"2\"} 0.000000005\naxion_container_cpu_seconds_total 3\n\
+            # HELP axion_agent_commands_open Commands admitted and not finished.\n# TYPE axion_agent_commands_open gauge\n\
+            axion_agent_commands_open 7\n";
+        assert_eq!(page.finish(), text);
     }
 }

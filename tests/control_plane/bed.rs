@@ -204,12 +204,12 @@ impl Room {
 /// As many as an agent measures, under the names that it has for them.
 fn samples() -> Samples {
     const FINISHED: &str = "axion_agent_commands_finished_total";
-    let of = |name, value| Sample { name, labels: &[], value };
+    let of = |name, value| Sample::of(name, &[], value);
     let measured = vec![
         of("axion_agent_commands_open", 3.0),
         of("axion_agent_events_unreported", 0.0),
-        Sample { name: FINISHED, labels: &[("result", "completed")], value: 12.0 },
-        Sample { name: FINISHED, labels: &[("result", "failed")], value: 1.0 },
+        Sample::of(FINISHED, &[("result", "completed")], 12.0),
+        Sample::of(FINISHED, &[("result", "failed")], 1.0),
         of("process_cpu_seconds_total", 0.37),
         of("process_resident_memory_bytes", 8_822_784.0),
         of("process_threads", 35.0),

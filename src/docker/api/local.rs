@@ -2,6 +2,7 @@
 
 use super::of_stack;
 use crate::docker::client::{Client, Request, encoded};
+use crate::docker::containers::Listed;
 use crate::docker::error::EngineError;
 use crate::docker::types::{Container, Image, Volume, Volumes};
 use crate::domain::StackName;
@@ -15,6 +16,11 @@ impl Client {
     /// The containers of a stack on this node, those that ended included.
     pub(crate) fn containers(&self, stack: &StackName) -> Result<Vec<Container>, EngineError> {
         self.fetch(Request::get("/containers/json").query("all", "true").query("filters", &of_stack(stack)))
+    }
+
+    /// All containers that run on this node.
+    pub(crate) fn running_containers(&self) -> Result<Vec<Listed>, EngineError> {
+        self.fetch(Request::get("/containers/json"))
     }
 
     /// Removes a container that has ended.

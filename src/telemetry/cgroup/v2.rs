@@ -1,0 +1,135 @@
+//! Control groups of version 2: Documentation/admin-guide/cgroup-v2.rst. One tree; a controller that is not enabled in it has no files.
+
+use super::super::files::{Files, number, pairs};
+use super::super::value::Value;
+use super::{Figures, Io};
+
+pub(super) fn read(files: &mut Files, mount: &str, path: &str) -> Option<Figures> {
+    let mut figures = Figures::default();
+    // Always there, with the times at least.
+    for (key, count) in pairs(files.read(&[mount, path, "/cpu.stat"])?) {
+        match key {
+            "usage_usec" => figures.cpu = Some(Value::Micros(count)),
+            "user_usec" => figures.cpu_user = Some(Value::Micros(count)),
+            "system_usec" => figures.cpu_system = Some(Value::Micros(count)),
+            "nr_periods" => figures.periods = Some(count),
+            "nr_throttled" => figures.throttled_periods = Some(count),
+            "throttled_usec" => figures.throttled = Some(Value::Micros(count)),
+            _ => {}
+        }
+    }
+    figures.memory = files.read(&[mount, path, "/memory.current"]).and_then(number);
+    figures.memory_limit = files.read(&[mount, path, "/memory.max"]).and_then(number);
+    figures.swap = files.read(&[mount, path, "/memory.swap.current"]).and_then(number);
+    for (key, bytes) in pairs(files.read(&[mount, path, "/memory.stat"]).unwrap_or_default()) {
+        match key {
+            "anon" => figures.anonymous = Some(bytes),
+            "file" => figures.file = Some(bytes),
+            "inactive_file" => figures.inactive_file = Some(bytes),
+            _ => {}
+        }
+    }
+    let events = files.read(&[mount, path, "/memory.events"]).unwrap_or_default();
+    figures.oom_kills = pairs(events).find(|(key, _)| *key == "oom_kill").map(|(_, count)| count);
+    figures.io = files.read(&[mount, path, "/io.stat"]).map(io);
+    figures.pids = files.read(&[mount, path, "/pids.current"]).and_then(number);
+    figures.pids_limit = files.read(&[mount, path, "/pids.max"]).and_then(number);
+    Some(figures)
+}
+
+/// `8:16 rbytes=1459200 wbytes=314773504 rios=192 wios=353 dbytes=0 dios=0`, a line for each disk that was used.
+fn io(text: &str) -> Io {
+    let mut io = Io::default();
+    for (key, number) in text.split_ascii_whitespace().filter_map(|word| word.split_once('=')) {
+        let field = match key {
+            "rbytes" => &mut io.read_bytes,
+            "wbytes" => &mut io.written_bytes,
+            "rios" => &mut io.reads,
+            "wios" => &mut io.writes,
+            _ => continue,
+        };
+        *field = field.saturating_add(number.parse().unwrap_or(0));
+    }
+    io
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::tree::Tree;
+    use super::super::Hierarchy;
+    use super::*;
+
+    const PATH: &str = "/system.slice/docker-0123.scope";
+
+    fn tree() -> Tree {
+        let tree = Tree::new();
+        for (file, text) in [
+            (
+                "cpu.stat",
+                "usage_usec 5025000\nuser_usec 4010000\nsystem_usec 1015000\nnr_periods 20\nnr_throttled 3\nthrottled_usec 1500001\nnr_bursts 0\nburst_usec 0\n",
+            ),
+            ("memory.current", "10000000\n"),
+            ("memory.max", "64000000\n"),
+            ("memory.swap.current", "4096\n"),
+            (
+                "memory.stat",
+                "anon 3500000\nfile 6000000\nkernel 100\ninactive_anon 5\nactive_anon 6\ninactive_file 2000000\nactive_file 1\n",
+            ),
+            ("memory.events", "low 0\nhigh 0\nmax 9\noom 3\noom_kill 2\noom_group_kill 0\n"),
+            (
+                "io.stat",
+                "8:16 rbytes=1459200 wbytes=314773504 rios=192 wios=353 dbytes=0 dios=0\n8:0 rbytes=90430464 wbytes=299008000 rios=8950 wios=1252 dbytes=50331648 dios=3021\n",
+            ),
+            ("pids.current", "7\n"),
+            ("pids.max", "100\n"),
+            ("cgroup.procs", "42\n"),
+        ] {
+            tree.write(&format!("/sys/fs/cgroup{PATH}/{file}"), text);
+        }
+        tree.write("/proc/1/net/dev", "");
+        tree.write("/proc/42/net/dev", super::super::super::interfaces::EXAMPLE);
+        tree
+    }
+
+    fn hierarchy() -> Hierarchy {
+        Hierarchy::V2("/sys/fs/cgroup".to_owned())
+    }
+
+    #[test]
+    fn every_number_comes_from_its_file() {
+        let figures = Figures::read(&mut tree().files(), &hierarchy(), PATH).unwrap();
+        let micros = |number| Some(Value::Micros(number));
+        assert_eq!((figures.cpu, figures.cpu_user, figures.cpu_system), (micros(5_025_000), micros(4_010_000), micros(1_015_000)));
+        assert_eq!((figures.periods, figures.throttled_periods, figures.throttled), (Some(20), Some(3), micros(1_500_001)));
+        assert_eq!((figures.memory, figures.working_set(), figures.memory_limit), (Some(10_000_000), Some(8_000_000), Some(64_000_000)));
+        assert_eq!((figures.anonymous, figures.file, figures.swap), (Some(3_500_000), Some(6_000_000), Some(4096)));
+        assert_eq!((figures.oom_kills, figures.pids, figures.pids_limit), (Some(2), Some(7), Some(100)));
+        let io = Io { reads: 9142, read_bytes: 91_889_664, writes: 1605, written_bytes: 613_781_504 };
+        assert_eq!(figures.io, Some(io));
+        assert_eq!(figures.network.map(|(received, sent)| (received.dropped, sent.bytes)), Some((2, 1_784_404)));
+    }
+
+    #[test]
+    fn controllers_that_are_off_have_no_figures_and_no_limit_is_none() {
+        let tree = tree();
+        for file in ["memory.current", "memory.stat", "memory.events", "memory.swap.current", "io.stat", "pids.current"] {
+            tree.remove(&format!("/sys/fs/cgroup{PATH}/{file}"));
+        }
+        tree.write(&format!("/sys/fs/cgroup{PATH}/memory.max"), "max\n");
+        tree.write(&format!("/sys/fs/cgroup{PATH}/pids.max"), "max\n");
+        let figures = Figures::read(&mut tree.files(), &hierarchy(), PATH).unwrap();
+        assert_eq!((figures.memory, figures.working_set(), figures.memory_limit, figures.oom_kills), (None, None, None, None));
+        assert_eq!((figures.io, figures.pids, figures.pids_limit), (None, None, None));
+        assert!(figures.cpu.is_some() && figures.network.is_some());
+        assert_eq!(Figures::read(&mut tree.files(), &hierarchy(), "/system.slice/other.scope"), None);
+    }
+
+    #[test]
+    fn the_network_of_the_host_is_not_the_container_s() {
+        let tree = tree();
+        tree.write(&format!("/sys/fs/cgroup{PATH}/cgroup.procs"), "1\n");
+        assert_eq!(Figures::read(&mut tree.files(), &hierarchy(), PATH).unwrap().network, None);
+        tree.write(&format!("/sys/fs/cgroup{PATH}/cgroup.procs"), "");
+        assert_eq!(Figures::read(&mut tree.files(), &hierarchy(), PATH).unwrap().network, None, "its last process has ended");
+    }
+}

@@ -1,0 +1,61 @@
+//! One look at the process, the host and its containers: what it found, ready to be shown and reported.
+
+use super::containers::Tracker;
+use super::draft::Draft;
+use super::family as f;
+use super::files::Files;
+use super::host::Host;
+use super::process::Process;
+use super::value::Value;
+use crate::domain::{Containers, Sample, Timestamp};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    /// Lines of the page, shared with whoever sends them.
+    pub(super) text: Arc<String>,
+    /// What is reported.
+    pub(super) samples: Vec<Sample>,
+    /// The process itself.
+    pub(super) process: Process,
+}
+
+/// Looks again and again.
+pub(super) struct Looker {
+    files: Files,
+    host: Host,
+    tracker: Tracker,
+}
+
+impl Looker {
+    pub(super) fn new(root: &str) -> Self {
+        let mut files = Files::below(root);
+        Self { host: Host::new(&mut files), tracker: Tracker::new(&mut files), files }
+    }
+
+    /// Looks now, after `before`.
+    pub(super) fn look(&mut self, containers: &Arc<Containers>, before: &Look) -> Look {
+        let begun = Instant::now();
+        let mut draft = Draft::with_capacity(before.text.len() + ROOM, before.samples.len());
+        let process = Process::read(&mut self.files);
+        process.draw(&mut draft);
+        self.host.look(&mut self.files, &mut draft);
+        self.tracker.look(&mut self.files, containers, &mut draft);
+        said_of_itself(&mut draft, begun.elapsed());
+        let (text, samples) = draft.finish();
+        Look { text: Arc::new(text), samples, process }
+    }
+}
+
+/// By so much a page may grow from one look to the next without being copied.
+const ROOM: usize = 1024;
+
+fn said_of_itself(draft: &mut Draft, spent: Duration) {
+    draft.family(&f::SAMPLED);
+    let now = Timestamp::from(SystemTime::now()).as_millis();
+    draft.number(&[], Some(Value::Thousandths(now)));
+    draft.family(&f::SAMPLE_SPENT);
+    draft.number(&[], Some(Value::Micros(u64::try_from(spent.as_micros()).unwrap_or(u64::MAX))));
+}

@@ -1,0 +1,49 @@
+//! The thread `telemetry`: looks when it is time, and publishes what it found.
+
+use super::Settings;
+use super::look::{Look, Looker};
+use crate::domain::Containers;
+use crate::threads::{Deadline, Published, Stop, alive_by, at_rest};
+use crossbeam_channel::{Receiver, at, never, select_biased};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A look takes milliseconds.
+const TURN: Duration = Duration::from_secs(60);
+/// At its start the agent does not know its containers yet: the second look follows the first as soon.
+const SECOND: Duration = Duration::from_secs(1);
+
+pub(super) struct Worker {
+    pub(super) settings: Published<Option<Settings>>,
+    pub(super) containers: Published<Containers>,
+    pub(super) found: Published<Option<Look>>,
+    pub(super) woken: Receiver<()>,
+    pub(super) stop: Stop,
+}
+
+impl Worker {
+    /// Lives until the stop comes. Switched off it sleeps until other settings are published.
+    pub(super) fn run(&self, mut looker: Looker) -> Result<(), Infallible> {
+        let (nobody, mut interval) = (Arc::new(Containers::default()), SECOND);
+        loop {
+            alive_by(Deadline::after(TURN));
+            let settings = *self.settings.newest();
+            let next = settings.map(|settings| Deadline::after(settings.interval.min(interval)));
+            let found = settings.map(|settings| {
+                let containers = if settings.containers.are_measured() { self.containers.newest() } else { Arc::clone(&nobody) };
+                let before = self.found.newest();
+                looker.look(&containers, before.as_ref().as_ref().unwrap_or(&Look::default()))
+            });
+            self.found.publish(found);
+            at_rest();
+            let due = next.map_or_else(never, |next| at(next.instant()));
+            select_biased! {
+                recv(self.stop.receiver()) -> _ => return Ok(()),
+                recv(self.woken) -> woken => if woken.is_err() { return Ok(()) },
+                recv(due) -> _ => {}
+            }
+            interval = Duration::MAX;
+        }
+    }
+}
