@@ -69,6 +69,8 @@ fn each_end_of_a_command_has_its_exit_code() {
         ("DeployCompleted", json!({"changed": true, "revision": 1}), 0),
         ("DeployFailed", json!({"code": "task.crash_loop", "rolled_back": true, "changed": true}), 5),
         ("DeployFailed", json!({"code": "task.crash_loop", "rolled_back": "partial", "changed": true}), 6),
+        ("DeployFailed", json!({"code": "task.crash_loop", "rolled_back": false, "changed": true}), 6),
+        ("DeployFailed", json!({"code": "image.not_found", "rolled_back": false, "changed": false}), 1),
         ("DeployFailed", json!({"code": "stack.foreign_project", "rolled_back": false, "changed": false}), 7),
         ("DeployFailed", json!({"code": "command.timed_out", "rolled_back": false, "changed": true}), 8),
         ("CommandRejected", json!({"code": "command.not_allowed"}), 7),

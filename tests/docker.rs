@@ -241,7 +241,9 @@ fn outgrown_images(stage: &Stage) {
     assert_eq!(here(&registry), digests.into_iter().collect());
     // Going back needs no registry.
     registry.end();
-    let told = lanes.run(Action::Rollback(Rollback { target: lanes.target(), to_revision: None, timeout_seconds: None })).completed();
+    let told = lanes
+        .run(Action::Rollback(Rollback { target: lanes.target(), to_revision: None, timeout_seconds: None, dry_run: false }))
+        .completed();
     assert!(told.service("web")["image"].as_str().unwrap().ends_with(&fourth), "{:#?}", told.outcome);
 }
 

@@ -91,6 +91,7 @@ pub fn exit_code(event: &EventRecord) -> u8 {
     match event.event_type.as_str() {
         "CommandRejected" => 7,
         "DeployFailed" if *rolled_back == Value::Bool(true) => 5,
+        "DeployFailed" if event.payload["details"]["changed"] == Value::Bool(false) => 1,
         "DeployFailed" => 6,
         kind if kind.ends_with("Failed") => 1,
         _ => 0,

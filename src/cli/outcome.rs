@@ -4,7 +4,6 @@ use super::Exit;
 use super::failure::{Failure, exit_of};
 use super::next::{About, step};
 use super::wire::Event;
-use crate::domain::Code;
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -18,8 +17,8 @@ pub(super) fn exit(end: &Event) -> Exit {
     match exit_of(code) {
         Exit::Failed if end.event_type == "DeployFailed" => match details.rolled_back {
             Some(Value::Bool(true)) => Exit::RolledBack,
-            // Whoever cancels a command knows it; nothing had begun.
-            _ if code == Code::CANCELLED.as_str() && details.changed == Some(false) => Exit::Failed,
+            // There is nothing to roll back: the stack is as it was.
+            _ if details.changed == Some(false) => Exit::Failed,
             _ => Exit::NotRolledBack,
         },
         exit => exit,
@@ -39,7 +38,7 @@ pub(super) fn failure(end: &Event, about: &About) -> Failure {
         }
     }
     if end.event_type == "DeployFailed"
-        && let Some(state) = what_became(end)
+        && let Some(state) = details.rolled_back.as_ref().and_then(|rolled_back| what_became(rolled_back, details.changed))
     {
         let _ = write!(message, "\n  {state}");
     }
@@ -50,13 +49,12 @@ pub(super) fn failure(end: &Event, about: &About) -> Failure {
 }
 
 /// What a failed deploy left.
-fn what_became(end: &Event) -> Option<&'static str> {
-    let details = &end.payload.details;
-    match (&details.rolled_back, details.changed) {
-        (Some(Value::Bool(true)), _) => Some("The stack is back at its last good revision."),
-        (Some(Value::String(_)), _) => Some("The stack could be rolled back only in part."),
+pub(super) fn what_became(rolled_back: &Value, changed: Option<bool>) -> Option<&'static str> {
+    match (rolled_back, changed) {
+        (Value::Bool(true), _) => Some("The stack was rolled back: it is at its last good revision."),
+        (Value::String(_), _) => Some("The stack could be rolled back only in part."),
         (_, Some(false)) => Some("Nothing was changed."),
-        (Some(Value::Bool(false)), _) => Some("The stack was not rolled back: it is as the deploy left it."),
+        (Value::Bool(false), _) => Some("The stack was not rolled back: it is as the deploy left it."),
         _ => None,
     }
 }
@@ -79,7 +77,7 @@ mod tests {
             ("DeployFailed", json!({"code": "task.crash_loop", "rolled_back": true, "changed": true}), 5),
             ("DeployFailed", json!({"code": "task.crash_loop", "rolled_back": "partial", "changed": true}), 6),
             ("DeployFailed", json!({"code": "task.crash_loop", "rolled_back": false, "changed": true}), 6),
-            ("DeployFailed", json!({"code": "image.not_found", "rolled_back": false, "changed": false}), 6),
+            ("DeployFailed", json!({"code": "image.not_found", "rolled_back": false, "changed": false}), 1),
             ("DeployFailed", json!({"code": "command.timed_out", "rolled_back": true, "changed": true}), 8),
             ("DeployFailed", json!({"code": "stack.foreign_project", "rolled_back": false, "changed": false}), 7),
             ("DeployFailed", json!({"code": "cancelled", "rolled_back": false, "changed": false}), 1),
@@ -104,7 +102,7 @@ mod tests {
             "services": [{"name": "web", "errors": [{"error": "exit 1", "count": 5}, {"error": "m", "count": 1}]}],
         });
         let failure = failure(&end("DeployFailed", &details), &About::default());
-        assert_eq!(failure.message, "m\n  web: exit 1 (5 times)\n  The stack is back at its last good revision.");
+        assert_eq!(failure.message, "m\n  web: exit 1 (5 times)\n  The stack was rolled back: it is at its last good revision.");
         assert!(failure.next.contains("axion-agent logs"));
     }
 }

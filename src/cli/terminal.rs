@@ -96,11 +96,6 @@ pub(super) fn span(time: Duration) -> String {
     }
 }
 
-/// `1 task`, `3 tasks`.
-pub(super) fn counted(count: u64, thing: &str) -> String {
-    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
-}
-
 /// How long ago an RFC 3339 time was; the text itself where it is none.
 pub(super) fn ago(time: &str, now: Timestamp) -> String {
     match Timestamp::parse(time) {
@@ -142,7 +137,6 @@ mod tests {
         assert_eq!(ago("2026-01-31T11:59:30Z", now), "30 s ago");
         assert_eq!(ago("2026-01-31T12:59:30Z", now), "0 s ago", "clocks differ");
         assert_eq!(ago("once", now), "once");
-        assert_eq!([0, 1, 2].map(|count| counted(count, "task")), ["0 tasks", "1 task", "2 tasks"]);
     }
 
     #[test]

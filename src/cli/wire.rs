@@ -149,6 +149,9 @@ pub(super) struct Dependency {
 pub(super) struct LastCommand {
     pub(super) id: String,
     pub(super) command_type: String,
+    pub(super) stack: Option<String>,
+    pub(super) code: Option<String>,
+    pub(super) message: Option<String>,
     pub(super) result: String,
     pub(super) finished_at: String,
 }
@@ -186,6 +189,8 @@ pub(super) struct Command {
     pub(super) state: String,
     pub(super) code: Option<String>,
     pub(super) message: Option<String>,
+    pub(super) changed: Option<bool>,
+    pub(super) rolled_back: Option<Value>,
     pub(super) accepted_at: Option<String>,
     pub(super) started_at: Option<String>,
     pub(super) ended_at: Option<String>,

@@ -4,7 +4,7 @@ use super::on_cancel::of_cancel;
 use super::on_report::Ended;
 use super::state::{State, now};
 use crate::docker;
-use crate::domain::{CommandId, Event, EventKind, LastCommand, Outcome, Progress, StackName, Stage, Verdict};
+use crate::domain::{Action, CommandId, Event, EventKind, LastCommand, Outcome, Progress, StackName, Stage, Verdict};
 use std::mem;
 use std::sync::Arc;
 
@@ -34,11 +34,14 @@ impl State {
         let Some(open) = self.open.get_mut(&id) else { return };
         let stage = Stage::Progress { since: open.since, n: open.progress };
         open.progress += 1;
-        let command = std::sync::Arc::clone(&open.command);
+        let command = Arc::clone(&open.command);
         log::info!("{} {id}: {}: {}", command.action.name(), progress.phase, progress.message);
-        // Only deploys have a progress event; other commands say what they came to.
-        if matches!(command.action, crate::domain::Action::Deploy(_)) {
+        // On the wire only deploys have a progress event; other commands say there what they came to.
+        if matches!(command.action, Action::Deploy(_)) {
             self.tell(&command, EventKind::DeployProgress, stage, progress.payload(&command));
+        } else if let Some(agent) = self.agent.as_ref().filter(|_| self.listeners.hears(id)) {
+            let event = Event::of_command(agent, &command, EventKind::CommandProgress, stage, progress.payload(&command), now());
+            self.listeners.tell(&Arc::new(event));
         }
     }
 

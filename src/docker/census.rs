@@ -38,6 +38,11 @@ impl Census {
         census
     }
 
+    /// Those that take place on a node, or will.
+    pub(super) fn not_ended(self) -> u64 {
+        self.running + self.starting + self.ending
+    }
+
     /// Whether exactly so many run and nothing else goes on.
     pub(super) fn is_settled_at(self, replicas: u64) -> bool {
         self == Self { running: replicas, starting: 0, ending: 0 }

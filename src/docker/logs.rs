@@ -7,7 +7,7 @@ use super::choose;
 use super::ownership::Takeover;
 use super::room::{End, Room};
 use super::types::{Service, Task};
-use crate::domain::{Logs, Outcome};
+use crate::domain::{Logs, Outcome, counted};
 use serde_json::{Value, json};
 use std::io::{self, Read};
 
@@ -73,7 +73,7 @@ fn work(room: &Room<'_>, request: &Logs) -> Result<Outcome, End> {
     });
     halted?;
     let (lines, cut) = newest.finish();
-    let message = format!("{} lines of service {}", lines.len(), request.service);
+    let message = format!("{} of service {}", counted(lines.len(), "line"), request.service);
     let outcome = Outcome::completed(message).with("service", stack.descoped(service.name())).with("truncated", cut);
     let outcome = match read {
         Ok(()) => outcome.with("complete", true),

@@ -10,9 +10,9 @@ use super::ownership::{self, Takeover};
 use super::room::{End, Halt, Room, STEPS_AT_ONCE, StepError};
 use super::types::{Container, Network, Service, Store, StoreKind, Task, Volume};
 use super::{Entry, error::EngineError};
-use crate::domain::{Code, Outcome, Progress, Remove, StackName, Step};
+use crate::domain::{Code, Outcome, Progress, Remove, StackName, Step, counted};
 use crate::threads::Deadline;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -55,9 +55,14 @@ fn work(room: &Room<'_>, request: &Remove) -> Result<Outcome, End> {
     }
     let mut tally = Tally::default();
     let mut patience = None;
+    let (services, mut told) = (left.services.clone(), Vec::new());
     while !left.is_empty() {
         tally.refused.clear();
-        room.progress(Progress::new("remove", left.in_short(stack)));
+        let seen = left.told(&services, stack);
+        if told != [json!(left.in_short()), json!(seen)] {
+            room.progress(Progress::new("remove", left.in_short()).with("services", seen.clone()));
+            told = vec![json!(left.in_short()), json!(seen)];
+        }
         sweep(room, &left, &mut tally)?;
         let patient = if left.still_runs() { None } else { patience.or_else(|| Some(Deadline::after(PATIENCE))) };
         patience = patient;
@@ -132,19 +137,37 @@ impl Left {
     /// Whether a task runs or will, as far as its node can say.
     fn still_runs(&self) -> bool {
         let census = Census::of(&self.tasks, &self.down);
-        !self.services.is_empty() || census.running + census.starting + census.ending > 0
+        !self.services.is_empty() || census.not_ended() > 0
     }
 
-    fn in_short(&self, stack: &StackName) -> String {
-        let census = Census::of(&self.tasks, &self.down);
-        let tasks = census.running + census.starting + census.ending;
-        let stores = self.secrets.len() + self.configs.len();
-        format!(
-            "of {stack} there are {} services, {stores} secrets and configs, {} networks, {} volumes, {tasks} tasks",
-            self.services.len(),
-            self.networks.len(),
-            self.volumes.len()
-        )
+    fn in_short(&self) -> String {
+        let tasks = usize::try_from(Census::of(&self.tasks, &self.down).not_ended()).unwrap_or(usize::MAX);
+        let counts = [
+            (self.services.len(), "service"),
+            (tasks, "task"),
+            (self.secrets.len(), "secret"),
+            (self.configs.len(), "config"),
+            (self.networks.len(), "network"),
+            (self.volumes.len(), "volume"),
+        ];
+        let there = counts.iter().filter(|(count, _)| *count > 0);
+        let told: Vec<String> = there.map(|(count, kind)| counted(*count, kind)).collect();
+        if told.is_empty() { "containers that have not ended are left".to_owned() } else { format!("left: {}", told.join(", ")) }
+    }
+
+    /// How far these services, which there were, are gone.
+    fn told(&self, services: &[Service], stack: &StackName) -> Vec<Value> {
+        let one = |service: &Service| {
+            let tasks = Census::of(self.tasks.iter().filter(|task| task.service_id == service.id), &self.down).not_ended();
+            let is_there = tasks > 0 || self.services.iter().any(|left| left.id == service.id);
+            json!({
+                "name": stack.descoped(service.name()),
+                "action": "remove",
+                "state": if is_there { "stopping" } else { "removed" },
+                "replicas": {"running": tasks, "desired": 0},
+            })
+        };
+        services.iter().map(one).collect()
     }
 
     fn names(&self) -> Vec<String> {

@@ -80,7 +80,7 @@ fn work(room: &Room<'_>, request: &Scale) -> Result<Outcome, End> {
         changes.push(set(room, service)?);
     }
     let text: Vec<String> = wanted.iter().map(|wanted| format!("{}={}", target.stack.descoped(&wanted.name), wanted.replicas)).collect();
-    room.progress(Progress::new("converge", format!("the swarm was told: {}", text.join(", "))));
+    room.progress(Progress::new("apply", format!("the swarm was told: {}", text.join(", "))));
     converge(room, &target.stack, &wanted, &changes)
 }
 
@@ -141,6 +141,7 @@ fn converge(room: &Room<'_>, stack: &StackName, wanted: &[Wanted], changes: &[Ch
     // A command that goes on after a restart does not know which tasks are new.
     let patience = if changes.contains(&Change::Grown) || room.entry == Entry::Resumed { STEADY } else { Duration::ZERO };
     let mut steady: Option<Steady> = None;
+    let mut told = Vec::new();
     loop {
         let tasks = room.observe(|client| client.tasks(stack))?;
         let down = down(&room.observe(|client| client.nodes())?);
@@ -151,6 +152,12 @@ fn converge(room: &Room<'_>, stack: &StackName, wanted: &[Wanted], changes: &[Ch
         let services = || report(stack, wanted, changes, &tasks, &down);
         if steady.as_ref().is_some_and(|steady| steady.proven.has_passed()) {
             return Ok(Outcome::completed(format!("the services of {stack} run as often as was asked")).with("services", services()));
+        }
+        let seen = services();
+        if seen != told {
+            let message = format!("{} of {} services run as often as was asked", wanted.len() - late.len(), wanted.len());
+            room.progress(Progress::new("converge", message).with("services", seen.clone()));
+            told = seen;
         }
         match room.wait_for_change(LOOK_EVERY) {
             Ok(()) => {}
@@ -187,10 +194,22 @@ fn report(stack: &StackName, wanted: &[Wanted], changes: &[Change], tasks: &[Tas
             "name": stack.descoped(&wanted.name),
             "action": change.name(),
             "replicas": {"running": census.running, "desired": wanted.replicas},
+            "state": state(census, wanted.replicas),
             "errors": if census.is_settled_at(wanted.replicas) { Vec::new() } else { errors(own()) },
         })
     };
     wanted.iter().zip(changes).map(one).collect()
+}
+
+/// What its tasks do, in a word.
+fn state(census: Census, replicas: u64) -> &'static str {
+    if census.is_settled_at(replicas) {
+        if replicas == 0 { "stopped" } else { "running" }
+    } else if census.starting > 0 || census.running < replicas {
+        "starting"
+    } else {
+        "stopping"
+    }
 }
 
 fn failed(code: Code, message: String) -> End {

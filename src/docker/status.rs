@@ -5,7 +5,7 @@
 use super::SwarmRole;
 use super::census::{Census, down, errors};
 use super::choose;
-use super::deploy::{Drift, drift_of_stacks};
+use super::deploy::{Drift, drift_of_stacks, revisions_of_stack};
 use super::ownership::Takeover;
 use super::room::{End, Room};
 use super::types::{Mode, NAMESPACE, Node, OWNER, Service, Task};
@@ -61,8 +61,7 @@ pub(super) fn look(room: &Room<'_>, request: &GetStatus, role: SwarmRole, depth:
     let mut told = told?;
     if let (Depth::Tasks, Some(target), [one]) = (depth, &request.target, told.as_mut_slice()) {
         one["tasks"] = all_tasks(&target.stack, &services, &tasks, &nodes);
-        let newest_first = room.ledger.revisions(&target.stack)?.into_iter().rev();
-        one["revisions"] = newest_first.map(|revision| json!({"revision": revision.number, "kept_at": revision.at})).collect();
+        one["revisions"] = revisions_of_stack(room, &target.stack, &services)?;
     }
     let message = if count == 1 { "one stack".to_owned() } else { format!("{count} stacks") };
     Ok(Outcome::completed(message).with("swarm", role.name()).with("stacks", told))

@@ -109,7 +109,7 @@ fn all() -> Selection {
 }
 
 fn rollback(to_revision: Option<u64>) -> Action {
-    Action::Rollback(Rollback { target: target(), to_revision, timeout_seconds: None })
+    Action::Rollback(Rollback { target: target(), to_revision, timeout_seconds: None, dry_run: false })
 }
 
 fn remove() -> Action {

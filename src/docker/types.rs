@@ -350,6 +350,9 @@ pub struct Container {
     /// `created`, `running`, `exited`, …
     #[serde(default)]
     pub state: String,
+    /// Its names, each with a slash before it.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub names: Vec<String>,
     /// Its labels.
     #[serde(default, deserialize_with = "null_is_default")]
     pub labels: BTreeMap<String, String>,

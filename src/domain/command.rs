@@ -205,6 +205,9 @@ pub struct Rollback {
     pub to_revision: Option<u64>,
     /// Its own time, in seconds.
     pub timeout_seconds: Option<u64>,
+    /// Only plan. Records of earlier versions have none of these.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// Where this node can be reached by the others; the engine chooses what is absent.
@@ -349,11 +352,17 @@ impl Action {
         }
     }
 
+    /// Whether it only plans what it would change.
+    #[must_use]
+    pub fn is_dry_run(&self) -> bool {
+        matches!(self, Self::Deploy(Deploy { dry_run: true, .. }) | Self::Rollback(Rollback { dry_run: true, .. }))
+    }
+
     /// What it changes.
     #[must_use]
     pub fn changes(&self) -> Scope<'_> {
         match self {
-            Self::Deploy(deploy) if deploy.dry_run => Scope::Nothing,
+            _ if self.is_dry_run() => Scope::Nothing,
             Self::Cancel(_) | Self::Pause | Self::Resume | Self::HealthCheck | Self::Logs(_) | Self::GetStatus(_) => Scope::Nothing,
             Self::SwarmInit(_) | Self::SwarmJoin(_) | Self::SwarmLeave(_) | Self::Prune(_) => Scope::Engine,
             Self::Deploy(Deploy { target, .. })

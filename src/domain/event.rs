@@ -30,6 +30,9 @@ pub enum EventKind {
     RollbackCompleted,
     /// The rollback failed. Terminal.
     RollbackFailed,
+    /// A command other than a deploy goes on. Only those who listen on the local socket are told: each reader of the event
+    /// topic learns from the end all that there is.
+    CommandProgress,
     /// What runs, or how the agent is. Terminal when it answers GetStatus or HealthCheck.
     StatusReport,
     /// Something went wrong that belongs to no command.
@@ -52,6 +55,7 @@ impl EventKind {
             Self::RollbackStarted => "RollbackStarted",
             Self::RollbackCompleted => "RollbackCompleted",
             Self::RollbackFailed => "RollbackFailed",
+            Self::CommandProgress => "CommandProgress",
             Self::StatusReport => "StatusReport",
             Self::ErrorReport => "ErrorReport",
         }

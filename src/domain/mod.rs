@@ -20,6 +20,7 @@ mod sample;
 mod sensitive;
 mod time;
 mod way;
+mod words;
 
 pub use admission::{Admission, Admitted, WINDOW};
 pub use code::Code;
@@ -42,3 +43,4 @@ pub use sample::{Labels, Sample};
 pub use sensitive::Sensitive;
 pub use time::{InvalidTimestamp, Timestamp, unix_nanos};
 pub use way::{Direct, HasTopic, Reader, Way};
+pub use words::counted;

@@ -1,8 +1,9 @@
 //! The commands of late, in short: those that are open, and the last ones that have ended. For people who look on; what
 //! must not be forgotten is in the journal.
 
-use super::{Action, Command, CommandId, Event, Outcome, Refusal, Timestamp, Verdict, Way};
+use super::{Command, CommandId, Event, Outcome, Refusal, Timestamp, Verdict, Way};
 use serde::Serialize;
+use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -50,6 +51,10 @@ pub struct CommandBrief {
     pub code: Option<&'static str>,
     /// What it came to, in a sentence.
     pub message: Option<String>,
+    /// Of a deploy that failed: whether it changed anything.
+    pub changed: Option<bool>,
+    /// Of a deploy that failed: how far the stack went back, as its event spells it.
+    pub rolled_back: Option<Value>,
     /// When it was accepted, or refused.
     pub accepted_at: Timestamp,
     /// When it began.
@@ -85,7 +90,7 @@ impl Recent {
         self.commands.push_back(Arc::new(CommandBrief {
             command_id: command.id,
             command_type: command.action.name().to_owned(),
-            dry_run: matches!(&command.action, Action::Deploy(deploy) if deploy.dry_run),
+            dry_run: command.action.is_dry_run(),
             stack: command.action.target().map(|target| target.stack.to_string()),
             project_id: command.project().map(ToString::to_string),
             way: way.name(),
@@ -93,6 +98,8 @@ impl Recent {
             state: CommandState::Waiting,
             code: None,
             message: None,
+            changed: None,
+            rolled_back: None,
             accepted_at: at,
             started_at: None,
             ended_at: None,
@@ -116,6 +123,10 @@ impl Recent {
                 Verdict::Failed(code) => (CommandState::Failed, Some(code.as_str())),
             };
             brief.message = Some(outcome.message.clone());
+            if outcome.details.contains_key("rolled_back") {
+                brief.changed = outcome.details.get("changed").and_then(Value::as_bool);
+                brief.rolled_back = outcome.details.get("rolled_back").cloned();
+            }
             brief.ended_at = Some(terminal.timestamp);
         });
         self.count_end();
@@ -134,6 +145,8 @@ impl Recent {
             state: CommandState::Rejected,
             code: Some(refusal.code.as_str()),
             message: Some(refusal.message.clone()),
+            changed: None,
+            rolled_back: None,
             accepted_at: at,
             started_at: None,
             ended_at: Some(at),
@@ -169,7 +182,7 @@ impl Recent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{AgentId, Code, Context, Direct};
+    use crate::domain::{Action, AgentId, Code, Context, Direct};
     use uuid::Uuid;
 
     fn command(n: u128) -> Command {
@@ -194,8 +207,9 @@ mod tests {
         recent.accepted(&command(1), &Way::Direct(Direct::Local), Timestamp::from_millis(1));
         assert_eq!(recent.get(command(1).id).unwrap().state, CommandState::Waiting);
         recent.started(command(1).id, Timestamp::from_millis(2));
-        end(&mut recent, 1, &Outcome::failed(Code::CANCELLED, "no more"));
+        end(&mut recent, 1, &Outcome::failed(Code::CANCELLED, "no more").with("changed", true).with("rolled_back", "partial"));
         let brief = recent.get(command(1).id).unwrap();
+        assert_eq!((brief.changed, brief.rolled_back.clone()), (Some(true), Some(Value::from("partial"))));
         assert_eq!((brief.state, brief.code, brief.way), (CommandState::Failed, Some("cancelled"), "local"));
         assert!(brief.terminal.as_ref().is_some_and(|event| event.terminal));
         assert_eq!(brief.ended_at, Some(Timestamp::from_millis(9)));

@@ -127,6 +127,14 @@ impl Service {
         status["pid"] = json!(std::process::id());
         status["mode"] = json!(if is_local { "local" } else { "connected" });
         status["consumer_lag"] = json!(self.sources.reads.consumer_lag());
+        if let Some(last) = &health.last_command
+            && let Some(brief) = self.sources.recent.newest().get(last.id)
+        {
+            // Not on the health pages, which need no password.
+            status["last_command"]["stack"] = json!(brief.stack);
+            status["last_command"]["code"] = json!(brief.code);
+            status["last_command"]["message"] = json!(brief.message);
+        }
         status["resources"] = self.sources.reads.resources();
         status["stacks"] = json!(
             health

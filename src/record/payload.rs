@@ -79,7 +79,12 @@ pub(super) fn selection(mut payload: Fields, context: &mut Context) -> Result<Se
 
 pub(super) fn rollback(mut payload: Fields, context: &mut Context) -> Result<Rollback, WireError> {
     let target = required_target(&mut payload, context)?;
-    Ok(Rollback { target, to_revision: payload.whole("to_revision", 1..=u64::MAX)?, timeout_seconds: timeout(&mut payload)? })
+    Ok(Rollback {
+        target,
+        to_revision: payload.whole("to_revision", 1..=u64::MAX)?,
+        timeout_seconds: timeout(&mut payload)?,
+        dry_run: payload.flag("dry_run")?.unwrap_or(false),
+    })
 }
 
 pub(super) fn swarm_init(mut payload: Fields, context: &mut Context) -> Result<SwarmAddresses, WireError> {

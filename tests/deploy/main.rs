@@ -195,10 +195,10 @@ fn taken_port(stage: &Stage) {
     let first = sleeper("").replacen("init: true", &format!("init: true, {port}"), 1);
     let lanes = Lanes::start(stage);
     deploy(&lanes, &[("first", &first)]).completed();
-    let told = deploy(&lanes, &[("first", &first), ("second", &first)]).failed(Code::PORT_CLASH, "first publishes the port");
+    let told = deploy(&lanes, &[("first", &first), ("second", &first)]).failed(Code::PORT_CLASH, " is published by service ");
     assert_eq!((told.detail("changed"), lanes.counts()[0]), (&json!(false), 1), "{:#?}", told.outcome);
     let other = Lanes::start(stage);
-    let told = deploy(&other, &[("web", &first)]).failed(Code::PORT_CLASH, &format!("{}_first has", lanes.stack));
+    let told = deploy(&other, &[("web", &first)]).failed(Code::PORT_CLASH, &format!("service {}_first already", lanes.stack));
     assert_eq!((told.detail("changed"), other.counts()), (&json!(false), [0; 4]));
     // Two tasks of one service on one node: that shows only when there are tasks.
     let twice = first.replace("endpoint_mode: dnsrr", "endpoint_mode: dnsrr, replicas: 2");
@@ -530,13 +530,22 @@ fn stop_and_start(stage: &Stage) {
 
 fn roll_back(stage: &Stage) {
     let lanes = Lanes::start(stage);
-    let go = |to_revision| lanes.run(Action::Rollback(Rollback { target: lanes.target(), to_revision, timeout_seconds: None }));
+    let go =
+        |to_revision| lanes.run(Action::Rollback(Rollback { target: lanes.target(), to_revision, timeout_seconds: None, dry_run: false }));
     let env = |value: &str| quick("sleep, '1000'", &format!(", environment: {{V: {value}}}, deploy: {{endpoint_mode: dnsrr}}"));
     let seen = |name: &str| lanes.service(name)["Spec"]["TaskTemplate"]["ContainerSpec"]["Env"][0].clone();
     deploy(&lanes, &[("web", &env("one")), ("old", &sleeper(""))]).completed();
     go(None).failed(Code::NO_REVISION, "no other is kept");
     deploy(&lanes, &[("web", &env("two")), ("new", &sleeper(""))]).completed();
     assert_eq!(lanes.revisions(), [1, 2]);
+
+    let plan = Rollback { target: lanes.target(), to_revision: None, timeout_seconds: None, dry_run: true };
+    let (before, planned) = (lanes.list("services"), lanes.run(Action::Rollback(plan)).completed());
+    assert_eq!((planned.detail("dry_run"), planned.detail("to_revision")), (&json!(true), &json!(1)));
+    let actions = ["web", "old", "new"].map(|name| planned.service(name)["action"].clone());
+    assert_eq!(actions, ["update", "create", "remove"], "{:#?}", planned.outcome);
+    assert_eq!(planned.service("web")["changes"][0]["field"], "TaskTemplate.ContainerSpec.Env.V");
+    assert_eq!((lanes.list("services"), lanes.revisions()), (before, vec![1, 2]), "nothing was changed");
 
     let told = go(None).completed();
     assert_eq!((told.detail("to_revision"), told.detail("revision")), (&json!(1), &json!(3)));
@@ -546,7 +555,7 @@ fn roll_back(stage: &Stage) {
 
     go(Some(1)).failed(Code::NO_REVISION, "no revision 1; kept are 2, 3");
     let id = CommandId(Uuid::new_v4());
-    let request = Rollback { target: lanes.target(), to_revision: Some(2), timeout_seconds: None };
+    let request = Rollback { target: lanes.target(), to_revision: Some(2), timeout_seconds: None, dry_run: false };
     lanes.run_as(id, Action::Rollback(request.clone()), Entry::Fresh).completed();
     let running = lanes.running();
     assert_eq!((seen("web"), lanes.revisions()), (json!("V=two"), vec![3, 4]));

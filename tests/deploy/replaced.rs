@@ -100,7 +100,7 @@ pub fn mode(stage: &Stage) {
         told.outcome
     );
 
-    let back = Rollback { target: lanes.target(), to_revision: Some(1), timeout_seconds: None };
+    let back = Rollback { target: lanes.target(), to_revision: Some(1), timeout_seconds: None, dry_run: false };
     lanes.run(Action::Rollback(back)).completed();
     assert_eq!((mode_of(&lanes).as_str(), lanes.running().len()), ("Replicated", 2));
 

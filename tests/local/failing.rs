@@ -24,7 +24,7 @@ pub fn why(stage: &Stage) {
 
     let told = deploy("bad.yml", &[]);
     told.fails(5, "task.crash_loop");
-    assert!(told.err().contains("The stack is back at its last good revision."), "{}", told.err());
+    assert!(told.err().contains("The stack was rolled back: it is at its last good revision."), "{}", told.err());
     let told = local.run(&["deploy", "STACK", "-c", "bad.yml", "--resolve-image", "never", "--json"]);
     assert_eq!(told.code(), 5);
     assert!(schema::check_lines("event-line", &told.out()) > 3 && told.err().is_empty(), "{told:?}");

@@ -78,7 +78,7 @@ fn round(stage: &Stage, file: &Path) {
     assert_eq!(both.lanes.running(), tasks, "{name}: the agent after the CLI");
 
     let versions = both.versions(&KINDS);
-    let back = Rollback { target: both.lanes.target(), to_revision: Some(1), timeout_seconds: None };
+    let back = Rollback { target: both.lanes.target(), to_revision: Some(1), timeout_seconds: None, dry_run: false };
     both.lanes.run(Action::Rollback(back)).completed();
     assert_eq!((both.lanes.running(), both.versions(&KINDS)), (tasks, versions), "{name}: back to what was adopted");
 }

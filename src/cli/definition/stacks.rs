@@ -71,7 +71,7 @@ pub(super) static COMMANDS: &[Command] = &[
             Example { line: "plan shop -c shop.yml", why: "what would a deploy of this file do?" },
             Example { line: "plan shop -c shop.yml --prune", why: "and which services would it remove?" },
         ],
-        exits: &[Exit::Unreachable, Exit::NotRolledBack, Exit::Refused, Exit::TimedOut],
+        exits: CHANGING,
         read: args::plan,
     },
     Command {

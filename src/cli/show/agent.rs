@@ -2,8 +2,9 @@
 
 use super::commands::commands;
 use crate::cli::table::{Cell, Row, table};
-use crate::cli::terminal::{Hue, Page, ago, counted, span};
+use crate::cli::terminal::{Hue, Page, ago, span};
 use crate::cli::wire::{Command, Dependency, Status};
+use crate::domain::counted;
 use std::time::Duration;
 
 /// So many commands are shown; `axion-agent commands` has more.

@@ -1,6 +1,7 @@
 //! `commands`: what is open, and what ended last; one of them in full.
 
 use super::event::event;
+use crate::cli::outcome;
 use crate::cli::table::{Cell, Row, table};
 use crate::cli::terminal::{Hue, Page, ago, span};
 use crate::cli::wire::Command;
@@ -30,11 +31,20 @@ fn row(command: &Command, page: &Page) -> Row {
         command.accepted_at.as_deref().or(command.ended_at.as_deref()).map_or_else(|| "-".to_owned(), |at| ago(at, page.now)).into(),
         took(command, page.now).unwrap_or_else(|| "-".to_owned()).into(),
     ]);
-    match (&command.code, &command.message) {
+    let row = match (&command.code, &command.message) {
         (Some(code), Some(message)) => row.noted(hue(&command.state), format!("{message} [{code}]")),
         (Some(code), None) => row.noted(hue(&command.state), format!("[{code}]")),
         _ => row,
+    };
+    match what_became(command) {
+        Some(became) => row.noted(hue(&command.state), became),
+        None => row,
     }
+}
+
+/// What a deploy that failed has left.
+fn what_became(command: &Command) -> Option<&'static str> {
+    outcome::what_became(command.rolled_back.as_ref()?, command.changed)
 }
 
 /// A deploy that changes nothing is told by another name.
@@ -77,6 +87,7 @@ pub(in crate::cli) fn command(command: &Command, page: &Page) -> String {
     line("took", took(command, page.now));
     line("code", command.code.clone());
     line("message", command.message.clone());
+    line("stack now", what_became(command).map(str::to_owned));
     if let Some(end) = &command.terminal_event {
         text += &format!("\n{}", event(end, page));
     }

@@ -6,6 +6,7 @@ use crate::docker::containers::Listed;
 use crate::docker::error::EngineError;
 use crate::docker::types::{Container, Image, Volume, Volumes};
 use crate::domain::StackName;
+use serde_json::json;
 
 impl Client {
     /// An image of this node, by reference; not found where it would have to be pulled.
@@ -21,6 +22,12 @@ impl Client {
     /// All containers that run on this node.
     pub(crate) fn running_containers(&self) -> Result<Vec<Listed>, EngineError> {
         self.fetch(Request::get("/containers/json"))
+    }
+
+    /// The containers of this node that run and publish this port.
+    pub(crate) fn containers_that_publish(&self, port: u16) -> Result<Vec<Container>, EngineError> {
+        let filters = json!({"publish": [port.to_string()]});
+        self.fetch(Request::get("/containers/json").query("filters", &filters.to_string()))
     }
 
     /// Removes a container that has ended.

@@ -29,6 +29,7 @@ pub(super) struct Found {
 
 /// Looks, and refuses what cannot come to run.
 pub(super) fn check(room: &Room<'_>, plan: &Plan) -> Result<Found, Broken> {
+    plan::check_numbers(plan)?;
     let (ports, platforms) = (plan::publishes_ports(plan), plan::names_platforms(plan));
     if ports || platforms {
         let nodes = room.observe(Client::nodes)?;

@@ -215,6 +215,7 @@ fn in_one(failures: &[&Failure]) -> Option<Failure> {
     let named: Vec<&str> = failures.iter().take(NAMED).map(|failure| failure.message.as_str()).collect();
     let more = match failures.len().saturating_sub(NAMED) {
         0 => String::new(),
+        1 => "; and one service more".to_owned(),
         more => format!("; and {more} services more"),
     };
     failures.first().map(|first| Failure::new(first.code, named.join("; ") + &more))
@@ -223,5 +224,5 @@ fn in_one(failures: &[&Failure]) -> Option<Failure> {
 fn in_short(watched: &[Watched]) -> String {
     let settled = watched.iter().filter(|one| one.state == State::Settled).count();
     let (running, desired) = watched.iter().map(|one| one.watch.count()).fold((0, 0), |(a, b), (c, d)| (a + c, b + d));
-    format!("{running} of {desired} tasks are as wanted; {settled} of {} services have settled", watched.len())
+    format!("{running} of {desired} tasks run as wanted; {settled} of {} services are up", watched.len())
 }

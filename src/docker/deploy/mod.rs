@@ -25,6 +25,8 @@ mod restore;
 mod revision;
 mod rollback;
 mod stop;
+mod taken;
+mod told;
 mod trouble;
 mod watch;
 
@@ -40,6 +42,7 @@ pub(super) use restart::run as restart;
 pub(super) use restore::{roll_back, start};
 use rollback::RolledBack;
 pub(super) use stop::run as stop;
+pub(super) use told::revisions_of_stack;
 
 /// Why a deploy cannot go on.
 #[derive(Debug)]
@@ -180,6 +183,7 @@ fn carry_out(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, report:
 }
 
 fn fail(room: &Room<'_>, request: &Deploy, prepared: &Prepared, report: &mut Report, failure: Failure) -> Result<Outcome, Broken> {
+    let failure = taken::in_plain_words(room, failure);
     if rollback::has_changed_anything(room)? {
         return undo(room, request, &prepared.plan.services, report, failure);
     }

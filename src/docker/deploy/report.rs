@@ -5,12 +5,12 @@
 
 use super::Failure;
 use super::prepare::Prepared;
-use super::revision::GoingContent;
+use super::revision::{self, GoingContent};
 use super::rollback::RolledBack;
 use super::watch::Watch;
 use crate::docker::census::errors;
 use crate::docker::types::{Mode, Service, StoreKind, Task};
-use crate::domain::{Deploy, Outcome, Progress, StackName};
+use crate::domain::{Deploy, Outcome, Progress, Revision, StackName};
 use crate::stack::change::Change;
 use crate::stack::images::image;
 use crate::stack::plan::{Action, ContentPlan, NetworkPlan, ServicePlan};
@@ -61,6 +61,18 @@ impl Report {
         };
         (self.secrets, self.configs) = (of(StoreKind::Secret), of(StoreKind::Config));
         self.warnings = prepared.warnings.iter().chain(&plan.warnings).cloned().collect();
+    }
+
+    /// Takes over what becomes of the networks, secrets and configs on the way back to a revision.
+    pub(super) fn take_objects(&mut self, networks: &[NetworkPlan], to: &Revision, goes: &[GoingContent]) {
+        self.networks = networks.iter().map(network).collect();
+        let of = |kind: StoreKind| {
+            let stays = revision::objects(to).filter(move |(of, ..)| *of == kind);
+            let stays = stays.map(|(_, name, _)| json!({"name": name, "object": name, "action": Action::Unchanged.name()}));
+            stays.chain(goes.iter().filter(move |content| content.kind == kind).map(going)).collect()
+        };
+        (self.secrets, self.configs) = (of(StoreKind::Secret), of(StoreKind::Config));
+        self.dry_run = true;
     }
 
     /// Takes over what was seen of services beside what happens to them.
@@ -163,17 +175,21 @@ impl Report {
 
     fn in_short(&self, verb: &str) -> String {
         let count = |action: Action| self.services.iter().filter(|told| told["action"] == action.name()).count();
-        let replaced = match count(Action::Replace) {
-            0 => String::new(),
-            some => format!("replace {some}, "),
+        let parts = [("create", Action::Create), ("update", Action::Update), ("replace", Action::Replace), ("remove", Action::Remove)];
+        let told: Vec<(&str, usize)> = parts.map(|(what, action)| (what, count(action))).into_iter().filter(|told| told.1 > 0).collect();
+        let services = match told.last() {
+            None => "no service changes".to_owned(),
+            Some((_, last)) => {
+                let told: Vec<String> = told.iter().map(|(what, count)| format!("{what} {count}")).collect();
+                format!("{} service{}", told.join(", "), if *last == 1 { "" } else { "s" })
+            }
         };
-        format!(
-            "{verb}: create {}, update {}, {replaced}remove {} services; {} stay as they are",
-            count(Action::Create),
-            count(Action::Update),
-            count(Action::Remove),
-            count(Action::Unchanged)
-        )
+        let same = match count(Action::Unchanged) {
+            0 => String::new(),
+            1 => "; 1 stays as it is".to_owned(),
+            some => format!("; {some} stay as they are"),
+        };
+        format!("{verb}: {services}{same}")
     }
 
     fn details(&self) -> Map<String, Value> {
@@ -185,6 +201,22 @@ impl Report {
         details.insert("warnings".to_owned(), json!(self.warnings));
         details.insert("dry_run".to_owned(), json!(self.dry_run));
         details
+    }
+
+    /// The good end of a dry run: what is to be done that the stack is `as_what`.
+    pub(super) fn planned(&self, as_what: &str) -> Outcome {
+        let all = [&self.networks, &self.secrets, &self.configs].into_iter().flatten().map(|told| &told["action"]);
+        let all = all.chain(self.services.iter().filter_map(|told| told.get("action")));
+        let changes = all.into_iter().any(|action| action != Action::Unchanged.name());
+        let message = if changes {
+            format!("dry run, {}", self.in_short("to do"))
+        } else {
+            format!("dry run: the stack {} is as {as_what}", self.stack)
+        };
+        self.details()
+            .into_iter()
+            .fold(Outcome::completed(message), |outcome, (key, value)| outcome.with(&key, value))
+            .with("changed", false)
     }
 
     /// The good end. Without a revision it was a dry run.

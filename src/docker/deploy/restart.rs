@@ -10,7 +10,7 @@ use crate::docker::choose;
 use crate::docker::ownership::Takeover;
 use crate::docker::room::{End, Room};
 use crate::docker::types::{Mode, Service};
-use crate::domain::{Outcome, Progress, Selection};
+use crate::domain::{Outcome, Progress, Selection, counted};
 use crate::stack::change::Change;
 use crate::stack::marks;
 use crate::stack::plan::{Action, ServicePlan};
@@ -43,10 +43,14 @@ fn work(room: &Room<'_>, request: &Selection, report: &mut Report) -> Result<Str
     for plan in plans.iter_mut().filter(|plan| plan.action == Action::Update) {
         write(room, plan, &networks)?;
     }
-    room.progress(Progress::new("converge", format!("the tasks of {} services are replaced", plans.len())));
+    let message = format!("the tasks of {} are replaced", counted(plans.len(), "service"));
+    room.progress(Progress::new("apply", message).with("services", report.services()));
     let mut watched = converge::Watched::all(&plans, [], &before);
     converge::wait(room, &mut watched, &networks, report, "converge")?;
-    Ok(format!("{} services of {stack} were restarted and run", plans.len()))
+    Ok(match plans.len() {
+        1 => format!("one service of {stack} was restarted and runs"),
+        count => format!("{count} services of {stack} were restarted and run"),
+    })
 }
 
 /// Jobs run again only when they are named.

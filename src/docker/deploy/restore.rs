@@ -11,7 +11,7 @@ use crate::docker::ownership::{self, Takeover};
 use crate::docker::room::{End, Room};
 use crate::docker::types::Service;
 use crate::domain::{Code, Outcome, Progress, Revision, Rollback, Selection, Step, StepOutcome, Target};
-use crate::stack::plan::{self, Action, ServicePlan, Who};
+use crate::stack::plan::{self, Action, NetworkPlan, ServicePlan, Who};
 use crate::stack::{compare, images::image, marks};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +27,8 @@ pub(in crate::docker) fn start(room: &Room<'_>, request: &Selection) -> End {
         let revisions = room.ledger.revisions(&request.target.stack)?;
         let newest = revision::newest(&revisions, &request.target.stack, &held)?;
         let specs = revision::named(newest, &request.target.stack, &request.services)?;
-        bring_back(room, newest, specs, &held, Vec::new(), Networks::AsTheyAre, report)?;
+        let back = plan_back(room, newest, specs, &held, Vec::new(), Networks::AsTheyAre, report)?;
+        bring_back(room, back, report)?;
         let message = format!("the services of {} run as in revision {}", request.target.stack, newest.number);
         Ok(Outcome::completed(message).with("revision", newest.number))
     })
@@ -44,7 +45,13 @@ pub(in crate::docker) fn roll_back(room: &Room<'_>, request: &Rollback) -> End {
         let (ours, foreign) = plan::leftovers(&held, &wanted, &revision::services(&revisions), room.agent);
         let stay: Vec<&str> = foreign.iter().map(|service| service.name()).collect();
         let ours = ours.into_iter().cloned().collect();
-        bring_back(room, chosen, revision::specs_of_services(chosen).collect(), &held, ours, Networks::AsKept, report)?;
+        let back = plan_back(room, chosen, revision::specs_of_services(chosen).collect(), &held, ours, Networks::AsKept, report)?;
+        if request.dry_run {
+            let going = revision::going_after(room, stack, &revisions, chosen.specs.clone())?;
+            report.take_objects(&back.networks, chosen, &going);
+            return Ok(report.planned(&format!("revision {}", chosen.number)).with("to_revision", chosen.number));
+        }
+        bring_back(room, back, report)?;
         let (number, specs) = (chosen.number, chosen.specs.clone());
         let kept = revision::keep_specs(room, stack, revisions, specs)?;
         let message = format!("the stack {stack} runs as in revision {number} (kept as revision {kept})");
@@ -96,6 +103,9 @@ fn choose<'a>(room: &Room<'_>, request: &Rollback, revisions: &'a [Revision], he
         };
         return Err(Failure::new(Code::NO_REVISION, message).into());
     };
+    if request.dry_run {
+        return Ok(chosen);
+    }
     let step = Step { operation: CHOSEN.to_owned(), object: stack.to_string() };
     room.ledger.intend(id, slice::from_ref(&step))?;
     room.ledger.settle(id, &[(step, StepOutcome::Done(Some(chosen.number.to_string())))])?;
@@ -103,7 +113,7 @@ fn choose<'a>(room: &Room<'_>, request: &Rollback, revisions: &'a [Revision], he
 }
 
 /// Whether the swarm holds a revision's services, counts of replicas aside: who scaled did not deploy.
-fn runs(revision: &Revision, held: &[Service], networks: &BTreeMap<String, String>) -> bool {
+pub(super) fn runs(revision: &Revision, held: &[Service], networks: &BTreeMap<String, String>) -> bool {
     let uncounted = |spec: &Value| {
         let mut spec = spec.clone();
         if let Some(mode) = spec.pointer_mut("/Mode/Replicated").and_then(Value::as_object_mut) {
@@ -127,8 +137,18 @@ enum Networks {
     AsKept,
 }
 
-/// Writes these services of a revision, removes those that are not in it, and waits for the verdict.
-fn bring_back(
+/// The way back to a revision.
+struct Back {
+    plans: Vec<ServicePlan>,
+    networks: Vec<NetworkPlan>,
+    /// Services that are not in it.
+    removals: Vec<Service>,
+    /// The tasks that there were before.
+    before: BTreeSet<String>,
+}
+
+/// What is to be done that these services are as in a revision.
+fn plan_back(
     room: &Room<'_>,
     revision: &Revision,
     specs: Vec<&Value>,
@@ -136,7 +156,7 @@ fn bring_back(
     removals: Vec<Service>,
     becomes: Networks,
     report: &mut Report,
-) -> Result<(), Broken> {
+) -> Result<Back, Broken> {
     let stack = report.stack().clone();
     let before: BTreeSet<String> = room.observe(|client| client.tasks(&stack))?.into_iter().map(|task| task.id).collect();
     check_contents(room, revision)?;
@@ -152,8 +172,15 @@ fn bring_back(
     let others: Vec<&Service> = held.iter().filter(goes_on).chain(&outsiders).collect();
     plan::detach(&networks, &mut plans, others)?;
     report.take_services(&plans, &removals, "it is not in the revision");
-    room.progress(Progress::new("plan", format!("back to revision {} of {stack}", revision.number)));
+    let message = format!("back to revision {} of {stack}", revision.number);
+    room.progress(Progress::new("plan", message).with("services", report.services()));
+    Ok(Back { plans, networks, removals, before })
+}
 
+/// Writes the services of the plan, removes those that are not in it, and waits for the verdict.
+fn bring_back(room: &Room<'_>, back: Back, report: &mut Report) -> Result<(), Broken> {
+    let stack = report.stack().clone();
+    let Back { mut plans, networks, removals, before } = back;
     rollback::check_not_taken_back(room, &plans)?;
     for service in &removals {
         apply::remove_service(room, service)?;

@@ -229,12 +229,22 @@ pub(super) fn going(room: &Room<'_>, prepared: &Prepared, secrets: &[Store], con
     }
     let mut made = made(before);
     made.extend(made_by(room)?);
-    let specs = specs(prepared, &made);
+    Ok(outgrown_after(room, before, specs(prepared, &made), secrets, configs))
+}
+
+/// Which secrets and configs of the stack go once it has returned to these specs.
+pub(super) fn going_after(room: &Room<'_>, stack: &StackName, before: &[Revision], specs: Value) -> Result<Vec<GoingContent>, Broken> {
+    let stores = |kind| room.observe(|client| client.stores(kind, stack));
+    let (secrets, configs) = (stores(StoreKind::Secret)?, stores(StoreKind::Config)?);
+    Ok(outgrown_after(room, before, specs, &secrets, &configs))
+}
+
+fn outgrown_after(room: &Room<'_>, before: &[Revision], specs: Value, secrets: &[Store], configs: &[Store]) -> Vec<GoingContent> {
     if before.last().is_some_and(|newest| newest.specs == specs) {
-        return Ok(Vec::new());
+        return Vec::new();
     }
     let (number, command, at) = (0, room.command.id, Timestamp::from(SystemTime::now()));
-    let outgrown = Outgrown::of(&Kept::after(before.clone(), Revision { number, command, at, specs }, room.settings.revisions));
+    let outgrown = Outgrown::of(&Kept::after(before.to_vec(), Revision { number, command, at, specs }, room.settings.revisions));
     let all = secrets.iter().map(|store| (StoreKind::Secret, store)).chain(configs.iter().map(|store| (StoreKind::Config, store)));
     let going = all.filter(|(_, store)| outgrown.has(store)).map(|(kind, store)| {
         let name = store.name().to_owned();
@@ -243,7 +253,7 @@ pub(super) fn going(room: &Room<'_>, prepared: &Prepared, secrets: &[Store], con
         let plain = remembered.or_else(|| outgrown.plain.iter().map(String::as_str).find(|plain| rotate::is_rotation(&name, plain)));
         GoingContent { kind, plain: plain.unwrap_or(&name).to_owned(), name }
     });
-    Ok(going.collect())
+    going.collect()
 }
 
 fn prune(room: &Room<'_>, stack: &StackName, revisions: &Kept) -> Result<(), Broken> {

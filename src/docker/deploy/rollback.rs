@@ -193,7 +193,10 @@ impl Back<'_> {
         let plans = self.write(wanted, &held, &new, &tasks, good.as_ref())?;
         let mut watched = converge::Watched::all(&plans, new.iter().copied(), &tasks);
         let networks = names::network_ids(room)?;
-        self.note_failure(converge::wait(room, &mut watched, &networks, &mut Report::new(self.request), "rollback"))?;
+        let mut report = Report::new(self.request);
+        let gone: Vec<Service> = new.iter().copied().cloned().collect();
+        report.take_services(&plans, &gone, "it was not there before");
+        self.note_failure(converge::wait(room, &mut watched, &networks, &mut report, "rollback"))?;
         self.sweep(&new, good.as_ref())?;
         if good.is_none() && held.len() == new.len() {
             // Nothing of the stack was there before and nothing is now: its name is free again.

@@ -10,8 +10,8 @@ use crate::docker::ownership::{self, Takeover};
 use crate::docker::room::{End, Halt, Room};
 use crate::docker::scale;
 use crate::docker::types::{Mode, Service};
-use crate::domain::{Code, Outcome, Progress, Selection, StackName};
-use serde_json::json;
+use crate::domain::{Code, Outcome, Progress, Selection, StackName, counted};
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -36,19 +36,35 @@ fn work(room: &Room<'_>, request: &Selection) -> Result<Outcome, Broken> {
     let names: BTreeSet<&str> =
         revision::named(newest, stack, &request.services)?.into_iter().filter_map(|spec| spec["Name"].as_str()).collect();
     let (stopping, staying): (Vec<&Service>, Vec<&Service>) = held.iter().partition(|service| names.contains(service.name()));
-    let mut told = Vec::new();
+    let mut stopped = Vec::new();
     for service in stopping {
-        let action = stop(room, service)?;
-        let replicas = json!({"running": 0, "desired": 0});
-        told.push(json!({"name": stack.descoped(service.name()), "action": action, "replicas": replicas}));
+        stopped.push(Stopped { service, action: stop(room, service)? });
     }
-    room.progress(Progress::new("converge", format!("{} services of {stack} end", told.len())));
-    wait(room, stack, &staying)?;
+    wait(room, stack, &stopped, &staying)?;
+    let told: Vec<Value> = stopped.iter().map(|one| one.told(stack, 0)).collect();
     let message = match staying.len() {
         0 => format!("the stack {stack} is stopped; Start brings back revision {}", newest.number),
-        others => format!("{} services of {stack} are stopped, {others} go on; Start brings back revision {}", told.len(), newest.number),
+        others => {
+            let (stopped, go) = (counted(told.len(), "service"), if others == 1 { "goes" } else { "go" });
+            format!("stopped: {stopped} of {stack}; {others} {go} on; Start brings back revision {}", newest.number)
+        }
     };
     Ok(Outcome::completed(message).with("services", told).with("revision", newest.number))
+}
+
+/// A service whose tasks end.
+struct Stopped<'a> {
+    service: &'a Service,
+    /// What was done to it.
+    action: &'static str,
+}
+
+impl Stopped<'_> {
+    /// As events show it, with so many tasks that have not ended.
+    fn told(&self, stack: &StackName, late: u64) -> Value {
+        let (name, state) = (stack.descoped(self.service.name()), if late == 0 { "stopped" } else { "stopping" });
+        json!({"name": name, "action": self.action, "state": state, "replicas": {"running": late, "desired": 0}})
+    }
 }
 
 /// Takes the tasks of a service away; what was done.
@@ -64,19 +80,27 @@ fn stop(room: &Room<'_>, service: &Service) -> Result<&'static str, Broken> {
 
 /// Waits until nothing of the stack runs but what belongs to these services. Those that were removed are
 /// known by their tasks alone, as after a restart in the middle.
-fn wait(room: &Room<'_>, stack: &StackName, staying: &[&Service]) -> Result<(), Broken> {
+fn wait(room: &Room<'_>, stack: &StackName, stopped: &[Stopped<'_>], staying: &[&Service]) -> Result<(), Broken> {
+    let mut told = Vec::new();
     loop {
         let tasks = room.observe(|client| client.tasks(stack))?;
         let down = down(&room.observe(|client| client.nodes())?);
         let ending = tasks.iter().filter(|task| !staying.iter().any(|service| service.id == task.service_id));
         let census = Census::of(ending, &down);
-        let late = census.running + census.starting + census.ending;
+        let late = census.not_ended();
         if late == 0 {
             return Ok(());
         }
+        let own = |one: &Stopped<'_>| Census::of(tasks.iter().filter(|task| task.service_id == one.service.id), &down).not_ended();
+        let seen: Vec<Value> = stopped.iter().map(|one| one.told(stack, own(one))).collect();
+        if seen != told {
+            room.progress(Progress::new("converge", format!("{} left to end", counted(late, "task"))).with("services", seen.clone()));
+            told = seen;
+        }
         match room.wait_for_change(LOOK_EVERY) {
             Err(Halt::TimedOut) => {
-                let message = format!("{late} tasks had not ended when the command's time was over; they go on ending");
+                let message =
+                    format!("{} had not ended when the command's time was over; the swarm goes on ending them", counted(late, "task"));
                 return Err(Failure::new(Code::TIMED_OUT, message).into());
             }
             other => other?,

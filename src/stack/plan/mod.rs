@@ -21,7 +21,7 @@ pub use handover::{Wave, given_up, leave_out, waves};
 pub use leaving::leftovers;
 pub use networks::{NetworkPlan, attached, body_of, detach, networks};
 pub use platforms::{Platform, check_platforms, names_platforms};
-pub use ports::{Nodes, Place, Port, check_ports, port, publishes_ports};
+pub use ports::{Nodes, Place, Port, check_numbers, check_ports, port, publishes_ports};
 pub use refs::fill;
 pub use services::{ServicePlan, pause_on_failure, service};
 
@@ -194,7 +194,9 @@ pub enum Unplannable {
         service: String,
     },
     /// A published port is taken.
-    #[error("service {service} publishes the port {port}, which {other} has: give one of them another port")]
+    #[error(
+        "port {port} is published by service {other} already, and service {service} is to publish it too: give one of them another port"
+    )]
     PortTaken {
         /// In the swarm.
         service: String,
@@ -202,6 +204,14 @@ pub enum Unplannable {
         port: String,
         /// The service that has it.
         other: String,
+    },
+    /// A port that no machine has.
+    #[error("service {service} publishes a port {port}, and ports end at 65535: give it another one")]
+    NoPort {
+        /// In the swarm.
+        service: String,
+        /// The number.
+        port: u64,
     },
     /// No node can run an image.
     #[error("service {service}: its image {image} is made for {offered}, and the nodes that are ready are {nodes}: no suitable node")]
@@ -228,6 +238,7 @@ impl Unplannable {
             Self::OfAnotherStack { .. } | Self::LooseNetwork(_) | Self::LooseService(_) => Code::CONFLICT,
             Self::NetworkInUse { .. } => Code::NETWORK_IN_USE,
             Self::PortTaken { .. } => Code::PORT_CLASH,
+            Self::NoPort { .. } => Code::COMPOSE_INVALID,
             Self::NoPlatform { .. } => Code::NO_SUITABLE_NODE,
             Self::NameTooLong(_) => Code::CONTENT_CHANGED,
         }

@@ -58,6 +58,21 @@ pub fn publishes_ports(plan: &Plan) -> bool {
     plan.services.iter().any(|one| is_written(one) && ports(&one.spec).next().is_some())
 }
 
+/// Refuses ports that there cannot be. The CLI lets a long form have them, and the engine lets their tasks fail.
+///
+/// # Errors
+/// With the first.
+pub fn check_numbers(plan: &Plan) -> Result<(), Unplannable> {
+    for one in plan.services.iter().filter(|one| is_written(one)) {
+        let ports = one.spec["EndpointSpec"]["Ports"].as_array().into_iter().flatten();
+        let numbers = ports.flat_map(|port| [&port["PublishedPort"], &port["TargetPort"]]).filter_map(Value::as_u64);
+        if let Some(port) = numbers.into_iter().find(|number| *number > u64::from(u16::MAX)) {
+            return Err(Unplannable::NoPort { service: one.name.clone(), port });
+        }
+    }
+    Ok(())
+}
+
 /// Refuses ports that two services want. `others` are the services of the swarm, whosever; those that are planned or go
 /// do not count.
 ///
@@ -162,6 +177,16 @@ mod tests {
         let taken = check_ports(&plan(&[spec("st_web", &host, 1)], &[]), &[held("other", &host, 1)], Nodes::One).unwrap_err();
         assert_eq!((taken.code(), taken.to_string().contains("8080/tcp")), (Code::PORT_CLASH, true), "{taken}");
         assert_eq!(check_ports(&plan(&[spec("st_web", &host, 1)], &[]), &[held("stopped", &host, 0)], Nodes::One), Ok(()));
+    }
+
+    #[test]
+    fn ports_end_at_65535() {
+        let ports = |target: u64, published: u64| json!([{"TargetPort": target, "PublishedPort": published, "PublishMode": "host"}]);
+        let of = |ports: &Value| check_numbers(&plan(&[spec("st_web", ports, 1)], &[]));
+        assert_eq!(of(&ports(65535, 65535)), Ok(()));
+        for ports in [ports(80, 65536), ports(70000, 80)] {
+            assert_eq!(of(&ports).unwrap_err().code(), Code::COMPOSE_INVALID, "{ports}");
+        }
     }
 
     #[test]

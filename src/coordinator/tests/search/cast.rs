@@ -61,7 +61,7 @@ impl Cast {
     pub(super) fn command(&self, command: u8) -> Command {
         let stack = StackName::new(format!("s{}", self.stack(command))).unwrap();
         let target = Target { project: ProjectId::new("p").unwrap(), stack };
-        let action = Action::Rollback(Rollback { target, to_revision: None, timeout_seconds: None });
+        let action = Action::Rollback(Rollback { target, to_revision: None, timeout_seconds: None, dry_run: false });
         Command { id: id(command), action, issued_at: None, expires_at: None, context: Context::default() }
     }
 
