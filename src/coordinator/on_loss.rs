@@ -40,6 +40,7 @@ impl State {
             },
         });
         let report = Event::report(&agent, EventKind::ErrorReport, &format!("dead-letter/{place}"), payload, now());
+        let report = Event { context: letter.context.clone(), ..report };
         let id = EventId::about(&agent, &format!("letter/{place}"));
         let (report_told, letter_told) = (self.is_told(report.id), self.is_told(id));
         if report_told && letter_told {

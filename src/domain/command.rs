@@ -1,6 +1,6 @@
 //! A command from outside, whatever wire it came over.
 
-use super::{CommandId, ProjectId, Sensitive, StackName, Timestamp};
+use super::{CommandId, ProjectId, Sensitive, StackName, Timestamp, Traceparent};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
@@ -30,7 +30,7 @@ pub struct Context {
     /// The project of the metadata; the payload's own project decides what is touched.
     pub project_id: Option<ProjectId>,
     /// W3C Trace Context, passed through.
-    pub traceparent: Option<String>,
+    pub traceparent: Option<Traceparent>,
     /// How often the sender sent it before.
     pub retry_attempt: u32,
 }

@@ -19,6 +19,7 @@ mod refusal;
 mod sample;
 mod sensitive;
 mod time;
+mod trace;
 mod way;
 mod words;
 
@@ -42,5 +43,6 @@ pub use refusal::Refusal;
 pub use sample::{Labels, Sample};
 pub use sensitive::Sensitive;
 pub use time::{InvalidTimestamp, Timestamp, unix_nanos};
+pub use trace::Traceparent;
 pub use way::{Direct, HasTopic, Reader, Way};
 pub use words::counted;

@@ -4,7 +4,7 @@ use super::head::Head;
 use super::peer::Peer;
 use super::route::{Asked, Volumes};
 use super::{Failure, Read};
-use crate::domain::{Code, CommandId, Context, ProjectId, StackName, Timestamp};
+use crate::domain::{Code, CommandId, Context, ProjectId, StackName, Timestamp, Traceparent};
 use crate::record::{self, Envelope};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -84,7 +84,7 @@ fn payload(body: &[u8]) -> Result<Map<String, Value>, Failure> {
 fn context(head: &Head, peer: Peer) -> Result<Context, Failure> {
     let correlation_id = head.correlation_id.as_deref().map(Uuid::try_parse).transpose();
     let correlation_id = correlation_id.map_err(|_| Failure::of(Code::MALFORMED, "x-correlation-id is a UUID"))?;
-    let traceparent = head.traceparent.clone().filter(|text| text.len() <= record::limits::MAX_CONTEXT_BYTES);
+    let traceparent = head.traceparent.as_deref().and_then(Traceparent::read);
     Ok(Context { correlation_id, user_id: Some(peer.user()), project_id: None, traceparent, retry_attempt: 0 })
 }
 

@@ -29,7 +29,7 @@ pub(crate) use producer::dry;
 pub use settings::StartError;
 pub use trouble::{Trouble, TroubleCode};
 
-use crate::domain::{Code, Command, CommandId, EventId, LinkState, Position, Refusal, Sensitive};
+use crate::domain::{Code, Command, CommandId, Context, EventId, LinkState, Position, Refusal, Sensitive};
 use crate::threads::{Exit, Published};
 use crossbeam_channel::Sender;
 use std::path::{Path, PathBuf};
@@ -133,6 +133,8 @@ pub struct DeadLetter {
     pub code: Code,
     /// What is wrong and where.
     pub message: String,
+    /// What its headers say of it: it is told with it.
+    pub context: Context,
 }
 
 impl DeadLetter {

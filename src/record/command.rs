@@ -5,7 +5,7 @@ use super::fields::Fields;
 use super::head::Head;
 use super::limits::{MAX_CONTEXT_BYTES, MAX_DEPTH};
 use super::{Envelope, Read, payload};
-use crate::domain::{Action, Command, CommandId, Context, ProjectId, Refusal, Timestamp};
+use crate::domain::{Action, Command, CommandId, Context, ProjectId, Refusal, Timestamp, Traceparent};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -30,6 +30,10 @@ pub fn read(bytes: &[u8], envelope: Envelope, max_message_bytes: usize) -> Read 
     let Envelope { mut context, made_at } = envelope;
     if let Some(correlation_id) = head.correlation_id.as_deref().and_then(|text| Uuid::try_parse(text).ok()) {
         context.correlation_id = Some(correlation_id);
+    }
+    // Unlike the rest of the body one that cannot be read refuses nothing, as the recommendation wants it.
+    if let Some(traceparent) = head.traceparent.as_deref().and_then(Traceparent::read) {
+        context.traceparent = Some(traceparent);
     }
     let command_type = head.command_type.map(|text| text.chars().take(SHOWN_TYPE_CHARS).collect());
     let parsed = if bytes.len() > max_message_bytes {

@@ -1,6 +1,6 @@
 //! An event → its bytes.
 
-use crate::domain::{CommandId, Event, EventId, Timestamp};
+use crate::domain::{CommandId, Event, EventId, Timestamp, Traceparent};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -16,6 +16,8 @@ struct EventBody<'a> {
     correlation_id: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
     causation_id: Option<CommandId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<&'a Traceparent>,
     timestamp: Timestamp,
     agent_id: &'a str,
 }
@@ -32,6 +34,7 @@ pub fn write_event(event: &Event) -> Result<Vec<u8>, serde_json::Error> {
         payload: &event.payload,
         correlation_id: event.context.correlation_id,
         causation_id: event.causation_id,
+        traceparent: event.context.traceparent.as_ref(),
         timestamp: event.timestamp,
         agent_id: event.agent_id.as_str(),
     })

@@ -13,6 +13,7 @@ pub(super) struct Head {
     pub(super) command_id: Option<String>,
     pub(super) command_type: Option<String>,
     pub(super) correlation_id: Option<String>,
+    pub(super) traceparent: Option<String>,
 }
 
 impl Head {
@@ -47,6 +48,7 @@ impl<'de> Visitor<'de> for HeadSeed<'_> {
                 "command_id" => self.0.command_id = map.next_value_seed(TextSeed)?,
                 "command_type" => self.0.command_type = map.next_value_seed(TextSeed)?,
                 "correlation_id" => self.0.correlation_id = map.next_value_seed(TextSeed)?,
+                "traceparent" => self.0.traceparent = map.next_value_seed(TextSeed)?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }

@@ -67,6 +67,6 @@ pub mod limits {
     pub const MAX_MANAGERS: usize = 100;
     /// The most lines that one answer has; they must fit into a record.
     pub const MAX_TAIL: u64 = 1_000;
-    /// The longest user id or trace context that is passed on, in bytes: it goes into a header of every event.
+    /// The longest user id that is passed on, in bytes: it goes into a header of every event.
     pub const MAX_CONTEXT_BYTES: usize = 512;
 }

@@ -2,7 +2,7 @@
 
 use crate::bed::{Bed, PATIENCE, down, report, up};
 use crate::support::Stage;
-use axion_agent::domain::{Code, LinkState, Position};
+use axion_agent::domain::{Code, Context, LinkState, Position};
 use axion_agent::kafka::{DeadLetter, Event, Receipt, Request, Side};
 use rdkafka::Message as _;
 use rdkafka::message::Headers as _;
@@ -52,6 +52,7 @@ fn letter(value: Vec<u8>) -> DeadLetter {
         sha256: "ab".to_owned(),
         code: Code::MALFORMED,
         message: "broken".to_owned(),
+        context: Context::default(),
     }
 }
 

@@ -320,6 +320,7 @@ fn letter(offset: i64, length: usize) -> Inbound {
         sha256: String::new(),
         code: Code::MALFORMED,
         message: "no JSON".into(),
+        context: Context::default(),
     })
 }
 

@@ -1,6 +1,6 @@
 //! The headers of the contract: honoured on commands where the body says nothing, written on events.
 
-use crate::domain::{Context, ProjectId, Timestamp};
+use crate::domain::{Context, ProjectId, Timestamp, Traceparent};
 use crate::record::limits::MAX_CONTEXT_BYTES;
 use uuid::Uuid;
 
@@ -32,7 +32,7 @@ pub(super) fn context(headers: &Headers) -> Context {
         correlation_id: text(headers, CORRELATION_ID).and_then(|text| Uuid::try_parse(text).ok()),
         user_id: short(USER_ID),
         project_id: text(headers, PROJECT_ID).and_then(|text| ProjectId::new(text).ok()),
-        traceparent: short(TRACEPARENT),
+        traceparent: text(headers, TRACEPARENT).and_then(Traceparent::read),
         retry_attempt: 0,
     }
 }

@@ -29,10 +29,11 @@ pub struct RawRecord<'a> {
 #[must_use]
 pub fn read(record: &RawRecord<'_>, max_message_bytes: usize) -> Inbound {
     let made_at = headers::timestamp(record.headers).or(record.timestamp);
-    let envelope = Envelope { context: headers::context(record.headers), made_at };
+    let context = headers::context(record.headers);
+    let envelope = Envelope { context: context.clone(), made_at };
     match record::read(record.value.unwrap_or_default(), envelope, max_message_bytes) {
         Read::Command(command) => Inbound::Command(command),
         Read::Refused(refusal) => Inbound::Refused(refusal),
-        Read::Unreadable { code, message } => Inbound::Unreadable(dead_letter(record, code, message)),
+        Read::Unreadable { code, message } => Inbound::Unreadable(dead_letter(record, code, message, context)),
     }
 }

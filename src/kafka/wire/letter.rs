@@ -1,7 +1,7 @@
 //! A record that nobody can answer becomes a dead letter.
 
 use super::inbound::RawRecord;
-use crate::domain::{Code, Position};
+use crate::domain::{Code, Context, Position};
 use crate::kafka::DeadLetter;
 use openssl::sha::sha256;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ const MAX_WHOLE_BYTES: usize = 1_000_000;
 /// How much of a key is kept: a project_id has at most 200 bytes.
 const MAX_KEY_BYTES: usize = 1024;
 
-pub(super) fn dead_letter(record: &RawRecord<'_>, code: Code, message: String) -> DeadLetter {
+pub(super) fn dead_letter(record: &RawRecord<'_>, code: Code, message: String, context: Context) -> DeadLetter {
     let value = record.value.unwrap_or_default();
     let kept = if value.len() <= MAX_WHOLE_BYTES { value.len() } else { DeadLetter::MAX_KEPT_BYTES };
     DeadLetter {
@@ -23,6 +23,7 @@ pub(super) fn dead_letter(record: &RawRecord<'_>, code: Code, message: String) -
         sha256: hex(&sha256(value)),
         code,
         message,
+        context,
     }
 }
 

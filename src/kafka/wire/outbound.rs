@@ -30,7 +30,7 @@ pub fn write_event(event: &Event) -> Result<Outgoing, serde_json::Error> {
         (headers::USER_ID, context.user_id.clone()),
         (headers::PROJECT_ID, project.map(|project| project.as_str().to_owned())),
         (headers::TIMESTAMP, Some(event.timestamp.as_millis().to_string())),
-        (headers::TRACEPARENT, context.traceparent.clone()),
+        (headers::TRACEPARENT, context.traceparent.as_ref().map(ToString::to_string)),
         (headers::AGENT_ID, Some(event.agent_id.as_str().to_owned())),
         (headers::EVENT_ID, Some(event.id.to_string())),
         (headers::CONTENT_TYPE, Some(headers::JSON.to_owned())),
@@ -38,7 +38,7 @@ pub fn write_event(event: &Event) -> Result<Outgoing, serde_json::Error> {
     Ok(Outgoing { key: Some(event.key().as_bytes().to_vec()), value, headers: present(headers) })
 }
 
-/// The record of a dead letter: what was read, and in its headers where, why and how much of it.
+/// The record of a dead letter: what was read, and in its headers where, why and how much of it, and the trace that it belongs to.
 #[must_use]
 pub fn write_dead_letter(letter: &DeadLetter) -> Outgoing {
     let position = &letter.position;
@@ -50,6 +50,8 @@ pub fn write_dead_letter(letter: &DeadLetter) -> Outgoing {
         ("x-dead-letter-sha256", Some(letter.sha256.clone())),
         ("x-dead-letter-code", Some(letter.code.to_string())),
         ("x-dead-letter-message", Some(letter.message.clone())),
+        (headers::CORRELATION_ID, letter.context.correlation_id.map(|id| id.to_string())),
+        (headers::TRACEPARENT, letter.context.traceparent.as_ref().map(ToString::to_string)),
     ];
     Outgoing { key: letter.key.clone(), value: letter.value.clone(), headers: present(headers) }
 }

@@ -4,7 +4,7 @@ use super::headers::Headers;
 use super::*;
 use crate::domain::{
     Action, AgentId, Code, Command, CommandId, Context, Event, EventKind, OnFailure, Prune, Refusal, ResolveImage, Stage, SwarmAddresses,
-    SwarmLeave, Timestamp,
+    SwarmLeave, Timestamp, Traceparent,
 };
 use crate::kafka::{DeadLetter, Inbound};
 use crate::record::limits;
@@ -13,6 +13,8 @@ use uuid::Uuid;
 
 const ID: &str = "0190a5f0-0000-7000-8000-000000000001";
 const CORRELATION: &str = "0190a5f0-0000-7000-8000-000000000002";
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+const OTHER_TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b8-00";
 const LIMIT: usize = 1 << 20;
 
 fn read_bytes(value: Option<&[u8]>, headers: &Headers, limit: usize) -> Inbound {
@@ -143,7 +145,7 @@ fn the_body_wins_over_headers_and_headers_fill_what_is_absent() {
         ("x-user-id", "header-user"),
         ("x-project-id", "header-project"),
         ("x-timestamp", "1769853600250"),
-        ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+        ("traceparent", TRACE),
     ]
     .map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()))
     .to_vec();
@@ -155,16 +157,18 @@ fn the_body_wins_over_headers_and_headers_fill_what_is_absent() {
     assert_eq!(filled.context.correlation_id, Some(Uuid::try_parse(CORRELATION).unwrap()));
     assert_eq!(filled.context.user_id.as_deref(), Some("header-user"));
     assert_eq!(filled.issued_at, Some(Timestamp::from_millis(1_769_853_600_250)));
-    assert!(filled.context.traceparent.is_some());
+    assert_eq!(filled.context.traceparent, Traceparent::read(TRACE));
     assert_eq!(filled.action.target().unwrap().stack.as_str(), "axion-header-project");
 
     let mut body = envelope("Remove", json!({"project_id": "payload-project"}));
     body["correlation_id"] = json!(ID);
+    body["traceparent"] = json!(OTHER_TRACE);
     body["timestamp"] = json!("2026-01-31T12:00:00Z");
     body["expires_at"] = json!("2026-01-31T13:00:00Z");
     body["metadata"] = json!({"user_id": "body-user", "project_id": "body-project", "retry_attempt": 2});
     let own = read_with(&body);
     assert_eq!(own.context.correlation_id, Some(Uuid::try_parse(ID).unwrap()));
+    assert_eq!(own.context.traceparent, Traceparent::read(OTHER_TRACE));
     assert_eq!((own.context.user_id.as_deref(), own.context.retry_attempt), (Some("body-user"), 2));
     assert_eq!(own.context.project_id.as_ref().unwrap().as_str(), "body-project");
     assert_eq!(own.issued_at, Some(Timestamp::parse("2026-01-31T12:00:00Z").unwrap()));
@@ -330,10 +334,30 @@ fn depth_and_counts_have_limits() {
 }
 
 #[test]
+fn a_trace_context_that_is_none_refuses_nothing_and_one_that_is_stands_in_a_refusal() {
+    let header = |text: &str| vec![("traceparent".to_owned(), text.as_bytes().to_vec())];
+    let mut body = envelope("GetStatus", json!({}));
+    for none in [json!("00-4BF9-x"), json!(7), json!({"a": [1]}), json!("")] {
+        body["traceparent"] = none;
+        assert_eq!(command(&body).context.traceparent, None, "{body}");
+        let Inbound::Command(with_header) = read_bytes(Some(body.to_string().as_bytes()), &header(TRACE), LIMIT) else { panic!("{body}") };
+        assert_eq!(with_header.context.traceparent, Traceparent::read(TRACE), "the header fills what the body does not say");
+    }
+    let Inbound::Command(plain) = read_bytes(Some(envelope("GetStatus", json!({})).to_string().as_bytes()), &header("none"), LIMIT) else {
+        panic!("no command")
+    };
+    assert_eq!(plain.context.traceparent, None);
+    let broken = format!(r#"{{"command_id":"{ID}","traceparent":"{TRACE}","command_type":"Deploy","payload":{{"a":"#);
+    let refused = refusal(read_bytes(Some(broken.as_bytes()), &header(OTHER_TRACE), LIMIT));
+    assert_eq!(refused.context.traceparent, Traceparent::read(TRACE));
+}
+
+#[test]
 fn an_event_is_written_as_the_contract_says() {
     let agent = AgentId::new("edge-7").unwrap();
     let mut body = envelope("Remove", json!({"project_id": "p1"}));
     body["correlation_id"] = json!(CORRELATION);
+    body["traceparent"] = json!(TRACE);
     body["metadata"] = json!({"user_id": "u"});
     let command = command(&body);
     let at = Timestamp::from_millis(1_769_853_600_250);
@@ -341,7 +365,7 @@ fn an_event_is_written_as_the_contract_says() {
     let out = write_event(&event).unwrap();
     assert_eq!(out.key.as_deref(), Some(&b"p1"[..]));
     let expected = format!(
-        r#"{{"event_id":"{}","event_type":"CommandCompleted","terminal":true,"payload":{{"status":"Completed"}},"correlation_id":"{CORRELATION}","causation_id":"{ID}","timestamp":"2026-01-31T10:00:00.25Z","agent_id":"edge-7"}}"#,
+        r#"{{"event_id":"{}","event_type":"CommandCompleted","terminal":true,"payload":{{"status":"Completed"}},"correlation_id":"{CORRELATION}","causation_id":"{ID}","traceparent":"{TRACE}","timestamp":"2026-01-31T10:00:00.25Z","agent_id":"edge-7"}}"#,
         event.id
     );
     assert_eq!(String::from_utf8(out.value).unwrap(), expected);
@@ -353,6 +377,7 @@ fn an_event_is_written_as_the_contract_says() {
         ("x-user-id", "u".to_owned()),
         ("x-project-id", "p1".to_owned()),
         ("x-timestamp", "1769853600250".to_owned()),
+        ("traceparent", TRACE.to_owned()),
         ("x-agent-id", "edge-7".to_owned()),
         ("x-event-id", event.id.to_string()),
         ("content-type", "application/json".to_owned()),
@@ -373,7 +398,9 @@ fn a_report_has_no_cause_and_the_agents_key() {
 
 #[test]
 fn a_dead_letter_says_where_it_stood_and_why() {
-    let letter = letter(read_bytes(Some(b"abc"), &Headers::new(), LIMIT));
+    let headers = [("traceparent", TRACE), ("x-correlation-id", CORRELATION)];
+    let headers = headers.map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec())).to_vec();
+    let letter = letter(read_bytes(Some(b"abc"), &headers, LIMIT));
     let out = write_dead_letter(&letter);
     assert_eq!((out.key.as_deref(), out.value.as_slice()), (Some(&b"p"[..]), &b"abc"[..]));
     let header = |name: &str| {
@@ -386,4 +413,5 @@ fn a_dead_letter_says_where_it_stood_and_why() {
     );
     assert_eq!((header("x-dead-letter-length"), header("x-dead-letter-code")), ("3".into(), "command.malformed".into()));
     assert_eq!(header("x-dead-letter-sha256"), letter.sha256);
+    assert_eq!((header("traceparent"), header("x-correlation-id")), (TRACE.into(), CORRELATION.into()));
 }

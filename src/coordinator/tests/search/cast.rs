@@ -83,6 +83,7 @@ impl Cast {
                 sha256: String::new(),
                 code: Code::UNSUPPORTED,
                 message: "no JSON".to_owned(),
+                context: Context::default(),
             }),
         }
     }
