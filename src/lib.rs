@@ -38,6 +38,7 @@
 //! | IPC server | [`ipc`] | `door.rs` is the thread that reads what all clients ask, `route.rs` says what that is, `serve.rs` answers one of them, `stream.rs` goes on answering; `coordinator/on_ipc.rs` is its other end, `agent/local.rs` what is looked at; `docs/ipc.openapi.json` describes it. The command line ([`cli`]) is its client |
 //! | update manager | none yet | [`control_plane`] asks for updates, and says what is offered |
 //! | doctor | [`doctor`] | `catalogue.rs` is the table of checks, one file per subject looks and judges, `round.rs` does all side by side; what only a room can ask is its `examine.rs`; `agent/diagnosis.rs` says what is looked at. `bundle/` writes what `support-bundle` gathers |
+//! | logs | [`logging`] | `line.rs` is what a line looks like, `directives.rs` the levels, `repeats.rs` what is counted in place of being written; what a line is about is [`threads::Errand`], entered by the lanes, the coordinator and the socket |
 //! | retry and shutdown | [`threads`], [`coordinator`] | [`threads::Backoff`], [`threads::supervise`]; the phases of leaving are `coordinator/shutdown.rs` |
 //!
 //! Around them: [`domain`] (pure: what a command, an event, a verdict is, and what may run when),
@@ -47,7 +48,7 @@
 //! Imports run one way: `main → cli → agent → coordinator → faces of the rooms → domain, threads`. Rooms
 //! never import each other; `docker` uses `stack`, which is its library, `record` is that of the rooms
 //! that carry commands, [`filesystem`] (how much room is left) that of `docker` and `journal`, and [`unix_http`] (HTTP over
-//! a Unix socket) that of `docker` and `cli`. [`doctor`] asks the faces of rooms, as the coordinator does; [`bundle`] is a library of `cli`. `tests/layering.rs` enforces it.
+//! a Unix socket) that of `docker` and `cli`, [`logging`] that of `config`, `ipc`, `agent` and `cli`. [`doctor`] asks the faces of rooms, as the coordinator does; [`bundle`] is a library of `cli`. `tests/layering.rs` enforces it.
 //!
 //! ## Where would you add …
 //!
@@ -78,6 +79,8 @@
 //!   answered, and of records that are gone: `coordinator/on_loss.rs`.
 //! - **a field of an event**: `domain/event.rs` and `domain/outcome.rs`; its spelling in `record/event.rs`.
 //! - **something to hear of the engine**: the filter in `docker/events.rs`, whom it wakes in `docker/changes.rs`.
+//! - **a field of every line of the log about a command**: `Context::errand` in `domain/command.rs`. Work for a command on a further
+//!   kind of thread begins its [`threads::Errand`] there.
 //! - **a metric**: its row in `telemetry/family.rs` and where it is counted (`own.rs`) or read (`host/`, `cgroup/`); `docs/metrics.md` is made from
 //!   the table. The coordinator counts when it hears of something, so what a lane alone knows must be in its event. **A health page**, or a limit on its clients: `health/pages.rs`, `health/gate.rs`.
 //! - **a fault of the link to the control plane**: its code and its mend in `control_plane/fault.rs`, its row in
@@ -190,6 +193,7 @@ pub mod heap;
 pub mod ipc;
 pub mod journal;
 pub mod kafka;
+pub mod logging;
 pub mod proto;
 pub mod record;
 pub mod service;

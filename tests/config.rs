@@ -150,7 +150,7 @@ fn the_environment_wins_over_the_file() {
     assert_eq!(config.docker.lanes, 4);
     assert_eq!(config.agent.labels["tier"], "edge");
     assert_eq!(config.agent.token.unwrap().reveal(), "from-env");
-    assert_eq!(config.logging.level, log::LevelFilter::Warn);
+    assert_eq!(config.logging.level.to_string(), "warn");
 
     let cleared = load_with(file, &[("AXION_AGENT__KAFKA__BROKERS", "")]).unwrap();
     assert!(cleared.kafka.brokers.is_empty(), "an empty variable means none");
@@ -252,7 +252,9 @@ fn one_mistake_is_told_from_another() {
         ("[docker.registries.r]\nusername = \"u\"\n", vec![], "needs a username and a password"),
         ("[docker]\nlanes = 1.5\n", vec![], "is a number with a fraction"),
         ("[health]\nbind = \"localhost\"\n", vec![], "is not an IP address"),
-        ("[logging]\nlevel = \"loud\"\n", vec![], "is not one of error, warn, info, debug, trace"),
+        ("[logging]\nlevel = \"loud\"\n", vec![], "\"loud\" is no level"),
+        ("[logging]\nlevel = \"info,axion_agent::dokcer=debug\"\n", vec![], "logging.level: axion_agent has no module \"dokcer\""),
+        ("", vec![("AXION_AGENT__LOGGING__LEVEL", "info,ureq=trace")], "only axion_agent and its modules"),
     ] {
         let found = problems(text, &environment).join("\n");
         assert!(found.contains(expected), "{text}\nsays: {found}\nnot: {expected}");

@@ -42,6 +42,7 @@ fn form(key: &Key) -> String {
         Kind::Number(Unit::Bytes, least, most) => format!("size, {} to {}", size(least), size(most)),
         Kind::Flag => "`true`, `false`".to_owned(),
         Kind::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+        Kind::Levels => "levels".to_owned(),
         Kind::Mode => "octal".to_owned(),
         Kind::Table | Kind::Registries => "table".to_owned(),
         Kind::Pairs => "table of texts".to_owned(),

@@ -16,6 +16,7 @@ fn rules() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     rules.insert("domain", BTreeSet::new());
     rules.insert("threads", BTreeSet::new());
     rules.insert("proto", BTreeSet::new());
+    rules.insert("logging", BTreeSet::from(base));
     for library in ["bundle", "stack", "record"] {
         rules.insert(library, BTreeSet::from(["domain"]));
     }
@@ -25,18 +26,19 @@ fn rules() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     rules.insert("filesystem", BTreeSet::new());
     rules.insert("heap", BTreeSet::new());
     rules.insert("unix_http", BTreeSet::new());
+    rules.entry("config").or_default().insert("logging");
     rules.entry("docker").or_default().extend(["filesystem", "stack", "unix_http"]);
     rules.entry("journal").or_default().insert("filesystem");
     rules.entry("telemetry").or_default().insert("filesystem");
     rules.entry("control_plane").or_default().extend(["proto", "record"]);
-    rules.entry("ipc").or_default().insert("record");
+    rules.entry("ipc").or_default().extend(["logging", "record"]);
     rules.entry("kafka").or_default().insert("record");
     let faces = ["control_plane", "docker", "ipc", "journal", "kafka", "service", "telemetry"];
     rules.insert("coordinator", base.into_iter().chain(faces).collect());
     let probed = ["control_plane", "docker", "filesystem", "journal", "kafka"];
     rules.insert("doctor", base.into_iter().chain(probed).collect());
-    rules.insert("agent", base.into_iter().chain(subjects).chain(["coordinator", "doctor"]).collect());
-    rules.insert("cli", BTreeSet::from(["agent", "bundle", "config", "doctor", "domain", "stack", "threads", "unix_http"]));
+    rules.insert("agent", base.into_iter().chain(subjects).chain(["coordinator", "doctor", "logging"]).collect());
+    rules.insert("cli", BTreeSet::from(["agent", "bundle", "config", "doctor", "domain", "logging", "stack", "threads", "unix_http"]));
     rules
 }
 

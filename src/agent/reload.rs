@@ -5,21 +5,16 @@
 //! Runs on the main thread, called by the coordinator, which decides what is said of it.
 
 use super::{control_plane_settings, docker_settings, kafka_settings, rules, telemetry_settings, understood};
-use crate::config::{self, Config, Key, Logging};
+use crate::config::{self, Config, Key};
 use crate::coordinator::{Fresh, Reload, Reloaded};
 use crate::journal::Identity;
 use crate::threads::Published;
-use crate::{control_plane, docker, kafka, telemetry};
+use crate::{control_plane, docker, kafka, logging, telemetry};
 use crossbeam_channel::Sender;
 use std::sync::Arc;
 
-/// What a reload needs of the process.
-pub struct Again {
-    /// Reads the configuration from where the first one came from.
-    pub load: Box<dyn Fn() -> Result<Config, config::Error>>,
-    /// Logs so from now on.
-    pub set_log: fn(Logging),
-}
+/// Reads the configuration from where the first one came from.
+pub type Again = Box<dyn Fn() -> Result<Config, config::Error>>;
 
 /// Where the rooms see what they are to go by.
 pub(super) struct Rooms {
@@ -62,7 +57,7 @@ pub(super) struct Hands {
 pub(super) fn reload(again: Again, started: Config, rooms: Rooms) -> Reload {
     let mut last = started.given.clone();
     Box::new(move || {
-        let fresh = match (again.load)() {
+        let fresh = match again() {
             Ok(fresh) => fresh,
             Err(error) => return Reloaded::Refused(error.to_string().replace('\n', "; ")),
         };
@@ -76,7 +71,7 @@ pub(super) fn reload(again: Again, started: Config, rooms: Rooms) -> Reload {
         };
 
         // From here nothing fails.
-        (again.set_log)(config.logging);
+        logging::start(config.logging.clone());
         for doubt in doubts {
             log::warn!("{doubt}");
         }

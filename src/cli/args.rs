@@ -3,12 +3,13 @@
 use super::client::Reach;
 use super::definition::{Given, Opt, Shell, options, topic};
 use super::invocation::{
-    Call, Change, Commands, Deploy, Enroll, Files, Flags, Follow, Form, Goal, Invocation, Logs, Look, Output, Render, Since, Steer, Sure,
-    Times, Unenroll, Verb, Volumes, Wait, Which,
+    Call, Change, Commands, Deploy, Enroll, Files, Flags, Follow, Form, Goal, Invocation, LogLevel, Logs, Look, Output, Render, Since,
+    Steer, Sure, Times, Unenroll, Verb, Volumes, Wait, Which,
 };
 use crate::agent::Farewell;
 use crate::config::seconds;
 use crate::domain::{StackName, Timestamp};
+use crate::logging::Directives;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -219,6 +220,23 @@ pub(super) fn pause(given: &Given) -> Read {
 
 pub(super) fn resume(given: &Given) -> Read {
     Ok(Invocation::Steer(call(given), Steer::Resume))
+}
+
+pub(super) fn log_level(given: &Given) -> Read {
+    let seconds = given.text(&options::SPAN).map(|text| seconds(&text).map_err(|problem| format!("--for: {problem}"))).transpose()?;
+    let wanted = match (given.first(), given.has(&options::RESET)) {
+        (Some(_), true) => return Err("--reset goes back to the levels of the configuration: name none beside it".to_owned()),
+        (None, _) if seconds.is_some() => {
+            return Err("--for says how long levels hold: name them, as in log-level debug --for 15m".to_owned());
+        }
+        (Some(level), false) => {
+            Directives::parse(&level).map_err(|error| error.to_string())?;
+            LogLevel::Set { level, seconds }
+        }
+        (None, true) => LogLevel::Reset,
+        (None, false) => LogLevel::Show,
+    };
+    Ok(Invocation::LogLevel(call(given), wanted))
 }
 
 pub(super) fn doctor(given: &Given) -> Read {

@@ -74,6 +74,10 @@ impl Request {
         Self::new(Method::POST, path)
     }
 
+    pub(super) fn put(path: impl Into<String>) -> Self {
+        Self::new(Method::PUT, path)
+    }
+
     pub(super) fn delete(path: impl Into<String>) -> Self {
         Self::new(Method::DELETE, path)
     }
@@ -138,7 +142,7 @@ impl Client {
             builder = builder.header(*name, value);
         }
         let agent = &self.agent;
-        let sent = if request.method == Method::POST {
+        let sent = if matches!(request.method, Method::POST | Method::PUT) {
             let body = request.body.as_ref().map_or_else(|| "{}".to_owned(), Value::to_string);
             builder
                 .header("content-type", "application/json")

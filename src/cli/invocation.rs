@@ -35,6 +35,8 @@ pub enum Invocation {
     Change(Call, Change),
     /// `cancel`, `pause`, `resume`.
     Steer(Call, Steer),
+    /// `log-level`.
+    LogLevel(Call, LogLevel),
     /// `stacks`, `services`, `ps`, `status`.
     Look(Call, Look),
     /// `logs`.
@@ -250,6 +252,22 @@ pub enum Steer {
     Pause,
     /// It goes on.
     Resume,
+}
+
+/// What is wanted of the levels of the agent's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogLevel {
+    /// To see them.
+    Show,
+    /// Others, for so many seconds or until a reload.
+    Set {
+        /// Directives.
+        level: String,
+        /// For how long.
+        seconds: Option<u64>,
+    },
+    /// Those of the configuration.
+    Reset,
 }
 
 /// What is looked at.

@@ -16,7 +16,7 @@ mod exit;
 mod failure;
 mod ids;
 mod invocation;
-mod logging;
+mod log_level;
 mod logins;
 mod logs;
 mod look;
@@ -71,6 +71,7 @@ pub fn execute(invocation: Invocation) -> Leaving {
         Invocation::Deploy(call, arguments) => (deploy::deploy(&call, &arguments), call.output),
         Invocation::Change(call, arguments) => (change::change(&call, &arguments), call.output),
         Invocation::Steer(call, what) => (change::steer(&call, &what), call.output),
+        Invocation::LogLevel(call, wanted) => (log_level::log_level(&call, &wanted), call.output),
         Invocation::Look(call, what) => (look::look(&call, &what), call.output),
         Invocation::Logs(call, arguments) => (logs::logs(&call, &arguments), call.output),
         Invocation::Events(call, stack) => (events::events(&call, stack.as_ref()), call.output),

@@ -25,6 +25,7 @@ schemas! {
     "status": "`status --json`",
     "commands": "`commands --json`",
     "command": "`commands ID --json`",
+    "log-level": "`log-level --json`, and what /v1/logging answers",
     "log-line": "a line of `logs --json`",
     "render": "`render`",
     "config-check": "`config check --json`",

@@ -2,9 +2,10 @@
 
 use super::config::loaded;
 use super::invocation::Output;
-use super::{Exit, Leaving, logging};
-use crate::agent::{self, Again};
+use super::{Exit, Leaving};
+use crate::agent;
 use crate::config::{Config, Sources, UnknownKeys, load};
+use crate::logging;
 use std::path::PathBuf;
 
 /// Runs the agent until it has left.
@@ -14,10 +15,10 @@ pub(super) fn serve(file: Option<PathBuf>) -> Leaving {
         Ok(config) => config,
         Err(failure) => return Leaving::Cleanly(failure.tell(Output::Text)),
     };
-    logging::set(config.logging);
+    logging::start(config.logging.clone());
     introduce(&sources, &config);
-    let again = Again { load: Box::new(move || load(&sources, UnknownKeys::WarnedWithJournal)), set_log: logging::set };
-    match agent::run(config, again) {
+    let again = Box::new(move || load(&sources, UnknownKeys::WarnedWithJournal));
+    let leaving = match agent::run(config, again) {
         Ok(ended) => {
             let exit = if ended.failure.is_none() { Exit::Done } else { Exit::Failed };
             if let Some(failure) = &ended.failure {
@@ -30,7 +31,9 @@ pub(super) fn serve(file: Option<PathBuf>) -> Leaving {
             // What has been started already may still run.
             Leaving::WithStragglers(Exit::Failed)
         }
-    }
+    };
+    logging::finish();
+    leaving
 }
 
 fn introduce(sources: &Sources, config: &Config) {

@@ -132,6 +132,23 @@ pub(super) struct Status {
     pub(super) resources: Resources,
 }
 
+/// `GET /v1/logging`.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct LogLevels {
+    pub(super) level: String,
+    pub(super) configured: String,
+    pub(super) changed: Option<LevelChange>,
+}
+
+/// Who has set other levels.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct LevelChange {
+    pub(super) at: String,
+    pub(super) by: String,
+    pub(super) until: Option<String>,
+}
+
 /// One thing that the agent depends on.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]

@@ -37,6 +37,8 @@ pub enum Kind {
     Flag,
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// Levels of the log: one for all, others by module.
+    Levels,
     /// A table of texts; `a=b,c=d` in the environment.
     Pairs,
     /// Permissions of a file in octal, as in 0660.
@@ -224,10 +226,12 @@ keys! {
     UPDATE_HEALTH_WINDOW = "update"."health_window", Kind::Number(Unit::Seconds, 1, HOUR), Some("2m"), "",
         "For how long a new version must be healthy before it counts.";
 
-    LOGGING_LEVEL = "logging"."level", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), Some("info"), "",
-        "What is logged at all: error, warn, info, debug or trace.";
+    LOGGING_LEVEL = "logging"."level", Kind::Levels, Some("info"), "",
+        "What is logged at all: off, error, warn, info, debug or trace. Also by module, as env_logger has it:\n\
+         \"info,axion_agent::docker=debug\". Other crates are shown to info at the most.";
     LOGGING_FORMAT = "logging"."format", Kind::Choice(&["auto", "text", "json"]), Some("auto"), "",
-        "text for people, json with one object a line for machines; auto is text on a terminal, else json.";
+        "text for people, json with one object a line for machines; auto is text on a terminal, else json. Where systemd's\n\
+         journal reads it, each line has its priority.";
 
     SECURITY_CA = "security"."tls_ca_location", Kind::Path, None, "\"/etc/axion/ca.pem\"",
         "A private CA, in PEM, for whatever has none of its own: the control plane and the brokers. Not set: the system's\n\

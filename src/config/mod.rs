@@ -22,6 +22,7 @@ mod suggest;
 mod values;
 
 use crate::domain::{AgentId, RegistryCredential, Sensitive};
+use crate::logging;
 use layers::Layers;
 use reader::Reader;
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,7 +69,7 @@ pub struct Config {
     /// Which updates are asked for, where it is turned on.
     pub update: Option<Update>,
     /// The log.
-    pub logging: Logging,
+    pub logging: logging::Settings,
     /// Whom to trust with what.
     pub security: Security,
     /// The way out.
@@ -315,26 +316,6 @@ pub enum TlsVersion {
     V1_2,
     /// 1.3
     V1_3,
-}
-
-/// `[logging]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Logging {
-    /// What is logged at all.
-    pub level: log::LevelFilter,
-    /// How.
-    pub format: Format,
-}
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// Text on a terminal, else JSON.
-    Auto,
-    /// For people.
-    Text,
-    /// One object per line.
-    Json,
 }
 
 /// `[limits]`.

@@ -6,6 +6,7 @@ use super::layers::{Found, Layers, PREFIX, Raw};
 use super::problem::{Place, Problem};
 use super::values;
 use crate::domain::{RegistryCredential, Sensitive};
+use crate::logging::Directives;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
@@ -102,6 +103,11 @@ impl Reader {
         })
     }
 
+    /// Levels of the log.
+    pub(super) fn levels(&mut self, key: &Key) -> Directives {
+        self.parsed(key, |text| Directives::parse(text).map_err(|error| error.to_string())).unwrap_or_default()
+    }
+
     /// true or false.
     pub(super) fn flag(&mut self, key: &Key) -> Option<bool> {
         match self.found.get(&key.dotted()).map(|found| &found.value) {
@@ -179,6 +185,7 @@ impl Reader {
             Kind::Number(..) => drop(self.number(key)),
             Kind::Flag => drop(self.flag(key)),
             Kind::Choice(_) => drop(self.choice(key)),
+            Kind::Levels => drop(self.levels(key)),
             Kind::Mode => drop(self.mode(key)),
             Kind::Pairs => drop(self.pairs(key)),
             Kind::Registries => drop(self.registries(key)),

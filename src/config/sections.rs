@@ -6,10 +6,11 @@ use super::later;
 use super::reader::Reader;
 use super::values::{GrpcUrl, Topic, TopicTemplate, Transport, docker_socket, host_and_port};
 use super::{
-    Agent, ClientIdentity, Config, Containers, ControlPlane, Direct, Docker, EventMode, Format, Given, Health, Kafka, Limits, Local,
-    Logging, Network, OldImages, Proxy, Sasl, Security, SwarmAutoInit, Telemetry, TlsVersion, Update, nearest,
+    Agent, ClientIdentity, Config, Containers, ControlPlane, Direct, Docker, EventMode, Given, Health, Kafka, Limits, Local, Network,
+    OldImages, Proxy, Sasl, Security, SwarmAutoInit, Telemetry, TlsVersion, Update, nearest,
 };
 use crate::domain::{Action, AgentId, Sensitive};
+use crate::logging;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -319,14 +320,13 @@ fn update(reader: &mut Reader) -> Option<Update> {
     Some(update)
 }
 
-fn logging(reader: &mut Reader) -> Logging {
-    let level = reader.choice(&LOGGING_LEVEL).and_then(|word| word.parse().ok()).unwrap_or(log::LevelFilter::Info);
+fn logging(reader: &mut Reader) -> logging::Settings {
     let format = match reader.choice(&LOGGING_FORMAT) {
-        Some("text") => Format::Text,
-        Some("json") => Format::Json,
-        _ => Format::Auto,
+        Some("text") => logging::Format::Text,
+        Some("json") => logging::Format::Json,
+        _ => logging::Format::Auto,
     };
-    Logging { level, format }
+    logging::Settings { level: reader.levels(&LOGGING_LEVEL), format }
 }
 
 fn security(reader: &mut Reader) -> Security {

@@ -158,6 +158,8 @@ impl Clock {
         if self.looking <= now {
             self.looking = now + state.rules.check_interval;
             drop(state.look_at_space());
+            // What the log has counted in place of writing it is said in time also where nothing else is.
+            log::logger().flush();
         }
     }
 }

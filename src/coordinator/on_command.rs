@@ -9,7 +9,7 @@ use crate::docker::Entry as LaneEntry;
 use crate::domain::{Command, CommandId, Direct, Event, EventKind, Position, Refusal, Stage, Timestamp, Way};
 use crate::journal::{Entry, JournalError};
 use crate::kafka::Inbound;
-use crate::threads::{CrashPoint, crash_at};
+use crate::threads::{CrashPoint, Errand, crash_at};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::mem;
@@ -42,6 +42,7 @@ impl State {
 
     /// A command, whichever way it came. One that is accepted begins with [`Self::let_in`].
     pub(super) fn on_command(&mut self, way: Way, command: Command) -> Taken {
+        let _errand = Errand::of(command.errand()).begin();
         match self.is_duplicate(&way, command.id) {
             Ok(false) => {}
             Ok(true) => return Taken::Duplicate,
@@ -75,6 +76,7 @@ impl State {
         }
         for entry in entries {
             let (command, way) = (Arc::new(entry.command), entry.way);
+            let _errand = Errand::of(command.errand()).begin();
             self.metrics.command_accepted(command.action.name());
             match &way {
                 Way::Topic(position) => {
@@ -127,6 +129,7 @@ impl State {
     }
 
     pub(super) fn on_refusal(&mut self, way: Way, refusal: &Refusal) -> Taken {
+        let _errand = Errand::of(refusal.context.errand(Some(refusal.command_id), None)).begin();
         match self.is_duplicate(&way, refusal.command_id) {
             Ok(false) => {
                 self.refuse(way, refusal);

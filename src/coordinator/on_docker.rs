@@ -5,6 +5,7 @@ use super::on_report::Ended;
 use super::state::{State, now};
 use crate::docker;
 use crate::domain::{Action, CommandId, Event, EventKind, LastCommand, Outcome, Progress, StackName, Stage, Verdict};
+use crate::threads::Errand;
 use std::mem;
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ impl State {
             docker::Event::Progress(id, progress) => self.on_progress(id, &progress),
             docker::Event::Finished(id, outcome) => self.note_end(id, &outcome),
             docker::Event::Suspended(id) => {
+                let _errand = self.open.get(&id).map(|open| Errand::of(open.command.errand()).begin());
                 // It stays accepted in the journal and goes on at the next start.
                 log::info!("command {id} stopped at a checkpoint and goes on at the next start");
                 self.admission.finish(id);
@@ -35,6 +37,7 @@ impl State {
         let stage = Stage::Progress { since: open.since, n: open.progress };
         open.progress += 1;
         let command = Arc::clone(&open.command);
+        let _errand = Errand::of(command.errand()).begin();
         log::info!("{} {id}: {}: {}", command.action.name(), progress.phase, progress.message);
         // On the wire only deploys have a progress event; other commands say there what they came to.
         if matches!(command.action, Action::Deploy(_)) {
@@ -58,6 +61,7 @@ impl State {
             log::error!("command {id} has ended, which is not open: ignored");
             return;
         };
+        let _errand = Errand::of(open.command.errand()).begin();
         let name = open.command.action.name();
         match outcome.verdict {
             Verdict::Completed => log::info!("{name} {id} completed: {}", outcome.message),

@@ -9,7 +9,7 @@ use super::state::{State, now};
 use crate::domain::{CommandId, Event, EventId, EventKind, Position};
 use crate::journal::Reported;
 use crate::kafka::DeadLetter;
-use crate::threads::{CrashPoint, crash_at};
+use crate::threads::{CrashPoint, Errand, crash_at};
 use serde_json::json;
 
 /// What is told of.
@@ -25,6 +25,7 @@ impl State {
     /// Nobody can be answered: the record goes to the dead-letter topic, and a report says so.
     pub(super) fn on_unreadable(&mut self, position: Position, letter: DeadLetter) {
         let Some(agent) = self.agent.clone() else { return };
+        let _errand = Errand::of(letter.context.errand(None, None)).begin();
         log::warn!("dead letter from offset {} of {}: {}: {}", position.offset, position.topic, letter.code, letter.message);
         self.metrics.dead_letter();
         let place = format!("{}/{}/{}", position.topic, position.partition, position.offset);

@@ -8,6 +8,7 @@ use super::state::{State, now};
 use crate::domain::{CommandId, Event, EventId, Position, Reader, Timestamp, Way};
 use crate::journal::Reported;
 use crate::kafka::{self, DeadLetter, Receipt, Request};
+use crate::threads::Errand;
 use crossbeam_channel::TrySendError;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -378,8 +379,9 @@ impl State {
     fn on_undeliverable(&mut self, receipt: Receipt, reason: &str) {
         match self.reports.take(receipt) {
             Some(Kept { pending: Pending::Terminal { command, form: Form::Whole }, .. }) => {
-                log::error!("the terminal event of {command} cannot be written ({reason}): it is sent again without its details");
                 let Some(answered) = self.reports.answered.get(&command) else { return };
+                let _errand = Errand::of(answered.event.context.errand(Some(command), None)).begin();
+                log::error!("the terminal event of {command} cannot be written ({reason}): it is sent again without its details");
                 let short = shortened((*answered.event).clone(), reason);
                 self.publish_terminal(command, Form::Short, short);
             }

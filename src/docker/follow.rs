@@ -13,7 +13,7 @@ use super::logs::{Framing, Line, frame, framing, raw_line};
 use super::ownership::{self, Takeover};
 use super::types::Service;
 use crate::domain::{AgentId, Code, Follow, FollowId, FollowPart, LogLine, Outcome, Verdict, unix_nanos};
-use crate::threads::{Backoff, ThreadName, Waited, spawn};
+use crate::threads::{Backoff, Errand, ThreadName, Waited, spawn};
 use crossbeam_channel::{Sender, bounded, select_biased};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -203,6 +203,7 @@ impl From<Outcome> for Ended {
 /// The body of a thread.
 fn follow(work: &Work, begun: &Begun) {
     let id = &begun.job.follow.id;
+    let _errand = Errand::of(vec![("stack", begun.job.follow.target.stack.to_string())]).begin();
     log::info!("follows the log of {} in {} ({id})", begun.job.follow.service, begun.job.follow.target.stack);
     let (mut place, mut backoff) = (Place::default(), Backoff::new(FIRST_RETRY, LONGEST_RETRY));
     loop {

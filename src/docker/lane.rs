@@ -10,7 +10,7 @@ use super::room::{End, Halt, Lane, Room};
 use super::types::{Info, SwarmInfo};
 use super::{Entry, Event, Job, Settings, SwarmRole, Swarmless, deploy, logs, prune, remove, scale, status, swarm};
 use crate::domain::{Action, Code, Command, Ledger, Outcome, Scope, Timestamp};
-use crate::threads::{Deadline, Published, Stop, at_rest};
+use crate::threads::{Deadline, Errand, Published, Stop, at_rest};
 use crossbeam_channel::{Receiver, Sender, select_biased};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -62,6 +62,7 @@ pub(super) fn run(work: &Work, jobs: &Receiver<Job>) -> Result<(), Infallible> {
 
 fn carry_out(work: &Work, job: &Job) {
     let command = &*job.command;
+    let _errand = Errand::of(command.errand()).begin();
     let watch = work.engine.changes.watch(command.id, command.action.target().map(|target| &target.stack));
     let settings = work.settings.newest();
     let lane = Lane { client: &work.client, ledger: &*work.ledger, settings: &settings, events: &work.events, stop: &work.stop };

@@ -376,7 +376,27 @@ impl Action {
     }
 }
 
+impl Context {
+    /// What each line of the log says that is about a command with this context.
+    #[must_use]
+    pub fn errand(&self, command: Option<CommandId>, stack: Option<&StackName>) -> Vec<(&'static str, String)> {
+        let fields = [
+            ("command_id", command.map(|id| id.to_string())),
+            ("stack", stack.map(ToString::to_string)),
+            ("correlation_id", self.correlation_id.map(|id| id.to_string())),
+            ("traceparent", self.traceparent.as_ref().map(ToString::to_string)),
+        ];
+        fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+}
+
 impl Command {
+    /// What each line of the log says that is about it.
+    #[must_use]
+    pub fn errand(&self) -> Vec<(&'static str, String)> {
+        self.context.errand(Some(self.id), self.action.target().map(|target| &target.stack))
+    }
+
     /// The project that its events name.
     #[must_use]
     pub fn project(&self) -> Option<&ProjectId> {

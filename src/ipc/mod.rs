@@ -10,6 +10,7 @@ mod command;
 mod door;
 mod failure;
 mod head;
+mod levels;
 mod peer;
 mod pending;
 mod route;

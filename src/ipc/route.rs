@@ -27,6 +27,9 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/update/apply"),
     ("POST", "/v1/update/rollback"),
     ("GET", "/v1/doctor"),
+    ("GET", "/v1/logging"),
+    ("PUT", "/v1/logging"),
+    ("DELETE", "/v1/logging"),
 ];
 
 /// The most lines that a read of logs begins with.
@@ -49,6 +52,9 @@ pub(super) enum Route {
     OneCommand(CommandId),
     Listen(CommandId),
     Doctor,
+    Levels,
+    SetLevels,
+    RestoreLevels,
 }
 
 /// A command, but for its body.
@@ -143,6 +149,9 @@ pub(super) fn route(method: &str, target: &str) -> Result<Route, Failure> {
             return Err(Failure::of(Code::UNSUPPORTED, message));
         }
         ("GET" | "HEAD", ["v1", "doctor"]) => Route::Doctor,
+        ("GET" | "HEAD", ["v1", "logging"]) => Route::Levels,
+        ("PUT", ["v1", "logging"]) => Route::SetLevels,
+        ("DELETE", ["v1", "logging"]) => Route::RestoreLevels,
         (_, segments) => return Err(no_route(method, path, segments)),
     };
     query.end()?;
@@ -280,6 +289,7 @@ mod tests {
             ("GET", &format!("/v1/commands/{ID}?follow"), Route::Listen(id)),
             ("GET", &format!("/v1/commands/{ID}"), Route::OneCommand(id)),
             ("POST", &format!("/v1/commands/{ID}/cancel"), Route::Command(Asked::Cancel(id), Answer::Events)),
+            ("PUT", "/v1/logging", Route::SetLevels),
             ("POST", "/v1/pause", Route::Command(Asked::Plain("Pause"), Answer::Events)),
         ] {
             assert_eq!(route(method, target), Ok(expected), "{method} {target}");
@@ -299,6 +309,7 @@ mod tests {
             ("GET", "/v2/status", 404, "docs/ipc.md"),
             ("PUT", "/v1/stacks/a/deploy", 405, "use POST"),
             ("POST", "/v1/stacks/a", 405, "GET or DELETE"),
+            ("POST", "/v1/logging", 405, "GET or PUT or DELETE"),
             ("GET", "/v1/stacks/%ff", 400, "UTF-8"),
             ("GET", "/v1/stacks/%4", 400, "UTF-8"),
             ("GET", "/v1/stacks/%20", 400, "stack_name"),

@@ -3,13 +3,14 @@
 
 use super::answer::{self, Body, Lines};
 use super::command::{self, Around};
+use super::levels;
 use super::pending::Request;
 use super::route::{Answer, Asked, Follows, LogQuery, Route};
 use super::stream::{self, Stream};
 use super::{EAR, Event, Failure, Heard, Read, Sources};
 use crate::domain::{Code, CommandBrief, CommandId, DependencyState, EventKind, Phase, StackName, Timestamp};
 use crate::record;
-use crate::threads::Stop;
+use crate::threads::{Errand, Stop};
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded, select_biased};
 use serde_json::{Value, json};
 use std::io;
@@ -81,6 +82,9 @@ impl Service {
             Route::Stacks => self.document(request, &reads.stacks()?),
             Route::Stack(stack) => self.document(request, &reads.stack(&stack)?),
             Route::Doctor => self.document(request, &reads.doctor()?),
+            Route::Levels => self.document(request, &levels::shown()?),
+            Route::SetLevels => self.document(request, &levels::set(&request.body, request.peer)?),
+            Route::RestoreLevels => self.document(request, &levels::restore(request.peer)?),
             Route::Commands => {
                 let recent = self.sources.recent.newest();
                 self.document(request, &json!({"commands": recent.newest_first().collect::<Vec<_>>()}))
@@ -158,6 +162,12 @@ impl Service {
         if let Read::Unreadable { code, message } = read {
             return Err(Failure::of(code, message).into());
         }
+        let _errand = match &read {
+            Read::Command(command) => Errand::of(command.errand()),
+            Read::Refused(refusal) => Errand::of(refusal.context.errand(Some(id), None)),
+            Read::Unreadable { .. } => Errand::default(),
+        }
+        .begin();
         log::debug!("command {id} came over the local socket ({})", request.peer);
         let (ear, heard) = bounded(EAR);
         self.tell(Event::Command(Box::new(read), ear))?;

@@ -1,6 +1,6 @@
 //! Short work on several threads at once, for a caller that waits for all of it.
 
-use super::ThreadName;
+use super::{Errand, ThreadName};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{Builder, scope};
@@ -8,7 +8,7 @@ use std::thread::{Builder, scope};
 /// Does `work` with each number below `count`, on this thread and at most one more for each of `names`; the results, in
 /// their order. A system that gives no further thread only makes it slower.
 ///
-/// The other threads owe no sign of life: the caller answers for them, so each piece of work needs an end of its own.
+/// The other threads work for the errand of this one. They owe no sign of life: the caller answers for them, so each piece of work needs an end of its own.
 pub fn side_by_side<T: Send>(names: &[ThreadName], count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let results: Mutex<Vec<(usize, T)>> = Mutex::new(Vec::with_capacity(count));
@@ -18,9 +18,14 @@ pub fn side_by_side<T: Send>(names: &[ThreadName], count: usize, work: impl Fn(u
             results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((number, result));
         }
     };
+    let errand = Errand::current();
     scope(|scope| {
         for name in names.iter().take(count.saturating_sub(1)) {
-            if let Err(error) = Builder::new().name(name.as_str().to_owned()).spawn_scoped(scope, take_turns) {
+            let help = || {
+                let _errand = errand.clone().begin();
+                take_turns();
+            };
+            if let Err(error) = Builder::new().name(name.as_str().to_owned()).spawn_scoped(scope, help) {
                 log::debug!("no thread {name}: {error}");
             }
         }

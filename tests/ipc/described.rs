@@ -33,10 +33,14 @@ pub fn paths(stage: &Stage) {
             Some("scale") => json!({"services": {"web": 1}}),
             _ => json!({}),
         };
-        let said = if *method == "POST" { said.to_string() } else { String::new() };
+        let said = match *method {
+            "POST" => said.to_string(),
+            "PUT" => json!({"level": "info,axion_agent::ipc=trace", "seconds": 60}).to_string(),
+            _ => String::new(),
+        };
         let headers = if path.ends_with("deploy") { format!("x-command-id: {COMMAND}\r\n") } else { String::new() };
         // The stack is needed by those that come later in the table.
-        if *method == "DELETE" {
+        if *method == "DELETE" && path.contains("{name}") {
             continue;
         }
         if path.starts_with("/v1/events") {

@@ -1,6 +1,6 @@
 //! The rows of the commands that ask the agent about itself and its commands.
 
-use super::options::{CONFIG, FOLLOW, JSON, QUIET, SOCKET, STACK};
+use super::options::{CONFIG, FOLLOW, JSON, QUIET, RESET, SOCKET, SPAN, STACK};
 use super::{Argument, Command, Count, Example, Part, Thing};
 use crate::cli::{Exit, args};
 
@@ -83,6 +83,28 @@ pub(super) static COMMANDS: &[Command] = &[
         examples: &[Example { line: "resume", why: "when you are done" }],
         exits: &[Exit::Unreachable, Exit::Refused],
         read: args::resume,
+    },
+    Command {
+        name: "log-level",
+        part: Part::Agent,
+        summary: "Show which levels the agent's log shows, or set others for a while",
+        about: &["A level for all, and levels by module behind it with commas between them. What is set holds for --for, else until the \
+             configuration is read again (systemctl reload axion-agent), and in no case beyond a restart. Other crates are shown to info at \
+             the most: at finer levels they show what they send."],
+        arguments: &[Argument {
+            name: "LEVELS",
+            count: Count::Optional,
+            thing: Thing::Text,
+            help: "off, error, warn, info, debug or trace, or levels by module such as info,axion_agent::docker=debug",
+        }],
+        options: &[&SPAN, &RESET, &SOCKET, &CONFIG, &JSON],
+        examples: &[
+            Example { line: "log-level", why: "what is shown now?" },
+            Example { line: "log-level info,axion_agent::kafka=debug --for 15m", why: "look closer at one part for a quarter of an hour" },
+            Example { line: "log-level --reset", why: "and back" },
+        ],
+        exits: &[Exit::Unreachable],
+        read: args::log_level,
     },
     Command {
         name: "update check",

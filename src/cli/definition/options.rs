@@ -67,6 +67,9 @@ pub(in crate::cli) static SINCE: Opt =
     Opt::of("since", "TIME", Thing::Text, "Nothing from before: 2026-01-31T12:00:00Z, or a time ago such as 10m");
 pub(in crate::cli) static TIMESTAMPS: Opt = Opt::flag("timestamps", "Show when each line was written").short('t');
 pub(in crate::cli) static STACK: Opt = Opt::of("stack", "NAME", Thing::Stack, "Only what is about this stack");
+pub(in crate::cli) static SPAN: Opt =
+    Opt::of("for", "TIME", Thing::Text, "For so long, such as 15m [default: until the configuration is read again]");
+pub(in crate::cli) static RESET: Opt = Opt::flag("reset", "Go back to the levels of the configuration");
 pub(in crate::cli) static TOKEN_FILE: Opt = Opt::of("token-file", "FILE", Thing::File, "The token, in place of agent.token");
 pub(in crate::cli) static LOCAL: Opt = Opt::flag("local", "Forget the identity without telling the control plane");
 pub(in crate::cli) static FOLDER: Opt = Opt::of("folder", "FOLDER", Thing::Folder, "Write every page into this folder instead");
