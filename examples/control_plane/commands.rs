@@ -114,11 +114,19 @@ impl Record {
         let id = fill("command_id", Uuid::new_v4().to_string());
         let correlation = fill("correlation_id", Uuid::new_v4().to_string());
         fill("timestamp", rfc3339(SystemTime::now()));
+        if let (Ok(trace), Ok(parent)) = (id.parse::<Uuid>(), correlation.parse::<Uuid>()) {
+            fill("traceparent", traceparent(trace, parent));
+        }
         let project = body.get("payload").and_then(|payload| payload["project_id"].as_str()).map(str::to_owned);
         let mut headers = vec![("x-correlation-id", correlation), ("x-timestamp", unix_millis(SystemTime::now()))];
         headers.extend(project.clone().map(|project| ("x-project-id", project)));
         Self { command_id: id.parse().ok(), key: project, body: Value::Object(body).to_string().into_bytes(), headers }
     }
+}
+
+/// A trace of its own for each command (W3C Trace Context, section 3.2): whoever has the one finds the other.
+pub fn traceparent(trace: Uuid, parent: Uuid) -> String {
+    format!("00-{}-{}-01", trace.simple(), &parent.simple().to_string()[..16])
 }
 
 fn rfc3339(at: SystemTime) -> String {

@@ -34,6 +34,8 @@ pub struct EventRecord {
     pub correlation_id: Option<Uuid>,
     /// The command that it answers.
     pub causation_id: Option<Uuid>,
+    /// That of the command.
+    pub traceparent: Option<String>,
     pub timestamp: String,
     pub agent_id: String,
 }
@@ -57,6 +59,12 @@ impl EventRecord {
     /// The stable code of a failure or refusal.
     pub fn code(&self) -> Option<&str> {
         self.payload["details"]["code"].as_str().or_else(|| self.payload["code"].as_str())
+    }
+
+    /// Whether it carries on the trace that [`super::commands::traceparent`] begins for its command.
+    pub fn is_in_the_trace_of_its_command(&self) -> bool {
+        let trace = self.traceparent.as_ref().and_then(|text| text.split('-').nth(1));
+        trace.is_some() && trace == self.causation_id.map(|id| id.simple().to_string()).as_deref()
     }
 
     pub fn message(&self) -> &str {

@@ -15,7 +15,7 @@ use crate::threads::{Backoff, Deadline, Stop, ThreadName, alive_by, side_by_side
 use crossbeam_channel::{Sender, select_biased};
 use std::cell::Cell;
 use std::slice;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// First wait for an engine that is away …
 const FIRST_RETRY: Duration = Duration::from_millis(200);
@@ -260,7 +260,7 @@ impl<'a> Room<'a> {
         loop {
             self.checkpoint()?;
             self.ledger.intend(self.command.id, slice::from_ref(&step)).map_err(Halt::from)?;
-            let result = call(&self.client);
+            let result = told(&step, || call(&self.client));
             self.ledger.settle(self.command.id, &[(step.clone(), outcome(&result))]).map_err(Halt::from)?;
             match result {
                 Err(error @ EngineError::Away { .. }) => self.wait_for_engine(error, &mut backoff)?,
@@ -284,19 +284,19 @@ impl<'a> Room<'a> {
         let (client, stop, cancelled) = (&self.client, self.stop, &self.cancelled);
         let results = side_by_side(HELPERS, steps.len(), |number| {
             let goes_on = !stop.is_stopped() && !cancelled.is_stopped();
-            goes_on.then(|| call(number, client))
+            goes_on.then(|| told(&steps[number], || call(number, client)))
         });
         let known = steps.iter().zip(&results).filter_map(|(step, result)| Some((step.clone(), outcome(result.as_ref()?))));
         self.ledger.settle(self.command.id, &known.collect::<Vec<_>>())?;
         // What was not called is open: the next look finds it as it was.
         self.checkpoint()?;
-        let told = |result: Option<Result<T, EngineError>>| match result {
+        let known = |result: Option<Result<T, EngineError>>| match result {
             Some(Ok(done)) => Ok(done),
             Some(Err(error)) if error.leaves_doubt() || error.is_absence() => Err(StepError::Unknown(error)),
             Some(Err(EngineError::TooLate { .. })) | None => Err(Halt::TimedOut.into()),
             Some(Err(error)) => Err(StepError::Refused(error)),
         };
-        Ok(results.into_iter().map(told).collect())
+        Ok(results.into_iter().map(known).collect())
     }
 
     /// Waits until the engine says that something of this stack changed, at most `span`. Changes on
@@ -340,6 +340,18 @@ impl<'a> Room<'a> {
         self.told_away.set(false);
         result
     }
+}
+
+/// Makes the call of a step; the log says what came of it, at a fine level.
+fn told<T>(step: &Step, call: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
+    let (Step { operation, object }, begun) = (step, Instant::now());
+    let result = call();
+    let took = begun.elapsed().as_millis();
+    match &result {
+        Ok(_) => log::debug!("{operation} {object}: done in {took} ms"),
+        Err(error) => log::debug!("{operation} {object}: after {took} ms: {error}"),
+    }
+    result
 }
 
 /// What the journal keeps of a call.

@@ -11,6 +11,7 @@
 mod client;
 mod described;
 mod hostile;
+mod levels;
 mod road;
 #[path = "../support/mod.rs"]
 mod support;
@@ -23,6 +24,9 @@ const TESTS: &[Test] = &[
     Test { name: "a_command_goes_on_without_its_client_and_is_cancelled_by_another", needs: &[Need::Engine], body: road::cancelled },
     Test { name: "logs_of_all_services_are_read_and_followed", needs: &[Need::Engine], body: road::logs },
     Test { name: "who_listens_is_told_when_the_agent_leaves", needs: &[], body: road::leaving },
+    Test { name: "every_line_and_event_of_a_command_is_in_its_trace_also_after_kill_9", needs: &[Need::Engine], body: levels::traced },
+    Test { name: "clients_set_levels_of_the_log_until_a_reload", needs: &[], body: levels::set },
+    Test { name: "the_journal_is_told_how_grave_each_line_is", needs: &[], body: levels::journal },
     Test { name: "malformed_requests_are_answered_and_nothing_is_done", needs: &[], body: hostile::malformed },
     Test { name: "slow_and_idle_clients_cost_little_and_hold_nobody_up", needs: &[], body: hostile::crowd },
 ];

@@ -12,6 +12,7 @@ use super::runner::Stage;
 use super::session::Sessions;
 use crossbeam_channel::{Receiver, bounded};
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -59,6 +60,8 @@ pub struct Bed<'a> {
     sender: CommandSender,
     reader: TopicReader,
     seen: RefCell<Vec<EventRecord>>,
+    /// The commands that were sent with a trace.
+    traced: RefCell<BTreeSet<Uuid>>,
     agent: Option<Agent>,
 }
 
@@ -98,6 +101,7 @@ impl<'a> Bed<'a> {
             sender,
             reader,
             seen: RefCell::default(),
+            traced: RefCell::default(),
             agent: None,
         };
         bed.configure();
@@ -298,6 +302,10 @@ impl<'a> Bed<'a> {
     }
 
     pub fn send_record(&self, record: &Record) -> Option<Uuid> {
+        // It may be answered before this is over.
+        if !record.headers.is_empty() {
+            self.traced.borrow_mut().extend(record.command_id);
+        }
         self.sender.send(record).expect("the broker takes the record");
         record.command_id
     }
@@ -346,6 +354,7 @@ impl<'a> Bed<'a> {
         let record = self.reader.next(within).expect("the event topic can be read")?;
         let event = record.event().unwrap_or_else(|error| panic!("no event ({error}): {}", String::from_utf8_lossy(&record.body)));
         self.check_record(&record, &event);
+        self.check_trace(&record, &event);
         self.seen.borrow_mut().push(event.clone());
         Some(event)
     }
@@ -358,6 +367,13 @@ impl<'a> Bed<'a> {
         assert_eq!(header("x-event-id"), Some(event.event_id.to_string().as_str()), "{record:?}");
         assert_eq!((header("x-agent-id"), header("content-type")), (Some(self.id.as_str()), Some("application/json")), "{record:?}");
         assert_eq!(header("x-correlation-id").map(str::to_owned), event.correlation_id.map(|id| id.to_string()), "{record:?}");
+    }
+
+    /// Every event of a command that has a trace carries it on, in its body and in its record's header.
+    fn check_trace(&self, record: &RawRecord, event: &EventRecord) {
+        assert_eq!(record.headers.get("traceparent"), event.traceparent.as_ref(), "{record:?}");
+        let is_traced = event.traceparent.is_some() || event.causation_id.is_some_and(|id| self.traced.borrow().contains(&id));
+        assert!(!is_traced || event.is_in_the_trace_of_its_command(), "{event:?}");
     }
 
     /// All events of a command. A query is sent after it: what comes before that one's answer is all.

@@ -74,7 +74,9 @@ impl ControlPlane {
             },
         );
         waited.unwrap_or_else(|error| panic!("no end of {id} within {} s: {error}", within.as_secs()));
-        end.expect("it waited for the end")
+        let end: EventRecord = end.expect("it waited for the end");
+        assert!(end.is_in_the_trace_of_its_command(), "{end:?}");
+        end
     }
 
     /// What its program prints as a client of it.
