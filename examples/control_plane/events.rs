@@ -61,12 +61,6 @@ impl EventRecord {
         self.payload["details"]["code"].as_str().or_else(|| self.payload["code"].as_str())
     }
 
-    /// Whether it carries on the trace that [`super::commands::traceparent`] begins for its command.
-    pub fn is_in_the_trace_of_its_command(&self) -> bool {
-        let trace = self.traceparent.as_ref().and_then(|text| text.split('-').nth(1));
-        trace.is_some() && trace == self.causation_id.map(|id| id.simple().to_string()).as_deref()
-    }
-
     pub fn message(&self) -> &str {
         self.payload["message"].as_str().unwrap_or_default()
     }

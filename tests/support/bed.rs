@@ -373,7 +373,7 @@ impl<'a> Bed<'a> {
     fn check_trace(&self, record: &RawRecord, event: &EventRecord) {
         assert_eq!(record.headers.get("traceparent"), event.traceparent.as_ref(), "{record:?}");
         let is_traced = event.traceparent.is_some() || event.causation_id.is_some_and(|id| self.traced.borrow().contains(&id));
-        assert!(!is_traced || event.is_in_the_trace_of_its_command(), "{event:?}");
+        assert!(!is_traced || is_in_the_trace_of_its_command(event), "{event:?}");
     }
 
     /// All events of a command. A query is sent after it: what comes before that one's answer is all.
@@ -423,6 +423,12 @@ impl Drop for Bed<'_> {
         self.agent = None;
         self.engine().remove(&self.stack);
     }
+}
+
+/// Whether it carries on the trace that [`super::commands::traceparent`] begins for its command.
+pub fn is_in_the_trace_of_its_command(event: &EventRecord) -> bool {
+    let trace = event.traceparent.as_ref().and_then(|text| text.split('-').nth(1));
+    trace.is_some() && trace == event.causation_id.map(|id| id.simple().to_string()).as_deref()
 }
 
 /// Commands, events, dead letters: the names that the agent uses unless it is told otherwise.

@@ -75,7 +75,7 @@ impl ControlPlane {
         );
         waited.unwrap_or_else(|error| panic!("no end of {id} within {} s: {error}", within.as_secs()));
         let end: EventRecord = end.expect("it waited for the end");
-        assert!(end.is_in_the_trace_of_its_command(), "{end:?}");
+        assert!(super::bed::is_in_the_trace_of_its_command(&end), "{end:?}");
         end
     }
 
