@@ -92,11 +92,12 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
     let engine = docker::start(docker.clone(), ledger, docker_events, exit_reports.clone())?;
 
     let telemetry = Published::new(telemetry_settings(&config));
-    let measuring = telemetry::start(telemetry.clone(), engine.containers, &metrics, exit_reports.clone())?;
+    let measured = telemetry::Sources { containers: engine.containers, swarm: engine.swarm.clone() };
+    let measuring = telemetry::start(telemetry.clone(), measured, &metrics, exit_reports.clone())?;
     rest.stops.push(measuring.stop);
     rest.threads.push(measuring.thread);
     let sampled = Arc::clone(&metrics);
-    let measured = Measured { health: published.clone(), samples: Arc::new(move || sampled.samples()) };
+    let measured = Measured { health: published.clone(), swarm: engine.swarm.clone(), samples: Arc::new(move || sampled.samples()) };
     let link = start_control_plane(&config, identity.as_ref(), &journal, measured, &exit_reports)?;
     let rooms = reload::Rooms {
         config: Published::new(config.clone()),
@@ -121,7 +122,8 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
         health: published.clone(),
         look: Mutex::default(),
     };
-    let sources = ipc::Sources { started: at, health: published.clone(), recent: recent.clone(), reads: Arc::new(reads) };
+    let sources =
+        ipc::Sources { started: at, health: published.clone(), swarm: engine.swarm, recent: recent.clone(), reads: Arc::new(reads) };
     let (ipc, local_socket) = start_ipc(&config, sources, &mut rest, &exit_reports);
     let ports = Ports { jobs, queries, producer: None, commits: None, session: link.requests, follows };
     let rules = rules(&config);
@@ -280,6 +282,7 @@ fn docker_settings(config: &Config) -> docker::Settings {
             OldImages::Go => docker::OldImages::Go,
         },
         registries: docker.registries.clone(),
+        counting: if config.telemetry.is_some() { docker::Counting::On } else { docker::Counting::Off },
     }
 }
 
@@ -330,6 +333,7 @@ fn control_plane_settings(config: &Config, identity: Option<&Identity>) -> Optio
 /// What the control plane is told of the agent.
 struct Measured {
     health: Published<crate::domain::Health>,
+    swarm: Published<Option<crate::domain::SwarmCount>>,
     samples: control_plane::Samples,
 }
 
@@ -353,8 +357,8 @@ fn start_control_plane(
     let ((beat_events, events), (session_events, session)) = (bounded(CONTROL_PLANE_EVENTS), bounded(control_plane::SESSION_EVENTS));
     let senders = control_plane::Events { control_plane: beat_events, session: session_events };
     let settings = Published::new(settings);
-    let Measured { health, samples } = measured;
-    let sources = control_plane::Sources { settings: settings.clone(), health, samples };
+    let Measured { health, swarm, samples } = measured;
+    let sources = control_plane::Sources { settings: settings.clone(), health, swarm, samples };
     let running = control_plane::start(sources, who, senders, exits.clone())?;
     let hand = Some(reload::Hand { settings, wake: running.wake });
     let (stops, threads) = [running.beats, running.session].into_iter().map(|one| (one.stop, one.thread)).unzip();

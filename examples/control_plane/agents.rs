@@ -7,7 +7,7 @@ use super::reports::{Errands, Report};
 use super::session::{Judge, Sessions};
 use axion_agent::proto::agent::{
     AgentState, CheckForUpdateRequest, CheckForUpdateResponse, EnrollRequest, EnrollResponse, HeartbeatRequest, HeartbeatResponse,
-    KafkaSettings, ReportMetricsRequest, ReportMetricsResponse, UnregisterRequest, UnregisterResponse,
+    KafkaSettings, ReportMetricsRequest, ReportMetricsResponse, StackBrief, UnregisterRequest, UnregisterResponse,
 };
 use axion_agent::proto::methods::{CHECK_FOR_UPDATE, ENROLL, HEARTBEAT, REPORT_METRICS, SESSION, UNREGISTER};
 use crossbeam_channel::{Sender, bounded};
@@ -168,7 +168,7 @@ pub struct Beat {
     pub shown: Shown,
     /// Whether it asked for a certificate.
     pub asked: bool,
-    /// Its stacks, `name project revision`, where it tells them.
+    /// Its stacks, `name project revision` and their tasks where these are counted, where it tells them.
     pub stacks: Option<Vec<String>>,
     /// Dependencies that are not ready, each with its last error.
     pub ailing: Ailing,
@@ -467,8 +467,13 @@ fn beat(request: &HeartbeatRequest, shown: Shown, ailing: Ailing) -> Beat {
         asked: !request.certificate_request.is_empty(),
         stacks: request.details_told.then(|| {
             let stacks = request.stacks.iter();
-            stacks.map(|stack| format!("{} {} {}", stack.name, stack.project_id, stack.revision)).collect()
+            stacks.map(stack_in_words).collect()
         }),
         ailing,
     }
+}
+
+fn stack_in_words(stack: &StackBrief) -> String {
+    let counts = stack.tasks.as_ref().map(|tasks| format!(": {} of {} tasks of {} services", tasks.running, tasks.desired, tasks.services));
+    format!("{} {} {}{}", stack.name, stack.project_id, stack.revision, counts.unwrap_or_default())
 }

@@ -23,7 +23,7 @@ mod session;
 mod wire;
 mod worker;
 
-use crate::domain::{AgentId, Health, LinkState, Manifest, Sample, Sensitive};
+use crate::domain::{AgentId, Health, LinkState, Manifest, Sample, Sensitive, SwarmCount};
 use crate::threads::{Exit, Published, Stop, StopSource, Thread, ThreadName, spawn, stop_pair};
 use crossbeam_channel::{Sender, bounded};
 use std::collections::BTreeMap;
@@ -108,6 +108,8 @@ pub struct Sources {
     pub settings: Published<Settings>,
     /// How the agent is.
     pub health: Published<Health>,
+    /// The swarm as it was counted last.
+    pub swarm: Published<Option<SwarmCount>>,
     /// What it measures.
     pub samples: Samples,
 }

@@ -31,7 +31,12 @@ pub fn enroll(settings: Settings, wish: Option<&AgentId>, salt: Uuid) -> Result<
         paused_since: None,
     };
     let (events, inbox) = bounded(1);
-    let sources = Sources { settings: Published::new(settings), health: Published::new(health), samples: Arc::new(Vec::new) };
+    let sources = Sources {
+        settings: Published::new(settings),
+        health: Published::new(health),
+        swarm: Published::new(None),
+        samples: Arc::new(Vec::new),
+    };
     let mut worker = Worker::new(sources, events, access::pair().0, never(), Stop::never());
     worker.enrol_once(wish, salt).map_err(|fault| fault.to_string())?;
     let enrolment = inbox.try_iter().find_map(|event| if let Event::Enrolled(enrolment) = event { Some(*enrolment) } else { None });

@@ -3,10 +3,13 @@
 use super::backlog::Batch;
 use super::host::HostFacts;
 use super::{Enrolment, Settings};
-use crate::domain::{self, AgentId, DependencyState, Health, InvalidId, Manifest, Phase, Sensitive, StackName, Timestamp};
+use crate::domain::{
+    self, AgentId, DependencyState, Health, InvalidId, Manifest, Phase, Sensitive, StackCount, StackName, SwarmCount, Timestamp,
+};
 use crate::proto::agent::{
     AgentState, CheckForUpdateRequest, CheckForUpdateResponse, Dependency, EnrollRequest, EnrollResponse, HeartbeatRequest,
-    HostFacts as WireFacts, LastCommand, Load, ReportMetricsRequest, ReportMetricsResponse, Series, StackBrief, UnregisterRequest,
+    HostFacts as WireFacts, LastCommand, Load, ReportMetricsRequest, ReportMetricsResponse, Series, StackBrief, StackTasks,
+    UnregisterRequest,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +34,23 @@ pub(super) struct Beat<'a> {
     /// PKCS #10, DER: the certificate is due to be renewed.
     pub(super) certificate_request: Option<Vec<u8>>,
     pub(super) details: Details,
+    /// The stacks as they were counted last.
+    pub(super) counts: &'a Counts,
+}
+
+/// The agent's own stacks, counted.
+pub(super) type Counts = BTreeMap<StackName, StackCount>;
+
+/// What is known of the stacks that the agent owns.
+pub(super) fn counts(health: &Health, swarm: Option<&SwarmCount>) -> Counts {
+    let stacks = swarm.map(SwarmCount::stacks).unwrap_or_default();
+    health.stacks.keys().filter_map(|name| Some((name.clone(), *stacks.get(name.as_str())?))).collect()
+}
+
+/// What seldom changes, as it was told last.
+pub(super) struct Told {
+    pub(super) health: Arc<Health>,
+    pub(super) counts: Counts,
 }
 
 /// Whether a beat says what seldom changes.
@@ -40,10 +60,12 @@ pub(super) enum Details {
     AsBefore,
 }
 
-/// Whether two snapshots have the same details.
-pub(super) fn same_details(one: &Health, other: &Health) -> bool {
-    let of = |health: &Health| (health.dependencies.clone(), health.last_command.clone(), Arc::clone(&health.stacks));
-    of(one) == of(other)
+impl Told {
+    /// Whether it still holds.
+    pub(super) fn is(&self, health: &Health, counts: &Counts) -> bool {
+        let of = |health: &Health| (health.dependencies.clone(), health.last_command.clone(), Arc::clone(&health.stacks));
+        of(&self.health) == of(health) && self.counts == *counts
+    }
 }
 
 /// What one enrolment says beside the settings.
@@ -207,18 +229,26 @@ pub(super) fn heartbeat_request(beat: Beat<'_>, health: &Health) -> HeartbeatReq
         last_command: last.into(),
         dependencies: told.iter().flat_map(|health| &health.dependencies).map(dependency).collect(),
         certificate_request: beat.certificate_request.unwrap_or_default(),
-        stacks: told.iter().flat_map(|health| health.stacks.iter()).map(|(name, brief)| stack_brief(name, brief)).collect(),
+        stacks: told.iter().flat_map(|health| health.stacks.iter()).map(|(name, brief)| stack_brief(name, brief, beat.counts)).collect(),
         details_told: told.is_some(),
         paused_since: health.paused_since.map_or(0, crate::domain::Timestamp::as_millis),
         ..HeartbeatRequest::default()
     }
 }
 
-fn stack_brief(name: &StackName, brief: &domain::StackBrief) -> StackBrief {
+fn stack_brief(name: &StackName, brief: &domain::StackBrief, counts: &Counts) -> StackBrief {
+    let bounded = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    let tasks = counts.get(name).map(|count| StackTasks {
+        services: bounded(count.services),
+        running: bounded(count.running),
+        desired: bounded(count.desired),
+        ..StackTasks::default()
+    });
     StackBrief {
         name: name.as_str().to_owned(),
         project_id: brief.project.as_str().to_owned(),
         revision: brief.revision,
+        tasks: tasks.into(),
         ..StackBrief::default()
     }
 }

@@ -14,9 +14,9 @@ use super::fault::{Doing, Fault, Manner};
 use super::keyring::{Keyring, Pair};
 use super::line::{Line, Lines, Shows, Stamps, look, needs_credential, shows};
 use super::pace::Pace;
-use super::wire::{self, Beat, Details, same_details};
+use super::wire::{self, Beat, Details, Told};
 use super::{Event, Identity, Scheme, Settings, Sources, host};
-use crate::domain::{AgentId, Health, LinkState, Phase, Sensitive, Timestamp};
+use crate::domain::{AgentId, Health, LinkState, Phase, Sensitive, SwarmCount, Timestamp};
 use crate::threads::{Deadline, Published, Stop, stop_pair};
 use crossbeam_channel::{Receiver, Sender, TrySendError, at, never, select_biased};
 use errands::Errands;
@@ -77,6 +77,7 @@ pub(super) struct Worker {
     /// Those of the newest try.
     settings: Settings,
     health: Published<Health>,
+    swarm: Published<Option<SwarmCount>>,
     events: Sender<Event>,
     access: Publisher,
     woken: Receiver<()>,
@@ -86,7 +87,7 @@ pub(super) struct Worker {
     lines: Lines,
     line: Option<Line>,
     /// What was told last over this connection.
-    told: Option<Arc<Health>>,
+    told: Option<Told>,
     /// The files of the configuration as they were at the newest call.
     files: Stamps,
     link: Link,
@@ -100,7 +101,7 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn new(sources: Sources, events: Sender<Event>, access: Publisher, woken: Receiver<()>, stop: Stop) -> Self {
-        let Sources { settings: source, health, samples } = sources;
+        let Sources { settings: source, health, swarm, samples } = sources;
         let settings = (*source.newest()).clone();
         Self {
             source,
@@ -109,6 +110,7 @@ impl Worker {
             files: Stamps::of(&settings),
             settings,
             health,
+            swarm,
             events,
             access,
             woken,
@@ -253,6 +255,7 @@ impl Worker {
         stop: &Stop,
     ) -> Result<wire::HeartbeatResponse, CallError> {
         self.sequence += 1;
+        let counts = wire::counts(health, self.swarm.newest().as_ref().as_ref());
         let beat = Beat {
             agent: &me.agent,
             sequence: self.sequence,
@@ -260,11 +263,12 @@ impl Worker {
             uptime: self.started.elapsed(),
             load1: host::load1(),
             certificate_request,
-            details: if self.told.as_ref().is_some_and(|told| same_details(told, health)) { Details::AsBefore } else { Details::Told },
+            details: if self.told.as_ref().is_some_and(|told| told.is(health, &counts)) { Details::AsBefore } else { Details::Told },
+            counts: &counts,
         };
         let request = wire::heartbeat_request(beat, health);
         let answer = self.call(me, &wire::HEARTBEAT, &request, timeout, stop)?;
-        self.told = Some(Arc::clone(health));
+        self.told = Some(Told { health: Arc::clone(health), counts });
         Ok(answer)
     }
 
@@ -471,7 +475,12 @@ mod tests {
             stacks: Default::default(),
         };
         let (events, inbox) = bounded(8);
-        let sources = Sources { settings: Published::new(settings), health: Published::new(health), samples: Arc::new(Vec::new) };
+        let sources = Sources {
+            settings: Published::new(settings),
+            health: Published::new(health),
+            swarm: Published::new(None),
+            samples: Arc::new(Vec::new),
+        };
         (Worker::new(sources, events, access::pair().0, never(), stop), inbox)
     }
 

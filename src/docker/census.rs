@@ -2,7 +2,7 @@
 //!
 //! Pure. Scale, remove and status count with it; a deploy's verdict needs more and has its own.
 
-use super::types::{Node, Task, TaskState};
+use super::types::{Mode, Node, Task, TaskState};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,22 +25,33 @@ impl Census {
     /// runs there, and would never end.
     pub(super) fn of<'a>(tasks: impl IntoIterator<Item = &'a Task>, down: &BTreeSet<String>) -> Self {
         let mut census = Self::default();
-        for task in tasks {
-            let wanted = task.desired_state <= TaskState::Running;
-            match task.status.state {
-                TaskState::Running if wanted => census.running += 1,
-                state if state.is_over() || down.contains(&task.node_id) => {}
-                // The manager makes another one in its place.
-                _ if wanted => census.starting += 1,
-                _ => census.ending += 1,
-            }
-        }
+        tasks.into_iter().for_each(|task| census.add(task.status.state, task.desired_state, &task.node_id, down));
         census
     }
 
     /// Those that take place on a node, or will.
     pub(super) fn not_ended(self) -> u64 {
         self.running + self.starting + self.ending
+    }
+
+    /// Counts a task that is in `state` on `node` and is to come to `desired`.
+    pub(super) fn add(&mut self, state: TaskState, desired: TaskState, node: &str, down: &BTreeSet<String>) {
+        let wanted = desired <= TaskState::Running;
+        match state {
+            TaskState::Running if wanted => self.running += 1,
+            state if state.is_over() || down.contains(node) => {}
+            // The manager makes another one in its place.
+            _ if wanted => self.starting += 1,
+            _ => self.ending += 1,
+        }
+    }
+
+    /// How many of a service's tasks are to run. A global service has as many as the manager has made.
+    pub(super) fn desired(self, mode: Mode) -> u64 {
+        match mode {
+            Mode::Replicated(replicas) | Mode::ReplicatedJob(replicas) => replicas,
+            Mode::Global | Mode::GlobalJob => self.running + self.starting,
+        }
     }
 
     /// Whether exactly so many run and nothing else goes on.

@@ -11,7 +11,7 @@ use super::error::EngineError;
 use super::types::Info;
 use super::{EngineState, Event, Probe, Settings, SwarmRole};
 use crate::threads::{Backoff, Deadline, Published, Stop, Waited, alive_by, at_rest};
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Receiver, Sender, bounded};
 use serde_json::json;
 use std::convert::Infallible;
 use std::io::{self, BufRead, BufReader, Read};
@@ -44,11 +44,23 @@ pub(super) struct Engine {
     settings: Published<Settings>,
     state: Mutex<Option<EngineState>>,
     events: Sender<Event>,
+    /// Rung when the engine, its role or one of its nodes has changed.
+    bell: (Sender<()>, Receiver<()>),
 }
 
 impl Engine {
     pub(super) fn new(stream: Client, settings: Published<Settings>, events: Sender<Event>) -> Self {
-        Self { stream, changes: Changes::default(), containers: Known::new(), settings, state: Mutex::new(None), events }
+        Self { stream, changes: Changes::default(), containers: Known::new(), settings, state: Mutex::new(None), events, bell: bounded(1) }
+    }
+
+    /// Ready when the engine, its role or one of its nodes has changed since it was received from last.
+    pub(super) fn news(&self) -> &Receiver<()> {
+        &self.bell.1
+    }
+
+    fn ring(&self) {
+        // Full: whoever listens is to look anyway.
+        let _full = self.bell.0.try_send(());
     }
 
     fn probe(&self) -> Probe {
@@ -89,6 +101,7 @@ impl Engine {
             *known = Some(state.clone());
             // It may wait for room; nobody listens any more only once the process leaves.
             let _gone = self.events.send(Event::Engine(state));
+            self.ring();
         }
     }
 
@@ -102,6 +115,11 @@ impl Engine {
         if let Ok(api) = client.api() {
             self.tell(EngineState::Up { version: info.server_version.clone(), api: api.to_string(), swarm: role(info) });
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn seen_as(&self, swarm: SwarmRole) {
+        self.tell(EngineState::Up { version: String::new(), api: String::new(), swarm });
     }
 }
 
@@ -198,6 +216,7 @@ fn on_line(engine: &Engine, stop: &Stop, line: &[u8]) -> Result<(), EngineError>
     message.tell_of_a_container(&engine.containers);
     if message.is_of_a_node() || message.is_of_the_ingress() {
         look(engine, stop)?;
+        engine.ring();
     }
     Ok(())
 }

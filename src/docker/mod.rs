@@ -1,8 +1,8 @@
 //! The Docker manager: the Engine API over its Unix socket, and the lanes that carry commands out.
 //!
 //! Threads: `docker-lane-N` (one changing command at a time each), `docker-query` (commands that only
-//! read), `docker-events` (the event stream; it also tells whether the engine answers), `log-follow` (one for each log that is
-//! followed).
+//! read), `docker-events` (the event stream; it also tells whether the engine answers), `docker-survey` (counts the swarm now and
+//! then), `log-follow` (one for each log that is followed).
 //!
 //! A [`Job`] goes in, [`Event`]s come out. A lane runs a command in a [`room`]: reads wait for an engine
 //! that is away, changes are in the journal before they are made. Stopping never stops a container.
@@ -36,6 +36,7 @@ mod remove;
 mod room;
 mod scale;
 mod status;
+mod survey;
 mod swarm;
 #[cfg(test)]
 mod tests;
@@ -46,17 +47,19 @@ pub use examine::{Examined, PublishedPort, Reachability, Readiness, SeenNode, Sw
 pub use follow::{FollowJob, Follows, MAX_FOLLOWS};
 pub use view::View;
 
-use crate::domain::{AgentId, Command, CommandId, Containers, Ledger, Outcome, Progress, RegistryCredential};
+use crate::domain::{AgentId, Command, CommandId, Containers, Ledger, Outcome, Progress, RegistryCredential, SwarmCount};
 use crate::threads::{Exit, Published, Stop, StopSource, Thread, ThreadName, spawn, stop_pair};
 use client::Client;
 use crossbeam_channel::{Sender, bounded};
 use follow::Running;
 use lane::Work;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use survey::Survey;
 
 /// How many queries are handed out. They run one after another, milliseconds each; those that wait keep the thread at work
 /// while the ends of those before are written down, which share a write then.
@@ -94,6 +97,17 @@ pub struct Settings {
     pub old_images: OldImages,
     /// Logins by registry host; a command's own come first.
     pub registries: BTreeMap<String, RegistryCredential>,
+    /// Whether the swarm is counted.
+    pub counting: Counting,
+}
+
+/// Whether the swarm is counted now and then, for those who look on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counting {
+    /// Nothing is asked for it.
+    Off,
+    /// Every half minute.
+    On,
 }
 
 /// What becomes of a command for a stack where the engine is in no swarm.
@@ -139,6 +153,7 @@ impl Settings {
             revisions: 5,
             old_images: OldImages::Go,
             registries: BTreeMap::new(),
+            counting: Counting::Off,
         }
     }
 }
@@ -230,9 +245,11 @@ pub struct Docker {
     pub view: View,
     /// Which containers run on this node, as the event stream tells.
     pub containers: Published<Containers>,
+    /// The swarm as it was counted last; nothing while nothing is known.
+    pub swarm: Published<Option<SwarmCount>>,
     /// Dropping it lets each lane reach its checkpoint ([`Event::Suspended`]) and ends the threads.
     pub stop: StopSource,
-    /// The lanes, the query thread, the event stream.
+    /// The lanes, the query thread, the event stream, the survey.
     pub threads: Vec<Thread>,
 }
 
@@ -252,15 +269,21 @@ pub fn start(settings: Published<Settings>, ledger: Arc<dyn Ledger>, events: Sen
     let (queries, query_jobs) = bounded(QUERIES);
     let lanes = first.lanes.clamp(1, LANES.len());
     let following = Arc::new(Running::default());
+    let swarm = Published::new(None);
+    let survey = Survey { client: client.clone(), engine: Arc::clone(&engine), settings: settings.clone(), count: swarm.clone() };
     let work = Arc::new(Work { settings, client, ledger, engine: Arc::clone(&engine), events, stop: stop.clone(), following });
 
+    let survey_stop = stop.clone();
     let stream = move || events::run(&engine, &stop);
-    let mut threads = vec![spawn(ThreadName::new("docker-events"), exits.clone(), stream)?];
+    let mut threads = vec![
+        spawn(ThreadName::new("docker-events"), exits.clone(), stream)?,
+        spawn(ThreadName::new("docker-survey"), exits.clone(), move || survey.run(&survey_stop))?,
+    ];
     let takers = LANES.into_iter().take(lanes).map(|name| (name, lane_jobs.clone()));
     for (name, jobs) in takers.chain([(ThreadName::new("docker-query"), query_jobs)]) {
         let work = Arc::clone(&work);
         threads.push(spawn(name, exits.clone(), move || lane::run(&work, &jobs))?);
     }
     let (follows, view) = (Follows::new(Arc::clone(&work)), View::new(work));
-    Ok(Docker { jobs, queries, follows, view, containers, stop: source, threads })
+    Ok(Docker { jobs, queries, follows, view, containers, swarm, stop: source, threads })
 }

@@ -8,7 +8,7 @@ use super::choose;
 use super::deploy::{Drift, drift_of_stacks, revisions_of_stack};
 use super::ownership::Takeover;
 use super::room::{End, Room};
-use super::types::{Mode, NAMESPACE, Node, OWNER, Service, Task};
+use super::types::{NAMESPACE, Node, OWNER, Service, Task};
 use crate::domain::{GetStatus, LedgerError, Outcome, StackName, Timestamp, unix_nanos};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -116,10 +116,7 @@ fn all_tasks(stack: &StackName, services: &[Service], tasks: &[Task], nodes: &[N
 fn service(stack: &str, service: &Service, tasks: &[Task], down: &BTreeSet<String>, drift: Option<&Drift>) -> Value {
     let own = || tasks.iter().filter(|task| task.service_id == service.id);
     let census = Census::of(own(), down);
-    let desired = match service.mode() {
-        Mode::Replicated(replicas) | Mode::ReplicatedJob(replicas) => replicas,
-        Mode::Global | Mode::GlobalJob => census.running + census.starting,
-    };
+    let desired = census.desired(service.mode());
     let name = service.name();
     json!({
         "name": name.strip_prefix(stack).and_then(|rest| rest.strip_prefix('_')).unwrap_or(name),

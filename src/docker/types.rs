@@ -141,6 +141,70 @@ impl Task {
     }
 }
 
+/// A task as far as it is counted: a swarm may have thousands.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct TaskHead {
+    /// Its service.
+    #[serde(rename = "ServiceID", default)]
+    pub service_id: String,
+    /// Where it runs, once that is decided.
+    #[serde(rename = "NodeID", default)]
+    pub node_id: String,
+    /// Where it stands.
+    #[serde(default)]
+    pub status: HeadStatus,
+    /// Where the manager wants it.
+    #[serde(default)]
+    pub desired_state: TaskState,
+}
+
+/// Where a task stands, and nothing else of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct HeadStatus {
+    /// Where it stands.
+    #[serde(default)]
+    pub state: TaskState,
+}
+
+/// A service as far as it is counted.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ServiceHead {
+    /// Its id.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// What it should be.
+    pub spec: ServiceHeadSpec,
+    /// How its last update goes.
+    #[serde(default)]
+    pub update_status: Option<UpdateHead>,
+}
+
+/// What a service should be, as far as it is counted.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ServiceHeadSpec {
+    /// Its name in the swarm.
+    pub name: String,
+    /// Its labels.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub labels: BTreeMap<String, String>,
+    /// How many tasks it has.
+    #[serde(default)]
+    pub mode: Value,
+}
+
+/// Where an update stands, and nothing else of it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct UpdateHead {
+    /// Where it stands.
+    #[serde(default)]
+    pub state: UpdateState,
+}
+
 /// Where a task stands, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -215,16 +279,30 @@ pub enum TaskState {
 }
 
 impl TaskState {
-    /// Whether nothing of it runs or will run any more.
-    #[must_use]
-    pub fn is_over(self) -> bool {
-        matches!(self, Self::Complete | Self::Shutdown | Self::Failed | Self::Rejected | Self::Orphaned)
-    }
-}
+    /// All of them.
+    pub const ALL: [Self; 16] = [
+        Self::New,
+        Self::Allocated,
+        Self::Pending,
+        Self::Assigned,
+        Self::Accepted,
+        Self::Preparing,
+        Self::Ready,
+        Self::Starting,
+        Self::Running,
+        Self::Complete,
+        Self::Shutdown,
+        Self::Failed,
+        Self::Rejected,
+        Self::Remove,
+        Self::Orphaned,
+        Self::Unknown,
+    ];
 
-impl fmt::Display for TaskState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+    /// As the API spells it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::New => "new",
             Self::Allocated => "allocated",
             Self::Pending => "pending",
@@ -241,7 +319,19 @@ impl fmt::Display for TaskState {
             Self::Remove => "remove",
             Self::Orphaned => "orphaned",
             Self::Unknown => "unknown",
-        })
+        }
+    }
+
+    /// Whether nothing of it runs or will run any more.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Complete | Self::Shutdown | Self::Failed | Self::Rejected | Self::Orphaned)
+    }
+}
+
+impl fmt::Display for TaskState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

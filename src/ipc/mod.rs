@@ -22,7 +22,7 @@ pub use crate::record::Read;
 pub use failure::Failure;
 pub use route::{LogQuery, ROUTES};
 
-use crate::domain::{Code, CommandId, Event as Told, Follow, FollowId, FollowPart, Health, Recent, StackName, Timestamp};
+use crate::domain::{Code, CommandId, Event as Told, Follow, FollowId, FollowPart, Health, Recent, StackName, SwarmCount, Timestamp};
 use crate::threads::{Exit, Published, StopSource, Thread, ThreadName, spawn, stop_pair, supervise};
 use crossbeam_channel::Sender;
 use door::Door;
@@ -131,6 +131,8 @@ pub struct Sources {
     pub started: Timestamp,
     /// How the agent is.
     pub health: Published<Health>,
+    /// The swarm as it was counted last.
+    pub swarm: Published<Option<SwarmCount>>,
     /// The commands of late.
     pub recent: Published<Recent>,
     /// The rest.

@@ -8,7 +8,7 @@ use super::pending::Request;
 use super::route::{Answer, Asked, Follows, LogQuery, Route};
 use super::stream::{self, Stream};
 use super::{EAR, Event, Failure, Heard, Read, Sources};
-use crate::domain::{Code, CommandBrief, CommandId, DependencyState, EventKind, Phase, StackName, Timestamp};
+use crate::domain::{Code, CommandBrief, CommandId, DependencyState, EventKind, Phase, StackName, SwarmCount, Timestamp};
 use crate::record;
 use crate::threads::{Errand, Stop};
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded, select_biased};
@@ -139,6 +139,7 @@ impl Service {
             status["last_command"]["code"] = json!(brief.code);
             status["last_command"]["message"] = json!(brief.message);
         }
+        status["swarm"] = self.sources.swarm.newest().as_ref().as_ref().map_or(Value::Null, swarm);
         status["resources"] = self.sources.reads.resources();
         status["stacks"] = json!(
             health
@@ -261,4 +262,19 @@ pub(super) fn leaving() -> Failure {
 
 fn busy() -> Failure {
     Failure::of(Code::BUSY, "the agent is busy and has not taken the request: send it again, with the same x-command-id if it is a command")
+}
+
+/// The swarm as it was counted last.
+fn swarm(count: &SwarmCount) -> Value {
+    let stacks = count
+        .stacks()
+        .into_iter()
+        .map(|(name, stack)| json!({"name": name, "services": stack.services, "running": stack.running, "desired": stack.desired}));
+    json!({
+        "counted_at": count.at,
+        "services": count.services.len(),
+        "tasks": count.tasks,
+        "nodes": count.nodes,
+        "stacks": stacks.collect::<Vec<_>>(),
+    })
 }

@@ -62,7 +62,12 @@ impl Mode {
     /// The mode that a spec has; one without is replicated, as the engine takes it.
     #[must_use]
     pub fn of(spec: &Value) -> Self {
-        let mode = &spec["Mode"];
+        Self::of_mode(&spec["Mode"])
+    }
+
+    /// The same of a spec's `Mode` alone.
+    #[must_use]
+    pub fn of_mode(mode: &Value) -> Self {
         if mode["Global"].is_object() {
             Self::Global
         } else if mode["GlobalJob"].is_object() {

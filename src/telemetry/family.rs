@@ -150,6 +150,19 @@ families! {
     HOST_TEMPERATURE = Gauge Page "axion_host_temperature_celsius" ["sensor"]
         "What a sensor measures.", "`/sys/class/hwmon`, else `/sys/class/thermal`";
 
+    SWARM_COUNTED = Gauge Page "axion_swarm_count_time_seconds" []
+        "When the swarm was counted last, in seconds since the Unix epoch. Only managers count.", "the thread `docker-survey`";
+    SWARM_NODES = Gauge Page "axion_swarm_nodes" ["state"] "Nodes of the swarm.", "Engine API, `GET /nodes`";
+    SWARM_TASKS = Gauge Page "axion_swarm_tasks" ["state"]
+        "Tasks of the swarm; those that have ended as far as the swarm keeps them.", "Engine API, `GET /tasks`";
+    SWARM_SERVICES = Gauge Page "axion_swarm_services" [] "Services of the swarm.", "Engine API, `GET /services`";
+    SERVICE_DESIRED = Gauge Page "axion_swarm_service_tasks_desired" ["stack", "service"]
+        "How many tasks of a service are to run; of a job, how many are to end.", "Engine API, `GET /services`; of a global service `GET /tasks`";
+    SERVICE_RUNNING = Gauge Page "axion_swarm_service_tasks_running" ["stack", "service"]
+        "How many tasks of a service run and are meant to.", "Engine API, `GET /tasks`";
+    SERVICE_UPDATE = Gauge Page "axion_swarm_service_update_state" ["stack", "service", "state"]
+        "Always 1; the label says where the last update of a service stands.", "Engine API, `GET /services`";
+
     CONTAINER_INFO = Gauge Page "axion_container_info" ["container", "stack", "service", "task", "name"]
         "Always 1; the label says how the container is called.", "Docker's events";
     CONTAINER_CPU = Counter Reported "axion_container_cpu_seconds_total" ["container", "stack", "service", "task"]

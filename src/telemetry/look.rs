@@ -6,8 +6,9 @@ use super::family as f;
 use super::files::Files;
 use super::host::Host;
 use super::process::Process;
+use super::swarm;
 use super::value::Value;
-use crate::domain::{Containers, Sample, Timestamp};
+use crate::domain::{Containers, Sample, SwarmCount, Timestamp};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -36,12 +37,13 @@ impl Looker {
     }
 
     /// Looks now, after `before`.
-    pub(super) fn look(&mut self, containers: &Arc<Containers>, before: &Look) -> Look {
+    pub(super) fn look(&mut self, containers: &Arc<Containers>, swarm: Option<&SwarmCount>, before: &Look) -> Look {
         let begun = Instant::now();
         let mut draft = Draft::with_capacity(before.text.len() + ROOM, before.samples.len());
         let process = Process::read(&mut self.files);
         process.draw(&mut draft);
         self.host.look(&mut self.files, &mut draft);
+        swarm::draw(swarm, &mut draft);
         self.tracker.look(&mut self.files, containers, &mut draft);
         said_of_itself(&mut draft, begun.elapsed());
         let (text, samples) = draft.finish();

@@ -3,7 +3,8 @@
 //!
 //! [`Metrics`] is what any thread counts with, and what the page and the reports are read from. The thread `telemetry` looks at
 //! the process, the host and its containers every interval, and publishes a text that is ready to be sent: a scrape costs no look.
-//! It reads files of the kernel alone. Which containers run it is told ([`Containers`]); it never asks the engine.
+//! It reads files of the kernel alone. Which containers run it is told ([`Containers`]), and how the swarm is ([`SwarmCount`]);
+//! it never asks the engine.
 
 mod cgroup;
 mod containers;
@@ -17,12 +18,13 @@ mod mountinfo;
 mod own;
 mod page;
 mod process;
+mod swarm;
 #[cfg(test)]
 mod tree;
 mod value;
 mod worker;
 
-use crate::domain::Containers;
+use crate::domain::{Containers, SwarmCount};
 use crate::threads::{Exit, Published, StopSource, Thread, ThreadName, spawn, stop_pair};
 use crossbeam_channel::{Sender, bounded};
 use look::Looker;
@@ -61,6 +63,15 @@ impl Measured {
     }
 }
 
+/// What the thread is told.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// Which containers run.
+    pub containers: Published<Containers>,
+    /// The swarm as it was counted last.
+    pub swarm: Published<Option<SwarmCount>>,
+}
+
 /// The running thread.
 #[derive(Debug)]
 pub struct Telemetry {
@@ -76,15 +87,10 @@ pub struct Telemetry {
 ///
 /// # Errors
 /// When the operating system gives no further thread.
-pub fn start(
-    settings: Published<Option<Settings>>,
-    containers: Published<Containers>,
-    metrics: &Metrics,
-    exits: Sender<Exit>,
-) -> io::Result<Telemetry> {
+pub fn start(settings: Published<Option<Settings>>, sources: Sources, metrics: &Metrics, exits: Sender<Exit>) -> io::Result<Telemetry> {
     let (source, stop) = stop_pair();
     let (wake, woken) = bounded(1);
-    let worker = Worker { settings, containers, found: metrics.found(), woken, stop };
+    let worker = Worker { settings, sources, found: metrics.found(), woken, stop };
     let thread = spawn(THREAD, exits, move || worker.run(Looker::new(ROOT)))?;
     Ok(Telemetry { wake, stop: source, thread })
 }

@@ -352,7 +352,7 @@ mod tests {
         assert!(value(&alone, "process_resident_memory_bytes", None) > 100_000.0);
         assert_eq!((alone.len(), metrics.process().len()), (8, 4));
 
-        let look = Looker::new("").look(&Arc::default(), &Look::default());
+        let look = Looker::new("").look(&Arc::default(), None, &Look::default());
         metrics.found().publish(Some(look));
         let samples = metrics.samples();
         assert!(value(&samples, "axion_host_memory_total_bytes", None) > 1e6);
@@ -367,7 +367,7 @@ mod tests {
     #[test]
     fn every_sample_follows_the_help_and_type_of_its_family() {
         let metrics = Metrics::default();
-        metrics.found().publish(Some(Looker::new("").look(&Arc::default(), &Look::default())));
+        metrics.found().publish(Some(Looker::new("").look(&Arc::default(), None, &Look::default())));
         let mut family = "";
         let (lines, mut seen) = (lines(&metrics), std::collections::BTreeSet::new());
         for line in &lines {

@@ -1,7 +1,7 @@
 //! The thread `telemetry`: looks when it is time, and publishes what it found.
 
-use super::Settings;
 use super::look::{Look, Looker};
+use super::{Settings, Sources};
 use crate::domain::Containers;
 use crate::threads::{Deadline, Published, Stop, alive_by, at_rest};
 use crossbeam_channel::{Receiver, at, never, select_biased};
@@ -16,7 +16,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 pub(super) struct Worker {
     pub(super) settings: Published<Option<Settings>>,
-    pub(super) containers: Published<Containers>,
+    pub(super) sources: Sources,
     pub(super) found: Published<Option<Look>>,
     pub(super) woken: Receiver<()>,
     pub(super) stop: Stop,
@@ -31,9 +31,13 @@ impl Worker {
             let settings = *self.settings.newest();
             let next = settings.map(|settings| Deadline::after(settings.interval.min(interval)));
             let found = settings.map(|settings| {
-                let containers = if settings.containers.are_measured() { self.containers.newest() } else { Arc::clone(&nobody) };
+                let containers = if settings.containers.are_measured() { self.sources.containers.newest() } else { Arc::clone(&nobody) };
                 let before = self.found.newest();
-                looker.look(&containers, before.as_ref().as_ref().unwrap_or(&Look::default()))
+                looker.look(
+                    &containers,
+                    self.sources.swarm.newest().as_ref().as_ref(),
+                    before.as_ref().as_ref().unwrap_or(&Look::default()),
+                )
             });
             self.found.publish(found);
             at_rest();

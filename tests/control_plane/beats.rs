@@ -6,7 +6,9 @@ use crate::mischief::Mischief;
 use crate::reports::Errands;
 use crate::session::{Hearing, Sessions};
 use axion_agent::control_plane::{Reporting, Settings};
-use axion_agent::domain::{CommandId, Dependency, DependencyState, Health, LastCommand, ProjectId, StackBrief, StackName, Timestamp};
+use axion_agent::domain::{
+    CommandId, Dependency, DependencyState, Health, LastCommand, ProjectId, ServiceCount, StackBrief, StackName, SwarmCount, Timestamp,
+};
 use axion_agent::threads::Published;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -62,12 +64,23 @@ fn stacks_are_told_at_first_and_when_they_change() {
         Health { stacks, ..Room::healthy() }
     };
     let published = Published::new(with(1));
-    let room = Room::start_with(settings(server.port(), &state, None), to_enrol(), published.clone());
+    let counted = Published::new(None);
+    let room = Room::start_with(settings(server.port(), &state, None), to_enrol(), published.clone(), counted.clone());
     room.enrolled();
     assert_eq!(server.beat("the first beat", |_| true).stacks, Some(vec!["shop p 1".to_owned()]));
     assert_eq!(server.beat("the second beat", |_| true).stacks, None, "nothing has changed");
     published.publish(with(2));
     assert_eq!(server.beat("a beat with the change", |beat| beat.stacks.is_some()).stacks, Some(vec!["shop p 2".to_owned()]));
+    let count = |running| {
+        let (stack, name) = (Some("shop".to_owned()), "shop_web".to_owned());
+        let service = ServiceCount { stack, name, mode: "replicated", running, desired: 2, update: None };
+        SwarmCount { at: Timestamp::from_millis(0), services: vec![service], tasks: BTreeMap::new(), nodes: BTreeMap::new() }
+    };
+    for running in [1, 2] {
+        counted.publish(Some(count(running)));
+        let expected = Some(vec![format!("shop p 2: {running} of 2 tasks of 1 services")]);
+        assert_eq!(server.beat("a beat with the count", |beat| beat.stacks.is_some()).stacks, expected);
+    }
     room.stop();
 }
 
@@ -130,7 +143,7 @@ fn inside_a_namespace() {
     let (sample_interval, send_timeout) = (Duration::from_millis(500), Duration::from_secs(1));
     let reporting = Some(Reporting { sample_interval, batch_size: 500, send_timeout });
     let settings = Settings { reporting, ..settings(server.port(), &state, Some(&authority.ca_file())) };
-    let room = Room::start_with(settings, to_enrol(), Published::new(health));
+    let room = Room::start_with(settings, to_enrol(), Published::new(health), Published::new(None));
     room.enrolled();
     room.up();
     // What a connection costs at its beginning is no part of a beat.

@@ -5,7 +5,7 @@ use crate::authority::{Authority, ServerCertificate};
 use crate::mischief::Imp;
 use crate::reports::Report;
 use axion_agent::control_plane::{self, ControlPlane, Endpoint, Event, Identity, Route, Samples, Scheme, SessionEvent, Settings, Sources};
-use axion_agent::domain::{AgentId, Health, LinkState, Phase, Sample, Sensitive};
+use axion_agent::domain::{AgentId, Health, LinkState, Phase, Sample, Sensitive, SwarmCount};
 use axion_agent::threads::{Exit, Published};
 use crossbeam_channel::{Receiver, bounded};
 use std::collections::BTreeMap;
@@ -106,7 +106,7 @@ pub struct Room {
 
 impl Room {
     pub fn start(settings: Settings, identity: Identity) -> Self {
-        Self::start_with(settings, identity, Published::new(Self::healthy()))
+        Self::start_with(settings, identity, Published::new(Self::healthy()), Published::new(None))
     }
 
     pub fn healthy() -> Health {
@@ -122,13 +122,13 @@ impl Room {
         }
     }
 
-    pub fn start_with(settings: Settings, identity: Identity, health: Published<Health>) -> Self {
+    pub fn start_with(settings: Settings, identity: Identity, health: Published<Health>, swarm: Published<Option<SwarmCount>>) -> Self {
         let (control_plane, events) = bounded(64);
         let (session, session_events) = bounded(64);
         let (exit, exits) = bounded(4);
         let senders = control_plane::Events { control_plane, session };
         let settings = Published::new(settings);
-        let sources = Sources { settings: settings.clone(), health, samples: samples() };
+        let sources = Sources { settings: settings.clone(), health, swarm, samples: samples() };
         let running = control_plane::start(sources, identity, senders, exit).unwrap();
         Self { running: Some(running), settings, events, session: session_events, exits }
     }

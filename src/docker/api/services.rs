@@ -3,7 +3,7 @@
 use super::{of_any_stack, of_stack};
 use crate::docker::client::{Client, Request, encoded};
 use crate::docker::error::EngineError;
-use crate::docker::types::{Created, Published, Service, Updated, Version};
+use crate::docker::types::{Created, Published, Service, ServiceHead, Updated, Version};
 use crate::domain::{Sensitive, StackName, Timestamp};
 use serde::Serialize;
 use serde_json::json;
@@ -31,6 +31,11 @@ impl Client {
     /// The services whose names begin as those of a stack do, whoever made them.
     pub(crate) fn services_named_as_of(&self, stack: &StackName) -> Result<Vec<Service>, EngineError> {
         self.fetch(Request::get("/services").query("filters", &json!({"name": [stack.scoped("")]}).to_string()))
+    }
+
+    /// All services of the swarm, to be counted.
+    pub(crate) fn service_heads(&self) -> Result<Vec<ServiceHead>, EngineError> {
+        self.fetch(Request::get("/services"))
     }
 
     /// The services of all stacks.

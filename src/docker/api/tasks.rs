@@ -3,7 +3,7 @@
 use super::{of_any_stack, of_stack};
 use crate::docker::client::{Client, Request};
 use crate::docker::error::EngineError;
-use crate::docker::types::{NAMESPACE, Task, TaskId};
+use crate::docker::types::{NAMESPACE, Task, TaskHead, TaskId};
 use crate::domain::StackName;
 use serde_json::json;
 
@@ -18,6 +18,11 @@ impl Client {
     pub(crate) fn current_tasks(&self, stack: &StackName) -> Result<Vec<TaskId>, EngineError> {
         let filters = json!({"label": [format!("{NAMESPACE}={stack}")], "_up-to-date": ["true"]});
         self.fetch(Request::get("/tasks").query("filters", &filters.to_string()))
+    }
+
+    /// All tasks of the swarm, to be counted.
+    pub(crate) fn task_heads(&self) -> Result<Vec<TaskHead>, EngineError> {
+        self.fetch(Request::get("/tasks"))
     }
 
     /// The tasks of all stacks.
