@@ -112,7 +112,30 @@ fn every_error_ends_with_a_code_and_a_next_step() {
         (&["ps", "shop"], refusal(404, "stack.not_found"), 1, "stack.not_found", "axion-agent stacks"),
         (&["logs", "shop"], refusal(404, "stack.not_found"), 1, "stack.not_found", "axion-agent stacks"),
         (&["scale", "shop", "web=2"], refusal(404, "service.not_found"), 1, "service.not_found", "axion-agent services shop"),
-        (&["rollback", "shop"], refusal(404, "revision.not_found"), 1, "revision.not_found", "axion-agent ps shop"),
+        (&["rollback", "shop"], refusal(404, "revision.not_found"), 1, "revision.not_found", "axion-agent rollback shop --list"),
+        (&["rollback", "shop", "--list"], refusal(404, "stack.not_found"), 1, "stack.not_found", "axion-agent stacks"),
+        (
+            &["rollback", "shop", "--dry-run"],
+            refusal(404, "revision.not_found"),
+            1,
+            "revision.not_found",
+            "axion-agent rollback shop --list",
+        ),
+        (
+            &["logs", "shop", "--failed"],
+            Reply::Document(200, json!({"name": "shop", "services": [], "tasks": [], "revisions": []})),
+            1,
+            "task.not_found",
+            "axion-agent ps shop --all",
+        ),
+        (
+            &["logs", "shop", "--task", "abc"],
+            Reply::Document(200, json!({"name": "shop", "services": [], "tasks": [], "revisions": []})),
+            1,
+            "task.not_found",
+            "axion-agent ps shop --all",
+        ),
+        (&["logs", "shop", "--failed", "--follow"], refusal(500, "x"), 2, "usage", "axion-agent logs --help"),
         (&["stop", "shop"], refusal(429, "ipc.busy"), 1, "ipc.busy", "axion-agent status"),
         (&["rm", "shop"], refusal(409, "swarm.not_manager"), 1, "swarm.not_manager", "docker node promote"),
         (&["rm", "shop", "--volumes"], refusal(500, "x"), 2, "confirmation.needed", "--yes"),
@@ -268,8 +291,8 @@ fn a_deploy_that_is_piped_is_told_in_lines() {
         (told.status.code(), out(&told).as_str(), err(&told).as_str()),
         (
             Some(0),
-            " 0:00  accepted\n 0:00  DeployStarted\n 0:00  plan: to do: create 1\n 0:00  web: waiting 0/2\n 0:00  converge: 0 of 2 tasks\n \
-             0:00  web: pulling 0/2\n 0:00  converge: 1 of 2 tasks\n 0:00  web: starting 1/2\nDone: the stack shop runs as the file says (revision 1)\n",
+            " 0:00  accepted\n 0:00  started\n 0:00  plan: to do: create 1\n 0:00  web: waiting 0/2\n 0:00  waiting: 0 of 2 tasks\n \
+             0:00  web: pulling 0/2\n 0:00  waiting: 1 of 2 tasks\n 0:00  web: starting 1/2\nDone: the stack shop runs as the file says (revision 1)\n",
             "warning: mind the gap\n"
         )
     );
@@ -305,6 +328,17 @@ fn finished(child: &mut Child) -> Output {
 }
 
 #[test]
+fn a_variable_that_is_not_set_is_told_where_it_stands_before_anything_is_sent() {
+    let agent = FakeIpc::start(|_| Reply::Document(202, json!({"command_id": "COMMAND"})));
+    fs::write(agent.folder().join("a.yml"), "services:\n  web:\n    image: web:1$SUFFIX_UNSET\n    hostname: a$SUFFIX_UNSET\n").unwrap();
+    let told = run(&agent, &["deploy", "shop", "-c", "a.yml", "--detach"]);
+    assert!(told.status.success(), "{told:?}");
+    let said = err(&told);
+    assert!(said.starts_with("warning: a.yml:3:12: services.web: the variable SUFFIX_UNSET is not set and counts as empty"), "{said}");
+    assert_eq!(said.matches("SUFFIX_UNSET is not set").count(), 1, "{said}");
+}
+
+#[test]
 fn other_commands_ask_for_what_was_typed() {
     let agent = FakeIpc::start(|_| Reply::Lines(vec![accepted(), event("CommandCompleted", true, "done", json!({}))]));
     for (arguments, line, body) in [
@@ -314,6 +348,7 @@ fn other_commands_ask_for_what_was_typed() {
             "POST /v1/stacks/shop/rollback",
             json!({"to_revision": 4, "timeout_seconds": 60}),
         ),
+        (&["rollback", "shop"], "POST /v1/stacks/shop/rollback", json!({})),
         (&["stop", "shop"], "POST /v1/stacks/shop/stop", json!({"services": []})),
         (&["start", "shop", "web"], "POST /v1/stacks/shop/start", json!({"services": ["web"]})),
         (&["restart", "my stack", "web"], "POST /v1/stacks/my%20stack/restart", json!({"services": ["web"]})),
@@ -354,7 +389,7 @@ fn a_plan_is_a_diff_or_its_event() {
         "DeployCompleted",
         json!({"dry_run": true, "services": services, "networks": [], "secrets": [], "configs": [], "warnings": []}),
     );
-    let expected = "~ service web  every task is replaced\n    ContainerSpec.Image  web:1 → web:2\n\nPlan for shop: change 1.\n";
+    let expected = "~ service web  every task is replaced\n    image  web:1 → web:2\n\nPlan for shop: change 1.\n";
     for arguments in [&["plan", "shop", "-c", "a.yml"][..], &["deploy", "shop", "-c", "a.yml", "--dry-run"]] {
         let told = run(&agent, arguments);
         assert_eq!((told.status.code(), out(&told).as_str(), err(&told).as_str()), (Some(0), expected, ""));
@@ -492,6 +527,8 @@ fn on_a_terminal_ctrl_c_asks() {
     leaves.shows("accepted");
     interrupt(&leaves.child);
     leaves.shows(question);
+    leaves.master.write_all(b"what\n").unwrap();
+    leaves.shows("\"what\" is none of them: c cancels the command, l leaves it running, Enter goes on watching.");
     leaves.master.write_all(b"l\n").unwrap();
     assert_eq!(leaves.ends(), 0);
     assert!(leaves.seen.contains("goes on.") && agent.asked().len() == 1, "{:?}", leaves.seen);
@@ -537,7 +574,7 @@ fn logs_go_where_their_tasks_wrote_them() {
     let told = run(&agent, &["logs", "shop", "web", "-f", "--tail", "5", "--since", "2026-01-31T11:00:00Z", "--json"]);
     assert_eq!(schema::check_lines("log-line", &out(&told)), 3);
     let asked = agent.asked().pop().unwrap().line;
-    assert_eq!(asked, "GET /v1/stacks/shop/logs?tail=5&service=web&follow=true&since=2026-01-31T11%3A00%3A00Z");
+    assert_eq!(asked, "GET /v1/stacks/shop/logs?tail=5&follow=true&since=2026-01-31T11%3A00%3A00Z&service=web");
     let told = run(&agent, &["logs", "shop", "wbe"]);
     assert!(
         told.status.code() == Some(1) && err(&told).contains("did you mean web? [service.not_found]\n  next: axion-agent services shop"),

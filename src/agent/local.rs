@@ -68,19 +68,18 @@ impl Reads for Rooms {
 
     fn logs(&self, stack: &StackName, query: &LogQuery) -> Result<Vec<Value>, Failure> {
         let agent = self.agent()?;
+        if let Some(task) = &query.task {
+            let mut details = details(self.view.task_logs(&agent, stack, task, u64::from(query.tail), query.since))?;
+            return Ok(lines(&mut details));
+        }
         let services = if query.services.is_empty() { self.services(stack)? } else { query.services.clone() };
-        let mut lines = Vec::new();
+        let mut all = Vec::new();
         for service in services {
-            let mut details = details(self.view.logs(&agent, stack, &service, u64::from(query.tail), query.since))?;
-            let Some(Value::Array(found)) = details.remove("lines") else { continue };
-            lines.extend(found.into_iter().map(|mut line| {
-                line["service"] = json!(service);
-                line
-            }));
+            all.extend(lines(&mut details(self.view.logs(&agent, stack, &service, u64::from(query.tail), query.since))?));
         }
         // RFC 3339 with nine digits: texts are in order of time.
-        lines.sort_by(|a, b| a["at"].as_str().cmp(&b["at"].as_str()));
-        Ok(lines)
+        all.sort_by(|a, b| a["at"].as_str().cmp(&b["at"].as_str()));
+        Ok(all)
     }
 
     fn doctor(&self) -> Result<Value, Failure> {
@@ -104,6 +103,14 @@ impl Reads for Rooms {
     fn identity(&self) -> Option<String> {
         self.agent().ok().map(|agent| agent.to_string())
     }
+}
+
+/// The lines of a service's log, each with its name.
+fn lines(details: &mut Map<String, Value>) -> Vec<Value> {
+    let service = details.remove("service").unwrap_or_default();
+    let Some(Value::Array(mut found)) = details.remove("lines") else { return Vec::new() };
+    found.iter_mut().for_each(|line| line["service"] = service.clone());
+    found
 }
 
 /// What a look has found.

@@ -4,7 +4,7 @@ use super::client::Reach;
 use super::definition::{Given, Opt, Shell, options, topic};
 use super::invocation::{
     Call, Change, Commands, Deploy, Enroll, Files, Flags, Follow, Form, Goal, Invocation, LogLevel, Logs, Look, Output, Render, Since,
-    Steer, Sure, Times, Unenroll, Verb, Volumes, Wait, Which,
+    Steer, Sure, Times, Unenroll, Verb, Volumes, Wait, Which, Writers,
 };
 use crate::agent::Farewell;
 use crate::config::seconds;
@@ -137,7 +137,11 @@ pub(super) fn scale(given: &Given) -> Read {
 }
 
 pub(super) fn rollback(given: &Given) -> Read {
-    change(given, Verb::Rollback(number(given, &options::TO, "number of a revision")?))
+    if given.has(&options::LIST) {
+        return Ok(Invocation::Look(call(given), Look::Revisions(stack(given)?)));
+    }
+    let goal = if given.has(&options::DRY_RUN) { Goal::Plan } else { Goal::Deploy };
+    change(given, Verb::Rollback(number(given, &options::TO, "number of a revision")?, goal))
 }
 
 pub(super) fn stop(given: &Given) -> Read {
@@ -178,7 +182,15 @@ pub(super) fn logs(given: &Given) -> Read {
     let times = if given.has(&options::TIMESTAMPS) { Times::Shown } else { Times::Hidden };
     let tail = number(given, &options::TAIL, "number of lines")?.unwrap_or(TAIL);
     let since = given.text(&options::SINCE).map(|text| since(&text)).transpose()?;
-    let logs = Logs { stack: stack(given)?, services: given.arguments(1), follow: follow(given), tail, since, times };
+    let (services, follow) = (given.arguments(1), follow(given));
+    let writers = match (given.text(&options::TASK), given.has(&options::FAILED)) {
+        (None, false) => Writers::All,
+        _ if follow == Follow::Yes => return Err("what has ended does not go on: leave --follow out, or --task and --failed".to_owned()),
+        (Some(task), false) if services.is_empty() => Writers::Task(task.to_ascii_lowercase()),
+        (None, true) => Writers::Failed,
+        _ => return Err("--task names one task: leave the services and --failed out".to_owned()),
+    };
+    let logs = Logs { stack: stack(given)?, services, writers, follow, tail, since, times };
     Ok(Invocation::Logs(call(given), logs))
 }
 

@@ -3,9 +3,9 @@
 
 use super::client::{Client, Request, path_of};
 use super::definition::wrapped;
-use super::deploy::{Given, command};
+use super::deploy::{Given, command, plan};
 use super::failure::{Failure, codes};
-use super::invocation::{Call, Change, Output, Steer, Sure, Verb, Volumes, Wait};
+use super::invocation::{Call, Change, Goal, Output, Steer, Sure, Verb, Volumes, Wait};
 use super::next::About;
 use super::terminal::Page;
 use super::{Exit, ids, print};
@@ -24,8 +24,8 @@ pub(super) fn change(call: &Call, arguments: &Change) -> Result<Exit, Failure> {
     let on = |what: &str| path_of(stack, what);
     let (request, mut body) = match &arguments.verb {
         Verb::Scale(services) => (Request::post(on("/scale")), json!({"services": services})),
-        Verb::Rollback(None) => (Request::post(on("/rollback")), json!({})),
-        Verb::Rollback(Some(revision)) => (Request::post(on("/rollback")), json!({"to_revision": revision})),
+        Verb::Rollback(None, _) => (Request::post(on("/rollback")), json!({})),
+        Verb::Rollback(Some(revision), _) => (Request::post(on("/rollback")), json!({"to_revision": revision})),
         Verb::Stop(services) => (Request::post(on("/stop")), json!({"services": services})),
         Verb::Start(services) => (Request::post(on("/start")), json!({"services": services})),
         Verb::Restart(services) => (Request::post(on("/restart")), json!({"services": services})),
@@ -35,8 +35,13 @@ pub(super) fn change(call: &Call, arguments: &Change) -> Result<Exit, Failure> {
     if let (Some(seconds), Value::Object(fields)) = (arguments.timeout, &mut body) {
         fields.insert("timeout_seconds".to_owned(), json!(seconds));
     }
-    let given = Given { wait: arguments.wait, project: arguments.project.as_deref(), about: About::stack(stack), found: Vec::new() };
-    command(&Client::of(&call.reach), request.body(body), call.output, &given)
+    let client = Client::of(&call.reach);
+    if let Verb::Rollback(_, Goal::Plan) = arguments.verb {
+        body["dry_run"] = json!(true);
+        return plan(&client, &request.body(body), call.output, arguments.project.as_deref(), &About::stack(stack), Vec::new());
+    }
+    let given = Given { wait: arguments.wait, project: arguments.project.as_deref(), about: About::stack(stack) };
+    command(&client, request.body(body), call.output, &given)
 }
 
 /// Says something about commands.
@@ -47,7 +52,7 @@ pub(super) fn steer(call: &Call, what: &Steer) -> Result<Exit, Failure> {
         Steer::Pause => "/v1/pause".to_owned(),
         Steer::Resume => "/v1/resume".to_owned(),
     };
-    let given = Given { wait: Wait::ToTheEnd, project: None, about: About::default(), found: Vec::new() };
+    let given = Given { wait: Wait::ToTheEnd, project: None, about: About::default() };
     command(&client, Request::post(path), call.output, &given)
 }
 

@@ -38,16 +38,20 @@ pub struct Reach {
 impl Reach {
     /// The socket: `--socket`, the variable, the configuration, the default.
     fn socket(&self) -> PathBuf {
-        let variable = || std::env::var_os(SOCKET_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
         // A configuration that is named here is meant, whatever the environment says.
         let configured = || local_socket(&Sources::of_process(self.config.clone()));
         let found = match (&self.socket, &self.config) {
             (Some(socket), _) => Some(socket.clone()),
             (None, Some(_)) => configured(),
-            (None, None) => variable().or_else(configured),
+            (None, None) => socket_of_environment().or_else(configured),
         };
         found.unwrap_or_else(|| PathBuf::from(DEFAULT_SOCKET))
     }
+}
+
+/// The socket that `$AXION_AGENT_SOCKET` names.
+pub(super) fn socket_of_environment() -> Option<PathBuf> {
+    std::env::var_os(SOCKET_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 /// One call.

@@ -52,14 +52,18 @@ pub(super) fn deploy(call: &Call, arguments: &Deploy) -> Result<Exit, Failure> {
     let what = if arguments.goal == Goal::Plan { "/plan" } else { "/deploy" };
     let request = Request::post(path_of(stack, what)).body(Value::Object(body)).about(About::stack(stack));
     let client = Client::of(&call.reach);
-    let found = loaded.warnings.iter().map(ToString::to_string).collect();
+    let found: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    if arguments.goal == Goal::Deploy && call.output != Output::Json {
+        // Whoever sees it may still stop what follows.
+        found.iter().for_each(|warning| warn(warning));
+    }
     match arguments.goal {
-        Goal::Plan => plan(&client, &request, call.output, arguments, found),
+        Goal::Plan => plan(&client, &request, call.output, arguments.project.as_deref(), &About::stack(stack), found),
         Goal::Deploy => command(
             &client,
             request,
             call.output,
-            &Given { wait: arguments.wait, project: arguments.project.as_deref(), about: About::stack(stack), found },
+            &Given { wait: arguments.wait, project: arguments.project.as_deref(), about: About::stack(stack) },
         ),
     }
 }
@@ -71,17 +75,24 @@ fn images(loaded: &Loaded) -> Vec<String> {
     services.as_array().into_iter().flatten().filter_map(of).collect()
 }
 
-fn plan(client: &Client, request: &Request, output: Output, arguments: &Deploy, found: Vec<String>) -> Result<Exit, Failure> {
-    let about = About::stack(&arguments.files.stack);
+/// Asks for a plan and shows it.
+pub(super) fn plan(
+    client: &Client,
+    request: &Request,
+    output: Output,
+    project: Option<&str>,
+    about: &About,
+    found: Vec<String>,
+) -> Result<Exit, Failure> {
     let id = CommandId(Uuid::new_v4());
-    let request = named(request.clone(), id, arguments.project.as_deref());
-    match watch::give(client, &request, id, &about, Show::Nothing)? {
+    let request = named(request.clone(), id, project).about(about.clone());
+    match watch::give(client, &request, id, about, Show::Nothing)? {
         Ended::Left => Ok(Exit::Done),
         Ended::Terminal(end, document, _) if !end.is_failed() => Ok(match output {
             Output::Json => print::out(&format!("{document}\n")),
             Output::Text | Output::Names => print::out(&show::plan(&in_their_files(*end, found), &Page::of_stdout())),
         }),
-        Ended::Terminal(end, ..) => Err(outcome::failure(&end, &about)),
+        Ended::Terminal(end, ..) => Err(outcome::failure(&end, about)),
     }
 }
 
@@ -98,8 +109,6 @@ pub(super) struct Given<'a> {
     pub(super) wait: Wait,
     pub(super) project: Option<&'a str>,
     pub(super) about: About,
-    /// What was found doubtful in its Compose files, where it has some.
-    pub(super) found: Vec<String>,
 }
 
 /// The agent has read the files as one: what it warns of there is told as it was found in the files themselves.
@@ -123,8 +132,12 @@ pub(super) fn command(client: &Client, request: Request, output: Output, given: 
     }
     match watch::give(client, &request, id, &given.about, Show::of(output))? {
         Ended::Left => Ok(Exit::Done),
-        Ended::Terminal(end, _, took) => told(&in_their_files(*end, given.found.clone()), took, output, &given.about.clone().command(id)),
+        Ended::Terminal(end, _, took) => told(&in_their_files(*end, Vec::new()), took, output, &given.about.clone().command(id)),
     }
+}
+
+fn warn(warning: &str) {
+    print::err(format!("warning: {}", super::terminal::tame(warning)));
 }
 
 /// Says how a command ended. With JSON its last event has said so already.
@@ -134,7 +147,7 @@ pub(super) fn told(end: &Event, took: Duration, output: Output, about: &About) -
     }
     let page = Page::of_stdout();
     for warning in &end.payload.details.warnings {
-        print::err(format!("warning: {}", super::terminal::tame(warning)));
+        warn(warning);
     }
     if end.is_failed() {
         return Err(outcome::failure(end, about));

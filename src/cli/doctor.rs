@@ -1,5 +1,6 @@
 //! `doctor`: looks at everything that the agent needs, in this process, and adds what a running agent sees otherwise.
 
+use super::client::socket_of_environment;
 use super::invocation::Output;
 use super::{Exit, print};
 use crate::agent::diagnosis;
@@ -30,8 +31,8 @@ enum Agent {
 
 /// Looks, and prints what was found.
 pub(super) fn doctor(file: Option<PathBuf>, output: Output) -> Exit {
-    let read = salvage(&Sources::of_process(file).with_credentials_of_unit());
-    let examined = examine(&read);
+    let read = salvage(&Sources::of_process(file.clone()).with_credentials_of_unit());
+    let examined = examine(&read, agents_socket(file.as_deref(), &read));
     let printed = match output {
         Output::Text | Output::Names => print::out(&examined.text()),
         Output::Json => print::out(&format!("{}\n", examined.json())),
@@ -39,11 +40,18 @@ pub(super) fn doctor(file: Option<PathBuf>, output: Output) -> Exit {
     if examined.has_failed() { Exit::Failed } else { printed }
 }
 
-/// Looks, while a running agent does.
-pub(super) fn examine(read: &Salvaged) -> Examined {
-    let both = side_by_side(&[ThreadName::new("doctor-agent")], 2, |number| match (number, &read.config.local) {
+/// Where the running agent is asked, as every other command finds it: a configuration `file` that is named is meant,
+/// whatever the environment says.
+pub(super) fn agents_socket(file: Option<&Path>, read: &Salvaged) -> Option<PathBuf> {
+    let named = socket_of_environment().filter(|_| file.is_none());
+    named.or_else(|| read.config.local.as_ref().map(|local| local.socket.clone()))
+}
+
+/// Looks, while a running agent does, if there is one to be asked.
+pub(super) fn examine(read: &Salvaged, socket: Option<PathBuf>) -> Examined {
+    let both = side_by_side(&[ThreadName::new("doctor-agent")], 2, |number| match (number, &socket) {
         (0, _) => Look::Ours(doctor::examine(&diagnosis::of_operator(read))),
-        (_, Some(local)) => Look::Agents(ask(&local.socket)),
+        (_, Some(socket)) => Look::Agents(ask(socket)),
         (_, None) => Look::Agents(Err("local.enabled is false".to_owned())),
     });
     let (mut ours, mut agents) = (Vec::new(), Err(String::new()));

@@ -152,12 +152,12 @@ impl Sure {
     }
 }
 
-/// What becomes of the files.
+/// What becomes of a command that can be planned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Goal {
-    /// The swarm holds them.
+    /// It is carried out.
     Deploy,
-    /// It is shown what that would change.
+    /// It is shown what it would change.
     Plan,
 }
 
@@ -223,7 +223,7 @@ pub enum Verb {
     /// Replicas by service.
     Scale(BTreeMap<String, u64>),
     /// To this revision, or the one before.
-    Rollback(Option<u64>),
+    Rollback(Option<u64>, Goal),
     /// Services, or all.
     Stop(Vec<String>),
     /// Services, or all.
@@ -286,6 +286,8 @@ pub enum Look {
         /// Which of them.
         which: Which,
     },
+    /// Its revisions.
+    Revisions(StackName),
     /// The agent itself.
     Status,
 }
@@ -306,6 +308,8 @@ pub struct Logs {
     pub stack: StackName,
     /// Of these services, or of all.
     pub services: Vec<String>,
+    /// Of which of their tasks.
+    pub writers: Writers,
     /// Whether it goes on.
     pub follow: Follow,
     /// How many lines of each service come first.
@@ -314,6 +318,17 @@ pub struct Logs {
     pub since: Option<Since>,
     /// Whether the time of each line is shown.
     pub times: Times,
+}
+
+/// Whose lines are shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Writers {
+    /// Those of every task.
+    All,
+    /// Those of the task that failed last of each service.
+    Failed,
+    /// Those of the task with this id, or the beginning of one.
+    Task(String),
 }
 
 /// Whether something is shown once or goes on.

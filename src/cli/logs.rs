@@ -2,12 +2,12 @@
 
 use super::client::{Client, Line, Lines, Request, path_of};
 use super::failure::{Failure, codes};
-use super::invocation::{Call, Follow, Logs, Output, Since, Times};
+use super::invocation::{Call, Follow, Logs, Output, Since, Times, Writers};
 use super::look::{check, read, stack};
 use super::next::About;
 use super::terminal::{Colour, Hue, Page, tame};
-use super::wire::{LogEnd, LogLine, Stack};
-use super::{Exit, print};
+use super::wire::{LogEnd, LogLine, Stack, Task};
+use super::{Exit, print, written};
 use crate::domain::{StackName, Timestamp};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -19,22 +19,7 @@ pub(super) fn logs(call: &Call, arguments: &Logs) -> Result<Exit, Failure> {
     let known: Stack = read(&stack(&client, &arguments.stack)?)?;
     check(&known, &arguments.services)?;
     let about = About::stack(&arguments.stack);
-    let mut request = Request::get(path_of(&arguments.stack, "/logs")).query("tail", &arguments.tail.to_string());
-    for service in &arguments.services {
-        request = request.query("service", service);
-    }
-    if arguments.follow == Follow::Yes {
-        request = request.query("follow", "true");
-    }
-    if let Some(since) = arguments.since {
-        let now = Timestamp::from(SystemTime::now());
-        let at = match since {
-            Since::At(at) => at,
-            Since::Ago(ago) => before(now, ago),
-        };
-        request = request.query("since", &at.to_string());
-    }
-    let lines = client.open(&request.about(about.clone()))?;
+    let request = request(arguments).about(about.clone());
     let shown: Vec<&str> = known
         .services
         .iter()
@@ -44,7 +29,32 @@ pub(super) fn logs(call: &Call, arguments: &Logs) -> Result<Exit, Failure> {
     let mut printer = Printer::new(&shown, arguments.times, Page::of_stdout().colour);
     printer.learn(&known);
     let mut shower = Shower { client: &client, stack: &arguments.stack, output: call.output, printer, ended: None, shown: Shown::Nothing };
-    shower.all(lines, &about)
+    let tasks = match &arguments.writers {
+        Writers::All => {
+            let services = arguments.services.iter().fold(request, |request, service| request.query("service", service));
+            return shower.all(client.open(&services)?, &about);
+        }
+        Writers::Task(beginning) => vec![written::one(&known, beginning, &about)?],
+        Writers::Failed => written::failed(&known, &arguments.services, &about)?,
+    };
+    for task in tasks {
+        shower.of_task(task, client.open(&request.clone().query("task", &task.id))?, &about)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn request(arguments: &Logs) -> Request {
+    let mut request = Request::get(path_of(&arguments.stack, "/logs")).query("tail", &arguments.tail.to_string());
+    if arguments.follow == Follow::Yes {
+        request = request.query("follow", "true");
+    }
+    let Some(since) = arguments.since else { return request };
+    let now = Timestamp::from(SystemTime::now());
+    let at = match since {
+        Since::At(at) => at,
+        Since::Ago(ago) => before(now, ago),
+    };
+    request.query("since", &at.to_string())
 }
 
 fn before(now: Timestamp, ago: Duration) -> Timestamp {
@@ -70,6 +80,19 @@ struct Shower<'a> {
 }
 
 impl Shower<'_> {
+    /// What one task wrote, under what became of it.
+    fn of_task(&mut self, task: &Task, lines: Lines, about: &About) -> Result<(), Failure> {
+        if self.output != Output::Json {
+            print::err(written::heading(task, Timestamp::from(SystemTime::now())));
+        }
+        self.shown = Shown::Nothing;
+        self.all(lines, about)?;
+        if self.output != Output::Json && self.shown == Shown::Nothing {
+            print::err("  It wrote nothing that is still there.");
+        }
+        Ok(())
+    }
+
     /// Until the end, or Ctrl-C, which ends the process as of old: nothing is left behind.
     fn all(&mut self, mut lines: Lines, about: &About) -> Result<Exit, Failure> {
         loop {

@@ -29,6 +29,16 @@ pub(super) fn look(call: &Call, what: &Look) -> Result<Exit, Failure> {
             let text = |stack: &Stack, page: &Page| show::tasks(stack, services, *which, page);
             tell(call.output, &answer, text, |stack: &Stack| stack.tasks.iter().map(|task| task.id.clone()).collect())
         }
+        Look::Revisions(name) => {
+            let answer = stack(&client, name)?;
+            // Which command it was is known for as long as the agent remembers it.
+            let recent = match call.output {
+                Output::Text => client.fetch(&Request::get("/v1/commands")).and_then(|list| ids::all(&list)).unwrap_or_default(),
+                Output::Json | Output::Names => Vec::new(),
+            };
+            let text = |stack: &Stack, page: &Page| show::revisions(stack, &recent, page);
+            tell(call.output, &answer, text, |stack: &Stack| stack.revisions.iter().map(|one| one.revision.to_string()).collect())
+        }
         Look::Status => {
             let answer = client.fetch(&Request::get("/v1/status"))?;
             // People want to see the last commands, too; an agent that cannot say which is shown all the same.
@@ -36,10 +46,22 @@ pub(super) fn look(call: &Call, what: &Look) -> Result<Exit, Failure> {
                 Output::Text => client.fetch(&Request::get("/v1/commands")).and_then(|list| ids::all(&list)).unwrap_or_default(),
                 Output::Json | Output::Names => Vec::new(),
             };
-            let text = |status: &Status, page: &Page| show::status(status, &recent, page);
+            let stacks = if call.output == Output::Text && has_engine(&read(&answer)?) { stacks(&client) } else { None };
+            let text = |status: &Status, page: &Page| show::status(status, &recent, stacks.as_ref(), page);
             tell(call.output, &answer, text, |status: &Status| status.agent_id.clone().into_iter().collect())
         }
     }
+}
+
+/// Whether the agent reaches its engine: one that does not answer is not waited for.
+fn has_engine(status: &Status) -> bool {
+    status.dependencies.iter().any(|link| link.name == "docker" && link.state == "ready")
+}
+
+/// All stacks, if they can be had.
+fn stacks(client: &Client) -> Option<Stacks> {
+    let answer = client.fetch(&Request::get("/v1/stacks")).ok()?;
+    read(&answer).ok()
 }
 
 /// One stack, with its tasks and revisions.

@@ -34,6 +34,7 @@ mod terminal;
 mod unenroll;
 mod watch;
 mod wire;
+mod written;
 
 pub use definition::{UsageError, parse};
 pub use exit::Exit;

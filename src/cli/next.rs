@@ -27,11 +27,20 @@ pub(super) fn step(code: &str, about: &About) -> String {
     text.replace("NAME", stack).replace("COMMAND_ID", &id)
 }
 
+/// The next step after a failure of tasks that are not there any more.
+pub(super) fn step_without_tasks(code: &str, about: &About) -> String {
+    let step = step(code, about);
+    let stack = about.stack.as_ref().map_or("NAME", StackName::as_str);
+    if step == TASKS.replace("NAME", stack) { GONE.replace("NAME", stack) } else { step }
+}
+
 /// A code of a newer agent, or none.
 const UNKNOWN: &str = "axion-agent status shows how the agent is; its log has more";
 const FILE: &str = "mend the Compose file at that place; axion-agent render NAME -c FILE shows what it comes to";
 const IMAGE: &str = "check the image's name and tag, and --with-registry-auth if its registry wants a login";
-const TASKS: &str = "axion-agent logs NAME shows what its tasks wrote, axion-agent ps NAME where they ran";
+const TASKS: &str = "axion-agent logs NAME --failed shows what the tasks that failed wrote, axion-agent ps NAME where they ran";
+/// The same where those tasks went with their services.
+const GONE: &str = "its tasks went with the way back: deploy it again with --on-failure leave, then axion-agent logs NAME --failed";
 const AGAIN: &str = "give the command again";
 const ENGINE: &str = "axion-agent status shows the link to the engine; systemctl status docker shows the engine";
 const DISK: &str = "make room where the agent keeps its state (axion-agent doctor shows where), or raise limits.journal_size";
@@ -47,7 +56,8 @@ fn of_code(code: Code) -> Option<&'static str> {
         Code::OWNED_ELSEWHERE => "use the agent that manages it, or take it over: axion-agent deploy NAME -c FILE --adopt",
         Code::STACK_NOT_FOUND => "axion-agent stacks lists those that are there",
         Code::SERVICE_NOT_FOUND => "axion-agent services NAME lists those that are there",
-        Code::NO_REVISION => "axion-agent ps NAME lists the revisions; without one deploy the stack anew",
+        Code::TASK_NOT_FOUND => "axion-agent ps NAME --all lists those that the swarm remembers",
+        Code::NO_REVISION => "axion-agent rollback NAME --list lists the revisions; without one deploy the stack anew",
         Code::NOT_SCALABLE => "change its mode in the Compose file, and deploy that",
         Code::NOT_MANAGER => "ask the agent of a manager, or promote this node: docker node promote",
         Code::SWARM_ACTIVE => "leave the swarm first: docker swarm leave",

@@ -2,8 +2,8 @@
 
 use super::Exit;
 use super::failure::{Failure, exit_of};
-use super::next::{About, step};
-use super::wire::Event;
+use super::next::{About, step, step_without_tasks};
+use super::wire::{Event, Service};
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -45,7 +45,16 @@ pub(super) fn failure(end: &Event, about: &About) -> Failure {
     for note in &details.rollback {
         let _ = write!(message, "\n  on the way back: {note}");
     }
-    Failure::new(exit(end), code, message, step(code, about))
+    let next = if have_gone(end) { step_without_tasks(code, about) } else { step(code, about) };
+    Failure::new(exit(end), code, message, next)
+}
+
+/// Whether the tasks that failed were of services that this deploy made, and that went on the way back.
+fn have_gone(end: &Event) -> bool {
+    let details = &end.payload.details;
+    let failed: Vec<&Service> = details.services.iter().filter(|service| !service.errors.is_empty()).collect();
+    let went_back = details.rolled_back.as_ref().is_some_and(|rolled_back| *rolled_back != Value::Bool(false));
+    went_back && !failed.is_empty() && failed.iter().all(|service| service.action == "create")
 }
 
 /// What a failed deploy left.
@@ -103,6 +112,12 @@ mod tests {
         });
         let failure = failure(&end("DeployFailed", &details), &About::default());
         assert_eq!(failure.message, "m\n  web: exit 1 (5 times)\n  The stack was rolled back: it is at its last good revision.");
-        assert!(failure.next.contains("axion-agent logs"));
+        assert!(failure.next.starts_with("axion-agent logs"), "{}", failure.next);
+        let details = json!({
+            "code": "task.crash_loop", "rolled_back": true, "changed": true,
+            "services": [{"name": "web", "action": "create", "errors": [{"error": "m", "count": 1}]}],
+        });
+        let failure = super::failure(&end("DeployFailed", &details), &About::default());
+        assert!(failure.next.contains("--on-failure leave"), "its service is gone: {}", failure.next);
     }
 }

@@ -26,8 +26,9 @@ const LOG: &str = "The agent has no way to its own log, which is the service man
 
 /// Gathers it, and says where it is.
 pub(super) fn support_bundle(file: Option<PathBuf>, output: Option<PathBuf>) -> Result<Exit, Failure> {
-    let sources = Sources::of_process(file).with_credentials_of_unit();
+    let sources = Sources::of_process(file.clone()).with_credentials_of_unit();
     let read = salvage(&sources);
+    let socket = examination::agents_socket(file.as_deref(), &read);
     let at = Timestamp::from(SystemTime::now());
     let folder = name(at);
     let path = output.unwrap_or_else(|| PathBuf::from(format!("{folder}.tar")));
@@ -37,7 +38,7 @@ pub(super) fn support_bundle(file: Option<PathBuf>, output: Option<PathBuf>) -> 
     };
     // A file that is there already stays, and is found before anything is gathered.
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(unwritable)?;
-    let bundle = gather(&sources, &read, folder, at);
+    let bundle = gather(&sources, &read, socket, folder, at);
     write(&file, &bundle).inspect_err(|_| drop(fs::remove_file(&path))).map_err(unwritable)?;
     let names = bundle.names().collect::<Vec<_>>().join(", ");
     print::err(format!("It holds {names}. Secrets are taken out; look through it before you send it."));
@@ -53,7 +54,7 @@ fn name(at: Timestamp) -> String {
     format!("axion-agent-support-{host}-{second}Z")
 }
 
-fn gather(sources: &Sources, read: &Salvaged, folder: String, at: Timestamp) -> Bundle {
+fn gather(sources: &Sources, read: &Salvaged, socket: Option<PathBuf>, folder: String, at: Timestamp) -> Bundle {
     let settings = diagnosis::of_operator(read);
     let credential = match settings.control_plane.as_ref().map(|plane| &plane.identity) {
         Some(doctor::Identity::Known(_, credential)) => credential.as_ref(),
@@ -64,7 +65,7 @@ fn gather(sources: &Sources, read: &Salvaged, folder: String, at: Timestamp) -> 
 
     let config = show(sources).unwrap_or_else(|error| format!("# it cannot be shown: {error}\n"));
     bundle.add("config.toml", config.as_bytes());
-    bundle.add("doctor.json", pretty(&examination::examine(read).json()).as_bytes());
+    bundle.add("doctor.json", pretty(&examination::examine(read, socket.clone()).json()).as_bytes());
     bundle.add("versions.json", pretty(&doctor::versions(&settings)).as_bytes());
     for (name, path) in PAGES {
         match doctor::page(settings.health, path, PAGE) {
@@ -73,7 +74,7 @@ fn gather(sources: &Sources, read: &Salvaged, folder: String, at: Timestamp) -> 
         }
     }
     for (name, path) in ANSWERS {
-        let Some(socket) = &settings.socket else {
+        let Some(socket) = &socket else {
             missing.push(format!("{name}: local.enabled is false"));
             continue;
         };

@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 /// `GET /v1/stacks`.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -110,6 +111,9 @@ pub(super) struct Task {
 pub(super) struct Revision {
     pub(super) revision: u64,
     pub(super) kept_at: Option<String>,
+    pub(super) command_id: Option<String>,
+    pub(super) images: BTreeMap<String, String>,
+    pub(super) runs_now: bool,
 }
 
 /// `GET /v1/status`.
@@ -204,6 +208,7 @@ pub(super) struct Command {
     pub(super) way: String,
     pub(super) user: Option<String>,
     pub(super) state: String,
+    pub(super) progress: Option<String>,
     pub(super) code: Option<String>,
     pub(super) message: Option<String>,
     pub(super) changed: Option<bool>,
@@ -254,6 +259,7 @@ pub(super) struct Details {
     /// What is missing on the way back.
     pub(super) rollback: Vec<String>,
     pub(super) revision: Option<u64>,
+    pub(super) to_revision: Option<u64>,
     /// Whatever else there is.
     #[serde(flatten)]
     pub(super) more: Map<String, Value>,

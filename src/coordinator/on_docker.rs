@@ -39,6 +39,7 @@ impl State {
         let command = Arc::clone(&open.command);
         let _errand = Errand::of(command.errand()).begin();
         log::info!("{} {id}: {}: {}", command.action.name(), progress.phase, progress.message);
+        self.listeners.note(|recent| recent.goes_on(id, progress));
         // On the wire only deploys have a progress event; other commands say there what they came to.
         if matches!(command.action, Action::Deploy(_)) {
             self.tell(&command, EventKind::DeployProgress, stage, progress.payload(&command));

@@ -7,7 +7,7 @@ use super::choose;
 use super::ownership::Takeover;
 use super::room::{End, Room};
 use super::types::{Service, Task};
-use crate::domain::{Logs, Outcome, counted};
+use crate::domain::{Code, Logs, Outcome, StackName, counted};
 use serde_json::{Value, json};
 use std::io::{self, Read};
 
@@ -63,8 +63,27 @@ fn work(room: &Room<'_>, request: &Logs) -> Result<Outcome, End> {
     let services = choose::held(room, &request.target, Takeover::Allowed)?;
     let service = choose::one(stack, &services, &request.service).map_err(End::Finished)?;
     let tasks = room.observe(|client| client.tasks(stack))?;
-    let mut output = room.observe(|client| client.service_logs(&service.id, request.tail, request.since))?;
-    let mut newest = Newest { tail: usize::try_from(request.tail).unwrap_or(usize::MAX), lines: Vec::new(), held: 0, cut: false };
+    let output = room.observe(|client| client.service_logs(&service.id, request.tail, request.since))?;
+    read(room, &request.target.stack, service, &tasks, request.tail, output)
+}
+
+/// The newest lines of one task, whether it runs or has failed; of the service only the stack counts in `request`.
+pub(super) fn of_task(room: &Room<'_>, request: &Logs, id: &str) -> Result<Outcome, End> {
+    let stack = &request.target.stack;
+    let services = choose::held(room, &request.target, Takeover::Allowed)?;
+    let tasks = room.observe(|client| client.tasks(stack))?;
+    let task = tasks.iter().find(|task| task.id == id);
+    let service = task.and_then(|task| services.iter().find(|service| service.id == task.service_id));
+    let Some(service) = service else {
+        let message = format!("the swarm remembers no task {id} of the stack {stack}");
+        return Err(End::Finished(Outcome::failed(Code::TASK_NOT_FOUND, message)));
+    };
+    let output = room.observe(|client| client.task_logs(id, request.tail, request.since))?;
+    read(room, stack, service, &tasks, request.tail, output)
+}
+
+fn read(room: &Room<'_>, stack: &StackName, service: &Service, tasks: &[Task], tail: u64, mut output: impl Read) -> Result<Outcome, End> {
+    let mut newest = Newest { tail: usize::try_from(tail).unwrap_or(usize::MAX), lines: Vec::new(), held: 0, cut: false };
     let mut halted = Ok(());
     let read = read_lines(&mut output, framing(service), |line| {
         newest.push(line);
@@ -73,14 +92,15 @@ fn work(room: &Room<'_>, request: &Logs) -> Result<Outcome, End> {
     });
     halted?;
     let (lines, cut) = newest.finish();
-    let message = format!("{} of service {}", counted(lines.len(), "line"), request.service);
-    let outcome = Outcome::completed(message).with("service", stack.descoped(service.name())).with("truncated", cut);
+    let name = stack.descoped(service.name());
+    let message = format!("{} of service {name}", counted(lines.len(), "line"));
+    let outcome = Outcome::completed(message).with("service", name).with("truncated", cut);
     let outcome = match read {
         Ok(()) => outcome.with("complete", true),
         // A node that does not answer holds the rest back.
         Err(error) => outcome.with("complete", false).with("reason", error.to_string()),
     };
-    Ok(outcome.with("lines", lines.iter().map(|line| told(line, &tasks)).collect::<Vec<_>>()))
+    Ok(outcome.with("lines", lines.iter().map(|line| told(line, tasks)).collect::<Vec<_>>()))
 }
 
 pub(super) fn framing(service: &Service) -> Framing {

@@ -9,7 +9,7 @@ use super::choose;
 use super::ownership::Takeover;
 use super::room::{End, Halt, Room, StepError};
 use super::types::{Mode, Service, Task};
-use crate::domain::{Code, Outcome, Progress, Scale, StackName};
+use crate::domain::{Code, Outcome, Progress, Scale, StackName, counted};
 use crate::threads::Deadline;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -155,7 +155,7 @@ fn converge(room: &Room<'_>, stack: &StackName, wanted: &[Wanted], changes: &[Ch
         }
         let seen = services();
         if seen != told {
-            let message = format!("{} of {} services run as often as was asked", wanted.len() - late.len(), wanted.len());
+            let message = format!("as was asked: {} of {}", wanted.len() - late.len(), counted(wanted.len(), "service"));
             room.progress(Progress::new("converge", message).with("services", seen.clone()));
             told = seen;
         }

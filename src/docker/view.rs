@@ -65,6 +65,17 @@ impl View {
         })
     }
 
+    /// The same of one task, which may have ended.
+    #[must_use]
+    pub fn task_logs(&self, agent: &AgentId, stack: &StackName, task: &str, tail: u64, since: Option<Timestamp>) -> Outcome {
+        let target = match self.target(stack) {
+            Ok(target) => target,
+            Err(outcome) => return outcome,
+        };
+        let request = Logs { target, service: String::new(), tail, since };
+        self.in_a_room(agent, Action::Logs(request.clone()), LOGS, |room| logs::of_task(room, &request, task))
+    }
+
     /// On its host nobody is a stranger to a stack: it is looked at in its owner's name.
     fn target(&self, stack: &StackName) -> Result<Target, Outcome> {
         let owner = self.work.ledger.owner(stack).map_err(|error| Outcome::failed(Code::JOURNAL_UNAVAILABLE, error.to_string()))?;

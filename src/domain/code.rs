@@ -42,6 +42,8 @@ codes! { Code:
     STACK_NOT_FOUND = "stack.not_found";
     /// The stack has no such service.
     SERVICE_NOT_FOUND = "service.not_found";
+    /// The swarm remembers no such task of the stack.
+    TASK_NOT_FOUND = "task.not_found";
     /// No such revision of the stack is kept.
     NO_REVISION = "revision.not_found";
     /// The service's mode has no replica count (global, or a job).

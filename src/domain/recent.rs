@@ -1,7 +1,7 @@
 //! The commands of late, in short: those that are open, and the last ones that have ended. For people who look on; what
 //! must not be forgotten is in the journal.
 
-use super::{Command, CommandId, Event, Outcome, Refusal, Timestamp, Verdict, Way};
+use super::{Command, CommandId, Event, Outcome, Progress, Refusal, Timestamp, Verdict, Way};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -47,6 +47,8 @@ pub struct CommandBrief {
     pub user: Option<String>,
     /// Where it stands.
     pub state: CommandState,
+    /// What it was doing last, while it runs.
+    pub progress: Option<String>,
     /// The stable code of a failure or refusal.
     pub code: Option<&'static str>,
     /// What it came to, in a sentence.
@@ -96,6 +98,7 @@ impl Recent {
             way: way.name(),
             user: command.context.user_id.clone(),
             state: CommandState::Waiting,
+            progress: None,
             code: None,
             message: None,
             changed: None,
@@ -115,6 +118,11 @@ impl Recent {
         });
     }
 
+    /// It goes on.
+    pub fn goes_on(&mut self, command: CommandId, progress: &Progress) {
+        self.change(command, |brief| brief.progress = Some(progress.message.clone()));
+    }
+
     /// It has ended.
     pub fn ended(&mut self, command: CommandId, outcome: &Outcome, terminal: &Event) {
         self.change(command, |brief| {
@@ -122,6 +130,7 @@ impl Recent {
                 Verdict::Completed => (CommandState::Done, None),
                 Verdict::Failed(code) => (CommandState::Failed, Some(code.as_str())),
             };
+            brief.progress = None;
             brief.message = Some(outcome.message.clone());
             if outcome.details.contains_key("rolled_back") {
                 brief.changed = outcome.details.get("changed").and_then(Value::as_bool);
@@ -143,6 +152,7 @@ impl Recent {
             way: way.name(),
             user: refusal.context.user_id.clone(),
             state: CommandState::Rejected,
+            progress: None,
             code: Some(refusal.code.as_str()),
             message: Some(refusal.message.clone()),
             changed: None,
@@ -207,6 +217,8 @@ mod tests {
         recent.accepted(&command(1), &Way::Direct(Direct::Local), Timestamp::from_millis(1));
         assert_eq!(recent.get(command(1).id).unwrap().state, CommandState::Waiting);
         recent.started(command(1).id, Timestamp::from_millis(2));
+        recent.goes_on(command(1).id, &Progress::new("converge", "1 of 2"));
+        assert_eq!(recent.get(command(1).id).unwrap().progress.as_deref(), Some("1 of 2"));
         end(&mut recent, 1, &Outcome::failed(Code::CANCELLED, "no more").with("changed", true).with("rolled_back", "partial"));
         let brief = recent.get(command(1).id).unwrap();
         assert_eq!((brief.changed, brief.rolled_back.clone()), (Some(true), Some(Value::from("partial"))));

@@ -35,7 +35,7 @@ impl Failure {
 fn status_of(code: Code) -> u16 {
     match code {
         Code::NOT_ALLOWED | Code::FOREIGN_PROJECT | Code::OWNED_ELSEWHERE => 403,
-        Code::STACK_NOT_FOUND | Code::SERVICE_NOT_FOUND | Code::NO_REVISION | Code::COMMAND_NOT_FOUND => 404,
+        Code::STACK_NOT_FOUND | Code::SERVICE_NOT_FOUND | Code::TASK_NOT_FOUND | Code::NO_REVISION | Code::COMMAND_NOT_FOUND => 404,
         Code::CONFLICT | Code::NOT_OPEN | Code::SWARM_ACTIVE | Code::NETWORK_IN_USE | Code::CONTENT_CHANGED => 409,
         Code::TOO_LARGE => 413,
         Code::BUSY | Code::TOO_MANY_FOLLOWS => 429,

@@ -100,6 +100,8 @@ pub(super) enum Answer {
 pub struct LogQuery {
     /// The services; all of them where none is named.
     pub services: Vec<String>,
+    /// One task instead, which may have ended.
+    pub task: Option<String>,
     /// How many lines of each that are there already.
     pub tail: u32,
     /// None from before this time.
@@ -134,7 +136,11 @@ pub(super) fn route(method: &str, target: &str) -> Result<Route, Failure> {
         }
         ("GET" | "HEAD", ["v1", "stacks", name, "logs"]) => {
             let follows = if query.flag("follow")? { Follows::Grows } else { Follows::Once };
-            Route::Logs(stack(name)?, query.logs()?, follows)
+            let logs = query.logs()?;
+            if logs.task.is_some() && (follows == Follows::Grows || !logs.services.is_empty()) {
+                return Err(Failure::of(Code::MALFORMED, "what one task wrote is read once: without follow, and without a service"));
+            }
+            Route::Logs(stack(name)?, logs, follows)
         }
         ("GET" | "HEAD", ["v1", "events"]) => Route::Events(query.take("stack").map(|name| stack(&name)).transpose()?),
         ("GET" | "HEAD", ["v1", "commands"]) => Route::Commands,
@@ -247,11 +253,12 @@ impl Query {
         if services.len() > MAX_SERVICES {
             return Err(Failure::of(Code::TOO_LARGE, format!("logs of {MAX_SERVICES} services at most")));
         }
+        let task = self.take("task").filter(|task| !task.is_empty());
         let tail = self.take("tail").map(|text| text.parse().ok().filter(|tail| *tail <= MAX_TAIL).ok_or(()));
         let tail = tail.transpose().map_err(|()| Failure::of(Code::MALFORMED, format!("tail is a number of lines, at most {MAX_TAIL}")))?;
         let since = self.take("since").map(|text| Timestamp::parse(&text)).transpose();
         let since = since.map_err(|_| Failure::of(Code::MALFORMED, "since is an RFC 3339 time, such as 2026-01-31T12:00:00Z"))?;
-        Ok(LogQuery { services, tail: tail.unwrap_or(TAIL), since })
+        Ok(LogQuery { services, task, tail: tail.unwrap_or(TAIL), since })
     }
 
     fn end(self) -> Result<(), Failure> {
@@ -318,6 +325,7 @@ mod tests {
             ("GET", "/v1/stacks/a/logs?tail=-1", 400, "tail"),
             ("GET", "/v1/stacks/a/logs?since=yesterday", 400, "RFC 3339"),
             ("GET", "/v1/stacks/a/logs?follow=maybe", 400, "true or false"),
+            ("GET", "/v1/stacks/a/logs?follow=true&task=x", 400, "read once"),
             ("POST", "/v1/update/apply", 501, "no update manager"),
         ] {
             let failure = route(method, target).expect_err(target);

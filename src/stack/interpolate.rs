@@ -4,7 +4,7 @@
 
 use super::cli_interpolation;
 use super::yaml::{Node, Place, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Words inside words; each level is one of recursion.
 const MAX_NESTING: usize = 16;
@@ -39,18 +39,41 @@ pub struct Interpolation<'a> {
     grown: usize,
     /// The values of which the CLI would make something else.
     deviating: Vec<Place>,
+    /// Variables that have no value and stand without another one to take, each with the value in which it stands first;
+    /// none of these was told yet.
+    unset: Vec<(String, Place)>,
+    /// Those that were told.
+    told: BTreeSet<String>,
+    /// The value that is being filled in.
+    at: Option<Place>,
 }
 
 impl<'a> Interpolation<'a> {
     /// With these variables.
     #[must_use]
     pub fn new(env: &'a BTreeMap<String, String>) -> Self {
-        Self { env, grown: 0, deviating: Vec::new() }
+        Self { env, grown: 0, deviating: Vec::new(), unset: Vec::new(), told: BTreeSet::new(), at: None }
     }
 
     /// The values since the last call of which the CLI would make something else.
     pub fn take_deviating(&mut self) -> Vec<Place> {
         std::mem::take(&mut self.deviating)
+    }
+
+    /// The variables since the last call that have no value and count as empty, each once.
+    pub fn take_unset(&mut self) -> Vec<(String, Place)> {
+        std::mem::take(&mut self.unset)
+    }
+
+    /// The value of a variable that stands alone.
+    fn plain(&mut self, name: &str) -> String {
+        let value = self.env.get(name).cloned();
+        if let (None, Some(at)) = (&value, self.at)
+            && self.told.insert(name.to_owned())
+        {
+            self.unset.push((name.to_owned(), at));
+        }
+        value.unwrap_or_default()
     }
 
     /// Every text value of a tree; keys stay as they are. An error carries the path of its value.
@@ -65,6 +88,7 @@ impl<'a> Interpolation<'a> {
         };
         match &mut node.value {
             Value::Text(text) if text.contains('$') => {
+                self.at = Some(node.at);
                 let filled = self.text(text).map_err(|problem| (problem, String::new(), node.at))?;
                 if cli_interpolation::value(text, self.env).is_some_and(|theirs| theirs != filled) {
                     self.deviating.push(node.at);
@@ -115,7 +139,7 @@ impl<'a> Interpolation<'a> {
                 if end == 0 {
                     return Err(malformed(&rest[dollar..]));
                 }
-                out.push_str(self.env.get(&after[..end]).map_or("", String::as_str));
+                out.push_str(&self.plain(&after[..end]));
                 rest = &after[end..];
             }
             self.bound(out.len())?;
@@ -134,9 +158,8 @@ impl<'a> Interpolation<'a> {
         }
         let value = self.env.get(name);
         let filled = value.filter(|value| !value.is_empty());
-        let plain = |value: Option<&String>| value.cloned().unwrap_or_default();
         if rest.is_empty() {
-            return Ok(plain(value));
+            return Ok(self.plain(name));
         }
         // A colon makes an empty value count as none.
         let (counted, operator) = match rest.strip_prefix(':') {

@@ -9,6 +9,8 @@ const TYPED: &[(&str, i32)] = &[
     ("plan STACK -c a.yml --resolve-image never", 0),
     ("scale STACK app=1", 0),
     ("rollback STACK --to 1", 0),
+    ("rollback STACK --to 1 --dry-run", 0),
+    ("rollback STACK --list", 0),
     ("stop STACK", 0),
     ("start STACK", 0),
     ("restart STACK", 0),

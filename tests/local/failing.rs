@@ -4,6 +4,7 @@ use crate::agent::{Local, QUICK};
 use crate::schema;
 use crate::support::{Stage, until};
 use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);
@@ -15,7 +16,7 @@ fn file(command: &str, more: &str) -> String {
 pub fn why(stage: &Stage) {
     let local = Local::start(stage, "why", "");
     local.write("good.yml", &file("exec sleep 1000", ""));
-    local.write("bad.yml", &file("exit 3", ""));
+    local.write("bad.yml", &file("echo I cannot; exit 3", ""));
     local.write("never.yml", &file("exec sleep 1000", "healthcheck: {test: [CMD, 'false'], interval: 1s, retries: 60},"));
     let deploy = |name: &'static str, more: &[&'static str]| {
         local.run(&[&["deploy", "STACK", "-c", name, "--resolve-image", "never"], more].concat())
@@ -25,6 +26,22 @@ pub fn why(stage: &Stage) {
     let told = deploy("bad.yml", &[]);
     told.fails(5, "task.crash_loop");
     assert!(told.err().contains("The stack was rolled back: it is at its last good revision."), "{}", told.err());
+    assert!(told.err().contains(&format!("next: axion-agent logs {} --failed ", local.stack)), "{}", told.err());
+    // What it wrote is there still, though the stack is back.
+    let told = local.run(&["logs", "STACK", "app", "--failed"]);
+    assert!(told.out().contains("| I cannot\n") && told.err().contains("failed") && told.err().contains("non-zero exit (3)"), "{told:?}");
+    let tasks = local.good(&["ps", "STACK"]);
+    assert!(tasks.contains("  failed (earlier)  "), "{tasks}");
+    let hint = tasks.lines().find_map(|line| line.split_once("axion-agent ").filter(|_| line.starts_with("What a task wrote")));
+    let words: Vec<&str> = hint.expect("it says how to see its lines").1.split(' ').collect();
+    assert!(local.good(&words).contains("| I cannot\n"));
+    for line in local.lines("log-line", &words) {
+        assert_eq!(line["service"], "app");
+    }
+    let listed = local.good(&["commands"]);
+    assert!(listed.contains("The stack was rolled back: it is at its last good revision."), "{listed}");
+    let commands = local.document("commands", &["commands"]);
+    assert_eq!((&commands["commands"][0]["rolled_back"], &commands["commands"][0]["changed"]), (&true.into(), &true.into()));
     let told = local.run(&["deploy", "STACK", "-c", "bad.yml", "--resolve-image", "never", "--json"]);
     assert_eq!(told.code(), 5);
     assert!(schema::check_lines("event-line", &told.out()) > 3 && told.err().is_empty(), "{told:?}");
@@ -32,6 +49,13 @@ pub fn why(stage: &Stage) {
     deploy("bad.yml", &["--on-failure", "leave"]).fails(6, "task.crash_loop");
     let services = local.good(&["services", "STACK"]);
     assert!(services.contains("task: non-zero exit (3)"), "{services}");
+    let status = local.good(&["status"]);
+    assert!(status.contains("not as wanted: see below") && status.lines().any(|line| line.starts_with(&local.stack)), "{status}");
+    let status = local.document("status", &["status"]);
+    assert_eq!(
+        (&status["last_command"]["stack"], &status["last_command"]["code"]),
+        (&local.stack.as_str().into(), &"task.crash_loop".into())
+    );
     assert!(local.good(&["stacks"]).contains("non-zero exit (3)"));
     let tasks = local.good(&["ps", "STACK"]);
     assert!(tasks.contains("failed") && tasks.contains("non-zero exit (3)"), "{tasks}");
@@ -50,6 +74,23 @@ pub fn why(stage: &Stage) {
     let tasks = local.good(&["ps", "STACK"]);
     assert!(tasks.contains("pending") && tasks.contains("no suitable node"), "{tasks}");
     local.good(&["rm", "STACK"]);
+
+    // From nothing: what failed goes on the way back, and what fails before anything was changed is no 6.
+    let told = deploy("bad.yml", &[]);
+    told.fails(5, "task.crash_loop");
+    assert!(told.err().contains("--on-failure leave, then axion-agent logs"), "{}", told.err());
+    local.write("port.yml", &format!("services:\n  app: {{{QUICK}, ports: [{{target: 80, published: 70000, mode: host}}]}}\n"));
+    let told = deploy("port.yml", &[]);
+    told.fails(1, "compose.invalid");
+    assert!(told.err().contains("Nothing was changed."), "{}", told.err());
+    let listener = TcpListener::bind(("0.0.0.0", 0)).unwrap();
+    let taken = listener.local_addr().unwrap().port();
+    let port =
+        format!("services:\n  app: {{{QUICK}, command: [sleep, '1000'], ports: [{{target: 80, published: {taken}, mode: host}}]}}\n");
+    local.write("taken.yml", &port);
+    let told = deploy("taken.yml", &[]);
+    told.fails(5, "task.port_clash");
+    assert!(told.err().starts_with(&format!("axion-agent: port {taken} is taken on its node already, by a program")), "{}", told.err());
 }
 
 pub fn not_allowed(stage: &Stage) {

@@ -44,7 +44,7 @@ pub fn life(stage: &Stage) {
     assert!(services.contains("web      replicated  2/2    axion-test/box:1  running\n"), "{services}");
     let tasks = local.good(&["ps", "STACK"]);
     assert_eq!(tasks.lines().filter(|line| line.contains("  running  ")).count(), 3, "{tasks}");
-    assert!(tasks.contains("Revisions to return to"), "{tasks}");
+    assert!(tasks.contains("Revisions: "), "{tasks}");
     local.document("stacks", &["stacks"]);
     assert_eq!(local.document("stack", &["services", "STACK"])["revisions"][0]["revision"], 1);
     assert_eq!(local.document("stack", &["ps", "STACK"])["tasks"].as_array().unwrap().len(), 3);
@@ -54,7 +54,7 @@ pub fn life(stage: &Stage) {
     local.write("page.html", "<p>two");
     local.write("shop.yml", &shop("two", 1));
     let planned = local.good(&plan);
-    assert!(planned.contains("~ service web  every task is replaced") && planned.contains("Mode.Replicated.Replicas  2 → 1"), "{planned}");
+    assert!(planned.contains("~ service web  every task is replaced") && planned.contains("deploy.replicas  2 → 1"), "{planned}");
     let events = local.lines("event-line", &deploy);
     assert_eq!(events[0]["event_type"], "CommandAccepted");
     let end = events.last().unwrap();
@@ -62,21 +62,34 @@ pub fn life(stage: &Stage) {
     assert_eq!(stage.engine().running(&local.stack, "web"), Ok(1));
 
     // By the other commands.
-    assert!(local.good(&["scale", "STACK", "worker=2"]).contains("Done: "));
+    let told = local.good(&["scale", "STACK", "worker=2"]);
+    assert!(told.contains("worker: ") && told.contains("changing: the swarm was told: worker=2") && told.contains("Done: "), "{told}");
     assert_eq!(stage.engine().running(&local.stack, "worker"), Ok(2));
     local.run(&["scale", "STACK", "wroker=2"]).fails(1, "service.not_found");
     local.lines("event-line", &["restart", "STACK", "worker"]);
-    local.good(&["stop", "STACK", "worker"]);
+    let told = local.good(&["stop", "STACK", "worker"]);
+    assert!(told.contains("worker: stopping "), "{told}");
     assert!(local.good(&["services", "STACK"]).contains("stopped"));
     local.good(&["start", "STACK", "worker"]);
+    // The way back: what there is, what would change, and there.
+    let list = local.good(&["rollback", "STACK", "--list"]);
+    assert!(list.lines().any(|line| line.starts_with("2 ") && line.contains("Deploy ") && line.contains("  runs now  ")), "{list}");
+    assert!(list.lines().any(|line| line.starts_with("1 ") && line.contains("web=axion-test/box:1")), "{list}");
+    assert_eq!(local.document("stack", &["rollback", "STACK", "--list"])["revisions"][0]["runs_now"], true);
+    let planned = local.good(&["rollback", "STACK", "--dry-run"]);
+    assert!(planned.contains("~ service web  ") && planned.contains(" to return to revision 1: change "), "{planned}");
+    local.document("event", &["rollback", "STACK", "--dry-run"]);
+    assert_eq!(stage.engine().running(&local.stack, "web"), Ok(1), "nothing was changed");
     let told = local.good(&["rollback", "STACK"]);
+    assert!(told.contains("web: ") && told.contains("waiting: "), "it shows how it goes on: {told}");
     assert!(told.contains("Done: "), "{told}");
     assert_eq!(stage.engine().running(&local.stack, "web"), Ok(2), "the first revision had two");
     local.run(&["rollback", "STACK", "--to", "99"]).fails(1, "revision.not_found");
 
     // And back to nothing.
     local.run(&["rm", "STACK", "--volumes"]).fails(2, "confirmation.needed");
-    assert!(local.good(&["rm", "STACK"]).contains("is removed"));
+    let told = local.good(&["rm", "STACK"]);
+    assert!(told.contains("removing: left: 2 services") && told.contains("web: stopping ") && told.contains("is removed"), "{told}");
     local.run(&["services", "STACK"]).fails(1, "stack.not_found");
     assert_eq!(stage.engine().remains(&local.stack), Ok(Vec::new()));
     assert!(local.good(&["commands"]).lines().filter(|line| line.contains(&local.stack)).count() >= 10);
@@ -150,7 +163,7 @@ pub fn readme(stage: &Stage) {
         "(revision 1)",
         "2/2",
         "~ service web  every task is replaced",
-        "Revisions to return to",
+        "Revisions: ",
         "is removed",
     ] {
         assert!(out.contains(part), "{part}: {out}");

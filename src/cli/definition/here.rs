@@ -59,7 +59,8 @@ pub(super) static COMMANDS: &[Command] = &[
         about: &[
             "Configuration, state directory, clock, engine, swarm, brokers and their ACLs, control plane, certificates, ports, sandbox: of \
              each it says whether it is well, what it means if not, and how it is mended. It needs no running agent and changes nothing; \
-             what a running agent sees otherwise is added. As root it sees more. docs/doctor.md lists the checks.",
+             what a running agent sees otherwise is added; without --config it is the one that $AXION_AGENT_SOCKET names. As root it sees more. \
+             docs/doctor.md lists the checks.",
         ],
         arguments: &[],
         options: &[&CONFIG, &JSON],

@@ -60,6 +60,15 @@ pub(in crate::cli) static TO: Opt =
 pub(in crate::cli) static VOLUMES: Opt = Opt::flag("volumes", "Remove the stack's volumes on this node too, with all that is in them");
 pub(in crate::cli) static YES: Opt = Opt::flag("yes", "Do not ask").short('y');
 pub(in crate::cli) static ALL_TASKS: Opt = Opt::flag("all", "Show ended tasks too").short('a');
+pub(in crate::cli) static LIST: Opt =
+    Opt::flag("list", "List the revisions instead: when and by which command, their images, which runs now").short('l');
+pub(in crate::cli) static TASK: Opt = Opt::of(
+    "task",
+    "ID",
+    Thing::Text,
+    "Only what this task wrote, which may have failed; `axion-agent ps` lists them, the beginning of an id is enough",
+);
+pub(in crate::cli) static FAILED: Opt = Opt::flag("failed", "Only what the task that failed last of each service wrote");
 pub(in crate::cli) static FOLLOW: Opt = Opt::flag("follow", "Go on with what comes, until Ctrl-C").short('f');
 pub(in crate::cli) static TAIL: Opt =
     Opt::of("tail", "N", Thing::Text, "Begin with the last N lines of each service [default: 100]").short('n');

@@ -1,8 +1,8 @@
 //! The rows of the commands that change stacks and look at them.
 
 use super::options::{
-    ADOPT, ALL_TASKS, COMPOSE, CONFIG, DETACH, DRY_RUN, ENV_FILE, FOLLOW, JSON, ON_FAILURE, PROJECT, PRUNE, QUIET, REGISTRY_AUTH, RESOLVE,
-    SINCE, SOCKET, TAIL, TIMEOUT, TIMESTAMPS, TO, VOLUMES, YES,
+    ADOPT, ALL_TASKS, COMPOSE, CONFIG, DETACH, DRY_RUN, ENV_FILE, FAILED, FOLLOW, JSON, LIST, ON_FAILURE, PROJECT, PRUNE, QUIET,
+    REGISTRY_AUTH, RESOLVE, SINCE, SOCKET, TAIL, TASK, TIMEOUT, TIMESTAMPS, TO, VOLUMES, YES,
 };
 use super::{Argument, Command, Count, Example, Part, Thing};
 use crate::cli::{Exit, args};
@@ -27,6 +27,10 @@ pub(super) static COMMANDS: &[Command] = &[
              with file and line before anything is sent.",
             "The agent then changes what differs, waits until every task runs and is healthy, and says truthfully whether it does. A deploy \
              that fails returns to the last good revision, unless --on-failure says otherwise.",
+            "On the way each service is shown with what its tasks do and for how long: waiting (no node has taken a task yet), pulling (a node \
+             prepares one: it pulls the image, makes volumes), starting (until its health check is good), running (all run, and have to go \
+             on for the monitor time of the update_config, 5 s where it says nothing), healthy or done (nothing more is waited for). A service \
+             is steady once it is one of the last two.",
             "Ctrl-C asks whether to cancel the command or to leave it running. Without a terminal it leaves it running and says how to watch \
              it. With --json each event is one line.",
         ],
@@ -97,10 +101,15 @@ pub(super) static COMMANDS: &[Command] = &[
         name: "rollback",
         part: Part::Change,
         summary: "Return a stack to an earlier revision",
-        about: &["A revision is kept of each deploy that was seen to run. `axion-agent ps NAME` lists those that are there."],
+        about: &[
+            "A revision is kept of each deploy and rollback that was seen to run, the newest five unless docker.revisions says otherwise. --list \
+             lists those that are there.",
+        ],
         arguments: &[NAME],
-        options: &[&TO, &DETACH, &TIMEOUT, &PROJECT, &SOCKET, &CONFIG, &JSON],
+        options: &[&TO, &LIST, &DRY_RUN, &DETACH, &TIMEOUT, &PROJECT, &SOCKET, &CONFIG, &JSON],
         examples: &[
+            Example { line: "rollback shop --list", why: "which revisions are there?" },
+            Example { line: "rollback shop --dry-run", why: "see first what would change" },
             Example { line: "rollback shop", why: "to the one before" },
             Example { line: "rollback shop --to 4", why: "to a certain one" },
         ],
@@ -186,7 +195,8 @@ pub(super) static COMMANDS: &[Command] = &[
         part: Part::Look,
         summary: "List the tasks of a stack, where they run, and the revisions that are kept",
         about: &[
-            "Shown are tasks that run or should, and the newest that failed of each slot; with --all every task that Swarm remembers.",
+            "Shown are tasks that run or should, and the newest that failed of each slot; with --all every task that Swarm remembers. A task is \
+             marked as (earlier) once another one has taken its place.",
         ],
         arguments: &[NAME, SERVICES],
         options: &[&ALL_TASKS, &QUIET, &SOCKET, &CONFIG, &JSON],
@@ -203,9 +213,10 @@ pub(super) static COMMANDS: &[Command] = &[
         summary: "Show what services write, each with its name and colour",
         about: &["Without a service: those of the whole stack. What a task wrote to standard error goes to standard error."],
         arguments: &[NAME, SERVICES],
-        options: &[&FOLLOW, &TAIL, &SINCE, &TIMESTAMPS, &SOCKET, &CONFIG, &JSON],
+        options: &[&FOLLOW, &FAILED, &TASK, &TAIL, &SINCE, &TIMESTAMPS, &SOCKET, &CONFIG, &JSON],
         examples: &[
             Example { line: "logs shop -f", why: "all services, as they write" },
+            Example { line: "logs shop web --failed", why: "what the task wrote that failed last" },
             Example { line: "logs shop web --since 10m --timestamps", why: "the last ten minutes of one" },
             Example { line: "logs shop --tail 1000 > shop.log", why: "into a file" },
         ],

@@ -59,7 +59,7 @@ fn each_command_line_means_one_thing() {
             "scale shop web=3 db=0",
             Invocation::Change(call(Output::Text), change(Verb::Scale([("web".into(), 3), ("db".into(), 0)].into()))),
         ),
-        ("rollback shop --to 4", Invocation::Change(call(Output::Text), change(Verb::Rollback(Some(4))))),
+        ("rollback shop --to 4", Invocation::Change(call(Output::Text), change(Verb::Rollback(Some(4), Goal::Deploy)))),
         ("stop shop", Invocation::Change(call(Output::Text), change(Verb::Stop(vec![])))),
         ("restart shop web db", Invocation::Change(call(Output::Text), change(Verb::Restart(vec!["web".into(), "db".into()])))),
         ("rm shop --volumes -y --json", Invocation::Change(call(Output::Json), change(Verb::Remove(Volumes::Removed, Sure::Said)))),

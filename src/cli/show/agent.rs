@@ -1,9 +1,10 @@
 //! `status`: the agent itself.
 
 use super::commands::commands;
+use super::stacks::{table_of_stacks, unwell};
 use crate::cli::table::{Cell, Row, table};
-use crate::cli::terminal::{Hue, Page, ago, span};
-use crate::cli::wire::{Command, Dependency, Status};
+use crate::cli::terminal::{Hue, Page, ago, span, tame};
+use crate::cli::wire::{Command, Dependency, Stacks, Status};
 use crate::domain::counted;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ const SHOWN: usize = 5;
 const MEBIBYTE: f64 = 1024.0 * 1024.0;
 
 /// How it is.
-pub(in crate::cli) fn status(status: &Status, recent: &[Command], page: &Page) -> String {
+pub(in crate::cli) fn status(status: &Status, recent: &[Command], stacks: Option<&Stacks>, page: &Page) -> String {
     let phase = status.phase.to_lowercase();
     let hue = match phase.as_str() {
         "ready" => Hue::Good,
@@ -35,7 +36,16 @@ pub(in crate::cli) fn status(status: &Status, recent: &[Command], page: &Page) -
     // The list below has it, if the agent remembers one: after a restart it begins anew.
     if let Some(last) = status.last_command.as_ref().filter(|_| recent.is_empty()) {
         let id: String = last.id.chars().take(8).collect();
-        line("last", format!("{} {id}: {} {}", last.command_type, last.result, ago(&last.finished_at, page.now)));
+        let stack = last.stack.as_ref().map_or_else(String::new, |stack| format!(" of {stack}"));
+        let reason = match (&last.message, &last.code) {
+            (Some(message), Some(code)) => format!(": {} [{code}]", tame(message)),
+            _ => String::new(),
+        };
+        line("last", format!("{} {id}{stack}: {} {}{reason}", last.command_type, last.result, ago(&last.finished_at, page.now)));
+    }
+    let unwell = stacks.map_or_else(Vec::new, |stacks| unwell(stacks, page));
+    if let Some(stacks) = stacks.filter(|stacks| !stacks.stacks.is_empty()) {
+        line("stacks", how_stacks_are(stacks.stacks.len(), unwell.len()));
     }
     let resources = resources(status);
     if !resources.is_empty() {
@@ -48,10 +58,24 @@ pub(in crate::cli) fn status(status: &Status, recent: &[Command], page: &Page) -
     if !links.is_empty() {
         text += &format!("\n{}", table(["LINK", "STATE", "SINCE", "DETAIL"], &links, page));
     }
+    if !unwell.is_empty() {
+        text += &format!("\n{}", table_of_stacks(&unwell, page));
+    }
     if !recent.is_empty() {
         text += &format!("\n{}", commands(&recent[..recent.len().min(SHOWN)], page));
     }
     text
+}
+
+/// How many of the stacks are not as they are wanted.
+fn how_stacks_are(all: usize, unwell: usize) -> String {
+    match (all, unwell) {
+        (1, 0) => "one, and it is as wanted".to_owned(),
+        (all, 0) => format!("{all}, all as wanted"),
+        (1, _) => "one, and it is not as wanted: see below".to_owned(),
+        (all, 1) => format!("{all}, one of them not as wanted: see below"),
+        (all, some) => format!("{all}, {some} of them not as wanted: see below"),
+    }
 }
 
 fn counts(status: &Status) -> String {

@@ -34,7 +34,10 @@ fn row(command: &Command, page: &Page) -> Row {
     let row = match (&command.code, &command.message) {
         (Some(code), Some(message)) => row.noted(hue(&command.state), format!("{message} [{code}]")),
         (Some(code), None) => row.noted(hue(&command.state), format!("[{code}]")),
-        _ => row,
+        (None, _) => match &command.progress {
+            Some(progress) => row.noted(Hue::Quiet, progress.clone()),
+            None => row,
+        },
     };
     match what_became(command) {
         Some(became) => row.noted(hue(&command.state), became),
@@ -85,6 +88,7 @@ pub(in crate::cli) fn command(command: &Command, page: &Page) -> String {
     line("started", time(&command.started_at));
     line("ended", time(&command.ended_at));
     line("took", took(command, page.now));
+    line("doing", command.progress.clone());
     line("code", command.code.clone());
     line("message", command.message.clone());
     line("stack now", what_became(command).map(str::to_owned));

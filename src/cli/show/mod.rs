@@ -3,7 +3,9 @@
 mod agent;
 mod commands;
 mod event;
+mod fields;
 mod plan;
+mod revisions;
 mod stacks;
 mod tasks;
 #[cfg(test)]
@@ -13,5 +15,6 @@ pub(super) use agent::status;
 pub(super) use commands::{command, commands};
 pub(super) use event::event;
 pub(super) use plan::plan;
+pub(super) use revisions::revisions;
 pub(super) use stacks::{services, stacks};
 pub(super) use tasks::tasks;

@@ -7,6 +7,7 @@
 //! - service old                     it left the file
 //! ```
 
+use super::fields::named;
 use super::stacks::image;
 use crate::cli::terminal::{Hue, Page, tame};
 use crate::cli::wire::{Change, Event, Object, Service};
@@ -33,7 +34,7 @@ pub(in crate::cli) fn plan(end: &Event, page: &Page) -> String {
     if !text.is_empty() {
         text.push('\n');
     }
-    text += &counts.told(stack, page);
+    text += &counts.told(stack, details.to_revision, page);
     if !details.warnings.is_empty() {
         text += "\nWarnings:\n";
         for warning in &details.warnings {
@@ -66,14 +67,21 @@ impl Counts {
         sign
     }
 
-    fn told(&self, stack: &str, page: &Page) -> String {
+    /// `to` is the revision of a rollback.
+    fn told(&self, stack: &str, to: Option<u64>, page: &Page) -> String {
         if self.made + self.changed + self.remade + self.removed == 0 {
-            return format!("{}: {stack} is as the files say.\n", page.colour.paint(Hue::Good, "Nothing changes"));
+            let as_what = to.map_or_else(|| "the files say".to_owned(), |revision| format!("in revision {revision}"));
+            return format!("{}: {stack} is as {as_what}.\n", page.colour.paint(Hue::Good, "Nothing changes"));
         }
         let parts = [("make", self.made), ("change", self.changed), ("make anew", self.remade), ("remove", self.removed)];
         let told: Vec<String> = parts.iter().filter(|(_, count)| *count > 0).map(|(verb, count)| format!("{verb} {count}")).collect();
-        let same = if self.same > 0 { format!("; {} stay as they are", self.same) } else { String::new() };
-        format!("Plan for {stack}: {}{same}.\n", told.join(", "))
+        let same = match self.same {
+            0 => String::new(),
+            1 => "; 1 stays as it is".to_owned(),
+            same => format!("; {same} stay as they are"),
+        };
+        let goal = to.map_or_else(String::new, |revision| format!(" to return to revision {revision}"));
+        format!("Plan for {stack}{goal}: {}{same}.\n", told.join(", "))
     }
 }
 
@@ -104,7 +112,7 @@ fn service(service: &Service, counts: &mut Counts, page: &Page) -> String {
         text += &note("this node has to pull its image first", page);
     }
     if let Some(drift) = &service.drift {
-        let fields: Vec<&str> = drift.changes.iter().map(|change| change.field.as_str()).collect();
+        let fields: Vec<String> = drift.changes.iter().map(|change| named(&change.field)).collect();
         text += &note(&format!("somebody else changed it since revision {}: {}", drift.revision, fields.join(", ")), page);
     }
     for deviation in &service.deviations {
@@ -139,7 +147,7 @@ fn note(text: &str, page: &Page) -> String {
 
 /// One field a line, aligned.
 fn changes(changes: &[Change], page: &Page) -> String {
-    let names: Vec<String> = changes.iter().map(|change| short(&change.field)).collect();
+    let names: Vec<String> = changes.iter().map(|change| named(&change.field)).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
     let line = |(change, name): (&Change, &String)| {
         if change.old.is_none() && change.new.is_none() {
@@ -155,11 +163,6 @@ fn changes(changes: &[Change], page: &Page) -> String {
         format!("    {name:<width$}  {} → {}\n", gone(&old), come(&new))
     };
     changes.iter().zip(&names).map(line).collect()
-}
-
-/// The end of a path says what it is: `ContainerSpec.Image`.
-fn short(field: &str) -> String {
-    field.strip_prefix("TaskTemplate.").unwrap_or(field).to_owned()
 }
 
 fn value(change: &Change, value: Option<&Value>) -> String {

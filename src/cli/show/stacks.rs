@@ -1,5 +1,6 @@
 //! `stacks` and `services`: what runs, and why something does not.
 
+use super::fields::named;
 use crate::cli::table::{Cell, Row, table};
 use crate::cli::terminal::{Hue, Page, ago};
 use crate::cli::wire::{Service, Stack, Stacks};
@@ -82,7 +83,7 @@ pub(in crate::cli) fn why(service: &Service, page: &Page) -> Vec<(Hue, String)> 
         reasons.push((hue, format!("update {}{message}", update.state.replace('_', " "))));
     }
     if let Some(drift) = &service.drift {
-        let fields: Vec<&str> = drift.changes.iter().map(|change| change.field.as_str()).collect();
+        let fields: Vec<String> = drift.changes.iter().map(|change| named(&change.field)).collect();
         reasons.push((Hue::Doubtful, format!("somebody else changed it since revision {}: {}", drift.revision, fields.join(", "))));
     }
     reasons
@@ -104,8 +105,17 @@ pub(in crate::cli) fn stacks(answer: &Stacks, page: &Page) -> String {
     if answer.stacks.is_empty() {
         return "There are no stacks.\n  next: axion-agent deploy NAME -c FILE\n".to_owned();
     }
-    let rows: Vec<Row> = answer.stacks.iter().map(|stack| of_stack(stack, page)).collect();
-    table(["STACK", "PROJECT", "SERVICES", "TASKS", "STATE"], &rows, page)
+    table_of_stacks(&answer.stacks.iter().map(|stack| of_stack(stack, page)).collect::<Vec<_>>(), page)
+}
+
+pub(super) fn table_of_stacks(rows: &[Row], page: &Page) -> String {
+    table(["STACK", "PROJECT", "SERVICES", "TASKS", "STATE"], rows, page)
+}
+
+/// The rows of those of which a service does not run as it is wanted, or was changed by somebody else.
+pub(super) fn unwell(answer: &Stacks, page: &Page) -> Vec<Row> {
+    let is_unwell = |stack: &&Stack| stack.services.iter().any(|service| health(service) > Health::Done || !why(service, page).is_empty());
+    answer.stacks.iter().filter(is_unwell).map(|stack| of_stack(stack, page)).collect()
 }
 
 fn of_stack(stack: &Stack, page: &Page) -> Row {

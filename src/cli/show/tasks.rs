@@ -4,7 +4,7 @@ use super::stacks::image;
 use crate::cli::invocation::Which;
 use crate::cli::table::{Cell, Row, table};
 use crate::cli::terminal::{Hue, Page, ago};
-use crate::cli::wire::{Stack, Task};
+use crate::cli::wire::{Revision, Stack, Task};
 use std::collections::BTreeSet;
 
 /// Ids are shown so short: enough to tell them apart, and what the engine takes.
@@ -19,26 +19,27 @@ pub(in crate::cli) fn tasks(stack: &Stack, services: &[String], which: Which, pa
         let of = if services.is_empty() { format!("The stack {}", stack.name) } else { services.join(", ") };
         format!("{of} has no tasks.\n")
     } else {
-        table(["TASK", "SLOT", "NODE", "STATE", "SINCE", "IMAGE"], &chosen.iter().map(|task| row(task, page)).collect::<Vec<_>>(), page)
+        let rows: Vec<Row> = chosen.iter().map(|task| row(task, is_earlier(task, &stack.tasks), page)).collect();
+        table(["TASK", "SLOT", "NODE", "STATE", "SINCE", "IMAGE"], &rows, page)
     };
+    if let Some(failed) = chosen.iter().find(|task| has_failed(task)) {
+        let id = short(failed);
+        text += &format!("\nWhat a task wrote that failed: axion-agent logs {} --task {id}\n", stack.name);
+    }
     if !stack.revisions.is_empty() && services.is_empty() {
-        let list: Vec<String> = stack
-            .revisions
-            .iter()
-            .map(|one| {
-                let when = one.kept_at.as_deref().map_or_else(String::new, |at| format!(" ({})", ago(at, page.now)));
-                format!("{}{when}", one.revision)
-            })
-            .collect();
-        text += &format!("\nRevisions to return to with `axion-agent rollback {} --to N`: {}\n", stack.name, list.join(", "));
+        let list: Vec<String> = stack.revisions.iter().map(told).collect();
+        text += &format!("\nRevisions: {} (axion-agent rollback {} --list tells more)\n", list.join(", "), stack.name);
     }
     text
+}
+
+fn told(revision: &Revision) -> String {
+    if revision.runs_now { format!("{} runs now", revision.revision) } else { revision.revision.to_string() }
 }
 
 /// Which tasks are shown, by service and slot, the newest first.
 fn telling<'a>(stack: &'a Stack, services: &[String], which: Which) -> Vec<&'a Task> {
     let mut tasks: Vec<&Task> = stack.tasks.iter().filter(|task| services.is_empty() || services.contains(&task.service)).collect();
-    let place = |task: &Task| (task.service.clone(), task.slot, if task.slot.is_some() { None } else { task.node.clone() });
     // RFC 3339 in UTC sorts as text.
     tasks.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| b.since.cmp(&a.since)));
     let mut told = BTreeSet::new();
@@ -48,6 +49,27 @@ fn telling<'a>(stack: &'a Stack, services: &[String], which: Which) -> Vec<&'a T
         Which::Telling => has_failed(task) && told.insert(place(task)),
     };
     tasks.into_iter().filter(tells).collect()
+}
+
+/// What a task is one of: the number of its service, or the node of a global one.
+fn place(task: &Task) -> (String, Option<u64>, Option<String>) {
+    (task.service.clone(), task.slot, if task.slot.is_some() { None } else { task.node.clone() })
+}
+
+/// Whether a task is of the past, because another one has taken its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Earlier {
+    Yes,
+    No,
+}
+
+fn is_earlier(task: &Task, all: &[Task]) -> Earlier {
+    let newer = |other: &&Task| other.id != task.id && place(other) == place(task) && other.since > task.since;
+    if is_over(task) && all.iter().any(|other| newer(&other)) { Earlier::Yes } else { Earlier::No }
+}
+
+fn short(task: &Task) -> String {
+    task.id.chars().take(SHOWN_ID).collect()
 }
 
 fn is_over(task: &Task) -> bool {
@@ -62,15 +84,19 @@ fn has_failed(task: &Task) -> bool {
     matches!(task.state.as_str(), "failed" | "rejected" | "orphaned")
 }
 
-fn row(task: &Task, page: &Page) -> Row {
+fn row(task: &Task, earlier: Earlier, page: &Page) -> Row {
     let hue = match task.state.as_str() {
         "running" if is_wanted(task) => Hue::Good,
         "failed" | "rejected" | "orphaned" => Hue::Bad,
         _ if is_over(task) => Hue::Quiet,
         _ => Hue::Doubtful,
     };
-    let id: String = task.id.chars().take(SHOWN_ID).collect();
-    let state = if task.state == "running" && !is_wanted(task) { "ending".to_owned() } else { task.state.clone() };
+    let id = short(task);
+    let state = match earlier {
+        Earlier::Yes => format!("{} (earlier)", task.state),
+        Earlier::No if task.state == "running" && !is_wanted(task) => "ending".to_owned(),
+        Earlier::No => task.state.clone(),
+    };
     let row = Row::of([
         Cell::from(format!("{} {id}", task.service)),
         task.slot.map_or_else(|| "-".to_owned(), |slot| slot.to_string()).into(),

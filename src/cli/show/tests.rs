@@ -41,7 +41,7 @@ fn services_say_why_they_do_not_run() {
          web      replicated      1/3    registry.example.com/shop/web:…  not all running\n    \
              4 × exit code 1 (2 min ago)\n    \
              update paused: update paused due to failure\n    \
-             somebody else changed it since revision 3: Mode.Replicated.Replicas\n\
+             somebody else changed it since revision 3: deploy.replicas\n\
          gpu      global          0/0    model@sha256:0123456789ab        not running\n    \
              no suitable node (scheduling constraints not satisfied on 1 node)\n\
          migrate  replicated job  0/1    shop/migrate:1.4                 done\n"
@@ -74,7 +74,7 @@ fn tasks_are_told_that_run_and_that_failed_last() {
         json!({"id": id, "service": "web", "slot": slot, "node": "host-1", "state": state, "desired_state": desired, "message": "m",
             "error": error, "image": "web:1", "since": format!("2026-01-31T11:{since}Z")})
     };
-    let stack = json!({"name": "shop", "services": [], "revisions": [{"revision": 3, "kept_at": "2026-01-30T12:00:00Z"}, {"revision": 4}],
+    let stack = json!({"name": "shop", "services": [], "revisions": [{"revision": 4, "runs_now": true}, {"revision": 3, "kept_at": "2026-01-30T12:00:00Z"}],
     "tasks": [
         task("aaaaaaaaaaaaaaaa", 1, "failed", "shutdown", "50:00", "older"),
         task("bbbbbbbbbbbbbbbb", 1, "failed", "shutdown", "55:00", "exit code 1"),
@@ -84,16 +84,36 @@ fn tasks_are_told_that_run_and_that_failed_last() {
     ]});
     assert_eq!(
         tasks(&read(stack.clone()), &[], Which::Telling, &page(90)),
-        "TASK              SLOT  NODE    STATE    SINCE      IMAGE\n\
-         web cccccccccccc  1     host-1  running  1 min ago  web:1\n\
-         web bbbbbbbbbbbb  1     host-1  failed   5 min ago  web:1\n    \
+        "TASK              SLOT  NODE    STATE             SINCE      IMAGE\n\
+         web cccccccccccc  1     host-1  running           1 min ago  web:1\n\
+         web bbbbbbbbbbbb  1     host-1  failed (earlier)  5 min ago  web:1\n    \
              exit code 1\n\
-         web dddddddddddd  2     host-1  pending  30 s ago   web:1\n    \
+         web dddddddddddd  2     host-1  pending           30 s ago   web:1\n    \
              m\n\
          \n\
-         Revisions to return to with `axion-agent rollback shop --to N`: 3 (1 d ago), 4\n"
+         What a task wrote that failed: axion-agent logs shop --task bbbbbbbbbbbb\n\
+         \n\
+         Revisions: 4 runs now, 3 (axion-agent rollback shop --list tells more)\n"
     );
     assert_eq!(tasks(&read(stack), &["web".to_owned()], Which::All, &page(90)).lines().filter(|line| line.starts_with("web")).count(), 5);
+}
+
+#[test]
+fn revisions_are_told_with_what_they_hold() {
+    let stack = json!({"name": "shop", "revisions": [
+        {"revision": 4, "kept_at": "2026-01-31T11:30:00Z", "command_id": "8d0d6c1e-8c0f", "images": {"db": "pg:16@sha256:0", "web": "web:2"}, "runs_now": true},
+        {"revision": 3, "kept_at": "2026-01-30T12:00:00Z", "command_id": "9d0d6c1e-8c0f", "images": {"web": "web:1"}, "runs_now": false},
+    ]});
+    let recent: crate::cli::wire::Commands = read(json!({"commands": [{"command_id": "8d0d6c1e-8c0f", "command_type": "Deploy"}]}));
+    assert_eq!(
+        revisions(&read(stack), &recent.commands, &page(90)),
+        "REVISION  KEPT        BY               STATE     IMAGES\n\
+         4         30 min ago  Deploy 8d0d6c1e  runs now  db=pg:16, web=web:2\n\
+         3         1 d ago     9d0d6c1e         -         web=web:1\n\
+         \n\
+         Return to one: axion-agent rollback shop --to N; --dry-run shows first what that would change.\n"
+    );
+    assert!(revisions(&read(json!({"name": "shop"})), &[], &page(90)).starts_with("No revision of shop is kept"));
 }
 
 #[test]
@@ -109,16 +129,21 @@ fn the_status_names_the_link_that_is_broken_and_its_mend() {
         "last_command": {"id": "8d0d6c1e-8c0f-4d7e-9a53-0f3c7a1c1f11", "command_type": "Deploy", "result": "DeployCompleted", "finished_at": "2026-01-31T11:30:00Z"},
         "resources": {"process_resident_memory_bytes": 6_291_456.0, "process_cpu_seconds_total": 0.42, "process_threads": 12.0},
     });
+    let stacks = read(json!({"swarm": "manager", "stacks": [
+        {"name": "good", "project_id": "local", "services": [{"name": "web", "mode": "replicated", "replicas": {"running": 1, "desired": 1}}]},
+        {"name": "shop", "project_id": "local", "services": [{"name": "web", "mode": "replicated", "replicas": {"running": 0, "desired": 1}, "errors": [{"error": "exit code 1", "count": 1}]}]},
+    ]}));
     let recent: crate::cli::wire::Commands =
         read(json!({"commands": [{"command_id": "8d0d6c1e-8c0f-4d7e-9a53-0f3c7a1c1f11", "command_type": "Stop",
         "stack": "shop", "way": "kafka", "state": "done", "accepted_at": "2026-01-31T11:30:00Z"}]}));
     assert_eq!(
-        status(&read(answer), &recent.commands, &page(80)),
+        status(&read(answer), &recent.commands, Some(&stacks), &page(80)),
         "axion-agent 0.1.0 is degraded\n  \
            agent     edge-7\n  \
            up for    2 h 5 min, process 4711\n  \
            paused    since 1 h 0 min ago: nothing starts that changes something; axion-agent resume lets it go on\n  \
            commands  2 open, 1 end not confirmed by the broker yet, 12 records of the command topic not taken in yet\n  \
+           stacks    2, one of them not as wanted: see below\n  \
            uses      6.0 MiB of memory, 0.4 s of CPU time, 12 threads\n\
          \n\
          LINK            STATE      SINCE          DETAIL\n\
@@ -127,6 +152,10 @@ fn the_status_names_the_link_that_is_broken_and_its_mend() {
              kafka.tls: the broker's certificate is not trusted; set\n    \
              kafka.ssl_ca_location\n\
          \n\
+         STACK  PROJECT  SERVICES  TASKS  STATE\n\
+         shop   local    1         0/1    not running\n    \
+             web 0/1: exit code 1\n\
+         \n\
          ID        COMMAND  STACK  FROM   STATE  WHEN        TOOK\n\
          8d0d6c1e  Stop     shop   kafka  done   30 min ago  -\n"
     );
@@ -134,9 +163,10 @@ fn the_status_names_the_link_that_is_broken_and_its_mend() {
 
 #[test]
 fn without_a_list_the_status_has_the_last_command() {
-    let last = json!({"id": "8d0d6c1e-8c0f", "command_type": "Deploy", "result": "DeployCompleted", "finished_at": "2026-01-31T11:30:00Z"});
-    let text = status(&read(json!({"phase": "READY", "last_command": last})), &[], &page(80));
-    assert!(text.contains("  last      Deploy 8d0d6c1e: DeployCompleted 30 min ago\n"), "{text}");
+    let last = json!({"id": "8d0d6c1e-8c0f", "command_type": "Deploy", "stack": "shop", "result": "DeployFailed", "finished_at": "2026-01-31T11:30:00Z",
+        "code": "image.not_found", "message": "no such image"});
+    let text = status(&read(json!({"phase": "READY", "last_command": last})), &[], None, &page(80));
+    assert!(text.contains("  last      Deploy 8d0d6c1e of shop: DeployFailed 30 min ago: no such image [image.not_found]\n"), "{text}");
 }
 
 #[test]
@@ -169,10 +199,10 @@ fn a_plan_reads_like_a_diff() {
              Internal  false → true\n\
          + secret shop_key as shop_key-1a2b3c4d  its content changed\n\
          ~ service web  every task is replaced\n    \
-             ContainerSpec.Image         web:1.4 → web:1.5\n    \
-             ContainerSpec.Env.PASSWORD  changes; its value is not shown\n    \
-             Labels.tier                 (none) → front\n    \
-             ContainerSpec.Args\n      \
+             image                 web:1.4 → web:1.5\n    \
+             environment.PASSWORD  changes; its value is not shown\n    \
+             deploy.labels.tier    (none) → front\n    \
+             command\n      \
                - [\"sh\",\"-c\",\"echo one ready; exec sleep 1000\"]\n      \
                + [\"sh\",\"-c\",\"echo two ready; exec sleep 1000\"]\n    \
              ! this node has to pull its image first\n\
@@ -184,6 +214,8 @@ fn a_plan_reads_like_a_diff() {
          \n\
          Warnings:\n  ! base.yml:3:5: services.web.build: is not honoured\n"
     );
+    let back = json!({"payload": {"stack_name": "shop", "details": {"to_revision": 3, "services": [{"name": "old", "action": "remove", "reason": "it is not in the revision"}]}}});
+    assert!(plan(&read(back), &page(80)).ends_with("\nPlan for shop to return to revision 3: remove 1.\n"));
     let same = json!({"event_type": "DeployCompleted", "payload": {"stack_name": "shop", "details": {"services": [{"name": "db", "action": "unchanged"}]}}});
     assert_eq!(plan(&read(same), &page(80)), "Nothing changes: shop is as the files say.\n");
 }
@@ -192,7 +224,7 @@ fn a_plan_reads_like_a_diff() {
 fn commands_say_who_gave_them_and_how_they_ended() {
     let list: crate::cli::wire::Commands = read(json!({"commands": [
         {"command_id": "8d0d6c1e-8c0f-4d7e-9a53-0f3c7a1c1f11", "command_type": "Deploy", "stack": "shop", "way": "local", "user": "uid:0", "state": "running",
-         "accepted_at": "2026-01-31T11:59:50Z", "started_at": "2026-01-31T11:59:52Z"},
+         "progress": "1 of 2 tasks run as wanted", "accepted_at": "2026-01-31T11:59:50Z", "started_at": "2026-01-31T11:59:52Z"},
         {"command_id": "9d0d6c1e-8c0f-4d7e-9a53-0f3c7a1c1f11", "command_type": "Scale", "stack": "shop", "way": "kafka", "state": "failed",
          "code": "service.not_found", "message": "the stack shop has no service wbe", "accepted_at": "2026-01-31T11:00:00Z",
          "started_at": "2026-01-31T11:00:00Z", "ended_at": "2026-01-31T11:00:01Z"},
@@ -200,7 +232,8 @@ fn commands_say_who_gave_them_and_how_they_ended() {
     assert_eq!(
         commands(&list.commands, &page(90)),
         "ID        COMMAND  STACK  FROM           STATE    WHEN           TOOK\n\
-         8d0d6c1e  Deploy   shop   local (uid:0)  running  10 s ago       8 s\n\
+         8d0d6c1e  Deploy   shop   local (uid:0)  running  10 s ago       8 s\n    \
+             1 of 2 tasks run as wanted\n\
          9d0d6c1e  Scale    shop   kafka          failed   1 h 0 min ago  1 s\n    \
              the stack shop has no service wbe [service.not_found]\n"
     );

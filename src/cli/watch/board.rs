@@ -27,15 +27,19 @@ pub(super) struct Board {
 }
 
 /// States in which nothing more is waited for.
-const ENDS: [&str; 4] = ["healthy", "done", "unchanged", "removed"];
+const ENDS: [&str; 5] = ["healthy", "done", "unchanged", "stopped", "removed"];
 
 impl Board {
     /// Takes an event over; what of it is new, in lines for whoever sees no screen.
     pub(super) fn take(&mut self, event: &Event, at: Duration) -> Vec<String> {
         let details = &event.payload.details;
-        let phase = if details.phase.is_empty() { String::new() } else { format!("{}: ", details.phase) };
+        let phase = match plain(&details.phase) {
+            "" => String::new(),
+            phase => format!("{phase}: "),
+        };
         let headline = match event.event_type.as_str() {
             "CommandAccepted" => "accepted".to_owned(),
+            "DeployStarted" | "RollbackStarted" => "started".to_owned(),
             kind if event.payload.message.is_empty() => kind.to_owned(),
             _ => format!("{phase}{}", tame(&event.payload.message)),
         };
@@ -118,7 +122,8 @@ impl Board {
         }
         match (hidden, self.same) {
             (0, 0) => {}
-            (0, same) => lines.push(cut(&format!("  {same} stay as they are"), width)),
+            (0, 1) => lines.push(cut("  one service stays as it is", width)),
+            (0, same) => lines.push(cut(&format!("  {same} services stay as they are"), width)),
             (hidden, _) => lines.push(cut(&format!("  and {hidden} more"), width)),
         }
         lines
@@ -133,6 +138,17 @@ fn painted(line: &str, place: usize, length: usize, hue: Hue, page: &Page) -> St
     }
     let text = |range: std::ops::Range<usize>| chars[range].iter().collect::<String>();
     text(0..place) + &page.colour.paint(hue, &text(place..place + length)) + &text(place + length..chars.len())
+}
+
+/// A phase as people call it; one of a newer agent as it is called there.
+fn plain(phase: &str) -> &str {
+    match phase {
+        "apply" => "changing",
+        "converge" => "waiting",
+        "rollback" => "rolling back",
+        "remove" => "removing",
+        other => other,
+    }
 }
 
 /// What its tasks do, in a word.
@@ -197,7 +213,7 @@ mod tests {
                 "plan: to do: create 1",
                 "db: starting 0/1",
                 "web: starting 0/3",
-                "converge: 1 of 4",
+                "waiting: 1 of 4",
                 "db: healthy 1/1",
                 "web: pulling 0/3"
             ]
@@ -207,7 +223,8 @@ mod tests {
     #[test]
     fn a_screen_shows_each_service_with_its_time() {
         let (board, _) = deployed();
-        let expected = ["0:12  converge: 1 of 4", "  db   healthy  1/1   0:02", "  web  pulling  0/3   0:11", "  1 stay as they are"];
+        let expected =
+            ["0:12  waiting: 1 of 4", "  db   healthy  1/1   0:02", "  web  pulling  0/3   0:11", "  one service stays as it is"];
         assert_eq!(board.picture(seconds(12), &page(80), 24), expected);
         assert_eq!(board.picture(seconds(12), &page(20), 24)[2], "  web  pulling  0/3…", "no line is wider than the screen");
         assert_eq!(board.picture(seconds(12), &page(80), 4)[1..], ["  web  pulling  0/3   0:11", "  and 1 more"]);

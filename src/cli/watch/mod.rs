@@ -10,7 +10,7 @@ use super::client::{Client, Request};
 use super::failure::{Failure, codes};
 use super::invocation::Output;
 use super::next::About;
-use super::terminal::{Page, clock, size};
+use super::terminal::{Page, clock, size, tame};
 use super::wire::Event;
 use super::{Exit, print};
 use crate::domain::CommandId;
@@ -136,7 +136,14 @@ impl Watch<'_> {
                     match answer.trim().to_ascii_lowercase().as_str() {
                         "c" | "cancel" => self.cancel(),
                         "l" | "leave" => return Ok(self.left()),
-                        _ => self.display.draw(),
+                        "" => self.display.draw(),
+                        other => {
+                            print::err(format!(
+                                "{:?} is none of them: c cancels the command, l leaves it running, Enter goes on watching.",
+                                tame(other)
+                            ));
+                            self.ask();
+                        }
                     }
                 }
             }

@@ -70,9 +70,18 @@ impl Client {
     /// What the tasks of a service wrote last, as a stream that ends: at most `tail` lines of each task,
     /// with time and details in front.
     pub(crate) fn service_logs(&self, id: &str, tail: u64, since: Option<Timestamp>) -> Result<impl Read + use<>, EngineError> {
+        self.logs(format!("/services/{}/logs", encoded(id)), tail, since)
+    }
+
+    /// The same of one task, whether it runs or has ended.
+    pub(crate) fn task_logs(&self, id: &str, tail: u64, since: Option<Timestamp>) -> Result<impl Read + use<>, EngineError> {
+        self.logs(format!("/tasks/{}/logs", encoded(id)), tail, since)
+    }
+
+    fn logs(&self, path: String, tail: u64, since: Option<Timestamp>) -> Result<impl Read + use<>, EngineError> {
         let request = ["stdout", "stderr", "timestamps", "details"]
             .into_iter()
-            .fold(Request::get(format!("/services/{}/logs", encoded(id))), |request, flag| request.query(flag, "true"))
+            .fold(Request::get(path), |request, flag| request.query(flag, "true"))
             .query("tail", &tail.to_string());
         let request = match since.map(Timestamp::as_millis) {
             Some(millis) => request.query("since", &format!("{}.{:03}", millis.div_euclid(1000), millis.rem_euclid(1000))),

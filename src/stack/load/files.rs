@@ -100,14 +100,22 @@ impl<'a> Reader<'a> {
 
     fn fill_in(&mut self, node: &mut Node, key: &str) -> Result<(), StackError> {
         let cx = self.cx;
-        self.interpolation.tree(node).map_err(|(problem, path, place)| {
+        let filled = self.interpolation.tree(node).map_err(|(problem, path, place)| {
             let at = cx.location(place, if path.is_empty() { key.to_owned() } else { format!("{key}.{path}") });
             let text = problem.to_string();
             match problem {
                 Problem::Growth | Problem::Nesting => StackError::Limit { at, problem: text },
                 Problem::Malformed(_) | Problem::Required { .. } => StackError::Interpolation { at, problem: text },
             }
-        })
+        });
+        for (name, place) in self.interpolation.take_unset() {
+            cx.warn(
+                place,
+                key,
+                format!("the variable {name} is not set and counts as empty: set it, or write ${{{name}:-}} if that is meant"),
+            );
+        }
+        filled
     }
 
     /// Checks the services of a file by themselves and resolves what depends on this file only.
