@@ -28,9 +28,10 @@ const MAX_EVENT: u64 = 1024 * 1024;
 const PENDING_LOOKS: u32 = 20;
 /// … and after which time.
 const PENDING_WAIT: Duration = Duration::from_millis(500);
-/// Events that follow each other as closely are read together: a deploy of fifty services makes as many, and a wake-up for each costs
-/// more than the reading.
-const BURST: Duration = Duration::from_millis(5);
+/// Events that follow each other as closely are read together: a deploy of fifty services makes as many within some 150 ms, and a
+/// wake-up for each costs more than the reading. The first after a silence is read at once; who waits for a verdict
+/// waits this much longer at most.
+const BURST: Duration = Duration::from_millis(30);
 /// The longest look: at an engine that is pending and answers each question at the last moment.
 const LOOK: Duration = CALL.saturating_add(PENDING_WAIT).saturating_mul(PENDING_LOOKS + 2);
 

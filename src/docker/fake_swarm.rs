@@ -23,6 +23,8 @@ pub(super) enum Fault {
     ForeignEdit,
     /// The engine will not do it.
     Refusal,
+    /// The manager does not see a network that is there, as one does that has just become the leader.
+    MissesNetwork,
 }
 
 /// A change that was made.
@@ -68,6 +70,9 @@ impl Swarm {
         }
         if fault == Some(Fault::Refusal) {
             return Some(Reply::Json(400, json!({"message": "could not find an available, non-overlapping address pool"})));
+        }
+        if fault == Some(Fault::MissesNetwork) {
+            return Some(Reply::Json(500, json!({"message": "network st_default not found"})));
         }
         let reply = self.carry_out(asked);
         if fault == Some(Fault::LostAnswer) { Some(Reply::Hangup) } else { reply }

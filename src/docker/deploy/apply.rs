@@ -16,10 +16,16 @@ use crate::stack::plan::{self, Action, ContentPlan, NetworkPlan, ServicePlan};
 use crate::stack::{compare, images::image, marks};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// How often a step may find that the object changed or that the answer was lost: the manager itself
 /// writes to a service once or twice in an update.
 const ATTEMPTS: usize = 8;
+
+/// How often a manager is asked again for a network that it has missed …
+const LOOKS: usize = 6;
+/// … and after which time.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
 /// Carries out all of the plan, and notes in it the ids of what was made.
 pub(super) fn apply(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, report: &mut Report) -> Result<(), Broken> {
@@ -234,6 +240,9 @@ fn seen(
         Err(StepError::Unknown(error)) => log::warn!("looking at service {}: {error}", plan.name),
         // The service itself, or something that its spec refers to.
         Err(StepError::Refused(error)) if error.is_not_found() => return Err(not_found(room, plan, error)?),
+        Err(StepError::Refused(error)) if is_there_all_the_same(room, &error, networks)? => {
+            log::info!("service {}: the manager has just taken over and does not see all yet: {error}", plan.name);
+        }
         Err(error) => return Err(error.into()),
     }
     let now = names::found(room, |client| client.service(&plan.name))?.filter(|service| service.name() == plan.name);
@@ -243,6 +252,20 @@ fn seen(
     check_unchanged(plan, now.as_ref(), networks)?;
     plan.held = now;
     Ok(Seen::Again)
+}
+
+/// Whether a manager misses a network that is there. One that has just become the leader did so on 28.5, for a moment:
+/// "network NAME not found", as an error of its own. What it says after [`LOOKS`] looks holds.
+fn is_there_all_the_same(room: &Room<'_>, error: &EngineError, networks: &BTreeMap<String, String>) -> Result<bool, StepError> {
+    let words = error.to_string();
+    let Some(name) = networks.keys().find(|name| words.ends_with(&format!("network {name} not found"))) else { return Ok(false) };
+    for _ in 0..LOOKS {
+        room.wait_for_change(BETWEEN_LOOKS)?;
+        if names::found(room, |client| client.network(name))?.is_some_and(|network| network.name == *name) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What an update means that met nothing: a service that was there at the look was removed by somebody else.

@@ -270,6 +270,18 @@ fn a_deploy_that_changed_nothing_leaves_the_name_free() {
 }
 
 #[test]
+fn a_manager_that_misses_a_network_for_a_moment_is_asked_again() {
+    let bed = Bed::new();
+    bed.fault("POST /services/create", Fault::MissesNetwork);
+    bed.completed(1, FILE, Entry::Fresh);
+    bed.fault("POST /services/id", Fault::MissesNetwork);
+    let outcome = bed.deploy(2, &with_env("1"), Entry::Fresh);
+    assert_eq!(outcome.verdict, Verdict::Completed, "{outcome:#?}");
+    let asked = |call: &str| bed.changes().iter().filter(|change| change.starts_with(call)).count();
+    assert_eq!((asked("POST /services/create"), asked("POST /services/id")), (2, 2));
+}
+
+#[test]
 fn an_edit_of_somebody_else_after_the_update_stays_on_the_way_back() {
     let bed = Bed::new();
     bed.completed(1, FILE, Entry::Fresh);
