@@ -219,8 +219,8 @@ fn start_health(
     let settings = health::Settings { bind: config.health.bind, private_dir: config.agent.state_dir.clone() };
     let page = Arc::clone(metrics);
     let write = move || {
-        let (counted, looked) = page.render();
-        counted + &looked
+        let (now, ready) = page.render();
+        health::MetricsText { now, ready }
     };
     let server = health::start(settings, published.clone(), Arc::new(write), exits.clone())?;
     Ok(Group { stops: vec![server.stop], threads: server.threads })

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests, of which clippy knows only the functions marked so")]
 
 use axion_agent::domain::{Dependency, DependencyState, Health, Phase, Timestamp};
-use axion_agent::health::{self, Error, Settings};
+use axion_agent::health::{self, Error, MetricsText, Settings};
 use axion_agent::threads::{Exit, Outcome, Published};
 use crossbeam_channel::{Receiver, bounded};
 use std::fs;
@@ -32,7 +32,7 @@ impl Pages {
         let published = Published::new(snapshot(Phase::Starting));
         let (sender, exits) = bounded(8);
         let settings = Settings { bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), private_dir: folder.clone() };
-        let running = health::start(settings, published.clone(), Arc::new(|| "x 1\n".to_owned()), sender).unwrap();
+        let running = health::start(settings, published.clone(), Arc::new(metrics), sender).unwrap();
         Self { running, published, exits, folder }
     }
 
@@ -74,6 +74,14 @@ impl Pages {
     }
 }
 
+/// Long enough that no socket takes it at once.
+const READY: usize = 8 * 1024 * 1024;
+const PAGE: usize = READY + 4;
+
+fn metrics() -> MetricsText {
+    MetricsText { now: "x 1\n".to_owned(), ready: Arc::new("y 2\n".repeat(READY / 4)) }
+}
+
 fn snapshot(phase: Phase) -> Health {
     let state = if phase == Phase::Ready { DependencyState::Ready } else { DependencyState::Connecting };
     let docker = Dependency { name: "docker", state, since: Timestamp::from_millis(0), last_error: None, detail: None };
@@ -113,7 +121,8 @@ fn each_page_answers_and_follows_what_is_published() {
     let health = pages.get("/health");
     assert!(body(&health).contains(concat!("\"version\":\"", env!("CARGO_PKG_VERSION"), "\"")), "{health}");
     let metrics = pages.get("/metrics");
-    assert!(metrics.contains("Content-Type: text/plain; version=0.0.4") && body(&metrics) == "x 1\n", "{metrics}");
+    assert!(metrics.contains("Content-Type: text/plain; version=0.0.4") && metrics.contains("Cache-Control: no-store"));
+    assert!(body(&metrics).starts_with("x 1\ny 2\n") && body(&metrics).len() == PAGE);
     assert!(pages.get("/").contains("<h1>axion-agent is ready</h1>"));
     pages.stop();
 }
@@ -132,20 +141,57 @@ fn only_get_and_head_are_served() {
     pages.stop();
 }
 
+/// Reads the next answer of a connection, whose length its head tells, in so small pieces.
+fn next_answer(stream: &mut TcpStream, piece: usize) -> String {
+    let mut answer = Vec::new();
+    let mut chunk = vec![0; piece];
+    loop {
+        let length = stream.read(&mut chunk).unwrap();
+        assert!(length > 0, "closed after {} bytes", answer.len());
+        answer.extend_from_slice(&chunk[..length]);
+        let head = answer.len().min(1024);
+        let text = String::from_utf8_lossy(&answer[..head]);
+        let Some((head, _)) = text.split_once("\r\n\r\n") else { continue };
+        let told = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).unwrap().parse::<usize>().unwrap();
+        if answer.len() == head.len() + 4 + told {
+            return String::from_utf8(answer).unwrap();
+        }
+    }
+}
+
 #[test]
 fn a_connection_is_kept_for_several_requests() {
     let pages = Pages::start();
     let mut stream = pages.connect();
-    for _ in 0..3 {
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-        let mut answer = Vec::new();
-        let mut chunk = [0; 512];
-        while !answer.ends_with(b"\r\n\r\nx 1\n") {
-            let length = stream.read(&mut chunk).unwrap();
-            assert!(length > 0, "closed after {}", String::from_utf8_lossy(&answer));
-            answer.extend_from_slice(&chunk[..length]);
-        }
+    for path in ["/metrics", "/metrics", "/livez", "/readyz", "/livez"] {
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
+        let answer = next_answer(&mut stream, 64 * 1024);
+        assert_eq!(body(&answer).len() == PAGE, path == "/metrics", "{path}");
     }
+    pages.stop();
+}
+
+#[test]
+fn a_scrape_is_sent_whole_to_a_slow_reader_and_the_next_one_waits_for_it() {
+    let pages = Pages::start();
+    let mut stream = pages.connect();
+    // In pieces, and the second before the first is answered.
+    for piece in ["GET /met", "rics HTTP/1.1\r\nHost: x\r\n\r\nGET /metrics?again HTTP/1.1\r\nConnection: cl", "ose\r\n\r\n"] {
+        stream.write_all(piece.as_bytes()).unwrap();
+    }
+    let mut all = Vec::new();
+    let mut chunk = [0; 700];
+    for _ in 0..20 {
+        let length = stream.read(&mut chunk).unwrap();
+        all.extend_from_slice(&chunk[..length]);
+        assert_eq!(status(&pages.get("/livez")), "200", "nobody waits for a slow reader");
+    }
+    stream.read_to_end(&mut all).unwrap();
+    let all = String::from_utf8(all).unwrap();
+    assert_eq!((all.matches("HTTP/1.1 200 OK").count(), all.matches("y 2\n").count()), (2, 2 * READY / 4));
+    let head = pages.ask("HEAD /metrics HTTP/1.1\r\nConnection: close\r\n\r\n");
+    assert!(head.contains(&format!("Content-Length: {PAGE}\r\n")) && body(&head).is_empty(), "{head}");
+    assert_eq!(status(&pages.ask("POST /metrics HTTP/1.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")), "405");
     pages.stop();
 }
 
@@ -231,7 +277,7 @@ fn a_taken_port_names_the_key_to_change() {
     let bind = taken.local_addr().unwrap();
     let (exits, _reports) = bounded(1);
     let settings = Settings { bind, private_dir: std::env::temp_dir() };
-    let error = health::start(settings, Published::new(snapshot(Phase::Ready)), Arc::new(String::new), exits).unwrap_err();
+    let error = health::start(settings, Published::new(snapshot(Phase::Ready)), Arc::new(metrics), exits).unwrap_err();
     assert!(matches!(error, Error::AddressInUse(address) if address == bind));
     assert!(error.to_string().contains("health.port"), "{error}");
 }

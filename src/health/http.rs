@@ -1,6 +1,6 @@
 //! tiny_http behind the gate, on the thread `health-http`: takes its requests and sends the pages.
 
-use super::pages::{Verb, answer};
+use super::pages::{FIELDS, Verb, answer};
 use super::{Error, MetricsPage};
 use crate::domain::Health;
 use crate::threads::{Published, Stop};
@@ -78,12 +78,8 @@ impl Http {
         let verb = if matches!(request.method(), Method::Get | Method::Head) { Verb::Read } else { Verb::Other };
         let answer = answer(verb, request.url(), &self.published.newest(), self.started.elapsed(), self.metrics.as_ref());
         let mut response = Response::from_string(answer.body).with_status_code(answer.status).with_chunked_threshold(usize::MAX);
-        let mut fields = vec![
-            ("Content-Type", answer.content_type),
-            ("Cache-Control", "no-store"),
-            ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"),
-            ("X-Content-Type-Options", "nosniff"),
-        ];
+        let mut fields = vec![("Content-Type", answer.content_type)];
+        fields.extend(FIELDS);
         if answer.status == 405 {
             fields.push(("Allow", "GET, HEAD"));
         }

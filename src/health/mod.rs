@@ -1,13 +1,15 @@
 //! The health pages over HTTP: `/health`, `/livez`, `/readyz`, `/metrics` and `/` for people.
 //!
-//! Threads: `health-gate` accepts and bounds the connections, `health-http` answers the requests that
+//! Threads: `health-gate` accepts and bounds the connections and answers scrapes, `health-http` answers the requests that
 //! tiny_http reads (its own threads carry that name too), `health-stop` sleeps until the end and wakes
 //! the other two. They read the newest published [`Health`] and change nothing; nobody sends them
 //! anything, and a slow or hostile reader of the pages costs the rest of the agent nothing.
 
+mod connection;
 mod gate;
 mod http;
 mod pages;
+mod scrape;
 
 use crate::domain::Health as Snapshot;
 use crate::threads::{Exit, Published, StopSource, Thread, ThreadName, spawn, stop_pair, supervise};
@@ -35,8 +37,17 @@ pub struct Settings {
     pub private_dir: PathBuf,
 }
 
+/// The page of `/metrics`, in two parts.
+#[derive(Debug, Clone, Default)]
+pub struct MetricsText {
+    /// Written for this reader.
+    pub now: String,
+    /// What was ready, and is the same for the next one.
+    pub ready: Arc<String>,
+}
+
 /// Writes the page of `/metrics`.
-pub type MetricsPage = Arc<dyn Fn() -> String + Send + Sync>;
+pub type MetricsPage = Arc<dyn Fn() -> MetricsText + Send + Sync>;
 
 /// The running threads. Dropping `stop` ends them.
 #[derive(Debug)]
@@ -95,7 +106,7 @@ pub fn start(settings: Settings, published: Published<Snapshot>, metrics: Metric
     let address = listener.local_addr().map_err(bind)?;
     let path = settings.private_dir.join(SOCKET);
     let (wake_end, wake) = UnixStream::pair().map_err(Error::Thread)?;
-    let mut gate = Gate::new(listener, wake, path.clone()).map_err(bind)?;
+    let mut gate = Gate::new(listener, wake, path.clone(), Arc::clone(&metrics)).map_err(bind)?;
     let mut http = Http::bind(path, published, metrics)?;
     let waker = http.waker();
 

@@ -1,16 +1,25 @@
 //! What each page says. Pure: the same health gives the same answer.
 
+use super::MetricsText;
 use crate::domain::{Dependency, DependencyState, Health, Phase};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::time::Duration;
 
 /// The paths that there are.
-pub(super) const PATHS: [&str; 5] = ["/", "/health", "/livez", "/readyz", "/metrics"];
+pub(super) const PATHS: [&str; 5] = ["/", "/health", "/livez", "/readyz", METRICS];
+/// The page for machines.
+pub(super) const METRICS: &str = "/metrics";
+/// What every answer says of itself.
+pub(super) const FIELDS: [(&str, &str); 3] = [
+    ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"),
+    ("X-Content-Type-Options", "nosniff"),
+];
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
 /// The media type of the Prometheus text format.
-const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub(super) const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// An answer, before HTTP shapes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +39,7 @@ pub(super) enum Verb {
 }
 
 /// Answers a request for `target`, with or without a query.
-pub(super) fn answer(verb: Verb, target: &str, health: &Health, uptime: Duration, metrics: &dyn Fn() -> String) -> Answer {
+pub(super) fn answer(verb: Verb, target: &str, health: &Health, uptime: Duration, metrics: &dyn Fn() -> MetricsText) -> Answer {
     let path = target.split(['?', '#']).next().unwrap_or_default();
     match (verb, path) {
         (_, path) if !PATHS.contains(&path) => error(404, "http.not_found", &format!("there are only {}", PATHS.join(", "))),
@@ -44,7 +53,10 @@ pub(super) fn answer(verb: Verb, target: &str, health: &Health, uptime: Duration
             let status = if health.is_ready() { 200 } else { 503 };
             json_answer(status, &json!(health))
         }
-        (Verb::Read, "/metrics") => Answer { status: 200, content_type: EXPOSITION, body: metrics() },
+        (Verb::Read, METRICS) => {
+            let MetricsText { now, ready } = metrics();
+            Answer { status: 200, content_type: EXPOSITION, body: now + &ready }
+        }
         (Verb::Read, _) => Answer { status: 200, content_type: HTML, body: status_page(health, uptime) },
     }
 }
@@ -117,6 +129,7 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::domain::{Manifest, Timestamp, UpdateOffer};
+    use std::sync::Arc;
 
     fn health(phase: Phase) -> Health {
         let docker = Dependency {
@@ -138,8 +151,12 @@ mod tests {
         }
     }
 
+    fn metrics() -> MetricsText {
+        MetricsText { now: "x 1\n".to_owned(), ready: Arc::new("y 2\n".to_owned()) }
+    }
+
     fn get(target: &str, phase: Phase) -> Answer {
-        answer(Verb::Read, target, &health(phase), Duration::from_secs(7), &|| "x 1\n".to_owned())
+        answer(Verb::Read, target, &health(phase), Duration::from_secs(7), &metrics)
     }
 
     #[test]
@@ -159,7 +176,7 @@ mod tests {
         ] {
             assert_eq!(get(target, phase).status, status, "{target} {phase:?}");
         }
-        let posted = answer(Verb::Other, "/health", &health(Phase::Ready), Duration::ZERO, &String::new);
+        let posted = answer(Verb::Other, "/health", &health(Phase::Ready), Duration::ZERO, &metrics);
         assert_eq!(posted.status, 405);
     }
 
@@ -183,7 +200,7 @@ mod tests {
         let manifest = Manifest { sha256: "0a".to_owned(), bytes: 7 };
         let offer = UpdateOffer { since: Timestamp::from_millis(1_769_853_600_000), manifest };
         let health = Health { update_offered: Some(offer), ..health(Phase::Ready) };
-        let get = |target| answer(Verb::Read, target, &health, Duration::ZERO, &String::new).body;
+        let get = |target| answer(Verb::Read, target, &health, Duration::ZERO, &metrics).body;
         assert!(get("/").contains("An update is offered since 2026-01-31T10:00:00Z."));
         let body: Value = serde_json::from_str(&get("/readyz")).unwrap();
         assert_eq!(body["update_offered"], json!({ "since": "2026-01-31T10:00:00Z", "sha256": "0a", "bytes": 7 }));
