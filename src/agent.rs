@@ -218,11 +218,7 @@ fn start_health(
 ) -> Result<Group, health::Error> {
     let settings = health::Settings { bind: config.health.bind, private_dir: config.agent.state_dir.clone() };
     let page = Arc::clone(metrics);
-    let write = move || {
-        let (now, ready) = page.render();
-        health::MetricsText { now, ready }
-    };
-    let server = health::start(settings, published.clone(), Arc::new(write), exits.clone())?;
+    let server = health::start(settings, published.clone(), Arc::new(move || page.render()), exits.clone())?;
     Ok(Group { stops: vec![server.stop], threads: server.threads })
 }
 

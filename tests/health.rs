@@ -79,7 +79,7 @@ const READY: usize = 8 * 1024 * 1024;
 const PAGE: usize = READY + 4;
 
 fn metrics() -> MetricsText {
-    MetricsText { now: "x 1\n".to_owned(), ready: Arc::new("y 2\n".repeat(READY / 4)) }
+    [Arc::new("x 1\n".to_owned()), Arc::new("y 2\n".repeat(READY / 4))]
 }
 
 fn snapshot(phase: Phase) -> Health {

@@ -66,6 +66,8 @@ bed() {
   want curl curl
   # For the tests of logins and digests.
   want docker-registry docker-registry
+  # It reads the metrics, and says whether they are well made.
+  want promtool prometheus
   install
 }
 

@@ -115,6 +115,11 @@ impl Connection {
         }
     }
 
+    /// Does what can be done as soon as the client is there.
+    pub(super) fn begin(&mut self, rooms: &mut Rooms) -> State {
+        self.serve(rooms).unwrap_or(State::Over)
+    }
+
     /// Reads and answers scrapes, as far as the client goes along.
     fn serve(&mut self, rooms: &mut Rooms) -> io::Result<State> {
         let Way::Gate { head, answer } = &mut self.way else { return Ok(State::Open) };

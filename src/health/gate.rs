@@ -86,7 +86,11 @@ impl Gate {
             Ok((client, _)) if self.connections.len() >= MAX_CONNECTIONS && !self.make_way() => self.turn_away(client),
             Ok((client, _)) => {
                 if client.set_nonblocking(true).is_ok() {
-                    self.connections.push(Connection::new(client, Deadline::after(CONNECTION_LIFE)));
+                    let mut connection = Connection::new(client, Deadline::after(CONNECTION_LIFE));
+                    // Its request is there as a rule: another turn would cost more than a look.
+                    if connection.begin(&mut self.rooms).is_open() {
+                        self.connections.push(connection);
+                    }
                 }
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}

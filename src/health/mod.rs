@@ -37,14 +37,8 @@ pub struct Settings {
     pub private_dir: PathBuf,
 }
 
-/// The page of `/metrics`, in two parts.
-#[derive(Debug, Clone, Default)]
-pub struct MetricsText {
-    /// Written for this reader.
-    pub now: String,
-    /// What was ready, and is the same for the next one.
-    pub ready: Arc<String>,
-}
+/// The page of `/metrics`, in two parts, which may be the same for the next reader.
+pub type MetricsText = [Arc<String>; 2];
 
 /// Writes the page of `/metrics`.
 pub type MetricsPage = Arc<dyn Fn() -> MetricsText + Send + Sync>;

@@ -54,8 +54,8 @@ pub(super) fn answer(verb: Verb, target: &str, health: &Health, uptime: Duration
             json_answer(status, &json!(health))
         }
         (Verb::Read, METRICS) => {
-            let MetricsText { now, ready } = metrics();
-            Answer { status: 200, content_type: EXPOSITION, body: now + &ready }
+            let body = metrics().iter().map(|part| part.as_str()).collect();
+            Answer { status: 200, content_type: EXPOSITION, body }
         }
         (Verb::Read, _) => Answer { status: 200, content_type: HTML, body: status_page(health, uptime) },
     }
@@ -152,7 +152,7 @@ mod tests {
     }
 
     fn metrics() -> MetricsText {
-        MetricsText { now: "x 1\n".to_owned(), ready: Arc::new("y 2\n".to_owned()) }
+        [Arc::new("x 1\n".to_owned()), Arc::new("y 2\n".to_owned())]
     }
 
     fn get(target: &str, phase: Phase) -> Answer {

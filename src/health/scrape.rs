@@ -7,7 +7,6 @@ use super::MetricsText;
 use super::pages::{EXPOSITION, FIELDS, METRICS};
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, IoSlice, Write};
-use std::sync::Arc;
 use time::OffsetDateTime;
 
 /// More headers than a scraper sends.
@@ -82,10 +81,8 @@ pub(super) fn read(bytes: &[u8]) -> Request {
 /// An answer on its way.
 #[derive(Debug)]
 pub(super) struct Sending {
-    /// The head, and what was written for this scrape alone.
-    own: Vec<u8>,
-    /// What all scrapes share until the next look.
-    ready: Arc<String>,
+    head: Vec<u8>,
+    page: MetricsText,
     sent: usize,
     pub(super) then: Then,
 }
@@ -93,34 +90,38 @@ pub(super) struct Sending {
 impl Sending {
     /// The page, at this moment.
     pub(super) fn page(scrape: Scrape, text: MetricsText) -> Self {
-        let MetricsText { now, ready } = text;
-        let length = now.len() + ready.len();
+        let length: usize = text.iter().map(|part| part.len()).sum();
         let mut head = format!("HTTP/1.1 200 OK\r\nDate: {}\r\nContent-Type: {EXPOSITION}\r\nContent-Length: {length}\r\n", date());
         for (name, value) in FIELDS {
             // Writing into a String cannot fail.
             let _ = write!(head, "{name}: {value}\r\n");
         }
         head.push_str(if scrape.then == Then::Ends { "Connection: close\r\n\r\n" } else { "\r\n" });
-        match scrape.body {
-            Body::Sent => Self { own: [head, now].concat().into_bytes(), ready, sent: 0, then: scrape.then },
-            Body::Told => Self { own: head.into_bytes(), ready: Arc::default(), sent: 0, then: scrape.then },
-        }
+        let page = match scrape.body {
+            Body::Sent => text,
+            Body::Told => MetricsText::default(),
+        };
+        Self { head: head.into_bytes(), page, sent: 0, then: scrape.then }
     }
 
     /// These bytes, and the end.
     pub(super) fn last(bytes: &[u8]) -> Self {
-        Self { own: bytes.to_vec(), ready: Arc::default(), sent: 0, then: Then::Ends }
+        Self { head: bytes.to_vec(), page: MetricsText::default(), sent: 0, then: Then::Ends }
     }
 
     /// Writes what the client takes now. Whether that was all.
     pub(super) fn write_to(&mut self, client: &mut impl Write) -> io::Result<bool> {
         loop {
-            let own = self.own.get(self.sent..).unwrap_or_default();
-            let ready = &self.ready.as_bytes()[self.sent.saturating_sub(self.own.len())..];
-            if own.is_empty() && ready.is_empty() {
+            let mut skip = self.sent;
+            let left = [&self.head, self.page[0].as_bytes(), self.page[1].as_bytes()].map(|part| {
+                let from = skip.min(part.len());
+                skip -= from;
+                IoSlice::new(&part[from..])
+            });
+            if left.iter().all(|part| part.is_empty()) {
                 return Ok(true);
             }
-            match client.write_vectored(&[IoSlice::new(own), IoSlice::new(ready)]) {
+            match client.write_vectored(&left) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(written) => self.sent += written,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
@@ -145,6 +146,7 @@ fn imf(at: OffsetDateTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     #[test]
     fn a_scrape_is_known_by_its_head_and_everything_else_is_not_ours() {
@@ -190,7 +192,7 @@ mod tests {
 
     #[test]
     fn both_parts_are_sent_whole_however_little_is_taken_at_once() {
-        let text = || MetricsText { now: "now 1\n".to_owned(), ready: Arc::new("ready 2\n".to_owned()) };
+        let text = || [Arc::new("now 1\n".to_owned()), Arc::new("ready 2\n".to_owned())];
         for (body, end) in [(Body::Sent, "\r\n\r\nnow 1\nready 2\n"), (Body::Told, "\r\n\r\n")] {
             let mut sending = Sending::page(Scrape { body, then: Then::Stays }, text());
             let mut client = Slow(Vec::new(), 0);

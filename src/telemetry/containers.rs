@@ -2,12 +2,13 @@
 //!
 //! On the thread `telemetry`. Which containers run is known from Docker's events; the engine is asked nothing.
 
-use super::cgroup::{Figures, Hierarchy, Places};
+use super::cgroup::{Figures, Group, Hierarchy, KEPT_FILES, Places, Surroundings};
 use super::draft::{Draft, Title};
 use super::family as f;
 use super::family::Family;
-use super::files::Files;
+use super::files::{Files, Keeping};
 use super::interfaces::Traffic;
+use super::process;
 use super::value::Value;
 use crate::domain::{Container, ContainerId, Containers};
 use std::collections::BTreeSet;
@@ -21,10 +22,13 @@ const LONGEST_LABEL: usize = 128;
 /// A control group that is not there after so many searches is in no tree that can be seen from here.
 const SEARCHES: u32 = 3;
 
+/// One in so many of the descriptors that the process may have is for files of control groups.
+const PART_OF_DESCRIPTORS: u64 = 2;
+
 /// A family of containers and where its number is.
 type Column = (&'static Family, fn(&Figures) -> Option<Value>);
 
-static COLUMNS: [Column; 27] = [
+static COLUMNS: [Column; 25] = [
     (&f::CONTAINER_CPU, |figures| figures.cpu),
     (&f::CONTAINER_CPU_USER, |figures| figures.cpu_user),
     (&f::CONTAINER_CPU_SYSTEM, |figures| figures.cpu_system),
@@ -48,8 +52,6 @@ static COLUMNS: [Column; 27] = [
     (&f::CONTAINER_NET_SENT, |figures| sent(figures, |traffic| traffic.bytes)),
     (&f::CONTAINER_NET_PACKETS_IN, |figures| received(figures, |traffic| traffic.packets)),
     (&f::CONTAINER_NET_PACKETS_OUT, |figures| sent(figures, |traffic| traffic.packets)),
-    (&f::CONTAINER_NET_ERRORS_IN, |figures| received(figures, |traffic| traffic.errors)),
-    (&f::CONTAINER_NET_ERRORS_OUT, |figures| sent(figures, |traffic| traffic.errors)),
     (&f::CONTAINER_NET_DROPPED_IN, |figures| received(figures, |traffic| traffic.dropped)),
     (&f::CONTAINER_NET_DROPPED_OUT, |figures| sent(figures, |traffic| traffic.dropped)),
 ];
@@ -72,8 +74,8 @@ struct Tracked {
     title: Title,
     /// The labels of its line that says how it is called.
     info: String,
-    /// Below the mount of each controller, once it was found.
-    path: Option<String>,
+    /// Once it was found.
+    group: Option<Group>,
     searches: u32,
 }
 
@@ -84,7 +86,7 @@ impl Tracked {
         let others = [of("stack", &container.stack), of("service", &container.service), of("task", &container.task)];
         let title = Title::new([id].into_iter().chain(others.into_iter().flatten()));
         let info = title.with("name", &cut(&container.name));
-        Self { container: Arc::clone(container), title, info, path: None, searches: 0 }
+        Self { container: Arc::clone(container), title, info, group: None, searches: 0 }
     }
 }
 
@@ -94,6 +96,8 @@ fn cut(text: &str) -> String {
 
 /// All of them.
 pub(super) struct Tracker {
+    /// So many have their files kept open.
+    kept_open: usize,
     hierarchy: Option<Hierarchy>,
     places: Places,
     seen: Option<Arc<Containers>>,
@@ -102,20 +106,27 @@ pub(super) struct Tracker {
 
 impl Tracker {
     pub(super) fn new(files: &mut Files) -> Self {
+        let descriptors = files.read(&["/proc/self/limits"]).and_then(process::descriptor_limit).unwrap_or_default();
+        let kept_open = usize::try_from(descriptors / PART_OF_DESCRIPTORS).unwrap_or_default() / KEPT_FILES;
         let hierarchy = files.read(&["/proc/self/mountinfo"]).and_then(Hierarchy::of);
-        Self { hierarchy, places: Places::new(), seen: None, all: Vec::new() }
+        Self { kept_open, hierarchy, places: Places::new(), seen: None, all: Vec::new() }
     }
 
     /// Reads and writes what there is of `newest`.
     pub(super) fn look(&mut self, files: &mut Files, newest: &Arc<Containers>, draft: &mut Draft) {
         self.adopt(newest);
         self.search(files);
-        let hierarchy = self.hierarchy.as_ref();
-        let read = |one: &Tracked| Figures::read(files, hierarchy?, one.path.as_ref()?);
-        let found: Vec<Option<Figures>> = self.all.iter().map(read).collect();
-        for (one, _) in self.all.iter_mut().zip(&found).filter(|(_, figures)| figures.is_none()) {
-            // It has ended, or begun anew elsewhere.
-            one.path = None;
+        let host = files.inode(&["/proc/1/net/dev"]);
+        let mut found: Vec<Option<Figures>> = Vec::with_capacity(self.all.len());
+        for (place, one) in self.all.iter_mut().enumerate() {
+            let keeping = if place < self.kept_open { Keeping::Open } else { Keeping::Nothing };
+            let surroundings = self.hierarchy.as_ref().map(|hierarchy| Surroundings { hierarchy, host });
+            let figures = one.group.as_mut().zip(surroundings).and_then(|(group, surroundings)| group.read(files, surroundings, keeping));
+            if figures.is_none() {
+                // It has ended, or begun anew elsewhere.
+                one.group = None;
+            }
+            found.push(figures);
         }
         let measured: Vec<(&Tracked, &Figures)> =
             self.all.iter().zip(&found).filter_map(|(one, figures)| Some((one, figures.as_ref()?))).collect();
@@ -153,10 +164,10 @@ impl Tracker {
     /// Looks for the control groups of those that have none yet.
     fn search(&mut self, files: &mut Files) {
         let Some(hierarchy) = &self.hierarchy else { return };
-        for one in self.all.iter_mut().filter(|one| one.path.is_none()) {
-            one.path = self.places.near_others(files, hierarchy, &one.container.id);
+        for one in self.all.iter_mut().filter(|one| one.group.is_none()) {
+            one.group = self.places.near_others(files, hierarchy, &one.container.id).map(Group::at);
         }
-        let lost = |one: &&mut Tracked| one.path.is_none() && one.searches < SEARCHES;
+        let lost = |one: &&mut Tracked| one.group.is_none() && one.searches < SEARCHES;
         let wanted: BTreeSet<ContainerId> = self.all.iter_mut().filter(lost).map(|one| one.container.id.clone()).collect();
         if wanted.is_empty() {
             return;
@@ -164,8 +175,8 @@ impl Tracker {
         let mut found = self.places.everywhere(files, hierarchy, &wanted.iter().collect());
         for one in self.all.iter_mut().filter(lost) {
             one.searches += 1;
-            one.path = found.remove(&one.container.id);
-            if one.path.is_none() && one.searches == SEARCHES {
+            one.group = found.remove(&one.container.id).map(Group::at);
+            if one.group.is_none() && one.searches == SEARCHES {
                 log::warn!(
                     "telemetry: the container {} has no control group that can be seen from here: it is not measured",
                     one.container.id

@@ -212,10 +212,6 @@ families! {
         "Packets received, likewise.", "`/proc/PID/net/dev`";
     CONTAINER_NET_PACKETS_OUT = Counter Page "axion_container_network_transmit_packets_total" ["container", "stack", "service", "task"]
         "Packets sent, likewise.", "`/proc/PID/net/dev`";
-    CONTAINER_NET_ERRORS_IN = Counter Page "axion_container_network_receive_errors_total" ["container", "stack", "service", "task"]
-        "Packets that could not be received, likewise.", "`/proc/PID/net/dev`";
-    CONTAINER_NET_ERRORS_OUT = Counter Page "axion_container_network_transmit_errors_total" ["container", "stack", "service", "task"]
-        "Packets that could not be sent, likewise.", "`/proc/PID/net/dev`";
     CONTAINER_NET_DROPPED_IN = Counter Page "axion_container_network_receive_dropped_total" ["container", "stack", "service", "task"]
         "Packets received and dropped, likewise.", "`/proc/PID/net/dev`";
     CONTAINER_NET_DROPPED_OUT = Counter Page "axion_container_network_transmit_dropped_total" ["container", "stack", "service", "task"]

@@ -4,12 +4,25 @@
 
 use std::fs::{self, File};
 use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 /// What one read takes at most: a file of /proc or of a control group has one to four KiB, few have more.
 const CHUNK: usize = 16 * 1024;
 /// No file of the kernel that is read here is as large: what is behind is left out.
 const LARGEST: usize = 4 * 1024 * 1024;
+
+/// A file that is read again and again. To open one costs four times as much as to read it.
+#[derive(Debug, Default)]
+pub(super) struct Kept(Option<File>);
+
+/// Whether files stay open from one look to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keeping {
+    /// They do.
+    Open,
+    /// Each is closed when it was read: there are too many.
+    Nothing,
+}
 
 /// The files below a root: `/` on a host, a folder in tests.
 pub(super) struct Files {
@@ -30,6 +43,19 @@ impl Files {
         self.fill(&mut file)
     }
 
+    /// The same of a file that may be open already. It was opened by the same parts.
+    pub(super) fn read_kept(&mut self, kept: &mut Kept, keeping: Keeping, parts: &[&str]) -> Option<&str> {
+        let file = match kept.0.take() {
+            Some(file) => file,
+            None => File::open(self.path(parts)).ok()?,
+        };
+        let length = self.fill_from_start(&file)?;
+        if keeping == Keeping::Open {
+            kept.0 = Some(file);
+        }
+        std::str::from_utf8(&self.buffer[..length]).ok()
+    }
+
     /// The same, and the number of the file within its file system.
     pub(super) fn read_with_inode(&mut self, parts: &[&str]) -> Option<(u64, &str)> {
         let mut file = File::open(self.path(parts)).ok()?;
@@ -40,6 +66,11 @@ impl Files {
     /// The number of a file that is not read.
     pub(super) fn inode(&mut self, parts: &[&str]) -> Option<u64> {
         Some(fs::metadata(self.path(parts)).ok()?.ino())
+    }
+
+    /// As its folder shows it.
+    pub(super) fn size(&mut self, parts: &[&str]) -> Option<u64> {
+        Some(fs::metadata(self.path(parts)).ok()?.len())
     }
 
     pub(super) fn exists(&mut self, parts: &[&str]) -> bool {
@@ -69,6 +100,22 @@ impl Files {
         self.path.push_str(&self.root);
         parts.iter().for_each(|part| self.path.push_str(part));
         &self.path
+    }
+
+    /// The files of control groups are written by the kernel at once: one that has left room in the buffer has ended.
+    fn fill_from_start(&mut self, file: &File) -> Option<usize> {
+        let mut length = 0;
+        loop {
+            if self.buffer.len() < length + CHUNK {
+                self.buffer.resize(length + CHUNK, 0);
+            }
+            let room = self.buffer.len() - length;
+            let read = file.read_at(&mut self.buffer[length..], length as u64).ok()?;
+            length += read;
+            if read < room || length >= LARGEST {
+                return Some(length);
+            }
+        }
     }
 
     fn fill(&mut self, file: &mut File) -> Option<&str> {

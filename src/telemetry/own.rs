@@ -43,6 +43,9 @@ pub struct Metrics {
     events_shed: AtomicU64,
     health: Published<Option<Health>>,
     consumer_lag: Published<Option<u64>>,
+    /// Counts what was counted, so that nothing is written again that has not changed.
+    changes: AtomicU64,
+    written: Published<Written>,
     /// What the thread `telemetry` found last; nothing where it is switched off.
     found: Published<Option<Look>>,
 }
@@ -71,60 +74,79 @@ impl Metrics {
             events_shed: AtomicU64::new(0),
             health: Published::new(None),
             consumer_lag: Published::new(None),
+            changes: AtomicU64::new(0),
+            written: Published::new(Written::default()),
             found: Published::new(None),
         }
     }
 
     /// A record came from the command topic, whatever it held.
     pub fn record_read(&self) {
-        add(&self.records_read);
+        self.add(&self.records_read);
     }
 
     /// A command is in the journal and will be carried out.
     pub fn command_accepted(&self, command_type: &str) {
-        add(&self.accepted[command_index(command_type)]);
+        self.add(&self.accepted[command_index(command_type)]);
     }
 
     /// A command was answered with CommandRejected.
     pub fn command_refused(&self, code: Code) {
-        add_code(&self.refused, code);
+        self.add_code(&self.refused, code);
     }
 
     /// A command came again.
     pub fn duplicate(&self) {
-        add(&self.duplicates);
+        self.add(&self.duplicates);
     }
 
     /// A record went to the dead-letter topic.
     pub fn dead_letter(&self) {
-        add(&self.dead_letters);
+        self.add(&self.dead_letters);
     }
 
     /// A command has ended.
     pub fn command_finished(&self, command_type: &str, verdict: Verdict) {
         let index = command_index(command_type);
         match verdict {
-            Verdict::Completed => add(&self.completed[index]),
+            Verdict::Completed => self.add(&self.completed[index]),
             Verdict::Failed(code) => {
-                add(&self.failed[index]);
-                add_code(&self.failures, code);
+                self.add(&self.failed[index]);
+                self.add_code(&self.failures, code);
             }
         }
     }
 
     /// The broker has confirmed an event.
     pub fn event_published(&self) {
-        add(&self.events_published);
+        self.add(&self.events_published);
     }
 
     /// An event that is not terminal was given up for want of room.
     pub fn event_shed(&self) {
-        add(&self.events_shed);
+        self.add(&self.events_shed);
     }
 
     /// The newest health.
     pub fn observe_health(&self, health: &Health) {
         self.health.publish(Some(health.clone()));
+        self.changed();
+    }
+
+    // Each number stands for itself: no order between them is promised.
+    fn add(&self, counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+        self.changed();
+    }
+
+    fn add_code(&self, counters: &PerCode, code: Code) {
+        if let Some(index) = Code::ALL.iter().position(|known| *known == code) {
+            self.add(&counters[index]);
+        }
+    }
+
+    fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::Release);
     }
 
     /// Where whoever reads the command topic shows how many records wait there.
@@ -138,9 +160,35 @@ impl Metrics {
         self.found.clone()
     }
 
-    /// The page, in the Prometheus text format 0.0.4: what is counted, written now, and what the newest look has found.
+    /// The page, in the Prometheus text format 0.0.4: what is counted, and what the newest look has found.
     #[must_use]
-    pub fn render(&self) -> (String, Arc<String>) {
+    pub fn render(&self) -> [Arc<String>; 2] {
+        let counted = self.counted();
+        let found = self.found.newest();
+        match found.as_ref() {
+            Some(look) => [counted, Arc::clone(&look.text)],
+            None => {
+                let mut page = Page::default();
+                Process::read(&mut Files::below("")).render(&mut page);
+                [counted, Arc::new(page.finish())]
+            }
+        }
+    }
+
+    /// What is counted, as it was written last unless something has changed since.
+    fn counted(&self) -> Arc<String> {
+        // ORDER: looked at before the numbers are: what changes while they are written is written with the next page.
+        let now = (self.changes.load(Ordering::Acquire), *self.consumer_lag.newest());
+        let last = self.written.newest();
+        if last.of == Some(now) {
+            return Arc::clone(&last.text);
+        }
+        let text = Arc::new(self.write());
+        self.written.publish(Written { of: Some(now), text: Arc::clone(&text) });
+        text
+    }
+
+    fn write(&self) -> String {
         let mut page = Page::with_capacity(PAGE);
         page.family(&f::BUILD_INFO);
         page.sample(&[("version", env!("CARGO_PKG_VERSION"))], 1_u64);
@@ -151,15 +199,7 @@ impl Metrics {
         }
         self.render_events(&mut page);
         self.render_health(&mut page);
-        let found = self.found.newest();
-        let looked = match found.as_ref() {
-            Some(look) => Arc::clone(&look.text),
-            None => {
-                Process::read(&mut Files::below("")).render(&mut page);
-                Arc::default()
-            }
-        };
-        (page.finish(), looked)
+        page.finish()
     }
 
     /// What the control plane is told: few numbers, since each costs bytes on every link. Commands that have ended are
@@ -232,6 +272,14 @@ impl Metrics {
     }
 }
 
+/// What was counted when.
+#[derive(Debug, Default)]
+struct Written {
+    /// How much had changed by then, and how many records waited.
+    of: Option<(u64, Option<u64>)>,
+    text: Arc<String>,
+}
+
 fn single(page: &mut Page, family: &'static Family, value: impl Into<Value>) {
     page.family(family);
     page.sample(&[], value);
@@ -241,19 +289,8 @@ fn zeros<const N: usize>() -> [AtomicU64; N] {
     std::array::from_fn(|_| AtomicU64::new(0))
 }
 
-// Each number stands for itself: no order between them is promised.
-fn add(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
-}
-
 fn value(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
-}
-
-fn add_code(counters: &PerCode, code: Code) {
-    if let Some(index) = Code::ALL.iter().position(|known| *known == code) {
-        add(&counters[index]);
-    }
 }
 
 fn labels() -> impl Iterator<Item = &'static str> {
@@ -279,7 +316,7 @@ mod tests {
     use crate::domain::Dependency;
 
     fn lines(metrics: &Metrics) -> Vec<String> {
-        let (counted, looked) = metrics.render();
+        let [counted, looked] = metrics.render();
         counted.lines().chain(looked.lines()).map(str::to_owned).collect()
     }
 
@@ -308,6 +345,22 @@ mod tests {
         ] {
             assert!(lines.iter().any(|line| line == expected), "{expected} is not in\n{}", lines.join("\n"));
         }
+    }
+
+    #[test]
+    fn the_page_is_written_again_when_something_has_changed_and_not_before() {
+        let metrics = Metrics::default();
+        let text = || metrics.render()[0].clone();
+        let first = text();
+        assert!(Arc::ptr_eq(&first, &text()));
+        metrics.duplicate();
+        let second = text();
+        assert!(second.contains("duplicate_total 1") && Arc::ptr_eq(&second, &text()));
+        metrics.consumer_lag().publish(Some(7));
+        let third = text();
+        assert!(third.contains("consumer_lag_records 7") && Arc::ptr_eq(&third, &text()));
+        metrics.command_refused(Code::EXPIRED);
+        assert!(text().contains("refused_total{code=\"command.expired\"} 1"));
     }
 
     #[test]

@@ -81,6 +81,10 @@ fn write_labels<'a>(text: &mut String, labels: impl IntoIterator<Item = (&'a str
 }
 
 fn escape(text: &mut String, value: &str) {
+    if !value.contains(['\\', '"', '\n']) {
+        text.push_str(value);
+        return;
+    }
     for c in value.chars() {
         match c {
             '\\' => text.push_str("\\\\"),

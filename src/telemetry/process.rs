@@ -16,8 +16,7 @@ impl Process {
     /// Reads it now.
     pub(super) fn read(files: &mut Files) -> Self {
         let mut numbers: Vec<(&'static Family, Value)> = files.read(&["/proc/self/stat"]).and_then(of_stat).into_iter().flatten().collect();
-        // The folder is open itself while it is read.
-        let open = files.names(&["/proc/self/fd"]).len().saturating_sub(1);
+        let open = open_descriptors(files);
         numbers.push((&family::PROCESS_OPEN_FDS, open.into()));
         let limit = files.read(&["/proc/self/limits"]).and_then(descriptor_limit);
         numbers.extend(limit.map(|limit| (&family::PROCESS_MAX_FDS, limit.into())));
@@ -47,6 +46,18 @@ impl Process {
     }
 }
 
+/// The size of the folder, since Linux 6.2; before, it has none and is counted.
+fn open_descriptors(files: &mut Files) -> usize {
+    match files.size(&[FOLDER]) {
+        // The folder is open itself while it is counted.
+        None | Some(0) => files.names(&[FOLDER]).len().saturating_sub(1),
+        Some(size) => usize::try_from(size).unwrap_or(usize::MAX),
+    }
+}
+
+/// A link for each open descriptor.
+const FOLDER: &str = "/proc/self/fd";
+
 /// proc_pid_stat(5). Field 2 is a name in parentheses that may itself hold blanks and parentheses, so counting begins
 /// behind the last one, with field 3.
 fn of_stat(stat: &str) -> Option<[(&'static Family, Value); 4]> {
@@ -67,7 +78,7 @@ fn page_size() -> u64 {
 }
 
 /// The soft limit: the third column from "Max open files".
-fn descriptor_limit(limits: &str) -> Option<u64> {
+pub(super) fn descriptor_limit(limits: &str) -> Option<u64> {
     limits.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_whitespace().next()?.parse().ok()
 }
 

@@ -18,6 +18,7 @@ const HELD: usize = 1;
 pub struct Gate {
     socket: PathBuf,
     trap: Arc<Mutex<Option<Trap>>>,
+    seen: Arc<Mutex<Vec<String>>>,
 }
 
 /// Which request is held up.
@@ -42,18 +43,23 @@ impl Gate {
     pub fn before(engine: &Path, folder: &Path) -> Self {
         let socket = folder.join("gate.sock");
         let listener = UnixListener::bind(&socket).expect("a socket in the folder of the test");
-        let trap: Arc<Mutex<Option<Trap>>> = Arc::default();
-        let (engine, watched) = (engine.to_owned(), trap.clone());
+        let (trap, seen): (Arc<Mutex<Option<Trap>>>, Arc<Mutex<Vec<String>>>) = Default::default();
+        let (engine, watched, heard) = (engine.to_owned(), trap.clone(), seen.clone());
         thread(move || {
             for client in listener.incoming().flatten() {
-                let (engine, watched) = (engine.clone(), watched.clone());
+                let (engine, watched, heard) = (engine.clone(), watched.clone(), heard.clone());
                 thread(move || {
                     // An engine that is away closes the client's connection.
-                    let _end = carry(&client, &engine, &watched);
+                    let _end = carry(&client, &engine, &watched, &heard);
                 });
             }
         });
-        Self { socket, trap }
+        Self { socket, trap, seen }
+    }
+
+    /// The first lines of all requests so far.
+    pub fn seen(&self) -> Vec<String> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// For `docker.host`.
@@ -84,7 +90,7 @@ impl Held {
 }
 
 /// Carries requests one by one, and answers as they come.
-fn carry(client: &UnixStream, engine: &Path, trap: &Mutex<Option<Trap>>) -> io::Result<()> {
+fn carry(client: &UnixStream, engine: &Path, trap: &Mutex<Option<Trap>>, seen: &Mutex<Vec<String>>) -> io::Result<()> {
     let server = UnixStream::connect(engine)?;
     let (mut answers, mut back) = (server.try_clone()?, client.try_clone()?);
     thread(move || {
@@ -94,14 +100,14 @@ fn carry(client: &UnixStream, engine: &Path, trap: &Mutex<Option<Trap>>) -> io::
             let _closed = stream.shutdown(Shutdown::Both);
         }
     });
-    let requests = pass(client, &server, trap);
+    let requests = pass(client, &server, trap, seen);
     // The client has hung up; what the engine still says to it goes nowhere.
     let _closed = server.shutdown(Shutdown::Both);
     requests
 }
 
 /// Until the client closes its connection.
-fn pass(client: &UnixStream, mut server: &UnixStream, trap: &Mutex<Option<Trap>>) -> io::Result<()> {
+fn pass(client: &UnixStream, mut server: &UnixStream, trap: &Mutex<Option<Trap>>, seen: &Mutex<Vec<String>>) -> io::Result<()> {
     let mut reader = BufReader::new(client);
     loop {
         let mut head = String::new();
@@ -122,6 +128,7 @@ fn pass(client: &UnixStream, mut server: &UnixStream, trap: &Mutex<Option<Trap>>
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
+        seen.lock().unwrap_or_else(PoisonError::into_inner).push(first.trim().to_owned());
         wait(&first, trap);
         server.write_all(head.as_bytes())?;
         server.write_all(&body)?;

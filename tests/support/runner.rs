@@ -36,6 +36,10 @@ pub enum Need {
     Registry,
     /// The Docker CLI, to compare with.
     DockerCli,
+    /// Prometheus' own look at a page of metrics.
+    Promtool,
+    /// Prometheus itself.
+    Prometheus,
     /// A broker, be it the mock cluster.
     Broker,
     /// A broker that it may stop, alone.
@@ -121,6 +125,8 @@ impl Stage {
                 .or_else(|| (!self.engine().is_private()).then(|| "needs an engine that it may stop".to_owned())),
             Need::Registry => Registry::program().err(),
             Need::DockerCli => child::output("docker", &["--version"]).err(),
+            Need::Promtool => child::output("promtool", &["--version"]).err(),
+            Need::Prometheus => child::output("prometheus", &["--version"]).err(),
             Need::Broker => None,
             Need::ControlPlane => ControlPlane::program().err(),
             Need::BrokerToStop => (!self.supply().may_stop()).then(|| "needs a broker that it may stop".to_owned()),

@@ -1,19 +1,26 @@
 //! Control groups of version 1: Documentation/admin-guide/cgroup-v1/{cpuacct,memory,blkio-controller,pids}.rst, and
 //! Documentation/scheduler/sched-bwc.rst. Each controller has a tree of its own, with the same paths.
 
-use super::super::files::{Files, number, pairs};
+use super::super::files::pairs;
 use super::super::value::Value;
 use super::mounts::Mounts;
-use super::{Figures, Io};
+use super::{Figures, Io, Limits, Reading};
 
 /// From here on a limit is none: the kernel writes the largest number of pages that it can count.
 const NO_LIMIT: u64 = 1 << 60;
 
-pub(super) fn read(files: &mut Files, mounts: &Mounts, path: &str) -> Option<Figures> {
+/// What a group may have at most.
+pub(super) fn limits(group: &mut Reading<'_>, mounts: &Mounts) -> Limits {
+    let memory = mounts.memory.as_ref().and_then(|mount| group.limit(mount, "/memory.limit_in_bytes"));
+    let pids = mounts.pids.as_ref().and_then(|mount| group.limit(mount, "/pids.max"));
+    Limits { memory: memory.filter(|&limit| limit < NO_LIMIT), pids }
+}
+
+pub(super) fn read(group: &mut Reading<'_>, mounts: &Mounts) -> Option<Figures> {
     let mut figures = Figures::default();
     if let Some(mount) = &mounts.cpuacct {
-        figures.cpu = Some(Value::Nanos(files.read(&[mount, path, "/cpuacct.usage"]).and_then(number)?));
-        for (key, ticks) in pairs(files.read(&[mount, path, "/cpuacct.stat"])?) {
+        figures.cpu = Some(Value::Nanos(group.number(0, mount, "/cpuacct.usage")?));
+        for (key, ticks) in pairs(group.text(1, mount, "/cpuacct.stat")?) {
             match key {
                 "user" => figures.cpu_user = Some(Value::Ticks(ticks)),
                 "system" => figures.cpu_system = Some(Value::Ticks(ticks)),
@@ -21,7 +28,7 @@ pub(super) fn read(files: &mut Files, mounts: &Mounts, path: &str) -> Option<Fig
             }
         }
     }
-    if let Some(stat) = mounts.cpu.as_ref().and_then(|mount| files.read(&[mount, path, "/cpu.stat"])) {
+    if let Some(stat) = mounts.cpu.as_ref().and_then(|mount| group.text(2, mount, "/cpu.stat")) {
         for (key, count) in pairs(stat) {
             match key {
                 "nr_periods" => figures.periods = Some(count),
@@ -32,22 +39,20 @@ pub(super) fn read(files: &mut Files, mounts: &Mounts, path: &str) -> Option<Fig
         }
     }
     if let Some(mount) = &mounts.memory {
-        memory(files, mount, path, &mut figures)?;
+        memory(group, mount, &mut figures)?;
     }
     if let Some(mount) = &mounts.blkio {
-        figures.io = io(files, mount, path);
+        figures.io = io(group, mount);
     }
     if let Some(mount) = &mounts.pids {
-        figures.pids = files.read(&[mount, path, "/pids.current"]).and_then(number);
-        figures.pids_limit = files.read(&[mount, path, "/pids.max"]).and_then(number);
+        figures.pids = group.number(8, mount, "/pids.current");
     }
     Some(figures)
 }
 
-fn memory(files: &mut Files, mount: &str, path: &str, figures: &mut Figures) -> Option<()> {
-    figures.memory = Some(files.read(&[mount, path, "/memory.usage_in_bytes"]).and_then(number)?);
-    figures.memory_limit = files.read(&[mount, path, "/memory.limit_in_bytes"]).and_then(number).filter(|&limit| limit < NO_LIMIT);
-    for (key, bytes) in pairs(files.read(&[mount, path, "/memory.stat"])?) {
+fn memory(group: &mut Reading<'_>, mount: &str, figures: &mut Figures) -> Option<()> {
+    figures.memory = Some(group.number(3, mount, "/memory.usage_in_bytes")?);
+    for (key, bytes) in pairs(group.text(4, mount, "/memory.stat")?) {
         match key {
             "total_rss" => figures.anonymous = Some(bytes),
             "total_cache" => figures.file = Some(bytes),
@@ -56,14 +61,14 @@ fn memory(files: &mut Files, mount: &str, path: &str, figures: &mut Figures) -> 
             _ => {}
         }
     }
-    let control = files.read(&[mount, path, "/memory.oom_control"])?;
+    let control = group.text(5, mount, "/memory.oom_control")?;
     figures.oom_kills = pairs(control).find(|(key, _)| *key == "oom_kill").map(|(_, count)| count);
     Some(())
 }
 
-fn io(files: &mut Files, mount: &str, path: &str) -> Option<Io> {
-    let (read_bytes, written_bytes) = both_ways(files.read(&[mount, path, "/blkio.throttle.io_service_bytes_recursive"])?);
-    let (reads, writes) = both_ways(files.read(&[mount, path, "/blkio.throttle.io_serviced_recursive"])?);
+fn io(group: &mut Reading<'_>, mount: &str) -> Option<Io> {
+    let (read_bytes, written_bytes) = both_ways(group.text(6, mount, "/blkio.throttle.io_service_bytes_recursive")?);
+    let (reads, writes) = both_ways(group.text(7, mount, "/blkio.throttle.io_serviced_recursive")?);
     Some(Io { reads, read_bytes, writes, written_bytes })
 }
 
@@ -78,8 +83,9 @@ fn both_ways(text: &str) -> (u64, u64) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::files::Keeping;
     use super::super::super::tree::Tree;
-    use super::super::Hierarchy;
+    use super::super::{Group, Hierarchy, Surroundings};
     use super::*;
 
     const ID: &str = "/docker/0123";
@@ -117,10 +123,16 @@ mod tests {
         (tree, Hierarchy::of(&mountinfo).unwrap())
     }
 
+    fn read(group: &mut Group, tree: &Tree, hierarchy: &Hierarchy, keeping: Keeping) -> Option<Figures> {
+        let mut files = tree.files();
+        let host = files.inode(&["/proc/1/net/dev"]);
+        group.read(&mut files, Surroundings { hierarchy, host }, keeping)
+    }
+
     #[test]
     fn every_number_comes_from_its_file() {
         let (tree, hierarchy) = tree();
-        let figures = Figures::read(&mut tree.files(), &hierarchy, ID).unwrap();
+        let figures = read(&mut Group::at(ID.to_owned()), &tree, &hierarchy, Keeping::Nothing).unwrap();
         assert_eq!(
             (figures.cpu, figures.cpu_user, figures.cpu_system),
             (Some(Value::Nanos(5_025_000_000)), Some(Value::Ticks(401)), Some(Value::Ticks(101)))
@@ -136,11 +148,31 @@ mod tests {
     #[test]
     fn a_group_that_is_gone_has_no_figures_and_a_controller_that_is_off_costs_its_own_alone() {
         let (tree, hierarchy) = tree();
-        assert_eq!(Figures::read(&mut tree.files(), &hierarchy, "/docker/4567"), None);
+        assert_eq!(read(&mut Group::at("/docker/4567".to_owned()), &tree, &hierarchy, Keeping::Open), None);
         tree.remove("/cg/blkio/docker");
         tree.remove("/cg/cpu,cpuacct/docker/0123/cpu.stat");
         tree.write("/cg/memory/docker/0123/memory.limit_in_bytes", "64000000\n");
-        let figures = Figures::read(&mut tree.files(), &hierarchy, ID).unwrap();
+        let figures = read(&mut Group::at(ID.to_owned()), &tree, &hierarchy, Keeping::Nothing).unwrap();
         assert_eq!((figures.io, figures.periods, figures.memory_limit), (None, None, Some(64_000_000)));
+    }
+
+    #[test]
+    fn files_that_stay_open_show_what_is_new_and_a_gone_process_makes_way() {
+        let (tree, hierarchy) = tree();
+        let mut group = Group::at(ID.to_owned());
+        let mut seen = |tree: &Tree| {
+            let figures = read(&mut group, tree, &hierarchy, Keeping::Open).unwrap();
+            (figures.cpu, figures.memory_limit, figures.network.map(|(received, _)| received.packets))
+        };
+        let nanos = |number| Some(Value::Nanos(number));
+        assert_eq!(seen(&tree), (nanos(5_025_000_000), None, Some(2761)));
+        tree.write("/cg/cpu,cpuacct/docker/0123/cpuacct.usage", "6000000000\n");
+        tree.write("/cg/memory/docker/0123/memory.limit_in_bytes", "64000000\n");
+        assert_eq!(seen(&tree), (nanos(6_000_000_000), None, Some(2761)), "limits are read seldom");
+        tree.remove("/proc/42");
+        tree.write("/cg/memory/docker/0123/cgroup.procs", "43\n");
+        tree.write("/proc/43/net/dev", "eth0: 1 7 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n");
+        (0..4).for_each(|_| assert_eq!(seen(&tree).2, Some(7)));
+        assert_eq!(seen(&tree).1, Some(64_000_000));
     }
 }

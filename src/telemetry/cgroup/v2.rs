@@ -1,13 +1,18 @@
 //! Control groups of version 2: Documentation/admin-guide/cgroup-v2.rst. One tree; a controller that is not enabled in it has no files.
 
-use super::super::files::{Files, number, pairs};
+use super::super::files::pairs;
 use super::super::value::Value;
-use super::{Figures, Io};
+use super::{Figures, Io, Limits, Reading};
 
-pub(super) fn read(files: &mut Files, mount: &str, path: &str) -> Option<Figures> {
+/// What a group may have at most.
+pub(super) fn limits(group: &mut Reading<'_>, mount: &str) -> Limits {
+    Limits { memory: group.limit(mount, "/memory.max"), pids: group.limit(mount, "/pids.max") }
+}
+
+pub(super) fn read(group: &mut Reading<'_>, mount: &str) -> Option<Figures> {
     let mut figures = Figures::default();
     // Always there, with the times at least.
-    for (key, count) in pairs(files.read(&[mount, path, "/cpu.stat"])?) {
+    for (key, count) in pairs(group.text(0, mount, "/cpu.stat")?) {
         match key {
             "usage_usec" => figures.cpu = Some(Value::Micros(count)),
             "user_usec" => figures.cpu_user = Some(Value::Micros(count)),
@@ -18,10 +23,9 @@ pub(super) fn read(files: &mut Files, mount: &str, path: &str) -> Option<Figures
             _ => {}
         }
     }
-    figures.memory = files.read(&[mount, path, "/memory.current"]).and_then(number);
-    figures.memory_limit = files.read(&[mount, path, "/memory.max"]).and_then(number);
-    figures.swap = files.read(&[mount, path, "/memory.swap.current"]).and_then(number);
-    for (key, bytes) in pairs(files.read(&[mount, path, "/memory.stat"]).unwrap_or_default()) {
+    figures.memory = group.number(1, mount, "/memory.current");
+    figures.swap = group.number(2, mount, "/memory.swap.current");
+    for (key, bytes) in pairs(group.text(3, mount, "/memory.stat").unwrap_or_default()) {
         match key {
             "anon" => figures.anonymous = Some(bytes),
             "file" => figures.file = Some(bytes),
@@ -29,11 +33,10 @@ pub(super) fn read(files: &mut Files, mount: &str, path: &str) -> Option<Figures
             _ => {}
         }
     }
-    let events = files.read(&[mount, path, "/memory.events"]).unwrap_or_default();
+    let events = group.text(4, mount, "/memory.events").unwrap_or_default();
     figures.oom_kills = pairs(events).find(|(key, _)| *key == "oom_kill").map(|(_, count)| count);
-    figures.io = files.read(&[mount, path, "/io.stat"]).map(io);
-    figures.pids = files.read(&[mount, path, "/pids.current"]).and_then(number);
-    figures.pids_limit = files.read(&[mount, path, "/pids.max"]).and_then(number);
+    figures.io = group.text(5, mount, "/io.stat").map(io);
+    figures.pids = group.number(6, mount, "/pids.current");
     Some(figures)
 }
 
@@ -55,8 +58,9 @@ fn io(text: &str) -> Io {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::files::Keeping;
     use super::super::super::tree::Tree;
-    use super::super::Hierarchy;
+    use super::super::{Group, Hierarchy, Surroundings};
     use super::*;
 
     const PATH: &str = "/system.slice/docker-0123.scope";
@@ -91,13 +95,16 @@ mod tests {
         tree
     }
 
-    fn hierarchy() -> Hierarchy {
-        Hierarchy::V2("/sys/fs/cgroup".to_owned())
+    fn read(tree: &Tree, path: &str) -> Option<Figures> {
+        let mut files = tree.files();
+        let host = files.inode(&["/proc/1/net/dev"]);
+        let hierarchy = Hierarchy::V2("/sys/fs/cgroup".to_owned());
+        Group::at(path.to_owned()).read(&mut files, Surroundings { hierarchy: &hierarchy, host }, Keeping::Open)
     }
 
     #[test]
     fn every_number_comes_from_its_file() {
-        let figures = Figures::read(&mut tree().files(), &hierarchy(), PATH).unwrap();
+        let figures = read(&tree(), PATH).unwrap();
         let micros = |number| Some(Value::Micros(number));
         assert_eq!((figures.cpu, figures.cpu_user, figures.cpu_system), (micros(5_025_000), micros(4_010_000), micros(1_015_000)));
         assert_eq!((figures.periods, figures.throttled_periods, figures.throttled), (Some(20), Some(3), micros(1_500_001)));
@@ -117,19 +124,19 @@ mod tests {
         }
         tree.write(&format!("/sys/fs/cgroup{PATH}/memory.max"), "max\n");
         tree.write(&format!("/sys/fs/cgroup{PATH}/pids.max"), "max\n");
-        let figures = Figures::read(&mut tree.files(), &hierarchy(), PATH).unwrap();
+        let figures = read(&tree, PATH).unwrap();
         assert_eq!((figures.memory, figures.working_set(), figures.memory_limit, figures.oom_kills), (None, None, None, None));
         assert_eq!((figures.io, figures.pids, figures.pids_limit), (None, None, None));
         assert!(figures.cpu.is_some() && figures.network.is_some());
-        assert_eq!(Figures::read(&mut tree.files(), &hierarchy(), "/system.slice/other.scope"), None);
+        assert_eq!(read(&tree, "/system.slice/other.scope"), None);
     }
 
     #[test]
     fn the_network_of_the_host_is_not_the_container_s() {
         let tree = tree();
         tree.write(&format!("/sys/fs/cgroup{PATH}/cgroup.procs"), "1\n");
-        assert_eq!(Figures::read(&mut tree.files(), &hierarchy(), PATH).unwrap().network, None);
+        assert_eq!(read(&tree, PATH).unwrap().network, None);
         tree.write(&format!("/sys/fs/cgroup{PATH}/cgroup.procs"), "");
-        assert_eq!(Figures::read(&mut tree.files(), &hierarchy(), PATH).unwrap().network, None, "its last process has ended");
+        assert_eq!(read(&tree, PATH).unwrap().network, None, "its last process has ended");
     }
 }
