@@ -43,7 +43,8 @@ impl Gate {
     pub fn before(engine: &Path, folder: &Path) -> Self {
         let socket = folder.join("gate.sock");
         let listener = UnixListener::bind(&socket).expect("a socket in the folder of the test");
-        let (trap, seen): (Arc<Mutex<Option<Trap>>>, Arc<Mutex<Vec<String>>>) = Default::default();
+        let trap: Arc<Mutex<Option<Trap>>> = Arc::default();
+        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
         let (engine, watched, heard) = (engine.to_owned(), trap.clone(), seen.clone());
         thread(move || {
             for client in listener.incoming().flatten() {

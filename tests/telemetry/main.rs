@@ -29,6 +29,8 @@ const TESTS: &[Test] = &[
 
 /// From its start until it is ready, engine included; and from an event to the look that shows it.
 const SOON: Duration = Duration::from_secs(30);
+/// The kernel charges memory ahead, 64 pages at a time, and takes back what was not used.
+const CHARGED_AHEAD: f64 = 256.0 * 1024.0;
 /// So many more looks.
 const LOOKS: usize = 3;
 
@@ -156,7 +158,6 @@ fn agrees(stage: &Stage) {
         ("axion_container_network_receive_bytes_total", "/networks/eth0/rx_bytes"),
         ("axion_container_network_transmit_packets_total", "/networks/eth0/tx_packets"),
         ("axion_container_pids", "/pids_stats/current"),
-        ("axion_container_memory_usage_bytes", "/memory_stats/usage"),
     ] {
         // The network of a container that stands still hears its neighbours.
         let (before, found, after) = (theirs(&before, path), ours(family), theirs(&after, path));
@@ -164,7 +165,11 @@ fn agrees(stage: &Stage) {
     }
     let inactive = ["/memory_stats/stats/total_inactive_file", "/memory_stats/stats/inactive_file"];
     let inactive = inactive.iter().find_map(|path| after.pointer(path)?.as_f64()).unwrap();
-    assert_eq!(ours("axion_container_memory_working_set_bytes"), theirs(&after, "/memory_stats/usage") - inactive);
+    let usage = theirs(&after, "/memory_stats/usage");
+    for (family, theirs) in [("axion_container_memory_usage_bytes", usage), ("axion_container_memory_working_set_bytes", usage - inactive)]
+    {
+        assert!((ours(family) - theirs).abs() <= CHARGED_AHEAD, "{family}: {} and {theirs}", ours(family));
+    }
     container.order("unpause");
 }
 
