@@ -36,9 +36,10 @@ pub use rules::Rules;
 pub use shutdown::{Departure, Group, KafkaClients, StartKafka, Workers};
 pub use state::{Ports, Shown, State};
 
+use crate::telemetry::Queue;
 use crate::threads::Exit;
 use crate::{control_plane, docker, ipc, kafka};
-use crossbeam_channel::{Receiver, never, select_biased};
+use crossbeam_channel::{Receiver, Sender, never, select_biased};
 use std::time::{Duration, Instant};
 use wall_clock::{Gait, WallClock};
 
@@ -113,11 +114,15 @@ pub fn run(mut state: State, mut inbox: Inbox, mut workers: Workers, mut pulse: 
             Turn::Go => {}
             Turn::Beat => pulse.beat(&workers.late()),
             Turn::Closed(closed) => inbox.forget(closed),
-            Turn::Tidy => clock.tidy(&mut state),
+            Turn::Tidy => {
+                clock.tidy(&mut state);
+                state.metrics.threads(workers.states());
+            }
             Turn::Leave(reason) => break reason,
         }
         state.settle();
         pulse.show(&state.health());
+        state.show_turn(&inbox);
         if let Some(reason) = state.failure() {
             break reason;
         }
@@ -229,6 +234,25 @@ fn step(state: &mut State, inbox: &Inbox, workers: &mut Workers, pulse: &Pulse, 
         recv(crossbeam_channel::at(clock.next())) -> _ => return Turn::Tidy,
     }
     Turn::Go
+}
+
+impl State {
+    /// Shows that the loop goes on, and what waits.
+    fn show_turn(&self, inbox: &Inbox) {
+        let waiting = [
+            (Queue::Docker, inbox.docker.len()),
+            (Queue::Deliveries, inbox.reports.len()),
+            (Queue::Commands, inbox.commands.len()),
+            (Queue::ControlPlane, inbox.control_plane.len()),
+            (Queue::Session, inbox.session.len()),
+            (Queue::Local, inbox.ipc.len()),
+            (Queue::Events, self.ports.producer.as_ref().map_or(0, Sender::len)),
+            (Queue::Jobs, self.ports.jobs.len()),
+            (Queue::Queries, self.ports.queries.len()),
+        ];
+        waiting.into_iter().for_each(|(queue, waiting)| self.metrics.queue(queue, waiting));
+        self.metrics.turned(state::now());
+    }
 }
 
 fn burst<T>(first: T, rest: &Receiver<T>, mut handle: impl FnMut(T)) {

@@ -69,7 +69,7 @@ impl State {
             Verdict::Failed(code) => log::warn!("{name} {id} failed: {code}: {}", outcome.message),
         }
         let terminal = Event::terminal(&agent, &open.command, outcome, now());
-        self.metrics.command_finished(name, outcome.verdict);
+        self.metrics.command_finished(name, outcome.verdict, terminal.timestamp.since(open.since));
         self.listeners.note(|recent| recent.ended(id, outcome, &terminal));
         self.last_command = Some(LastCommand { id, command_type: name, result: terminal.kind.name(), finished_at: terminal.timestamp });
         let timely_until = self.timely_until(&open.command);

@@ -10,7 +10,10 @@ impl State {
     /// Looks at the space, and shows in health whether it is enough.
     pub(super) fn look_at_space(&mut self) -> LinkState {
         let link = match self.journal.space(self.rules.journal_size) {
-            Ok(space) => self.rules.full(space).map_or(LinkState::Up, |reason| LinkState::Down(format!("no new commands: {reason}"))),
+            Ok(space) => {
+                self.metrics.journal_space(space.held, space.free);
+                self.rules.full(space).map_or(LinkState::Up, |reason| LinkState::Down(format!("no new commands: {reason}")))
+            }
             Err(error) => {
                 // A command that cannot be written down fails at once, and the agent with it.
                 self.on_link(JOURNAL, LinkState::Down(format!("cannot tell how much room there is: {error}")));

@@ -11,6 +11,7 @@ use super::{Closed, Inbox, Reload, Signal};
 use crate::domain::{LinkState, Phase, Position};
 use crate::journal::Identity;
 use crate::kafka;
+use crate::telemetry::{ThreadState, Word};
 use crate::threads::{Deadline, StopSource, Thread, ThreadName};
 use crossbeam_channel::{Sender, select_biased};
 use std::collections::BTreeSet;
@@ -130,6 +131,13 @@ impl Workers {
     pub(super) fn late(&self) -> Vec<&'static str> {
         let threads = self.groups().into_iter().flat_map(|group| &group.threads).chain(&self.journal);
         threads.filter(|thread| thread.is_late()).map(|thread| thread.name().as_str()).filter(|name| is_vital(name)).collect()
+    }
+
+    /// Every thread, whether it hangs.
+    pub(super) fn states(&self) -> Vec<ThreadState> {
+        let threads = self.groups().into_iter().flat_map(|group| &group.threads).chain(&self.journal);
+        let word = |thread: &Thread| if thread.is_late() { Word::Broken } else { Word::Kept };
+        threads.map(|thread| ThreadState { name: thread.name().as_str(), word: word(thread) }).collect()
     }
 
     fn names(&self) -> Vec<&'static str> {

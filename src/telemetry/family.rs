@@ -66,6 +66,9 @@ families! {
     ACCEPTED = Counter Page "axion_agent_commands_accepted_total" ["command_type"] "Commands taken into the journal.", "the coordinator";
     FINISHED = Counter Reported "axion_agent_commands_finished_total" ["command_type", "result"]
         "Commands that have ended. Reports count them over all types.", "the coordinator";
+    SPENT = Counter Page "axion_agent_commands_duration_seconds_total" ["command_type"]
+        "From the acceptance of commands, or the start that took them up again, to their end, summed up over those that have ended.",
+        "the coordinator";
     FAILURES = Counter Page "axion_agent_command_failures_total" ["code"]
         "Commands that failed, by the stable code of the reason; codes not seen are left out.", "the coordinator";
     REFUSED = Counter Page "axion_agent_commands_refused_total" ["code"]
@@ -79,6 +82,18 @@ families! {
     PHASE = Gauge Page "axion_agent_phase" ["phase"] "1 at the phase that the agent is in.", "the coordinator";
     DEPENDENCY_UP = Gauge Page "axion_agent_dependency_up" ["dependency"]
         "Whether a dependency works; those that are not configured are left out.", "the coordinator";
+    DEPENDENCY_LOSSES = Counter Page "axion_agent_dependency_losses_total" ["dependency"]
+        "How often a dependency was ready and then was not; those that are not configured are left out.", "the coordinator";
+    QUEUE = Gauge Page "axion_agent_queue_length" ["queue"]
+        "What waited in a queue at the coordinator's last turn: for it, or for those who work for it.", "the coordinator";
+    THREAD_LATE = Gauge Page "axion_agent_thread_late" ["thread"]
+        "1 for a thread that has not shown itself when it said that it would: it hangs.", "the coordinator, as often as it looks";
+    TURN = Gauge Page "axion_agent_coordinator_turn_time_seconds" []
+        "When the coordinator had its last turn, in seconds since the Unix epoch; it has one every `health.check_interval` at least.",
+        "the coordinator";
+    JOURNAL_SIZE = Gauge Page "axion_agent_journal_size_bytes" []
+        "The journal's file; beyond `limits.journal_size`, what is in it.", "stat(2), the journal";
+    JOURNAL_FREE = Gauge Page "axion_agent_journal_free_bytes" [] "What is free in the file system of the journal.", "statvfs(3)";
     PAUSED = Gauge Page "axion_agent_paused" []
         "1 while nothing starts that changes something, because somebody asked for it.", "the coordinator";
     OPEN = Gauge Reported "axion_agent_commands_open" [] "Commands admitted and not finished.", "the coordinator";
@@ -92,6 +107,12 @@ families! {
     PROCESS_THREADS = Gauge Reported "process_threads" [] "Threads of the operating system.", "`/proc/self/stat`";
     PROCESS_OPEN_FDS = Gauge Reported "process_open_fds" [] "Open file descriptors.", "`/proc/self/fd`";
     PROCESS_MAX_FDS = Gauge Page "process_max_fds" [] "How many file descriptors may be open.", "`/proc/self/limits`";
+
+    PROCESS_WAKE_UPS = Counter Page "process_voluntary_context_switches_total" []
+        "How often its threads have waited, and so had to be woken.", "getrusage(2)";
+    PROCESS_PREEMPTIONS = Counter Page "process_involuntary_context_switches_total" []
+        "How often its threads had to make way for others.", "getrusage(2)";
+    PROCESS_WRITTEN = Counter Page "process_disk_written_bytes_total" [] "Bytes that it has caused to be written to disks.", "`/proc/self/io`, `write_bytes`";
 
     SAMPLED = Gauge Page "axion_agent_telemetry_sample_time_seconds" []
         "When the host and its containers were looked at last, in seconds since the Unix epoch.", "the thread `telemetry`";

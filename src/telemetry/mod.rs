@@ -14,6 +14,7 @@ mod files;
 mod host;
 mod interfaces;
 mod look;
+mod loop_state;
 mod mountinfo;
 mod own;
 mod page;
@@ -33,6 +34,7 @@ use std::time::Duration;
 use worker::Worker;
 
 pub use family::{FAMILIES, Family, Kind, Reach};
+pub use loop_state::{Queue, ThreadState, Word};
 pub use own::Metrics;
 
 const THREAD: ThreadName = ThreadName::new("telemetry");

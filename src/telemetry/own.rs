@@ -6,6 +6,7 @@ use super::family as f;
 use super::family::Family;
 use super::files::Files;
 use super::look::Look;
+use super::loop_state::{LoopState, Queue, ThreadState};
 use super::page::Page;
 use super::process::Process;
 use super::value::Value;
@@ -13,6 +14,7 @@ use crate::domain::{Action, Code, DependencyState, Health, Phase, Sample, Timest
 use crate::threads::Published;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// The label of a command that is none of [`Action::NAMES`].
 const OTHER: &str = "other";
@@ -35,12 +37,15 @@ pub struct Metrics {
     accepted: PerCommand,
     completed: PerCommand,
     failed: PerCommand,
+    /// Milliseconds.
+    spent: PerCommand,
     failures: PerCode,
     refused: PerCode,
     duplicates: AtomicU64,
     dead_letters: AtomicU64,
     events_published: AtomicU64,
     events_shed: AtomicU64,
+    loop_state: LoopState,
     health: Published<Option<Health>>,
     consumer_lag: Published<Option<u64>>,
     /// Counts what was counted, so that nothing is written again that has not changed.
@@ -66,12 +71,14 @@ impl Metrics {
             accepted: zeros(),
             completed: zeros(),
             failed: zeros(),
+            spent: zeros(),
             failures: zeros(),
             refused: zeros(),
             duplicates: AtomicU64::new(0),
             dead_letters: AtomicU64::new(0),
             events_published: AtomicU64::new(0),
             events_shed: AtomicU64::new(0),
+            loop_state: LoopState::new(),
             health: Published::new(None),
             consumer_lag: Published::new(None),
             changes: AtomicU64::new(0),
@@ -105,9 +112,10 @@ impl Metrics {
         self.add(&self.dead_letters);
     }
 
-    /// A command has ended.
-    pub fn command_finished(&self, command_type: &str, verdict: Verdict) {
+    /// A command has ended, so long after it was accepted or taken up again.
+    pub fn command_finished(&self, command_type: &str, verdict: Verdict, took: Duration) {
         let index = command_index(command_type);
+        self.spent[index].fetch_add(u64::try_from(took.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
         match verdict {
             Verdict::Completed => self.add(&self.completed[index]),
             Verdict::Failed(code) => {
@@ -129,6 +137,7 @@ impl Metrics {
 
     /// The newest health.
     pub fn observe_health(&self, health: &Health) {
+        self.loop_state.observe(health);
         self.health.publish(Some(health.clone()));
         self.changed();
     }
@@ -147,6 +156,26 @@ impl Metrics {
 
     fn changed(&self) {
         self.changes.fetch_add(1, Ordering::Release);
+    }
+
+    /// So much waits in a queue.
+    pub fn queue(&self, queue: Queue, waiting: usize) {
+        self.loop_state.queue(queue, waiting);
+    }
+
+    /// The coordinator had a turn.
+    pub fn turned(&self, at: Timestamp) {
+        self.loop_state.turned(at);
+    }
+
+    /// How the threads are.
+    pub fn threads(&self, states: Vec<ThreadState>) {
+        self.loop_state.threads(states);
+    }
+
+    /// The journal holds so many bytes, and so many are free where it is.
+    pub fn journal_space(&self, held: u64, free: u64) {
+        self.loop_state.space(held, free);
     }
 
     /// Where whoever reads the command topic shows how many records wait there.
@@ -242,6 +271,10 @@ impl Metrics {
             page.sample(&[("command_type", name), ("result", "completed")], value(&self.completed[index]));
             page.sample(&[("command_type", name), ("result", "failed")], value(&self.failed[index]));
         }
+        page.family(&f::SPENT);
+        for (name, spent) in labels().zip(&self.spent) {
+            page.sample(&[("command_type", name)], Value::Thousandths(i64::try_from(value(spent)).unwrap_or(i64::MAX)));
+        }
         page.family(&f::FAILURES);
         codes_seen(page, &self.failures);
         page.family(&f::REFUSED);
@@ -266,6 +299,7 @@ impl Metrics {
         for dependency in health.dependencies.iter().filter(|dependency| dependency.state != DependencyState::Off) {
             page.sample(&[("dependency", dependency.name)], dependency.state == DependencyState::Ready);
         }
+        self.loop_state.render(page);
         single(page, &f::PAUSED, health.paused_since.is_some());
         single(page, &f::OPEN, health.commands_open);
         single(page, &f::UNREPORTED, health.events_unreported);
@@ -327,7 +361,7 @@ mod tests {
         metrics.record_read();
         metrics.command_accepted("Deploy");
         metrics.command_accepted("Dance");
-        metrics.command_finished("Deploy", Verdict::Failed(Code::IMAGE_NOT_FOUND));
+        metrics.command_finished("Deploy", Verdict::Failed(Code::IMAGE_NOT_FOUND), Duration::from_millis(1500));
         metrics.command_refused(Code::EXPIRED);
         metrics.duplicate();
         let lines = lines(&metrics);
@@ -338,6 +372,7 @@ mod tests {
             "axion_agent_commands_accepted_total{command_type=\"other\"} 1",
             "axion_agent_commands_finished_total{command_type=\"Deploy\",result=\"completed\"} 0",
             "axion_agent_commands_finished_total{command_type=\"Deploy\",result=\"failed\"} 1",
+            "axion_agent_commands_duration_seconds_total{command_type=\"Deploy\"} 1.500",
             "axion_agent_command_failures_total{code=\"image.not_found\"} 1",
             "axion_agent_commands_refused_total{code=\"command.expired\"} 1",
             "axion_agent_commands_duplicate_total 1",
@@ -385,15 +420,15 @@ mod tests {
         {
             assert!(lines.iter().any(|line| line == expected), "{expected}");
         }
-        assert!(!lines.iter().any(|line| line.contains("control_plane")));
+        assert!(!lines.iter().any(|line| line.contains("dependency=\"control_plane\"")));
     }
 
     #[test]
     fn what_is_reported_has_the_names_of_the_page() {
         let metrics = Metrics::default();
-        metrics.command_finished("Deploy", Verdict::Completed);
-        metrics.command_finished("Scale", Verdict::Completed);
-        metrics.command_finished("Scale", Verdict::Failed(Code::IMAGE_NOT_FOUND));
+        metrics.command_finished("Deploy", Verdict::Completed, Duration::from_millis(1500));
+        metrics.command_finished("Scale", Verdict::Completed, Duration::from_millis(1500));
+        metrics.command_finished("Scale", Verdict::Failed(Code::IMAGE_NOT_FOUND), Duration::from_millis(1500));
         let value = |samples: &[Sample], name: &str, label: Option<&str>| {
             let found =
                 samples.iter().find(|sample| sample.name == name && label == sample.labels.first().map(|(_, value)| value.as_str()));

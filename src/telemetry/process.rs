@@ -20,6 +20,9 @@ impl Process {
         numbers.push((&family::PROCESS_OPEN_FDS, open.into()));
         let limit = files.read(&["/proc/self/limits"]).and_then(descriptor_limit);
         numbers.extend(limit.map(|limit| (&family::PROCESS_MAX_FDS, limit.into())));
+        numbers.extend(switches().into_iter().flatten());
+        let written = files.read(&["/proc/self/io"]).and_then(written);
+        numbers.extend(written.map(|bytes| (&family::PROCESS_WRITTEN, bytes.into())));
         Self(numbers)
     }
 
@@ -77,6 +80,21 @@ fn page_size() -> u64 {
     u64::try_from(bytes).unwrap_or(4096)
 }
 
+/// Of all threads, those that have ended too.
+fn switches() -> Option<[(&'static Family, Value); 2]> {
+    // SAFETY: the structure holds numbers alone, for which zeros are valid.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the structure is ours and lives until the call returns.
+    let read = unsafe { libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) } == 0;
+    let count = |number: libc::c_long| u64::try_from(number).unwrap_or_default().into();
+    read.then(|| [(&family::PROCESS_WAKE_UPS, count(usage.ru_nvcsw)), (&family::PROCESS_PREEMPTIONS, count(usage.ru_nivcsw))])
+}
+
+/// proc_pid_io(5): what was to be written to a disk, whether or not it has come there.
+fn written(io: &str) -> Option<u64> {
+    io.lines().find_map(|line| line.strip_prefix("write_bytes:"))?.trim().parse().ok()
+}
+
 /// The soft limit: the third column from "Max open files".
 pub(super) fn descriptor_limit(limits: &str) -> Option<u64> {
     limits.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_whitespace().next()?.parse().ok()
@@ -100,6 +118,7 @@ mod tests {
         assert_eq!(of_stat("nonsense"), None);
         let limits = "Limit                     Soft Limit           Hard Limit           Units\nMax open files            1024                 524288               files\n";
         assert_eq!(descriptor_limit(limits), Some(1024));
+        assert_eq!(written("wchar: 9\nread_bytes: 1\nwrite_bytes: 4096\ncancelled_write_bytes: 0\n"), Some(4096));
     }
 
     #[test]
@@ -111,5 +130,6 @@ mod tests {
         assert!(number(&family::PROCESS_OPEN_FDS) >= 3.0);
         assert!(number(&family::PROCESS_MAX_FDS) >= number(&family::PROCESS_OPEN_FDS));
         assert!(number(&family::PROCESS_CPU) >= 0.0);
+        assert!(number(&family::PROCESS_WAKE_UPS) + number(&family::PROCESS_PREEMPTIONS) >= 1.0);
     }
 }
