@@ -4,8 +4,9 @@ use super::on_cancel::of_cancel;
 use super::on_report::Ended;
 use super::state::{State, now};
 use crate::docker;
-use crate::domain::{Action, CommandId, Event, EventKind, LastCommand, Outcome, Progress, StackName, Stage, Verdict};
+use crate::domain::{Action, Command, CommandId, Event, EventKind, LastCommand, Outcome, Progress, StackName, Stage, Verdict};
 use crate::threads::Errand;
+use std::borrow::Cow;
 use std::mem;
 use std::sync::Arc;
 
@@ -68,6 +69,7 @@ impl State {
             Verdict::Completed => log::info!("{name} {id} completed: {}", outcome.message),
             Verdict::Failed(code) => log::warn!("{name} {id} failed: {code}: {}", outcome.message),
         }
+        let outcome = &*self.with_what_became(&open.command, outcome);
         let terminal = Event::terminal(&agent, &open.command, outcome, now());
         self.metrics.command_finished(name, outcome.verdict, terminal.timestamp.since(open.since));
         self.listeners.note(|recent| recent.ended(id, outcome, &terminal));
@@ -79,6 +81,16 @@ impl State {
         for cancel in self.cancels.remove(&id).unwrap_or_default() {
             self.note_end(cancel, &of_cancel(id, outcome.verdict));
         }
+    }
+
+    /// Every deploy that fails says what became of its stack. One that its lane did not begin, as it was refused or had expired,
+    /// has changed nothing; one that goes on after a restart and ends before it could look may have.
+    fn with_what_became<'a>(&mut self, command: &Command, outcome: &'a Outcome) -> Cow<'a, Outcome> {
+        let has_failed = matches!((&command.action, outcome.verdict), (Action::Deploy(_), Verdict::Failed(_)));
+        if !has_failed || outcome.details.contains_key("rolled_back") {
+            return Cow::Borrowed(outcome);
+        }
+        Cow::Owned(outcome.clone().with("changed", self.was_begun(command.id)).with("rolled_back", false))
     }
 
     /// Writes down how commands have ended, and reports it: those of a burst share one write.

@@ -9,7 +9,7 @@ use super::choose;
 use super::ownership::Takeover;
 use super::room::{End, Halt, Room, StepError};
 use super::types::{Mode, Service, Task};
-use crate::domain::{Code, Outcome, Progress, Scale, StackName, counted};
+use crate::domain::{Code, Outcome, Progress, Scale, StackName};
 use crate::threads::Deadline;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -75,13 +75,14 @@ fn work(room: &Room<'_>, request: &Scale) -> Result<Outcome, End> {
     let target = &request.target;
     let services = choose::held(room, target, Takeover::Refused)?;
     let wanted = choose(request, &services).map_err(End::Finished)?;
+    let before = room.observe(|client| client.tasks(&target.stack))?.into_iter().map(|task| task.id).collect();
     let mut changes = Vec::new();
     for service in &wanted {
         changes.push(set(room, service)?);
     }
     let text: Vec<String> = wanted.iter().map(|wanted| format!("{}={}", target.stack.descoped(&wanted.name), wanted.replicas)).collect();
     room.progress(Progress::new("apply", format!("the swarm was told: {}", text.join(", "))));
-    converge(room, &target.stack, &wanted, &changes)
+    converge(room, &target.stack, &wanted, &changes, &before)
 }
 
 /// Finds every service that the command names, or says which one cannot be scaled.
@@ -136,8 +137,9 @@ fn with_replicas(spec: &Value, replicas: u64) -> Value {
     spec
 }
 
-/// Watches until every named service runs as often as was asked, and new tasks have stayed.
-fn converge(room: &Room<'_>, stack: &StackName, wanted: &[Wanted], changes: &[Change]) -> Result<Outcome, End> {
+/// Watches until every named service runs as often as was asked, and new tasks have stayed. The errors of the tasks that
+/// there were `before` are not this command's.
+fn converge(room: &Room<'_>, stack: &StackName, wanted: &[Wanted], changes: &[Change], before: &BTreeSet<String>) -> Result<Outcome, End> {
     // A command that goes on after a restart does not know which tasks are new.
     let patience = if changes.contains(&Change::Grown) || room.entry == Entry::Resumed { STEADY } else { Duration::ZERO };
     let mut steady: Option<Steady> = None;
@@ -149,13 +151,13 @@ fn converge(room: &Room<'_>, stack: &StackName, wanted: &[Wanted], changes: &[Ch
             |wanted: &Wanted| Census::of(tasks.iter().filter(|task| task.service_id == wanted.id), &down).is_settled_at(wanted.replicas);
         let late: Vec<&str> = wanted.iter().filter(|wanted| !settled(wanted)).map(|wanted| wanted.name.as_str()).collect();
         steady = if late.is_empty() { Some(Steady::since(steady, running(&tasks, wanted), patience)) } else { None };
-        let services = || report(stack, wanted, changes, &tasks, &down);
+        let services = || report(stack, wanted, changes, &Seen { tasks: &tasks, down: &down, before });
         if steady.as_ref().is_some_and(|steady| steady.proven.has_passed()) {
             return Ok(Outcome::completed(format!("the services of {stack} run as often as was asked")).with("services", services()));
         }
         let seen = services();
         if seen != told {
-            let message = format!("as was asked: {} of {}", wanted.len() - late.len(), counted(wanted.len(), "service"));
+            let message = format!("services as was asked {}/{}", wanted.len() - late.len(), wanted.len());
             room.progress(Progress::new("converge", message).with("services", seen.clone()));
             told = seen;
         }
@@ -186,16 +188,25 @@ fn running(tasks: &[Task], wanted: &[Wanted]) -> BTreeSet<String> {
     tasks.iter().filter(|task| task.is_running()).filter(named).map(|task| task.id.clone()).collect()
 }
 
-fn report(stack: &StackName, wanted: &[Wanted], changes: &[Change], tasks: &[Task], down: &BTreeSet<String>) -> Vec<Value> {
+/// One look.
+struct Seen<'a> {
+    tasks: &'a [Task],
+    down: &'a BTreeSet<String>,
+    /// The tasks that there were before the command.
+    before: &'a BTreeSet<String>,
+}
+
+fn report(stack: &StackName, wanted: &[Wanted], changes: &[Change], seen: &Seen<'_>) -> Vec<Value> {
     let one = |(wanted, change): (&Wanted, &Change)| {
-        let own = || tasks.iter().filter(|task| task.service_id == wanted.id);
-        let census = Census::of(own(), down);
+        let own = || seen.tasks.iter().filter(|task| task.service_id == wanted.id);
+        let census = Census::of(own(), seen.down);
+        let new = || own().filter(|task| !seen.before.contains(&task.id));
         json!({
             "name": stack.descoped(&wanted.name),
             "action": change.name(),
             "replicas": {"running": census.running, "desired": wanted.replicas},
             "state": state(census, wanted.replicas),
-            "errors": if census.is_settled_at(wanted.replicas) { Vec::new() } else { errors(own()) },
+            "errors": if census.is_settled_at(wanted.replicas) { Vec::new() } else { errors(new()) },
         })
     };
     wanted.iter().zip(changes).map(one).collect()

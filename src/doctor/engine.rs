@@ -8,6 +8,7 @@ use super::running::Running;
 use super::state::bytes;
 use super::{AutoInit, Finding, QUESTION, Settings};
 use crate::docker::{self, Examined, PublishedPort, Reachability, Readiness, Swarm, SwarmRole, Unexamined};
+use crate::domain::counted;
 use crate::filesystem;
 use crate::threads::Deadline;
 use std::fs;
@@ -122,7 +123,7 @@ fn judge_nodes(swarm: &Swarm) -> Finding {
     let reachable = nodes.iter().filter(|node| node.manager == Some(Reachability::Reachable)).count();
     // Raft needs more than half of all managers.
     let spare = reachable.saturating_sub(managers / 2 + 1);
-    let summary = format!("{} nodes, {reachable} of {managers} managers reachable, {spare} may be lost", nodes.len());
+    let summary = format!("{}, {reachable} of {managers} managers reachable, {spare} may be lost", counted(nodes.len(), "node"));
     if !away.is_empty() {
         DOCKER_NODES.warn(format!("{summary}; not ready: {}", away.join(", ")))
     } else if managers > 1 && spare == 0 {

@@ -108,7 +108,7 @@ fn local_mode(stage: &Stage) {
     assert_eq!((before.code, before.failed()), (0, vec![]), "{}", before.text);
     before.is("agent.running", "warn", "no agent runs");
     before.is("docker.swarm", "ok", "manager");
-    before.is("docker.nodes", "ok", "1 nodes");
+    before.is("docker.nodes", "ok", "1 node,");
     before.is("network.port", "ok", "is free");
     before.is("kafka.settings", "skipped", "");
 

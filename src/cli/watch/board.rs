@@ -67,6 +67,9 @@ impl Board {
     fn seat(&mut self, service: &Service, at: Duration) -> Option<String> {
         let state = state(service);
         let tasks = match (service.replicas.running, service.replicas.desired) {
+            // They end: there is nothing to reach.
+            (Some(0), Some(0)) => String::new(),
+            (Some(left), Some(0)) => format!("{left} left"),
             (Some(running), Some(desired)) => format!("{running}/{desired}"),
             (None, Some(desired)) => format!("0/{desired}"),
             _ => String::new(),

@@ -26,6 +26,7 @@ use crate::kafka::{DeadLetter, Event, Inbound, Receipt, Request, Side};
 use crate::telemetry::Metrics;
 use crate::threads::{Published, Thread, Waited, stop_pair};
 use crossbeam_channel::bounded;
+use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -283,6 +284,27 @@ fn an_old_command_without_an_expiry_is_stale() {
     let Request::Publish(_, event) = desk.published.try_recv().unwrap() else { panic!("an event was expected") };
     assert_eq!(event.payload.pointer("/details/code").unwrap(), Code::STALE.as_str());
     assert!(event.terminal);
+}
+
+#[test]
+fn a_deploy_that_its_lane_did_not_begin_says_that_it_has_changed_nothing() {
+    let mut desk = Desk::new();
+    let details = |desk: &mut Desk, n: u128, begun: &[Step]| {
+        desk.read(n as i64, Inbound::Command(deployment(n, "s")));
+        desk.journal.intend(id(n), begun).unwrap();
+        desk.out();
+        desk.finish(n, Outcome::failed(Code::SWARM_INACTIVE, "the engine is in no swarm"));
+        let ends = desk.published.try_iter().filter_map(|request| match request {
+            Request::Publish(_, event) if event.terminal => Some(event.payload["details"].clone()),
+            _ => None,
+        });
+        ends.last().unwrap()
+    };
+    let told = details(&mut desk, 1, &[]);
+    assert_eq!((&told["changed"], &told["rolled_back"]), (&json!(false), &json!(false)));
+    let begun = [Step { operation: "service.update".into(), object: "s_web".into() }];
+    let told = details(&mut desk, 2, &begun);
+    assert_eq!((&told["changed"], &told["rolled_back"]), (&json!(true), &json!(false)), "an earlier process may have changed something");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::watch::{AsWanted, Look, State, Wanted, Watch, Written, grace};
 use super::{Broken, Failure};
 use crate::docker::room::{Halt, Room, StepError};
 use crate::docker::types::{Mode, Service, Task, UpdateState, Version};
-use crate::domain::{Code, Progress, StackName, counted};
+use crate::domain::{Code, Progress, StackName};
 use crate::stack::compare;
 use crate::stack::plan::{Action, ServicePlan};
 use crate::threads::Deadline;
@@ -224,6 +224,5 @@ fn in_one(failures: &[&Failure]) -> Option<Failure> {
 fn in_short(watched: &[Watched]) -> String {
     let settled = watched.iter().filter(|one| one.state == State::Settled).count();
     let (running, desired) = watched.iter().map(|one| one.watch.count()).fold((0, 0), |(a, b), (c, d)| (a + c, b + d));
-    let (desired, services) = (counted(desired, "task"), counted(watched.len(), "service"));
-    format!("running: {running} of {desired}; steady: {settled} of {services}")
+    format!("tasks running {running}/{desired}, services steady {settled}/{}", watched.len())
 }

@@ -43,7 +43,7 @@ fn work(room: &Room<'_>, request: &Selection, report: &mut Report) -> Result<Str
     for plan in plans.iter_mut().filter(|plan| plan.action == Action::Update) {
         write(room, plan, &networks)?;
     }
-    let message = format!("the tasks of {} are replaced", counted(plans.len(), "service"));
+    let message = format!("the tasks of {} get new ones in their place", counted(plans.len(), "service"));
     room.progress(Progress::new("apply", message).with("services", report.services()));
     let mut watched = converge::Watched::all(&plans, [], &before);
     converge::wait(room, &mut watched, &networks, report, "converge")?;
