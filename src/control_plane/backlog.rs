@@ -1,16 +1,36 @@
 //! Samples that wait to be reported. Pure.
 
-use crate::domain::{Sample, Timestamp};
+use crate::domain::{Labels, Sample, Timestamp};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-/// So many are kept while nobody takes them, which is an hour of the agent's own. Then the oldest go.
-const KEPT: usize = 4096;
+/// So many are kept while nobody takes them, 128 KiB of numbers: an hour of a host alone, a quarter of an hour with fifty containers.
+/// Then the oldest go.
+const KEPT: usize = 16 * 1024;
 
-/// What was measured at one time.
+/// A name and its labels: what tells a series from the others.
+pub(super) type Title = (&'static str, Labels);
+
+/// What was measured at one time. Moments that measured the same things share what these are called.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Moment {
     pub(super) at: Timestamp,
-    pub(super) samples: Vec<Sample>,
+    titles: Arc<Vec<Title>>,
+    values: Vec<f64>,
+}
+
+impl Moment {
+    fn new(at: Timestamp, samples: Vec<Sample>, before: Option<&Self>) -> Self {
+        let values = samples.iter().map(|sample| sample.value).collect();
+        let titles: Vec<Title> = samples.into_iter().map(|sample| (sample.name, sample.labels)).collect();
+        let shared = before.map(|before| &before.titles).filter(|known| ***known == titles);
+        Self { at, titles: shared.map_or_else(|| Arc::new(titles), Arc::clone), values }
+    }
+
+    /// Each series with its number.
+    pub(super) fn samples(&self) -> impl Iterator<Item = (&Title, f64)> {
+        self.titles.iter().zip(self.values.iter().copied())
+    }
 }
 
 /// The moments that wait, oldest first.
@@ -43,8 +63,9 @@ impl Batch<'_> {
 }
 
 impl Backlog {
-    pub(super) fn add(&mut self, moment: Moment) {
-        self.samples += moment.samples.len();
+    pub(super) fn add(&mut self, at: Timestamp, samples: Vec<Sample>) {
+        let moment = Moment::new(at, samples, self.moments.back());
+        self.samples += moment.values.len();
         self.moments.push_back(moment);
         while self.samples > KEPT {
             self.give_up_oldest();
@@ -60,7 +81,7 @@ impl Backlog {
     pub(super) fn batch(&self, size: usize) -> Batch<'_> {
         let mut samples = 0;
         let fits = |moment: &&Moment| {
-            samples += moment.samples.len();
+            samples += moment.values.len();
             samples <= size
         };
         let fitting = self.moments.iter().take_while(fits).count().max(1);
@@ -70,7 +91,7 @@ impl Backlog {
     /// A report was answered.
     pub(super) fn taken(&mut self, held: Held) {
         for moment in self.moments.drain(..held.moments) {
-            self.samples -= moment.samples.len();
+            self.samples -= moment.values.len();
         }
         self.dropped -= held.dropped;
     }
@@ -84,8 +105,8 @@ impl Backlog {
 
     fn give_up_oldest(&mut self) {
         if let Some(moment) = self.moments.pop_front() {
-            self.samples -= moment.samples.len();
-            self.dropped += moment.samples.len() as u64;
+            self.samples -= moment.values.len();
+            self.dropped += moment.values.len() as u64;
         }
     }
 }
@@ -94,8 +115,8 @@ impl Backlog {
 mod tests {
     use super::*;
 
-    fn moment(at: i64, samples: usize) -> Moment {
-        Moment { at: Timestamp::from_millis(at), samples: vec![Sample::of("x", &[], 1.0); samples] }
+    fn add(backlog: &mut Backlog, at: i64, samples: usize) {
+        backlog.add(Timestamp::from_millis(at), vec![Sample::of("x", &[("container", "a")], 1.0); samples]);
     }
 
     fn times(batch: &Batch<'_>) -> Vec<i64> {
@@ -105,7 +126,7 @@ mod tests {
     #[test]
     fn batches_hold_whole_moments_and_the_oldest_go_first() {
         let mut backlog = Backlog::default();
-        (1..=5).for_each(|at| backlog.add(moment(at, 8)));
+        (1..=5).for_each(|at| add(&mut backlog, at, 8));
         assert_eq!(times(&backlog.batch(500)), [1, 2, 3, 4, 5]);
         assert_eq!(times(&backlog.batch(17)), [1, 2]);
         let held = backlog.batch(1).held();
@@ -114,7 +135,7 @@ mod tests {
         assert_eq!((times(&backlog.batch(16)), backlog.len()), (vec![2, 3], 32));
         let held = backlog.batch(16).held();
         // While a report is on its way others come.
-        backlog.add(moment(6, 8));
+        add(&mut backlog, 6, 8);
         backlog.refused(held);
         let batch = backlog.batch(500);
         assert_eq!((times(&batch), batch.dropped), (vec![4, 5, 6], 16));
@@ -127,8 +148,17 @@ mod tests {
     fn what_finds_no_room_is_counted() {
         let mut backlog = Backlog::default();
         let moments = KEPT / 8 + 10;
-        (0..moments).for_each(|at| backlog.add(moment(i64::try_from(at).unwrap(), 8)));
+        (0..moments).for_each(|at| add(&mut backlog, i64::try_from(at).unwrap(), 8));
         let batch = backlog.batch(8);
         assert_eq!((times(&batch), batch.dropped, backlog.len()), (vec![10], 80, KEPT));
+    }
+
+    #[test]
+    fn moments_of_the_same_things_share_their_titles() {
+        let mut backlog = Backlog::default();
+        [(1, 3), (2, 3), (3, 4)].into_iter().for_each(|(at, samples)| add(&mut backlog, at, samples));
+        let moments = &backlog.moments;
+        assert!(Arc::ptr_eq(&moments[0].titles, &moments[1].titles) && !Arc::ptr_eq(&moments[1].titles, &moments[2].titles));
+        assert_eq!(moments[2].samples().count(), 4);
     }
 }

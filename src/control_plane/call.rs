@@ -32,8 +32,21 @@ pub(super) struct Terms<'a> {
     /// For `authorization: Bearer`.
     pub(super) credential: Option<&'a str>,
     pub(super) timeout: Duration,
+    pub(super) packing: Packing,
     pub(super) stop: &'a Stop,
 }
+
+/// How a request goes over the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Packing {
+    /// As it is.
+    Plain,
+    /// Compressed, which a server may not know.
+    Gzip,
+}
+
+/// By this header gRPC's core packs the messages of one call; it does not go over the wire itself (grpc/impl/compression_types.h).
+const PACKING: &str = "grpc-internal-encoding-request";
 
 struct Bell(Sender<()>);
 
@@ -51,7 +64,7 @@ pub(super) fn unary<Req, Resp: Unpin>(
     request: &Req,
     terms: &Terms<'_>,
 ) -> Result<Resp, CallError> {
-    let headers = bearer(terms.credential)?;
+    let headers = headers(terms)?;
     // Without wait_for_ready a call fails at once with the reason, such as "connection refused".
     let options = CallOption::default().timeout(terms.timeout).headers(headers);
     let mut answer = pin!(client.unary_call_async(method, request, options).map_err(|error| judged(error, terms.doing))?);
@@ -69,8 +82,20 @@ pub(super) fn unary<Req, Resp: Unpin>(
     }
 }
 
+fn headers(terms: &Terms<'_>) -> Result<Metadata, Fault> {
+    let mut headers = started(terms.credential)?;
+    if terms.packing == Packing::Gzip {
+        headers.add_str(PACKING, "gzip").map_err(|error| judged(error, terms.doing))?;
+    }
+    Ok(headers.build())
+}
+
 /// `authorization: Bearer …`, or nothing.
 pub(super) fn bearer(credential: Option<&str>) -> Result<Metadata, Fault> {
+    started(credential).map(MetadataBuilder::build)
+}
+
+fn started(credential: Option<&str>) -> Result<MetadataBuilder, Fault> {
     let mut headers = MetadataBuilder::new();
     if let Some(credential) = credential {
         let unfit = |_| {
@@ -79,7 +104,7 @@ pub(super) fn bearer(credential: Option<&str>) -> Result<Metadata, Fault> {
         };
         headers.add_str("authorization", &format!("Bearer {credential}")).map_err(unfit)?;
     }
-    Ok(headers.build())
+    Ok(headers)
 }
 
 /// What an error of grpcio means.

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use grpcio::{Channel, ChannelBuilder, ChannelCredentialsBuilder, Environment};
 use openssl::x509::X509;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,9 +20,13 @@ const MAX_RECONNECT: Duration = Duration::from_secs(30);
 /// twice what the agent takes, so that it can be refused; beyond that gRPC ends the session.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
+/// How hard gRPC's core packs what it is told to pack. Where nobody says, it takes the library's word for "as usual" (-1) for a
+/// number, makes 0 of it and packs nothing.
+const PACKING_LEVEL: &CStr = c"grpc.gzip_compression_level";
+const LEVEL: i32 = 6;
 /// Arguments of gRPC's core that grpcio has no name for (http_connect_handshaker.h).
-const CONNECT_SERVER: &std::ffi::CStr = c"grpc.http_connect_server";
-const CONNECT_HEADERS: &std::ffi::CStr = c"grpc.http_connect_headers";
+const CONNECT_SERVER: &CStr = c"grpc.http_connect_server";
+const CONNECT_HEADERS: &CStr = c"grpc.http_connect_headers";
 
 /// `host:port`, and whether TLS is spoken there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,6 +131,7 @@ pub(super) fn open(environment: &Arc<Environment>, settings: &Settings, papers: 
         .max_receive_message_len(i32::try_from(longest).unwrap_or(i32::MAX))
         .http2_bdp_probe(false)
         .use_local_subchannel_pool(true)
+        .raw_cfg_int(PACKING_LEVEL.into(), LEVEL)
         // The configuration has decided about the proxy; gRPC's own reading of the environment would decide again.
         .enable_http_proxy(false)
         .primary_user_agent(concat!("axion-agent/", env!("CARGO_PKG_VERSION")));

@@ -2,7 +2,7 @@
 //! the caller's thread, with a channel of its own, each wait bounded.
 
 use super::Settings;
-use super::call::{CallError, Terms, unary};
+use super::call::{CallError, Packing, Terms, unary};
 use super::channel::{Endpoint, Papers, Scheme};
 use super::code::LinkCode;
 use super::fault::{Doing, Fault};
@@ -87,7 +87,7 @@ pub fn call(settings: &Settings, agent: &AgentId, credential: Option<&Sensitive<
     let line = Lines::new().open(settings, own.as_ref(), now).map_err(|error| error.to_string())?;
     let credential = credential.filter(|_| needs_credential(line.shows)).map(|text| text.reveal().as_str());
     let timeout = settings.timeout.min(deadline.left());
-    let terms = Terms { doing: Doing::Speaking, credential, timeout, stop: &Stop::never() };
+    let terms = Terms { doing: Doing::Speaking, credential, timeout, packing: Packing::Plain, stop: &Stop::never() };
     let channel = settings.updates.as_ref().map_or(CHANNEL, |updates| updates.channel.as_str());
     let started = Instant::now();
     match unary(&line.client, &CHECK_FOR_UPDATE, &check_request(agent, channel), &terms) {

@@ -1,7 +1,7 @@
 //! What is done once, on the caller's thread, by a process that is not the running agent: to enrol, and to take an
 //! agent out of service.
 
-use super::call::{CallError, Terms, unary};
+use super::call::{CallError, Packing, Terms, unary};
 use super::fault::{Doing, Fault};
 use super::keyring::{KeyError, Keyring};
 use super::line::{Lines, look, needs_credential};
@@ -53,7 +53,7 @@ pub fn unregister(settings: &Settings, agent: &AgentId, credential: Option<&Sens
     let now = Timestamp::from(SystemTime::now());
     let line = Lines::new().open(settings, own.as_ref(), now).map_err(|error| error.to_string())?;
     let credential = credential.filter(|_| needs_credential(line.shows)).map(|text| text.reveal().as_str());
-    let terms = Terms { doing: Doing::Speaking, credential, timeout: settings.timeout, stop: &Stop::never() };
+    let terms = Terms { doing: Doing::Speaking, credential, timeout: settings.timeout, packing: Packing::Plain, stop: &Stop::never() };
     match unary(&line.client, &UNREGISTER, &unregister_request(agent), &terms) {
         Ok(_) => Ok(()),
         Err(CallError::Stopped) => Err("it was stopped".to_owned()),

@@ -1,6 +1,6 @@
 //! Protobuf ⇄ domain for the control plane: the only file here that sees the messages' fields.
 
-use super::backlog::Batch;
+use super::backlog::{Batch, Title};
 use super::host::HostFacts;
 use super::{Enrolment, Settings};
 use crate::domain::{
@@ -21,6 +21,8 @@ pub(super) use crate::proto::methods::{CHECK_FOR_UPDATE, ENROLL, HEARTBEAT, REPO
 
 /// The version that the agent says it is.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// With fewer series than this a report is about the agent alone, and not worth it.
+const PLAIN_SERIES: usize = 16;
 /// A manifest is a short text with its signatures.
 const MAX_MANIFEST_BYTES: usize = 64 * 1024;
 
@@ -142,20 +144,17 @@ pub(super) fn wishes(response: HeartbeatResponse) -> Wishes {
     }
 }
 
-/// A name and its labels: what tells a series from the others.
-type Title<'a> = (&'a str, &'a [(&'static str, String)]);
-
 /// A column for each moment, a row for each series.
 pub(super) fn report_request(agent: &AgentId, batch: &Batch<'_>) -> ReportMetricsRequest {
     let none = vec![f64::NAN; batch.moments.len()];
-    let mut rows: BTreeMap<Title<'_>, Vec<f64>> = BTreeMap::new();
+    let mut rows: BTreeMap<&Title, Vec<f64>> = BTreeMap::new();
     for (column, moment) in batch.moments.iter().enumerate() {
-        for sample in &moment.samples {
-            rows.entry((sample.name, &*sample.labels)).or_insert_with(|| none.clone())[column] = sample.value;
+        for (title, value) in moment.samples() {
+            rows.entry(title).or_insert_with(|| none.clone())[column] = value;
         }
     }
     let series = rows.into_iter().map(|((name, labels), values)| Series {
-        name: name.to_owned(),
+        name: (*name).to_owned(),
         labels: labels.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
         values,
         ..Series::default()
@@ -167,6 +166,11 @@ pub(super) fn report_request(agent: &AgentId, batch: &Batch<'_>) -> ReportMetric
         dropped: batch.dropped,
         ..ReportMetricsRequest::default()
     }
+}
+
+/// Whether a report is worth being packed: those of a host and its containers repeat names and labels.
+pub(super) fn is_large(request: &ReportMetricsRequest) -> bool {
+    request.series.len() > PLAIN_SERIES
 }
 
 /// The interval that the answer to a report asks for.
@@ -275,7 +279,7 @@ fn count(n: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::backlog::{Backlog, Moment};
+    use super::super::backlog::Backlog;
     use super::*;
     use crate::domain::Sample;
 
@@ -283,8 +287,8 @@ mod tests {
     fn a_report_is_a_table_of_moments_and_series() {
         let sample = Sample::of;
         let mut backlog = Backlog::default();
-        backlog.add(Moment { at: Timestamp::from_millis(1), samples: vec![sample("a", &[], 1.0), sample("b", &[("r", "x")], 2.0)] });
-        backlog.add(Moment { at: Timestamp::from_millis(2), samples: vec![sample("b", &[("r", "y")], 4.0), sample("a", &[], 3.0)] });
+        backlog.add(Timestamp::from_millis(1), vec![sample("a", &[], 1.0), sample("b", &[("r", "x")], 2.0)]);
+        backlog.add(Timestamp::from_millis(2), vec![sample("b", &[("r", "y")], 4.0), sample("a", &[], 3.0)]);
         let request = report_request(&AgentId::new("edge-7").unwrap(), &backlog.batch(500));
         assert_eq!((request.agent_id.as_str(), &request.at), ("edge-7", &vec![1, 2]));
         let rows = request.series.iter().map(|series| {

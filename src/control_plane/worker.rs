@@ -8,7 +8,7 @@ mod enrol;
 mod errands;
 
 use super::access::Publisher;
-use super::call::{CallError, Terms, unary};
+use super::call::{CallError, Packing, Terms, unary};
 use super::code::LinkCode;
 use super::fault::{Doing, Fault, Manner};
 use super::keyring::{Keyring, Pair};
@@ -281,9 +281,23 @@ impl Worker {
         timeout: Duration,
         stop: &Stop,
     ) -> Result<Response, CallError> {
+        self.call_packed(me, method, request, Packing::Plain, timeout, stop)
+    }
+
+    /// The same, with the request packed so.
+    fn call_packed<Request, Response: Unpin>(
+        &self,
+        me: &Me,
+        method: &Method<Request, Response>,
+        request: &Request,
+        packing: Packing,
+        timeout: Duration,
+        stop: &Stop,
+    ) -> Result<Response, CallError> {
         let shows = self.line.as_ref().map_or(Shows::Nothing, |line| line.shows);
         let credential = me.credential.as_ref().filter(|_| needs_credential(shows));
-        let terms = Terms { doing: Doing::Speaking, credential: credential.map(|text| text.reveal().as_str()), timeout, stop };
+        let credential_text = credential.map(|text| text.reveal().as_str());
+        let terms = Terms { doing: Doing::Speaking, credential: credential_text, timeout, packing, stop };
         unary(self.client()?, method, request, &terms).map_err(|error| without(error, credential))
     }
 

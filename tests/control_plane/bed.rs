@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -123,12 +124,21 @@ impl Room {
     }
 
     pub fn start_with(settings: Settings, identity: Identity, health: Published<Health>, swarm: Published<Option<SwarmCount>>) -> Self {
+        Self::start_measuring(settings, identity, (health, swarm), samples(0))
+    }
+
+    pub fn start_measuring(
+        settings: Settings,
+        identity: Identity,
+        (health, swarm): (Published<Health>, Published<Option<SwarmCount>>),
+        samples: Samples,
+    ) -> Self {
         let (control_plane, events) = bounded(64);
         let (session, session_events) = bounded(64);
         let (exit, exits) = bounded(4);
         let senders = control_plane::Events { control_plane, session };
         let settings = Published::new(settings);
-        let sources = Sources { settings: settings.clone(), health, swarm, samples: samples() };
+        let sources = Sources { settings: settings.clone(), health, swarm, samples };
         let running = control_plane::start(sources, identity, senders, exit).unwrap();
         Self { running: Some(running), settings, events, session: session_events, exits }
     }
@@ -201,21 +211,49 @@ impl Room {
     }
 }
 
-/// As many as an agent measures, under the names that it has for them.
-fn samples() -> Samples {
+/// What an agent measures of itself, of its host, and of so many containers, under the names that it has for them. What grows
+/// grows with each look.
+pub fn samples(containers: usize) -> Samples {
     const FINISHED: &str = "axion_agent_commands_finished_total";
-    let of = |name, value| Sample::of(name, &[], value);
-    let measured = vec![
-        of("axion_agent_commands_open", 3.0),
-        of("axion_agent_events_unreported", 0.0),
-        Sample::of(FINISHED, &[("result", "completed")], 12.0),
-        Sample::of(FINISHED, &[("result", "failed")], 1.0),
-        of("process_cpu_seconds_total", 0.37),
-        of("process_resident_memory_bytes", 8_822_784.0),
-        of("process_threads", 35.0),
-        of("process_open_fds", 41.0),
-    ];
-    Arc::new(move || measured.clone())
+    let looks = AtomicU32::new(0);
+    Arc::new(move || {
+        let look = f64::from(looks.fetch_add(1, Ordering::Relaxed));
+        let of = |name, value| Sample::of(name, &[], value);
+        let mut measured = vec![
+            of("axion_agent_commands_open", 3.0),
+            of("axion_agent_events_unreported", 0.0),
+            Sample::of(FINISHED, &[("result", "completed")], 12.0),
+            Sample::of(FINISHED, &[("result", "failed")], 1.0),
+            of("process_cpu_seconds_total", 0.37 + 0.01 * look),
+            of("process_resident_memory_bytes", 8_822_784.0),
+            of("process_threads", 35.0),
+            of("process_open_fds", 41.0),
+            of("axion_host_load1", 0.31 + 0.01 * look),
+            of("axion_host_memory_total_bytes", 8_269_193_216.0),
+            of("axion_host_memory_available_bytes", 5_123_456_000.0 + 40_960.0 * look),
+            Sample::of("axion_host_filesystem_size_bytes", &[("mountpoint", "/")], 52_710_469_632.0),
+            Sample::of("axion_host_filesystem_available_bytes", &[("mountpoint", "/")], 31_710_469_632.0 - 4096.0 * look),
+        ];
+        for (n, mode) in ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"].into_iter().enumerate() {
+            measured.push(Sample::of("axion_host_cpu_seconds_total", &[("mode", mode)], 81_234.56 * (n + 1) as f64 + 1.37 * look));
+        }
+        for interface in ["eth0", "docker0"] {
+            for name in ["axion_host_network_receive_bytes_total", "axion_host_network_transmit_bytes_total"] {
+                measured.push(Sample::of(name, &[("interface", interface)], 912_345_678.0 + 65_537.0 * look));
+            }
+        }
+        for n in 0..containers {
+            let (id, service) =
+                (format!("{:012x}", 0x9e37_79b9_7f4a_u64.wrapping_mul(n as u64 + 1) & 0xffff_ffff_ffff), format!("shop_web{}", n % 7));
+            let task = format!("{service}.{n}");
+            let labels = [("container", id.as_str()), ("stack", "shop"), ("service", &service), ("task", &task)];
+            let part = (n + 1) as f64;
+            measured.push(Sample::of("axion_container_cpu_seconds_total", &labels, 17.123_456_789 * part + 0.023_571 * look));
+            measured.push(Sample::of("axion_container_memory_working_set_bytes", &labels, 12_345_344.0 * part + 4096.0 * look));
+            measured.push(Sample::of("axion_container_oom_kills_total", &labels, 0.0));
+        }
+        measured
+    })
 }
 
 /// An agent that speaks TLS to `localhost` and knows this CA.

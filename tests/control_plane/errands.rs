@@ -6,6 +6,7 @@ use crate::mischief::Mischief;
 use crate::reports::Errands;
 use axion_agent::control_plane::{Event, Reporting, Settings, Updates};
 use axion_agent::domain::{LinkState, Manifest};
+use axion_agent::threads::Published;
 use std::fs;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -39,6 +40,19 @@ fn links(room: &Room) -> Vec<LinkState> {
 }
 
 #[test]
+fn those_of_fifty_containers_arrive_packed() {
+    let state = Folder::new();
+    let server = server(&errands(), None);
+    let watched = (Published::new(Room::healthy()), Published::new(None));
+    let room = Room::start_measuring(reporting(settings(server.port(), &state, None)), to_enrol(), watched, samples(50));
+    let report = server.report();
+    assert_eq!((report.series.len(), report.dropped), (25 + 3 * 50, 0));
+    let kills = report.series.iter().filter(|(title, _)| title.starts_with("axion_container_oom_kills_total{container=\""));
+    assert!(kills.clone().count() == 50 && kills.clone().all(|(title, _)| title.contains("service=\"shop_web")), "{:?}", report.series);
+    room.stop();
+}
+
+#[test]
 fn samples_arrive_with_their_names_times_and_values() {
     let ((_ca, authority), state) = (authority(LONG), Folder::new());
     let server = Server::start(|serve| {
@@ -50,7 +64,7 @@ fn samples_arrive_with_their_names_times_and_values() {
     let reports: Vec<_> = (0..3).map(|_| server.report()).collect();
     let mut moments = Vec::new();
     for report in &reports {
-        assert_eq!((report.agent.as_str(), report.dropped, report.series.len()), ("edge-7", 0, 8), "{report:?}");
+        assert_eq!((report.agent.as_str(), report.dropped, report.series.len()), ("edge-7", 0, 25), "{report:?}");
         for (title, value) in [("axion_agent_commands_open", 3.0), ("axion_agent_commands_finished_total{result=\"completed\"}", 12.0)] {
             let series = report.series.iter().find(|(other, _)| other == title);
             assert_eq!(series.unwrap_or_else(|| panic!("{title}: {report:?}")).1, vec![Some(value); report.at.len()]);

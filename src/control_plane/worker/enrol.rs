@@ -1,7 +1,7 @@
 //! How the agent comes to its identity: the token and a request for a certificate go out, an id, a credential and a
 //! certificate come back. Part of the thread `control-plane`.
 
-use super::super::call::{CallError, Terms, unary};
+use super::super::call::{CallError, Packing, Terms, unary};
 use super::super::code::LinkCode;
 use super::super::fault::{Doing, Fault, Manner};
 use super::super::wire::{self, Asking};
@@ -50,7 +50,8 @@ impl Worker {
         // Follows from the token: another token is another request.
         let request = Uuid::new_v5(&salt, token.reveal().as_bytes());
         let request = wire::enroll_request(&self.settings, Asking { wish, token: &token, request, certificate_request, facts });
-        let terms = Terms { doing: Doing::Enrolling, credential: None, timeout: self.settings.timeout, stop: &self.stop };
+        let terms =
+            Terms { doing: Doing::Enrolling, credential: None, timeout: self.settings.timeout, packing: Packing::Plain, stop: &self.stop };
         let response = unary(self.client()?, &wire::ENROLL, &request, &terms).map_err(|error| without(error, Some(&token)))?;
         let unusable = |why: String| Fault::new(LinkCode::ANSWER, format!("the answer to Enroll: {why}"), Manner::Away);
         let (enrolment, chain) = wire::enrolment(response, wish.cloned()).map_err(|error| unusable(error.to_string()))?;

@@ -4,8 +4,8 @@
 //! INVARIANT: a beat never waits for them. None is begun without room before the next beat, each has a part of that
 //! room as its deadline, and what comes of it says nothing about the link.
 
-use super::super::backlog::{Backlog, Moment};
-use super::super::call::CallError;
+use super::super::backlog::Backlog;
+use super::super::call::{CallError, Packing};
 use super::super::code::LinkCode;
 use super::super::fault::{Fault, Manner};
 use super::super::pace::{CheckPace, DEADLINE_PART, ReportPace};
@@ -23,6 +23,8 @@ pub(super) struct Errands {
     samples: Samples,
     reports: ReportPace,
     backlog: Backlog,
+    /// How large reports go over this connection.
+    packing: Packing,
     checks: CheckPace,
     offered: Option<Manifest>,
     /// What was said last of each, so that it is said once.
@@ -36,6 +38,7 @@ impl Errands {
             samples,
             reports: ReportPace::new(),
             backlog: Backlog::default(),
+            packing: Packing::Gzip,
             checks: CheckPace::new(),
             offered: None,
             report_fault: None,
@@ -46,6 +49,7 @@ impl Errands {
     /// There is another connection.
     pub(super) fn begin(&mut self) {
         self.reports.begin();
+        self.packing = Packing::Gzip;
         self.checks.begin();
     }
 }
@@ -56,7 +60,7 @@ impl Worker {
         let errands = &mut self.errands;
         match &self.settings.reporting {
             Some(reporting) if errands.reports.samples(reporting.sample_interval, Instant::now()) => {
-                errands.backlog.add(Moment { at: now(), samples: (errands.samples)() });
+                errands.backlog.add(now(), (errands.samples)());
             }
             Some(_) => {}
             None => errands.backlog = Backlog::default(),
@@ -77,7 +81,8 @@ impl Worker {
         }
         let batch = errands.backlog.batch(reporting.batch_size);
         let (request, held) = (wire::report_request(&me.agent, &batch), batch.held());
-        let answer = self.call(me, &wire::REPORT_METRICS, &request, reporting.send_timeout.min(room), &self.stop);
+        let packing = if wire::is_large(&request) { errands.packing } else { Packing::Plain };
+        let answer = self.call_packed(me, &wire::REPORT_METRICS, &request, packing, reporting.send_timeout.min(room), &self.stop);
         let errands = &mut self.errands;
         match answer {
             Ok(answer) => {
@@ -88,6 +93,11 @@ impl Worker {
             Err(CallError::Stopped) => return Err(Stopped),
             Err(CallError::Fault(fault)) => {
                 match fault.code {
+                    // It may be the packing that the server does not know: the next one goes as it is.
+                    LinkCode::UNIMPLEMENTED if packing == Packing::Gzip => {
+                        errands.packing = Packing::Plain;
+                        errands.reports.failed(fault.manner, Instant::now());
+                    }
                     LinkCode::UNIMPLEMENTED => {
                         errands.reports.unknown(Instant::now());
                         errands.backlog = Backlog::default();
