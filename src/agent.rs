@@ -81,7 +81,7 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
         control_plane: configured(config.control_plane.is_some()),
         local_socket: configured(config.local.is_some()),
     };
-    let published = Published::new(coordinator::initial_health(ways, understood(&config.ignored), at));
+    let published = Published::new(coordinator::initial_health(ways, understood(&config.ignored), rules(&config).patience(), at));
     let recent = Published::new(Recent::default());
     let metrics = Arc::new(Metrics::new(at));
     let mut rest = start_health(&config, &published, &metrics, &exit_reports)?;
@@ -245,6 +245,7 @@ fn rules(config: &Config) -> Rules {
         min_free_disk: config.limits.min_free_disk,
         journal_size: config.limits.journal_size,
         check_interval: config.health.check_interval,
+        failure_threshold: config.health.failure_threshold,
     }
 }
 

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests, of which clippy knows only the functions marked so")]
 
-use axion_agent::domain::{Dependency, DependencyState, Health, Phase, Timestamp};
+use axion_agent::domain::{Dependency, DependencyState, Health, Phase, Timestamp, Weight};
 use axion_agent::health::{self, Error, MetricsText, Settings};
 use axion_agent::threads::{Exit, Outcome, Published};
 use crossbeam_channel::{Receiver, bounded};
@@ -84,7 +84,7 @@ fn metrics() -> MetricsText {
 
 fn snapshot(phase: Phase) -> Health {
     let state = if phase == Phase::Ready { DependencyState::Ready } else { DependencyState::Connecting };
-    let docker = Dependency { name: "docker", state, since: Timestamp::from_millis(0), last_error: None, detail: None };
+    let docker = Dependency::new("docker", state, Weight::AtOnce, Timestamp::from_millis(0));
     Health {
         phase,
         dependencies: vec![docker],

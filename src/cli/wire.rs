@@ -125,6 +125,8 @@ pub(super) struct Status {
     pub(super) pid: u64,
     pub(super) uptime_seconds: u64,
     pub(super) phase: String,
+    /// Whether `/readyz` says yes.
+    pub(super) ready: Option<bool>,
     pub(super) mode: String,
     pub(super) paused_since: Option<String>,
     pub(super) dependencies: Vec<Dependency>,

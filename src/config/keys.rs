@@ -183,11 +183,13 @@ keys! {
         "Their port.";
 
     HEALTH_CHECK_INTERVAL = "health"."check_interval", Kind::Number(Unit::Seconds, 1, HOUR), Some("30s"), "",
-        "How often the engine is asked for a sign of life while it says nothing, and the free space is looked at.";
+        "How often the engine is asked for a sign of life while it says nothing, and the free space, the threads and what waits for\n\
+         the brokers are looked at.";
     HEALTH_TIMEOUT = "health"."timeout", Kind::Number(Unit::Seconds, 1, 5 * MINUTE), Some("10s"), "",
         "How long its answer may take.";
     HEALTH_FAILURES = "health"."failure_threshold", Kind::Number(Unit::Count, 1, 100), Some("3"), "",
-        "After so many failures in a row it counts as not ready. The first ones follow each other within seconds.";
+        "After so many failures in a row the engine counts as away; the first ones follow each other within seconds. A link that has\n\
+         worked makes the agent not ready after so many failures, or when it is down for so many check_intervals.";
 
     TELEMETRY_ENABLED = "telemetry"."enabled", Kind::Flag, Some("true"), "",
         "Whether the agent measures the host, its containers and itself, shows that on /metrics and reports it to the control\n\

@@ -5,7 +5,7 @@
 //! not on disk. Everything else it gives away with `try_send`; full is a decision.
 //!
 //! One file per subject: [`on_command`], [`on_session`], [`on_ipc`], [`on_cancel`], [`on_pause`], [`on_docker`], [`on_report`], [`on_loss`], [`on_link`],
-//! [`on_space`], [`on_reload`]; what it sees of the journal is [`book`], what the host takes at all [`rules`], whether the clock can be believed [`wall_clock`], what the service manager hears [`pulse`], the end [`shutdown`].
+//! [`on_space`], [`on_look`], [`on_reload`]; what it sees of the journal is [`book`], what the host takes at all [`rules`], whether the clock can be believed [`wall_clock`], what the service manager hears [`pulse`], the end [`shutdown`].
 
 mod book;
 mod exit;
@@ -15,6 +15,7 @@ mod on_command;
 mod on_docker;
 mod on_ipc;
 mod on_link;
+mod on_look;
 mod on_loss;
 mod on_pause;
 mod on_reload;
@@ -112,10 +113,14 @@ pub fn run(mut state: State, mut inbox: Inbox, mut workers: Workers, mut pulse: 
     let reason = loop {
         match step(&mut state, &inbox, &mut workers, &pulse, &clock) {
             Turn::Go => {}
-            Turn::Beat => pulse.beat(&workers.late()),
+            Turn::Beat => {
+                let late = workers.late();
+                pulse.beat(&late);
+                state.on_late(&late);
+            }
             Turn::Closed(closed) => inbox.forget(closed),
             Turn::Tidy => {
-                clock.tidy(&mut state);
+                clock.tidy(&mut state, &workers.late());
                 state.metrics.threads(workers.states());
             }
             Turn::Leave(reason) => break reason,
@@ -151,7 +156,7 @@ impl Clock {
     }
 
     /// Does what is due.
-    fn tidy(&mut self, state: &mut State) {
+    fn tidy(&mut self, state: &mut State, late: &[&'static str]) {
         let now = Instant::now();
         if self.forgetting <= now {
             self.forgetting = now + HOUSEKEEPING;
@@ -163,6 +168,8 @@ impl Clock {
         if self.looking <= now {
             self.looking = now + state.rules.check_interval;
             drop(state.look_at_space());
+            state.on_late(late);
+            state.look_at_backlog();
             // What the log has counted in place of writing it is said in time also where nothing else is.
             log::logger().flush();
         }

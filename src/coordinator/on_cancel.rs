@@ -7,7 +7,8 @@
 use super::state::State;
 use crate::docker::Entry;
 use crate::domain::{Action, Code, Command, CommandId, Outcome, Verdict};
-use serde_json::{Value, json};
+use serde_json::json;
+use std::time::Instant;
 
 impl State {
     pub(super) fn on_cancel(&mut self, cancel: &Command, target: CommandId) {
@@ -31,10 +32,9 @@ impl State {
 
     pub(super) fn on_health_check(&mut self, id: CommandId) {
         let health = self.health();
-        let mut outcome = Outcome::completed(if health.is_ready() { "the agent is ready" } else { "the agent is not ready" });
-        if let Ok(Value::Object(details)) = serde_json::to_value(&*health) {
-            outcome.details = details;
-        }
+        let now = Instant::now();
+        let mut outcome = Outcome::completed(if health.is_ready(now) { "the agent is ready" } else { "the agent is not ready" });
+        outcome.details = health.told(now);
         self.on_finished(id, &outcome.with("version", env!("CARGO_PKG_VERSION")));
     }
 }

@@ -3,16 +3,21 @@
 use super::ExitReason;
 use super::state::{State, now};
 use crate::docker::{EngineState, SwarmRole};
-use crate::domain::{Dependency, DependencyState, HasTopic, Health, LinkState, Manifest, Phase, Sensitive, Timestamp, UpdateOffer};
+use crate::domain::{
+    Dependency, DependencyState, HasTopic, Health, LinkState, Manifest, Patience, Phase, Sensitive, Timestamp, UpdateOffer, Weight,
+};
 use crate::journal::{EnrolledKafka, Identity, Origin};
 use crate::{control_plane, kafka};
+use std::time::Instant;
 
 pub(super) const CONFIGURATION: &str = "configuration";
 pub(super) const JOURNAL: &str = "journal";
+pub(super) const THREADS: &str = "threads";
 const DOCKER: &str = "docker";
 const CONSUMER: &str = "kafka_consumer";
 const PRODUCER: &str = "kafka_producer";
 const DEAD_LETTERS: &str = "kafka_dead_letters";
+pub(super) const EVENTS: &str = "events";
 const CONTROL_PLANE: &str = "control_plane";
 const SESSION: &str = "session";
 const LOCAL_SOCKET: &str = "local_socket";
@@ -30,24 +35,28 @@ pub struct Configured {
 
 /// The snapshot before anything was reached. What is not configured is off.
 #[must_use]
-pub fn initial_health(configured: Configured, configuration: LinkState, at: Timestamp) -> Health {
+pub fn initial_health(configured: Configured, configuration: LinkState, patience: Patience, at: Timestamp) -> Health {
     let Configured { kafka, control_plane, local_socket } = configured;
-    let part = |name, state, last_error| Dependency { name, state, since: at, last_error, detail: None };
+    // Their weight is set below.
+    let part = |name, state| Dependency::new(name, state, Weight::Shown, at);
     let configuration = match configuration {
-        LinkState::Up => part(CONFIGURATION, DependencyState::Ready, None),
-        LinkState::Down(reason) => part(CONFIGURATION, DependencyState::NotReady, Some(reason)),
+        LinkState::Up => part(CONFIGURATION, DependencyState::Ready),
+        LinkState::Down(reason) => Dependency { last_error: Some(reason), ..part(CONFIGURATION, DependencyState::NotReady) },
     };
-    let dependencies = vec![
+    let mut dependencies = vec![
         configuration,
-        part(JOURNAL, DependencyState::Ready, None),
-        part(DOCKER, DependencyState::Connecting, None),
-        part(CONSUMER, kafka, None),
-        part(PRODUCER, kafka, None),
-        part(DEAD_LETTERS, kafka, None),
-        part(CONTROL_PLANE, control_plane, None),
-        part(SESSION, control_plane, None),
-        part(LOCAL_SOCKET, local_socket, None),
+        part(JOURNAL, DependencyState::Ready),
+        part(THREADS, DependencyState::Ready),
+        part(DOCKER, DependencyState::Connecting),
+        part(CONSUMER, kafka),
+        part(PRODUCER, kafka),
+        part(DEAD_LETTERS, kafka),
+        part(EVENTS, if kafka == DependencyState::Off { DependencyState::Off } else { DependencyState::Ready }),
+        part(CONTROL_PLANE, control_plane),
+        part(SESSION, control_plane),
+        part(LOCAL_SOCKET, local_socket),
     ];
+    weigh(&mut dependencies, patience);
     Health {
         phase: Phase::Starting,
         dependencies,
@@ -57,6 +66,27 @@ pub fn initial_health(configured: Configured, configuration: LinkState, at: Time
         last_command: None,
         update_offered: None,
         stacks: Default::default(),
+    }
+}
+
+/// What the agent is not ready without, and how soon: what commands come by and events go by, and what carries them out.
+fn weigh(dependencies: &mut [Dependency], patience: Patience) {
+    let is_off = |name| dependencies.iter().any(|part| part.name == name && part.state == DependencyState::Off);
+    let (no_kafka, no_control_plane) = (is_off(CONSUMER), is_off(CONTROL_PLANE));
+    for part in dependencies {
+        part.weight = match part.name {
+            // No command is taken in without room; a thread that hangs holds up what it is for, and has had its time.
+            JOURNAL | THREADS => Weight::AtOnce,
+            // Whoever listens to the engine has asked it again and again.
+            DOCKER => Weight::Counted(patience.failures),
+            CONSUMER | PRODUCER | EVENTS => Weight::After(patience),
+            // With Kafka commands come and events go without them.
+            CONTROL_PLANE | SESSION if no_kafka => Weight::After(patience),
+            // The only way in: who cannot have it at the start does not get it later.
+            LOCAL_SOCKET if no_kafka && no_control_plane => Weight::AtOnce,
+            // The values before hold on; dead letters wait in the topic that they came from.
+            _ => Weight::Shown,
+        };
     }
 }
 
@@ -90,6 +120,22 @@ impl Links {
         self.0.iter().any(|part| part.name == name && part.state == DependencyState::Ready)
     }
 
+    pub(super) fn is_down(&self, name: &str) -> bool {
+        self.0.iter().any(|part| part.name == name && part.state == DependencyState::NotReady)
+    }
+
+    /// Has this patience from now on, and weighs what there is.
+    pub(super) fn weigh(&mut self, patience: Patience) {
+        weigh(&mut self.0, patience);
+    }
+
+    /// Without this part the agent is not ready at once.
+    fn condemn(&mut self, name: &str) {
+        if let Some(part) = self.0.iter_mut().find(|part| part.name == name) {
+            part.weight = Weight::AtOnce;
+        }
+    }
+
     /// What a part says of itself.
     pub(super) fn describe(&mut self, name: &str, detail: Option<String>) {
         if let Some(part) = self.0.iter_mut().find(|part| part.name == name) {
@@ -104,7 +150,7 @@ impl Links {
             if part.state != state {
                 part.since = now();
             }
-            part.state = state;
+            part.turn(state, Instant::now());
             match (state, &words) {
                 (_, Words::Error(error)) => log::warn!("{name} is not ready: {error}"),
                 (DependencyState::Off, Words::Detail(detail)) => log::info!("{name} is off: {detail}"),
@@ -193,6 +239,14 @@ impl State {
         for name in [CONSUMER, PRODUCER, DEAD_LETTERS] {
             self.links.set(name, DependencyState::Connecting, Words::Nothing);
         }
+        self.links.set(EVENTS, DependencyState::Ready, Words::Nothing);
+        self.links.weigh(self.rules.patience());
+    }
+
+    /// Nothing mends this but another start: there is nothing to have patience with.
+    pub(super) fn on_kafka_for_good(&mut self) {
+        self.links.condemn(CONSUMER);
+        self.links.condemn(PRODUCER);
     }
 
     /// Gives the identity when it was just learnt: what waited for it goes on in its name.

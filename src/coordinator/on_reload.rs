@@ -5,6 +5,7 @@
 //! wait for a restart.
 
 use super::on_link::CONFIGURATION;
+use super::on_topic::Standing;
 use super::rules::Rules;
 use super::state::State;
 use crate::domain::LinkState;
@@ -55,6 +56,10 @@ impl State {
             log::warn!("SIGHUP: the old values hold until a restart: {}", after_restart.join(", "));
         }
         self.rules = rules;
+        self.links.weigh(self.rules.patience());
+        if self.standing == Standing::Fenced {
+            self.on_kafka_for_good();
+        }
         self.on_link(CONFIGURATION, understood);
         let waiting = Some(after_restart).filter(|keys| !keys.is_empty());
         self.links.describe(CONFIGURATION, waiting.map(|keys| format!("needs a restart: {}", keys.join(", "))));

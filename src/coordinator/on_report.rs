@@ -366,6 +366,7 @@ impl State {
 
     fn on_delivered(&mut self, receipt: Receipt) {
         self.metrics.event_published();
+        self.note_delivery();
         // Events that may be shed are not waited for.
         match self.reports.take(receipt).map(|kept| kept.pending) {
             Some(Pending::Terminal { command, .. }) => self.heard(command, Reader::Topic),

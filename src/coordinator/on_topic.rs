@@ -42,6 +42,7 @@ impl State {
             log::error!("another process uses this agent's identity: no command is taken in and none begins");
         }
         self.standing = Standing::Fenced;
+        self.on_kafka_for_good();
     }
 
     /// The topic is known up to here: told the journal with the next word that it gets.

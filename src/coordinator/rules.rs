@@ -1,6 +1,6 @@
 //! What this host takes at all: the bounds and the policy of its configuration. Pure.
 
-use crate::domain::{Action, Code, Command, Scope, Timestamp};
+use crate::domain::{Action, Code, Command, Patience, Scope, Timestamp};
 use crate::journal::{Reserve, Space};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,9 +20,17 @@ pub struct Rules {
     pub journal_size: u64,
     /// How often the space is looked at while no command comes.
     pub check_interval: Duration,
+    /// After so many failures in a row, one in each interval, what has worked counts as not ready.
+    pub failure_threshold: u32,
 }
 
 impl Rules {
+    /// How long what has worked may fail before the agent is not ready.
+    #[must_use]
+    pub fn patience(&self) -> Patience {
+        Patience::of(self.failure_threshold, self.check_interval)
+    }
+
     /// Why a command is refused that comes now, if it is.
     pub(super) fn refuse(&self, command: &Command, at: Timestamp) -> Option<(Code, String)> {
         self.forbidden(command).or_else(|| self.untimely(command, at))
@@ -93,6 +101,7 @@ pub(super) mod tests {
             min_free_disk: 0,
             journal_size: u64::MAX,
             check_interval: Duration::from_secs(3600),
+            failure_threshold: 3,
         }
     }
 

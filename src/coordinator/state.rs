@@ -23,7 +23,7 @@ use crossbeam_channel::Sender;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 /// Events that the broker has not confirmed; beyond it no further command is read. They are in the
 /// journal, so this bounds memory, not safety: an answer about many stacks takes some ten times its length, and when brokers
@@ -102,6 +102,8 @@ pub struct State {
     pub(super) cancels: BTreeMap<CommandId, Vec<CommandId>>,
     /// Since when nothing starts that changes something.
     pub(super) paused: Option<Timestamp>,
+    /// When a broker has last confirmed something, or the agent has begun.
+    pub(super) delivered_at: Instant,
     /// Commands that were taken in and are not on disk yet: only within a burst.
     pub(super) accepting: Vec<Entry>,
     /// Commands that have ended, where that is not on disk yet: only within a burst.
@@ -157,6 +159,7 @@ impl State {
             stacks: Arc::new(recovered.stacks),
             cancels: BTreeMap::new(),
             paused: recovered.paused,
+            delivered_at: Instant::now(),
             accepting: Vec::new(),
             ending: Vec::new(),
             health,
@@ -426,6 +429,7 @@ impl State {
             stacks: Arc::clone(&self.stacks),
             cancels: self.cancels.clone(),
             paused: self.paused,
+            delivered_at: self.delivered_at,
             // Both are empty between two turns.
             accepting: Vec::new(),
             ending: Vec::new(),

@@ -1,9 +1,12 @@
 //! How the agent is, as health, heartbeats and status show it.
 
+use super::readiness::{Failures, Weight};
 use super::{CommandId, ProjectId, StackName, Timestamp};
 use serde::Serialize;
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The agent as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -33,11 +36,11 @@ pub enum DependencyState {
     NotReady,
 }
 
-/// A dependency with its state, since when, and its last error with the mend.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A dependency with its state, since when, and its last error with the mend; [`Dependency::told`] shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dependency {
-    /// `configuration`, `journal`, `docker`, `kafka_consumer`, `kafka_producer`, `kafka_dead_letters`, `control_plane`,
-    /// `session`.
+    /// `configuration`, `journal`, `threads`, `docker`, `kafka_consumer`, `kafka_producer`, `kafka_dead_letters`, `events`,
+    /// `control_plane`, `session`, `local_socket`.
     pub name: &'static str,
     /// How it is.
     pub state: DependencyState,
@@ -47,6 +50,38 @@ pub struct Dependency {
     pub last_error: Option<String>,
     /// What it says of itself: versions, the swarm role, the address in use.
     pub detail: Option<String>,
+    /// Whether the agent is not ready without it, and how soon.
+    pub weight: Weight,
+    /// How it has failed of late.
+    pub failures: Failures,
+    /// Whether it has worked since the start.
+    pub has_worked: bool,
+}
+
+impl Dependency {
+    /// One of which nothing is known yet.
+    #[must_use]
+    pub fn new(name: &'static str, state: DependencyState, weight: Weight, since: Timestamp) -> Self {
+        let has_worked = state == DependencyState::Ready;
+        Self { name, state, since, last_error: None, detail: None, weight, failures: Failures::default(), has_worked }
+    }
+
+    /// It goes over to another state. To say the same again changes nothing.
+    pub fn turn(&mut self, state: DependencyState, now: Instant) {
+        match (self.state, state) {
+            (DependencyState::NotReady, DependencyState::NotReady) => {}
+            (_, DependencyState::NotReady) => {
+                let Weight::After(patience) = self.weight else { return self.state = state };
+                self.failures.fails(patience, now);
+            }
+            (_, DependencyState::Ready) => {
+                self.has_worked = true;
+                self.failures.works(now);
+            }
+            (_, DependencyState::Off | DependencyState::Connecting) => {}
+        }
+        self.state = state;
+    }
 }
 
 /// Whether something at the other end of a wire is reached.
@@ -104,7 +139,8 @@ pub struct UpdateOffer {
 pub struct Health {
     /// The whole.
     pub phase: Phase,
-    /// The parts.
+    /// The parts; [`Self::told`] shows them.
+    #[serde(skip)]
     pub dependencies: Vec<Dependency>,
     /// Since when nothing starts that changes something, because somebody asked for it.
     pub paused_since: Option<Timestamp>,
@@ -122,10 +158,19 @@ pub struct Health {
 }
 
 impl Health {
-    /// Whether `/readyz` says yes.
+    /// Whether `/readyz` says yes: it does its work, though it may be degraded.
     #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.phase == Phase::Ready
+    pub fn is_ready(&self, now: Instant) -> bool {
+        self.phase != Phase::Stopping && !self.dependencies.iter().any(|dependency| dependency.holds_up(now))
+    }
+
+    /// As pages and answers show it.
+    #[must_use]
+    pub fn told(&self, now: Instant) -> Map<String, Value> {
+        let Ok(Value::Object(mut told)) = serde_json::to_value(self) else { return Map::new() };
+        told.insert("ready".to_owned(), json!(self.is_ready(now)));
+        told.insert("dependencies".to_owned(), self.dependencies.iter().map(|dependency| dependency.told(now)).collect());
+        told
     }
 
     /// The phase that follows from the parts.

@@ -1,10 +1,10 @@
 //! What each page says. Pure: the same health gives the same answer.
 
 use super::MetricsText;
-use crate::domain::{Dependency, DependencyState, Health, Phase};
+use crate::domain::{Dependency, DependencyState, Health, Phase, Weight};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The paths that there are.
 pub(super) const PATHS: [&str; 5] = ["/", "/health", "/livez", "/readyz", METRICS];
@@ -50,8 +50,9 @@ pub(super) fn answer(verb: Verb, target: &str, health: &Health, uptime: Duration
         }
         (Verb::Read, "/livez") => json_answer(200, &json!({ "status": "alive" })),
         (Verb::Read, "/readyz") => {
-            let status = if health.is_ready() { 200 } else { 503 };
-            json_answer(status, &json!(health))
+            let now = Instant::now();
+            let status = if health.is_ready(now) { 200 } else { 503 };
+            json_answer(status, &Value::Object(health.told(now)))
         }
         (Verb::Read, METRICS) => {
             let body = metrics().iter().map(|part| part.as_str()).collect();
@@ -84,7 +85,7 @@ fn status_page(health: &Health, uptime: Duration) -> String {
          table{{border-collapse:collapse}}th,td{{text-align:left;padding:.3em .8em;border-bottom:1px solid #ccc}}</style>\n</head>\n<body>\n\
          <h1>axion-agent is {phase}</h1>\n<p>{paused}Version {version}, up for {uptime} s. Commands open: {open}. \
          Events not confirmed yet: {unreported}. Last command: {last}.{update}</p>\n\
-         <table>\n<tr><th>Dependency</th><th>State</th><th>Since</th><th>Detail</th><th>Last error</th></tr>\n{rows}</table>\n\
+         <table>\n<tr><th>Dependency</th><th>State</th><th>Since</th><th>Without it</th><th>Detail</th><th>Last error</th></tr>\n{rows}</table>\n\
          <p><a href=\"/health\">health</a> <a href=\"/livez\">livez</a> <a href=\"/readyz\">readyz</a> <a href=\"/metrics\">metrics</a></p>\n\
          </body>\n</html>\n",
         phase = match health.phase {
@@ -110,9 +111,14 @@ fn row(dependency: &Dependency) -> String {
         DependencyState::Ready => "ready",
         DependencyState::NotReady => "not ready",
     };
+    let without = match dependency.weight {
+        Weight::Shown => "ready".to_owned(),
+        Weight::AtOnce | Weight::Counted(_) => "not ready at once".to_owned(),
+        Weight::After(patience) => format!("not ready after {} s, or {} failures", patience.time.as_secs(), patience.failures),
+    };
     let text = |text: &Option<String>| escaped(text.as_deref().unwrap_or_default());
     format!(
-        "<tr><td>{}</td><td>{state}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
+        "<tr><td>{}</td><td>{state}</td><td>{}</td><td>{without}</td><td>{}</td><td>{}</td></tr>\n",
         escaped(dependency.name),
         dependency.since,
         text(&dependency.detail),
@@ -132,13 +138,13 @@ mod tests {
     use std::sync::Arc;
 
     fn health(phase: Phase) -> Health {
-        let docker = Dependency {
-            name: "docker",
-            state: DependencyState::NotReady,
-            since: Timestamp::from_millis(1_769_853_600_000),
-            last_error: Some("<b>no</b> answer".into()),
-            detail: None,
+        let (state, weight) = match phase {
+            Phase::Ready => (DependencyState::Ready, Weight::AtOnce),
+            Phase::Starting => (DependencyState::Connecting, Weight::AtOnce),
+            Phase::Degraded | Phase::Stopping => (DependencyState::NotReady, Weight::AtOnce),
         };
+        let docker = Dependency::new("docker", state, weight, Timestamp::from_millis(1_769_853_600_000));
+        let docker = Dependency { last_error: Some("<b>no</b> answer".into()), ..docker };
         Health {
             phase,
             dependencies: vec![docker],
@@ -178,6 +184,18 @@ mod tests {
         }
         let posted = answer(Verb::Other, "/health", &health(Phase::Ready), Duration::ZERO, &metrics);
         assert_eq!(posted.status, 405);
+    }
+
+    #[test]
+    fn degraded_is_not_dead() {
+        let mut health = health(Phase::Degraded);
+        health.dependencies[0].weight = Weight::Shown;
+        let page = answer(Verb::Read, "/readyz", &health, Duration::ZERO, &metrics);
+        let body: Value = serde_json::from_str(&page.body).unwrap();
+        assert_eq!((page.status, &body["phase"], &body["ready"]), (200, &json!("DEGRADED"), &json!(true)));
+        assert_eq!(body["dependencies"][0]["counts_for_readiness"], false);
+        health.phase = Phase::Stopping;
+        assert_eq!(answer(Verb::Read, "/readyz", &health, Duration::ZERO, &metrics).status, 503, "it takes nothing any more");
     }
 
     #[test]

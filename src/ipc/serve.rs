@@ -14,7 +14,7 @@ use crate::threads::{Errand, Stop};
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded, select_biased};
 use serde_json::{Value, json};
 use std::io;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// What a client takes of an answer must be gone by then.
 const WRITE: Duration = Duration::from_secs(10);
@@ -123,7 +123,7 @@ impl Service {
         let health = self.sources.health.newest();
         let configured = |name: &str| health.dependencies.iter().any(|part| part.name == name && part.state != DependencyState::Off);
         let is_local = !configured("kafka_consumer") && !configured("control_plane");
-        let mut status = serde_json::to_value(&*health).unwrap_or_default();
+        let mut status = Value::Object(health.told(Instant::now()));
         status["agent_id"] = json!(self.sources.reads.identity());
         status["version"] = json!(env!("CARGO_PKG_VERSION"));
         status["started_at"] = json!(self.sources.started);

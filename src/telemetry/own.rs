@@ -347,7 +347,7 @@ fn command_index(command_type: &str) -> usize {
 mod tests {
     use super::super::look::Looker;
     use super::*;
-    use crate::domain::Dependency;
+    use crate::domain::{Dependency, Weight};
 
     fn lines(metrics: &Metrics) -> Vec<String> {
         let [counted, looked] = metrics.render();
@@ -401,7 +401,7 @@ mod tests {
     #[test]
     fn a_dependency_that_is_off_has_no_line() {
         let at = Timestamp::from_millis(0);
-        let dependency = |name, state| Dependency { name, state, since: at, last_error: None, detail: None };
+        let dependency = |name, state| Dependency::new(name, state, Weight::Shown, at);
         let dependencies = vec![dependency("docker", DependencyState::NotReady), dependency("control_plane", DependencyState::Off)];
         let metrics = Metrics::default();
         metrics.observe_health(&Health {

@@ -10,6 +10,7 @@ use crate::session::{Hearing, Sessions};
 use axion_agent::control_plane::{Reporting, Settings};
 use axion_agent::domain::{
     CommandId, Dependency, DependencyState, Health, LastCommand, ProjectId, ServiceCount, StackBrief, StackName, SwarmCount, Timestamp,
+    Weight,
 };
 use axion_agent::threads::Published;
 use std::collections::BTreeMap;
@@ -169,7 +170,7 @@ fn measure(containers: usize) {
         serve.interval_seconds = 0;
     });
     let at = Timestamp::from_millis(1_769_853_600_250);
-    let dependency = |name| Dependency { name, state: DependencyState::Ready, since: at, last_error: None, detail: None };
+    let dependency = |name| Dependency::new(name, DependencyState::Ready, Weight::Shown, at);
     let names = ["configuration", "docker", "kafka_consumer", "kafka_producer", "control_plane", "session"];
     let last = LastCommand { id: CommandId(Uuid::new_v4()), command_type: "Deploy", result: "DeployCompleted", finished_at: at };
     let health = Health { dependencies: names.map(dependency).to_vec(), last_command: Some(last), ..Room::healthy() };

@@ -183,10 +183,10 @@ impl Agent {
         });
     }
 
-    /// Waits until `/readyz` says yes.
+    /// Waits until `/readyz` says yes, and that nothing is degraded.
     pub fn wait_ready(&self, within: Duration) {
         until("the agent is ready", within, || match self.page("/readyz")? {
-            answer if answer.status == 200 => Ok(()),
+            answer if answer.status == 200 && answer.json()["phase"] == "READY" => Ok(()),
             answer => Err(format!("{} {}", answer.status, answer.body)),
         });
     }

@@ -15,13 +15,15 @@ const MEBIBYTE: f64 = 1024.0 * 1024.0;
 /// How it is.
 pub(in crate::cli) fn status(status: &Status, recent: &[Command], stacks: Option<&Stacks>, page: &Page) -> String {
     let phase = status.phase.to_lowercase();
-    let hue = match phase.as_str() {
-        "ready" => Hue::Good,
-        "starting" => Hue::Doubtful,
-        _ => Hue::Bad,
+    // What the agent does without, or may be over in a moment, is no reason for alarm.
+    let (hue, though) = match (phase.as_str(), status.ready) {
+        ("ready", _) => (Hue::Good, ""),
+        ("starting", _) => (Hue::Doubtful, ""),
+        ("degraded", Some(true)) => (Hue::Doubtful, ", and ready"),
+        _ => (Hue::Bad, ""),
     };
     let mut text = format!(
-        "axion-agent {} is {}{}\n",
+        "axion-agent {} is {}{though}{}\n",
         status.version,
         page.colour.paint(hue, &phase),
         if status.mode == "local" { " (local mode)" } else { "" }

@@ -64,7 +64,7 @@ fn a_clock_that_was_ahead_for_a_while_has_no_command_run_twice() {
     assert_eq!((desk.running(), ends(&mut desk)), (vec![1], vec![(1, None)]));
     skew(48 * HOUR);
     clock.forgetting = Instant::now();
-    clock.tidy(&mut desk.state);
+    clock.tidy(&mut desk.state, &[]);
     skew(0);
     desk.read(1, sent(1, "s", None));
     assert_eq!((desk.running(), ends(&mut desk)), (vec![], vec![]), "its id is known");
@@ -73,7 +73,7 @@ fn a_clock_that_was_ahead_for_a_while_has_no_command_run_twice() {
     skew(48 * HOUR);
     for _ in 0..2 {
         clock.forgetting = Instant::now();
-        clock.tidy(&mut desk.state);
+        clock.tidy(&mut desk.state, &[]);
     }
     assert!(!desk.journal.knows(id(1)).unwrap());
     skew(0);

@@ -75,7 +75,7 @@ impl Desk {
         let ports = Ports { jobs: jobs_in, queries: queries_in, producer, commits: None, session, follows };
         let rules = rules::tests::open(2);
         let configured = Configured { kafka, control_plane: DependencyState::Off, local_socket: DependencyState::Off };
-        let health = Published::new(initial_health(configured, LinkState::Up, Timestamp::from_millis(0)));
+        let health = Published::new(initial_health(configured, LinkState::Up, rules::tests::open(2).patience(), Timestamp::from_millis(0)));
         let shown = Shown { health: health.clone(), recent: Published::new(Recent::default()) };
         let recent = shown.recent.clone();
         let agent = Some(AgentId::new("a").unwrap());
@@ -435,4 +435,67 @@ fn health_follows_the_links() {
     let health = desk.health.newest();
     let consumer = health.dependencies.iter().find(|part| part.name == "kafka_consumer").unwrap();
     assert_eq!(consumer.last_error.as_deref(), Some("connection refused"));
+}
+
+#[test]
+fn a_blink_is_degraded_and_ready_and_what_lasts_or_cannot_be_waited_for_is_not_ready() {
+    let mut desk = Desk::new();
+    let now = std::time::Instant::now();
+    let patience = rules::tests::open(2).patience();
+    let up = docker::EngineState::Up { version: "1".into(), api: "1.41".into(), swarm: docker::SwarmRole::Manager };
+    let is_ready = |desk: &mut Desk, later: Duration| {
+        desk.state.settle();
+        let health = desk.health.newest();
+        (health.phase, health.is_ready(now + later))
+    };
+    assert!(!is_ready(&mut desk, Duration::ZERO).1, "the engine was not reached yet");
+    desk.state.on_docker(docker::Event::Engine(up.clone()));
+    for side in [Side::Consumer, Side::Producer] {
+        desk.state.on_kafka(Event::Link(side, LinkState::Up));
+    }
+    assert!(is_ready(&mut desk, Duration::ZERO).1, "dead letters are not waited for");
+    desk.state.on_kafka(Event::Link(Side::DeadLetters, LinkState::Down("topic missing".into())));
+    assert_eq!(is_ready(&mut desk, patience.time * 2), (crate::domain::Phase::Degraded, true));
+
+    desk.state.on_kafka(Event::Link(Side::Consumer, LinkState::Down("connection refused".into())));
+    assert_eq!(is_ready(&mut desk, Duration::ZERO), (crate::domain::Phase::Degraded, true), "a blink");
+    assert!(!is_ready(&mut desk, patience.time + Duration::from_secs(5)).1, "it lasts");
+    desk.state.on_kafka(Event::Link(Side::Consumer, LinkState::Up));
+    assert!(is_ready(&mut desk, Duration::ZERO).1);
+
+    desk.state.on_docker(docker::Event::Engine(docker::EngineState::Away("no answer".into())));
+    assert!(!is_ready(&mut desk, Duration::ZERO).1, "the room has counted before it said so");
+    desk.state.on_docker(docker::Event::Engine(up));
+    desk.state.on_late(&["docker-lane-1"]);
+    assert!(!is_ready(&mut desk, Duration::ZERO).1);
+    desk.state.on_late(&[]);
+    assert!(is_ready(&mut desk, Duration::ZERO).1);
+
+    // Another process took the identity: for good, at once, and over a reload.
+    desk.state.on_kafka(Event::Fenced);
+    desk.state.on_kafka(Event::Link(Side::Producer, LinkState::Down("identity in use".into())));
+    assert!(!is_ready(&mut desk, Duration::ZERO).1);
+}
+
+#[test]
+fn a_backlog_that_nobody_takes_is_shown_and_one_that_goes_out_is_not() {
+    let mut desk = Desk::new();
+    desk.state.rules.check_interval = Duration::ZERO;
+    let events = |desk: &mut Desk| {
+        desk.state.look_at_backlog();
+        desk.state.settle();
+        desk.health.newest().dependencies.iter().find(|part| part.name == "events").unwrap().clone()
+    };
+    assert_eq!(events(&mut desk).state, DependencyState::Ready);
+    for n in 0..400 {
+        desk.read(n, letter(n, 10));
+    }
+    let found = events(&mut desk);
+    assert_eq!(found.state, DependencyState::NotReady);
+    assert!(found.last_error.unwrap().contains("no further command is taken in"));
+    desk.state.rules.check_interval = Duration::from_secs(3600);
+    let (_, receipt) = desk.out();
+    let receipt = receipt.expect("something is on its way");
+    desk.state.on_kafka(Event::Delivered(receipt));
+    assert_eq!(events(&mut desk).state, DependencyState::Ready, "it moves");
 }

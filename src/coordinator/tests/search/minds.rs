@@ -140,7 +140,7 @@ impl Minds {
         self.sheet.lay_in(disk);
         let off = DependencyState::Off;
         let configured = Configured { kafka: DependencyState::Connecting, control_plane: off, local_socket: off };
-        let health = Published::new(initial_health(configured, LinkState::Up, Timestamp::from_millis(0)));
+        let health = Published::new(initial_health(configured, LinkState::Up, rules::tests::open(2).patience(), Timestamp::from_millis(0)));
         let shown = Shown { health, recent: Published::new(Recent::default()) };
         let mut state = State::over(
             Box::new(self.sheet.clone()),
