@@ -10,6 +10,7 @@ use super::room::{End, Halt, Lane, Room};
 use super::types::{Info, SwarmInfo};
 use super::{Entry, Event, Job, Settings, SwarmRole, Swarmless, deploy, logs, prune, remove, scale, status, swarm};
 use crate::domain::{Action, Code, Command, Ledger, Outcome, Scope, Timestamp};
+use crate::stack::Veil;
 use crate::threads::{Deadline, Errand, Published, Stop, at_rest};
 use crossbeam_channel::{Receiver, Sender, select_biased};
 use std::convert::Infallible;
@@ -62,19 +63,35 @@ pub(super) fn run(work: &Work, jobs: &Receiver<Job>) -> Result<(), Infallible> {
 
 fn carry_out(work: &Work, job: &Job) {
     let command = &*job.command;
-    let _errand = Errand::of(command.errand()).begin();
+    let veil = Arc::new(veil(command));
+    let of_words = Arc::clone(&veil);
+    let _errand = Errand::of(command.errand()).behind(move |text| of_words.text(text)).begin();
     let watch = work.engine.changes.watch(command.id, command.action.target().map(|target| &target.stack));
     let settings = work.settings.newest();
-    let lane = Lane { client: &work.client, ledger: &*work.ledger, settings: &settings, events: &work.events, stop: &work.stop };
+    let lane =
+        Lane { client: &work.client, ledger: &*work.ledger, settings: &settings, events: &work.events, stop: &work.stop, veil: &veil };
     let deadline = Deadline::after(time_of(command, &settings));
     let room = Room::new(&lane, job, deadline, &watch);
     let event = match dispatch(work, &room) {
-        End::Finished(outcome) => Event::Finished(command.id, outcome),
+        End::Finished(outcome) => Event::Finished(command.id, veiled(&veil, outcome)),
         End::Suspended => Event::Suspended(command.id),
     };
     // It may wait for room; nobody listens any more only once the process leaves.
     let _gone = work.events.send(event);
     at_rest();
+}
+
+/// What must not be said of a command: the engine's words repeat what its variables have brought into a spec.
+fn veil(command: &Command) -> Veil {
+    match &command.action {
+        Action::Deploy(deploy) => Veil::over(deploy.env.reveal()),
+        _ => Veil::default(),
+    }
+}
+
+fn veiled(veil: &Veil, mut outcome: Outcome) -> Outcome {
+    veil.fields(&mut outcome.details);
+    Outcome { message: veil.text(outcome.message), ..outcome }
 }
 
 /// A command's time counts from its lane, again after a restart.

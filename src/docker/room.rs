@@ -11,6 +11,7 @@ use super::error::EngineError;
 use super::types::{Created, Updated};
 use super::{Entry, Event, Job, Settings};
 use crate::domain::{AgentId, Code, Command, Ledger, LedgerError, Outcome, Progress, Step, StepOutcome};
+use crate::stack::Veil;
 use crate::threads::{Backoff, Deadline, Stop, ThreadName, alive_by, side_by_side};
 use crossbeam_channel::{Sender, select_biased};
 use std::cell::Cell;
@@ -54,6 +55,7 @@ pub(super) struct Room<'a> {
     pub(super) deadline: Deadline,
     events: &'a Sender<Event>,
     stop: &'a Stop,
+    veil: &'a Veil,
     cancelled: Stop,
     watch: &'a Watch<'a>,
     /// Whether somebody was told that the engine is away, so that it is said once per absence.
@@ -167,6 +169,7 @@ pub(super) struct Lane<'a> {
     pub(super) settings: &'a Settings,
     pub(super) events: &'a Sender<Event>,
     pub(super) stop: &'a Stop,
+    pub(super) veil: &'a Veil,
 }
 
 impl<'a> Room<'a> {
@@ -183,6 +186,7 @@ impl<'a> Room<'a> {
             deadline,
             events: lane.events,
             stop: lane.stop,
+            veil: lane.veil,
             cancelled: job.cancelled.clone(),
             watch,
             told_away: Cell::new(false),
@@ -203,6 +207,7 @@ impl<'a> Room<'a> {
             deadline,
             events: self.events,
             stop: self.stop,
+            veil: self.veil,
             cancelled: Stop::never(),
             watch: self.watch,
             told_away: Cell::new(self.told_away.get()),
@@ -210,7 +215,9 @@ impl<'a> Room<'a> {
     }
 
     /// Says that the command goes on.
-    pub(super) fn progress(&self, progress: Progress) {
+    pub(super) fn progress(&self, mut progress: Progress) {
+        self.veil.fields(&mut progress.details);
+        progress.message = self.veil.text(progress.message);
         // It may wait for room; nobody listens any more only once the process leaves.
         let _gone = self.events.send(Event::Progress(self.command.id, progress));
     }

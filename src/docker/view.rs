@@ -9,6 +9,7 @@ use super::{Entry, Job, SwarmRole, logs};
 use crate::domain::{
     Action, AgentId, Code, Command, CommandId, Context, GetStatus, Logs, Outcome, ProjectId, StackName, Target, Timestamp,
 };
+use crate::stack::Veil;
 use crate::threads::{Deadline, Stop};
 use crossbeam_channel::bounded;
 use std::fmt;
@@ -89,7 +90,14 @@ impl View {
         let (work, settings) = (&*self.work, self.work.settings.newest());
         let watch = work.engine.changes.watch(id, None);
         let (nobody, _) = bounded(0);
-        let lane = Lane { client: &work.client, ledger: &*work.ledger, settings: &settings, events: &nobody, stop: &work.stop };
+        let lane = Lane {
+            client: &work.client,
+            ledger: &*work.ledger,
+            settings: &settings,
+            events: &nobody,
+            stop: &work.stop,
+            veil: &Veil::default(),
+        };
         let room = Room::new(&lane, &job, Deadline::after(time), &watch);
         match look(&room) {
             Ok(outcome) | Err(End::Finished(outcome)) => outcome,

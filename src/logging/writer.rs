@@ -172,7 +172,8 @@ impl Log for Writer {
         if (is_grpc && record.level() > Level::Error) || !self.read(|levels| levels.filter.matches(record)) {
             return;
         }
-        let (message, errand) = (record.args().to_string(), Errand::current());
+        let errand = Errand::current();
+        let message = errand.veiled(record.args().to_string());
         let current = std::thread::current();
         let said = Said {
             level: record.level(),

@@ -5,6 +5,8 @@ use serde_json::{Map, Value, json};
 
 /// Objects and lists whose values may be passwords: what differs in them is named and not shown.
 const HIDDEN: &[&str] = &["Env", "Options", "DriverOpts", "DriverOptions"];
+/// Where else passwords are written that come from variables.
+const VARIABLE: &[&str] = &["Args", "Command", "Labels", "Test"];
 /// A longer value is cut: a plan is read by people.
 const SHOWN_CHARS: usize = 120;
 
@@ -59,6 +61,21 @@ impl Change {
     pub fn new(field: String, old: &Value, new: &Value) -> Self {
         let hidden = field.split('.').any(|part| HIDDEN.contains(&part));
         Self { field, values: (!hidden).then(|| (shown(old), shown(new))) }
+    }
+
+    /// Of something that was written long ago: where a variable may have brought a value there, whatever it stood for then, it is not shown.
+    #[must_use]
+    pub fn without_what_variables_bring(mut self) -> Self {
+        if self.field.split('.').any(|part| VARIABLE.contains(&part)) {
+            self.values = None;
+        }
+        self
+    }
+
+    /// Whether nothing is wanted where something is.
+    #[must_use]
+    pub fn takes_away(&self) -> bool {
+        matches!(&self.values, Some((_, Value::Null)))
     }
 
     /// What writing this field alone does (swarmkit, `IsTaskDirty`).

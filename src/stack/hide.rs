@@ -1,23 +1,33 @@
-//! What is said of a Compose file shows where a variable stands, never what it stands for: its value may be a secret.
-//! Pure.
+//! What is said of a Compose file, and of what became of it, shows where a variable stands, never what it stands for: its value may be
+//! a secret. Pure.
 
 use super::{StackError, Warning};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// A shorter value is no secret, and a part of many a word.
 const SHORTEST: usize = 4;
+/// The same of the engine's words, which are of no file: they hold more that is not meant.
+const SHORTEST_OF_THE_ENGINE: usize = 8;
+/// What names an object: readers find it by that.
+const NAMES: &[&str] = &["image", "name", "stack_name", "project_id", "field", "code"];
 /// A longer name is not shown: it may stand for every fourth byte of a message.
 const LONGEST_NAME: usize = 128;
 /// A longer message is not shown: it quotes a text that nobody would read.
 const LONGEST_MESSAGE: usize = 16 << 10;
 
 /// The values of a command's variables, with the names to show in their place.
+#[derive(Default)]
 pub(super) struct Hidden(Vec<(String, String)>);
 
 impl Hidden {
     pub(super) fn new(env: &BTreeMap<String, String>) -> Self {
+        Self::of(env, SHORTEST)
+    }
+
+    fn of(env: &BTreeMap<String, String>, shortest: usize) -> Self {
         let mut values = Vec::new();
-        for (name, value) in env.iter().filter(|(_, value)| value.len() >= SHORTEST) {
+        for (name, value) in env.iter().filter(|(_, value)| value.len() >= shortest) {
             let shown = format!("${{{}}}", if name.len() > LONGEST_NAME { "…" } else { name });
             // As it is, and as a message quotes it.
             let quoted = format!("{value:?}");
@@ -56,9 +66,92 @@ impl Hidden {
     }
 }
 
+/// What lies over all that is told of a deploy: the engine repeats a path, a user or a command in its words, and a plan shows old and
+/// new, whatever a variable has brought there.
+#[derive(Default)]
+pub struct Veil(Hidden);
+
+impl Veil {
+    /// Over the values of these variables.
+    #[must_use]
+    pub fn over(env: &BTreeMap<String, String>) -> Self {
+        Self(Hidden::of(env, SHORTEST_OF_THE_ENGINE))
+    }
+
+    /// With the names of variables in place of their values.
+    #[must_use]
+    pub fn text(&self, text: String) -> String {
+        if self.0.0.is_empty() { text } else { self.0.text(text) }
+    }
+
+    /// The same for each text in these fields, but for the names of objects.
+    pub fn fields(&self, fields: &mut Map<String, Value>) {
+        if self.0.0.is_empty() {
+            return;
+        }
+        for (key, value) in fields.iter_mut().filter(|(key, _)| !NAMES.contains(&key.as_str())) {
+            // A field that changes: the old value may be that of the same variable before.
+            match key.as_str() {
+                "changes" => self.changes(value),
+                _ => self.value(value),
+            }
+        }
+    }
+
+    fn value(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.0.text(std::mem::take(text)),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
+            Value::Object(fields) => self.fields(fields),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn changes(&self, changes: &mut Value) {
+        for change in changes.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+            let mut hidden = change.clone();
+            self.fields(&mut hidden);
+            if hidden != *change {
+                change.retain(|key, _| key == "field");
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn nothing_that_is_told_of_a_deploy_shows_what_a_variable_stands_for() {
+        let env = [("PW", "s3cret-word"), ("TAG", "v1"), ("PATH", "/data/long")];
+        let veil = Veil::over(&env.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+        assert_eq!(veil.text("bind source path does not exist: /data/long/v1".to_owned()), "bind source path does not exist: ${PATH}/v1");
+        let mut told = json!({
+            "image": "s3cret-word:v1",
+            "services": [{
+                "name": "s3cret-word",
+                "errors": [{"error": "exec: \"s3cret-word\": not found", "count": 3}],
+                "changes": [
+                    {"field": "TaskTemplate.ContainerSpec.Args", "old": ["--pw", "the-one-before"], "new": ["--pw", "s3cret-word"]},
+                    {"field": "Labels.a", "old": "1", "new": "2"},
+                ],
+            }],
+        });
+        veil.fields(told.as_object_mut().unwrap());
+        assert_eq!(
+            told,
+            json!({
+                "image": "s3cret-word:v1",
+                "services": [{
+                    "name": "s3cret-word",
+                    "errors": [{"error": "exec: \"${PW}\": not found", "count": 3}],
+                    "changes": [{"field": "TaskTemplate.ContainerSpec.Args"}, {"field": "Labels.a", "old": "1", "new": "2"}],
+                }],
+            })
+        );
+    }
     use crate::stack::Location;
 
     #[test]

@@ -31,6 +31,7 @@ mod yaml;
 pub use deviation::{Deviation, Rule};
 pub use dotenv::{InvalidDotenv, dotenv};
 pub use error::{Location, StackError, Warning};
+pub use hide::Veil;
 pub use load::{InvalidVariables, variables};
 
 use crate::domain::StackName;

@@ -5,6 +5,8 @@
 //! logs being told. What an errand says of itself is up to who begins it.
 
 use std::cell::RefCell;
+use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -12,15 +14,36 @@ thread_local! {
     static CURRENT: RefCell<Errand> = RefCell::default();
 }
 
-/// What is worked for: names and values, in order. Cheap to clone.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Errand(Option<Arc<[(&'static str, String)]>>);
+/// What is worked for: names and values, in order. Cheap to clone. Equal are those that say the same of themselves.
+#[derive(Clone, Default)]
+pub struct Errand {
+    fields: Option<Arc<[(&'static str, String)]>>,
+    veil: Option<Arc<Veil>>,
+}
+
+/// Takes out of a text what must not be said.
+type Veil = dyn Fn(String) -> String + Send + Sync;
 
 impl Errand {
     /// One that says this of itself.
     #[must_use]
     pub fn of(fields: Vec<(&'static str, String)>) -> Self {
-        Self(Some(fields.into()).filter(|fields: &Arc<[_]>| !fields.is_empty()))
+        Self { fields: Some(fields.into()).filter(|fields: &Arc<[_]>| !fields.is_empty()), veil: None }
+    }
+
+    /// The same, with something that knows what must not be said while it is worked for.
+    #[must_use]
+    pub fn behind(self, veil: impl Fn(String) -> String + Send + Sync + 'static) -> Self {
+        Self { veil: Some(Arc::new(veil)), ..self }
+    }
+
+    /// A text as it may be said.
+    #[must_use]
+    pub fn veiled(&self, text: String) -> String {
+        match &self.veil {
+            Some(veil) => veil(text),
+            None => text,
+        }
     }
 
     /// That of this thread; one that says nothing where it has none.
@@ -32,12 +55,32 @@ impl Errand {
     /// What it says of itself.
     #[must_use]
     pub fn fields(&self) -> &[(&'static str, String)] {
-        self.0.as_deref().unwrap_or_default()
+        self.fields.as_deref().unwrap_or_default()
     }
 
     /// This thread works for it until the guard is dropped; then for what it worked for before.
     pub fn begin(self) -> OnErrand {
         OnErrand { before: CURRENT.replace(self), of_this_thread: PhantomData }
+    }
+}
+
+impl fmt::Debug for Errand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Errand").field(&self.fields()).finish()
+    }
+}
+
+impl PartialEq for Errand {
+    fn eq(&self, other: &Self) -> bool {
+        self.fields() == other.fields()
+    }
+}
+
+impl Eq for Errand {}
+
+impl Hash for Errand {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.fields().hash(state);
     }
 }
 
@@ -77,6 +120,9 @@ mod tests {
         drop(outer);
         assert_eq!(Errand::current(), Errand::default());
         assert_eq!(Errand::of(Vec::new()), Errand::default());
+        let veiled = errand("a").behind(|text| text.replace("s3cret", "…"));
+        assert_eq!((veiled.veiled("a s3cret".to_owned()), errand("a").veiled("b".to_owned())), ("a …".to_owned(), "b".to_owned()));
+        assert!(!format!("{veiled:?}").contains("s3cret") && veiled == errand("a"));
     }
 
     #[test]

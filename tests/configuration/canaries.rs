@@ -63,28 +63,35 @@ const PAGES: [&str; 5] = ["/readyz", "/health", "/livez", "/metrics", "/"];
 
 /// What was seen, and where.
 #[derive(Default)]
-struct Seen(Vec<(String, String)>);
+pub struct Seen(Vec<(String, String)>);
 
 impl Seen {
-    fn add(&mut self, place: impl Into<String>, text: impl Into<String>) {
+    pub fn add(&mut self, place: impl Into<String>, text: impl Into<String>) {
         self.0.push((place.into(), text.into()));
     }
 
-    fn pages(&mut self, agent: &Agent) {
+    /// How many texts were looked at.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn pages(&mut self, agent: &Agent) {
         for page in PAGES {
             self.add(page, agent.page(page).unwrap().body);
         }
     }
 
     /// Neither as it is nor as base64 is any secret in any place.
-    fn holds_none_of<'a>(&self, secrets: impl IntoIterator<Item = &'a str>) {
+    pub fn holds_none_of<'a>(&self, secrets: impl IntoIterator<Item = &'a str>) {
+        let mut problems = Vec::new();
         for secret in secrets {
             let forms = [secret.to_owned(), STANDARD.encode(secret), URL_SAFE.encode(secret)];
             for (place, text) in &self.0 {
                 let found = forms.iter().find_map(|form| text.find(form.trim_end_matches('=')));
-                assert!(found.is_none(), "{secret} is in {place}: {}", around(text, found.unwrap_or_default()));
+                problems.extend(found.map(|at| format!("{secret} is in {place}: {}", around(text, at))));
             }
         }
+        assert!(problems.is_empty(), "{}", problems.join("\n"));
     }
 }
 
@@ -208,7 +215,7 @@ fn with_text(draft: Draft, change: impl Fn(&str) -> String) -> Draft {
 }
 
 /// Every record of the event topic up to the end of `last`, as it is on the broker.
-fn events(bed: &Bed, last: Uuid) -> Vec<String> {
+pub fn events(bed: &Bed, last: Uuid) -> Vec<String> {
     let reader = TopicReader::open(&bed.broker.brokers(), &format!("runner.events.{}", bed.id), Start::Beginning).unwrap();
     let mut texts = Vec::new();
     loop {
@@ -222,7 +229,7 @@ fn events(bed: &Bed, last: Uuid) -> Vec<String> {
 }
 
 /// What enrolment gave, out of the journal's own bytes.
-fn credential(bed: &Bed) -> String {
+pub fn credential(bed: &Bed) -> String {
     let bytes = std::fs::read(bed.state_dir().join("journal.redb")).unwrap();
     let text = String::from_utf8_lossy(&bytes);
     let credential = text.split("\"credential\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("the agent is enrolled");

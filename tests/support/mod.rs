@@ -53,6 +53,7 @@ pub use control_plane::ControlPlane;
 pub use engine::{Engine, IMAGE};
 pub use forward::Forward;
 pub use gate::{Gate, Held};
+pub use http::{Request, over_unix};
 pub use lanes::{Lanes, Running, Told};
 pub use prometheus::{Prometheus, promtool};
 pub use registry::{PASSWORD, Registry, USERNAME};

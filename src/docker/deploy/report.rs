@@ -29,18 +29,37 @@ pub(super) struct Report {
     configs: Vec<Value>,
     warnings: Vec<String>,
     dry_run: bool,
+    wanted: Wanted,
+}
+
+/// Where the specs come from that a plan wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// A file, whose variables are known.
+    File,
+    /// The journal: what variables stood for when it was written is not known any more.
+    Kept,
 }
 
 impl Report {
     /// Of a deploy.
     pub(super) fn new(request: &Deploy) -> Self {
-        Self { dry_run: request.dry_run, ..Self::of(&request.target.stack) }
+        Self { dry_run: request.dry_run, wanted: Wanted::File, ..Self::of(&request.target.stack) }
     }
 
     /// Of another verb on a stack.
     pub(super) fn of(stack: &StackName) -> Self {
         let (networks, secrets, configs) = (Vec::new(), Vec::new(), Vec::new());
-        Self { stack: stack.clone(), services: Vec::new(), networks, secrets, configs, warnings: Vec::new(), dry_run: false }
+        Self {
+            stack: stack.clone(),
+            services: Vec::new(),
+            networks,
+            secrets,
+            configs,
+            warnings: Vec::new(),
+            dry_run: false,
+            wanted: Wanted::Kept,
+        }
     }
 
     pub(super) fn stack(&self) -> &StackName {
@@ -99,7 +118,11 @@ impl Report {
             let mut told = self.service(&plan.name, told_action(plan), &plan.reason, &plan.spec);
             if let Some(effect) = plan.effect() {
                 told.insert("tasks".to_owned(), json!(effect.name()));
-                told.insert("changes".to_owned(), plan.changes.iter().take(CHANGES_TOLD).map(Change::told).collect());
+                let shown = |change: &Change| match self.wanted {
+                    Wanted::File => change.told(),
+                    Wanted::Kept => change.clone().without_what_variables_bring().told(),
+                };
+                told.insert("changes".to_owned(), plan.changes.iter().take(CHANGES_TOLD).map(shown).collect());
             }
             told
         });

@@ -25,7 +25,8 @@ pub fn drift<'a>(held: &Service, kept: impl IntoIterator<Item = &'a Value>, netw
     }
     let mut changes = compare::changes(newest, &held.spec, networks);
     changes.retain(|change| change.field != "Mode.Replicated.Replicas");
-    changes
+    // What others have added is theirs.
+    changes.into_iter().map(|change| if change.takes_away() { change } else { change.without_what_variables_bring() }).collect()
 }
 
 #[cfg(test)]
