@@ -155,10 +155,10 @@ impl LoopState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Dependency, Phase};
+    use crate::domain::{Dependency, Phase, Weight};
 
     fn health(state: DependencyState) -> Health {
-        let docker = Dependency { name: "docker", state, since: Timestamp::from_millis(0), last_error: None, detail: None };
+        let docker = Dependency::new("docker", state, Weight::Shown, Timestamp::from_millis(0));
         Health {
             phase: Phase::Ready,
             dependencies: vec![docker],
