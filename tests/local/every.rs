@@ -18,6 +18,7 @@ const TYPED: &[(&str, i32)] = &[
     ("services STACK", 0),
     ("ps STACK", 0),
     ("logs STACK", 0),
+    ("log-level", 0),
     ("status", 0),
     ("status --json", 0),
     ("commands", 0),
