@@ -89,7 +89,7 @@ fn taken(stage: &Stage, port: &str, endpoint: &str, words: &str, certain: u64) {
     drop(held);
     case.check(&lanes, running.end(), &before);
 
-    let told = lanes.run(Action::Deploy(case.request(&lanes))).failed(Code::PORT_CLASH, "which axt");
+    let told = lanes.run(Action::Deploy(case.request(&lanes))).failed(Code::PORT_CLASH, "is published by service axt");
     assert_eq!((told.detail("changed"), told.detail("rolled_back")), (&json!(false), &json!(false)));
     before.compare(&lanes);
 }
