@@ -93,7 +93,8 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
 
     let telemetry = Published::new(telemetry_settings(&config));
     let measured = telemetry::Sources { containers: engine.containers, swarm: engine.swarm.clone() };
-    let measuring = telemetry::start(telemetry.clone(), measured, &metrics, exit_reports.clone())?;
+    let (look_events, looks) = bounded(telemetry::EVENTS);
+    let measuring = telemetry::start(telemetry.clone(), measured, &metrics, look_events, exit_reports.clone())?;
     rest.stops.push(measuring.stop);
     rest.threads.push(measuring.thread);
     let sampled = Arc::clone(&metrics);
@@ -148,7 +149,7 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
         workers.start_kafka(&mut state, identity);
     }
     let (control_plane, session) = (link.events, link.session);
-    let inbox = Inbox { signals, exits, docker: docker_inbox, reports, commands, control_plane, session, ipc };
+    let inbox = Inbox { signals, exits, docker: docker_inbox, reports, commands, control_plane, session, ipc, looks };
     let pulse = Pulse::new(Notifier::new(&Environment::of_process()));
     let departure = coordinator::run(state, inbox, workers, pulse);
     let failure = departure.reason.is_failure().then(|| departure.reason.to_string());
@@ -256,6 +257,10 @@ fn telemetry_settings(config: &Config) -> Option<telemetry::Settings> {
         containers: match telemetry.containers {
             config::Containers::Measured => telemetry::Measured::Each,
             config::Containers::LeftOut => telemetry::Measured::None,
+        },
+        hearers: match telemetry.events {
+            config::MetricsEvents::Sent => telemetry::Hearers::Coordinator,
+            config::MetricsEvents::None => telemetry::Hearers::Nobody,
         },
     })
 }

@@ -296,10 +296,10 @@ fn every_key_of_the_contract_has_its_value() {
 
 #[test]
 fn a_key_of_a_later_part_is_taken_with_a_warning() {
-    let text = "[update]\nhealth_window = 60\n[telemetry]\nkafka = true\n";
+    let text = "[update]\nhealth_window = 60\nmax_backups = 3\n[telemetry]\nkafka = true\n";
     let warnings: Vec<String> = load(text).warnings.iter().map(|warning| format!("{}: {}", warning.key, warning.message)).collect();
     let idle = |key: &str| format!("{key}: has no effect in this version yet");
-    assert_eq!(warnings, [idle("update.health_window"), idle("telemetry.kafka")]);
+    assert_eq!(warnings, [idle("update.health_window"), idle("update.max_backups")]);
 }
 
 #[test]

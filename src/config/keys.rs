@@ -204,7 +204,7 @@ keys! {
     TELEMETRY_CONTAINERS = "telemetry"."containers", Kind::Flag, Some("true"), "",
         "Whether each container is measured too.";
     TELEMETRY_KAFKA = "telemetry"."kafka", Kind::Flag, Some("false"), "",
-        "Whether samples also go to the event topic, as MetricsReport.";
+        "Whether what is reported also goes to the event topic with each sample, as MetricsReport.";
 
     UPDATE_ENABLED = "update"."enabled", Kind::Flag, Some("false"), "",
         "Whether the agent asks the control plane for updates. One that is offered is shown on /readyz and in the log;\n\
@@ -304,7 +304,6 @@ pub(super) static SHARED_VARIABLES: &[(&str, &Key)] = &[
 /// Keys whose part of the agent comes with a later version. They are read and checked; whoever sets one is told that
 /// it has no effect yet.
 pub(super) static IDLE: &[&Key] = &[
-    &TELEMETRY_KAFKA,
     &UPDATE_MANIFEST,
     &UPDATE_KEYS,
     &UPDATE_DOWNLOAD_TIMEOUT,

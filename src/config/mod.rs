@@ -278,6 +278,17 @@ pub struct Telemetry {
     pub send_timeout: Duration,
     /// Whether containers are measured.
     pub containers: Containers,
+    /// Whether samples go to the event topic too.
+    pub events: MetricsEvents,
+}
+
+/// Whether samples go to the event topic too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricsEvents {
+    /// As MetricsReport.
+    Sent,
+    /// They do not.
+    None,
 }
 
 /// Whether containers are measured.

@@ -6,8 +6,8 @@ use super::later;
 use super::reader::Reader;
 use super::values::{GrpcUrl, Topic, TopicTemplate, Transport, docker_socket, host_and_port};
 use super::{
-    Agent, ClientIdentity, Config, Containers, ControlPlane, Direct, Docker, EventMode, Given, Health, Kafka, Limits, Local, Network,
-    OldImages, Proxy, Sasl, Security, SwarmAutoInit, Telemetry, TlsVersion, Update, nearest,
+    Agent, ClientIdentity, Config, Containers, ControlPlane, Direct, Docker, EventMode, Given, Health, Kafka, Limits, Local, MetricsEvents,
+    Network, OldImages, Proxy, Sasl, Security, SwarmAutoInit, Telemetry, TlsVersion, Update, nearest,
 };
 use crate::domain::{Action, AgentId, Sensitive};
 use crate::logging;
@@ -301,6 +301,7 @@ fn telemetry(reader: &mut Reader) -> Option<Telemetry> {
         batch_size: count(reader, &TELEMETRY_BATCH),
         send_timeout: seconds(reader, &TELEMETRY_SEND_TIMEOUT),
         containers: if reader.switch(&TELEMETRY_CONTAINERS) { Containers::Measured } else { Containers::LeftOut },
+        events: if reader.switch(&TELEMETRY_KAFKA) { MetricsEvents::Sent } else { MetricsEvents::None },
     };
     reader.switch(&TELEMETRY_ENABLED).then_some(telemetry)
 }

@@ -17,6 +17,7 @@ mod on_ipc;
 mod on_link;
 mod on_look;
 mod on_loss;
+mod on_measured;
 mod on_pause;
 mod on_reload;
 mod on_report;
@@ -39,7 +40,7 @@ pub use state::{Ports, Shown, State};
 
 use crate::telemetry::Queue;
 use crate::threads::Exit;
-use crate::{control_plane, docker, ipc, kafka};
+use crate::{control_plane, docker, ipc, kafka, telemetry};
 use crossbeam_channel::{Receiver, Sender, never, select_biased};
 use std::time::{Duration, Instant};
 use wall_clock::{Gait, WallClock};
@@ -72,6 +73,8 @@ pub struct Inbox {
     pub session: Receiver<control_plane::SessionEvent>,
     /// Commands and listeners of the local socket.
     pub ipc: Receiver<ipc::Event>,
+    /// Looks at the host, where the event topic is told of them.
+    pub looks: Receiver<telemetry::Event>,
 }
 
 /// A channel whose last sender has ended. It would be ready for ever, and hide those behind it.
@@ -83,6 +86,7 @@ enum Closed {
     ControlPlane,
     Session,
     Ipc,
+    Looks,
 }
 
 impl Inbox {
@@ -95,6 +99,7 @@ impl Inbox {
             Closed::ControlPlane => self.control_plane = never(),
             Closed::Session => self.session = never(),
             Closed::Ipc => self.ipc = never(),
+            Closed::Looks => self.looks = never(),
         }
     }
 }
@@ -227,6 +232,10 @@ fn step(state: &mut State, inbox: &Inbox, workers: &mut Workers, pulse: &Pulse, 
         recv(inbox.ipc) -> event => match event {
             Ok(event) => burst(event, &inbox.ipc, |event| state.on_ipc(event)),
             Err(_) => return Turn::Closed(Closed::Ipc),
+        },
+        recv(inbox.looks) -> event => match event {
+            Ok(telemetry::Event::Looked) => state.on_measured(),
+            Err(_) => return Turn::Closed(Closed::Looks),
         },
         recv(commands) -> event => if let Ok(event) = event {
             state.on_kafka(event);

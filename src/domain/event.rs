@@ -35,6 +35,8 @@ pub enum EventKind {
     CommandProgress,
     /// What runs, or how the agent is. Terminal when it answers GetStatus or HealthCheck.
     StatusReport,
+    /// What was measured of the agent, its host and the containers there.
+    MetricsReport,
     /// Something went wrong that belongs to no command.
     ErrorReport,
 }
@@ -57,6 +59,7 @@ impl EventKind {
             Self::RollbackFailed => "RollbackFailed",
             Self::CommandProgress => "CommandProgress",
             Self::StatusReport => "StatusReport",
+            Self::MetricsReport => "MetricsReport",
             Self::ErrorReport => "ErrorReport",
         }
     }

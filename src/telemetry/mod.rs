@@ -48,7 +48,28 @@ pub struct Settings {
     pub interval: Duration,
     /// Whether containers are looked at too.
     pub containers: Measured,
+    /// Who hears of each look.
+    pub hearers: Hearers,
 }
+
+/// Who hears of a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hearers {
+    /// Nobody: whoever wants to know reads.
+    Nobody,
+    /// The coordinator.
+    Coordinator,
+}
+
+/// From the thread to the coordinator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// There is a newer look.
+    Looked,
+}
+
+/// Looks that the coordinator has not heard of: a second one says nothing new.
+pub const EVENTS: usize = 1;
 
 /// Whether containers are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,10 +110,16 @@ pub struct Telemetry {
 ///
 /// # Errors
 /// When the operating system gives no further thread.
-pub fn start(settings: Published<Option<Settings>>, sources: Sources, metrics: &Metrics, exits: Sender<Exit>) -> io::Result<Telemetry> {
+pub fn start(
+    settings: Published<Option<Settings>>,
+    sources: Sources,
+    metrics: &Metrics,
+    events: Sender<Event>,
+    exits: Sender<Exit>,
+) -> io::Result<Telemetry> {
     let (source, stop) = stop_pair();
     let (wake, woken) = bounded(1);
-    let worker = Worker { settings, sources, found: metrics.found(), woken, stop };
+    let worker = Worker { settings, sources, found: metrics.found(), events, woken, stop };
     let thread = spawn(THREAD, exits, move || worker.run(Looker::new(ROOT)))?;
     Ok(Telemetry { wake, stop: source, thread })
 }

@@ -1,10 +1,10 @@
 //! The thread `telemetry`: looks when it is time, and publishes what it found.
 
 use super::look::{Look, Looker};
-use super::{Settings, Sources};
+use super::{Event, Hearers, Settings, Sources};
 use crate::domain::Containers;
 use crate::threads::{Deadline, Published, Stop, alive_by, at_rest};
-use crossbeam_channel::{Receiver, at, never, select_biased};
+use crossbeam_channel::{Receiver, Sender, at, never, select_biased};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +18,7 @@ pub(super) struct Worker {
     pub(super) settings: Published<Option<Settings>>,
     pub(super) sources: Sources,
     pub(super) found: Published<Option<Look>>,
+    pub(super) events: Sender<Event>,
     pub(super) woken: Receiver<()>,
     pub(super) stop: Stop,
 }
@@ -40,6 +41,10 @@ impl Worker {
                 )
             });
             self.found.publish(found);
+            if settings.is_some_and(|settings| settings.hearers == Hearers::Coordinator) {
+                // Full: it will look at the newest anyway. Nobody there: the agent leaves.
+                let _full = self.events.try_send(Event::Looked);
+            }
             at_rest();
             let due = next.map_or_else(never, |next| at(next.instant()));
             select_biased! {

@@ -16,13 +16,14 @@ use page::Page;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Duration;
-use support::{Agent, Gate, IMAGE, Launch, Need, Prometheus, Stage, Test, free_port, promtool, run, until};
+use support::{AGENT, Agent, Bed, Gate, IMAGE, Launch, Need, Plan, Prometheus, READY, Stage, Test, free_port, promtool, run, until};
 
 const TESTS: &[Test] = &[
     Test { name: "what_containers_used_is_what_the_engine_says", needs: &[Need::Engine], body: agrees },
     Test { name: "a_limit_a_throttle_and_a_kill_are_seen", needs: &[Need::Engine], body: limits },
     Test { name: "the_engine_is_asked_nothing_from_one_look_to_the_next", needs: &[Need::Engine], body: quiet },
     Test { name: "containers_come_and_go_with_their_events", needs: &[Need::Engine], body: come_and_go },
+    Test { name: "the_event_topic_has_what_is_measured", needs: AGENT, body: events },
     Test { name: "promtool_likes_every_family", needs: &[Need::Engine, Need::Promtool], body: well_made },
     Test { name: "prometheus_reads_the_host_and_its_containers", needs: &[Need::Engine, Need::Prometheus], body: scraped },
 ];
@@ -227,6 +228,23 @@ fn come_and_go(stage: &Stage) {
         Some(series) => Err(series.clone()),
     });
     early.shown(&local);
+}
+
+fn events(stage: &Stage) {
+    let container = Container::start(stage, &name("events"), "sleep 1000", json!({}));
+    let mut bed = Bed::prepare(stage, Plan::Configured);
+    bed.reconfigure(&(bed.configuration() + "[telemetry]\ninterval_seconds = 1\nkafka = true\n"));
+    bed.start_agent();
+    bed.agent().wait_ready(READY);
+    let of_it =
+        |sample: &Value| sample["labels"]["container"] == container.id[..12] && sample["name"] == "axion_container_cpu_seconds_total";
+    let samples = |payload: &Value| payload["details"]["samples"].as_array().cloned().unwrap_or_default();
+    let event = bed.event("a MetricsReport with the container", SOON, |event| {
+        event.event_type == "MetricsReport" && samples(&event.payload).iter().any(of_it)
+    });
+    assert_eq!((event.terminal, event.causation_id, event.agent_id.as_str()), (false, None, bed.id.as_str()));
+    assert!(samples(&event.payload).iter().any(|sample| sample["name"] == "axion_host_load1"), "{}", event.payload);
+    println!("  a report of {} samples has {} bytes", samples(&event.payload).len(), event.payload.to_string().len());
 }
 
 fn well_made(stage: &Stage) {

@@ -31,6 +31,7 @@ pub(super) fn street() -> (Street, Inbox) {
         control_plane: control_plane_inbox,
         session: never(),
         ipc: never(),
+        looks: never(),
     };
     (Street { signals, docker, reports, exits, _commands: commands, control_plane }, inbox)
 }

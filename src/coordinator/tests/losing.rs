@@ -92,3 +92,19 @@ fn reports_are_not_shed_where_progress_is() {
     let (kinds, _) = desk.out();
     assert_eq!(kinds, [EventKind::ErrorReport, EventKind::ErrorReport, EventKind::CommandCompleted], "CommandAccepted was shed");
 }
+
+#[test]
+fn a_look_is_told_with_its_samples_and_needs_no_answer() {
+    let mut desk = Desk::new();
+    desk.state.on_measured();
+    desk.state.settle();
+    let sent: Vec<_> = desk.published.try_iter().collect();
+    let [Request::Publish(receipt, event)] = sent.as_slice() else { panic!("{sent:?}") };
+    assert_eq!((event.kind, event.terminal, &event.causation_id), (EventKind::MetricsReport, false, &None));
+    let samples = event.payload["details"]["samples"].as_array().unwrap();
+    let finished = serde_json::json!({"name": "axion_agent_commands_finished_total", "labels": {"result": "failed"}, "value": 0.0});
+    assert!(samples.contains(&finished), "{samples:?}");
+    let receipt = *receipt;
+    desk.deliver(receipt);
+    assert_eq!(desk.mark(), None, "it moves no mark");
+}
