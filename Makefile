@@ -10,7 +10,7 @@ static_agent = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/static/$(ARCH)
 current_engine = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/engine-current
 dev := packaging/dev
 
-.PHONY: help demo test test-engines lint fuzz mutations soak search torture bounce delivery deploy-bench render-bench footprint growth build pages static test-static image size clean
+.PHONY: help demo test test-engines lint fuzz mutations soak search torture bounce delivery deploy-bench render-bench telemetry-bench footprint growth build pages static test-static image size clean
 help:                ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
 
@@ -92,6 +92,12 @@ delivery:            ## a backlog, and one command at a time, beside a bare loop
 deploy-bench:        ## fifty services deployed, and once more, beside docker stack deploy (two minutes)
 	@$(dev)/setup.sh build bed
 	AXION_TEST_MEASURE=1 cargo bench --locked --bench deploy
+
+telemetry-bench:     ## a look at fifty containers and a scrape of them, beside `docker stats --no-stream` (three minutes; AXION_TEST_AGENT names a binary)
+	@$(dev)/setup.sh build bed
+	cargo build --locked --release --bin axion-agent
+	AXION_TEST_MEASURE=1 AXION_TEST_AGENT="$${AXION_TEST_AGENT:-$$CARGO_TARGET_DIR/release/axion-agent}" \
+		cargo test --locked --test telemetry -- beside_docker_stats
 
 render-bench:        ## how long `render` takes for 200 services on 5000 lines, beside `docker stack config` (AXION_TEST_AGENT names another binary)
 	@$(dev)/setup.sh build bed

@@ -68,6 +68,10 @@ pub(super) fn read(bytes: &[u8]) -> Request {
     }
     let mut then = if request.version == Some(1) { Then::Stays } else { Then::Ends };
     for header in request.headers.iter() {
+        let has_no_body = header.name.eq_ignore_ascii_case("content-length") && header.value == b"0";
+        if has_no_body {
+            continue;
+        }
         if ["content-length", "transfer-encoding", "expect", "upgrade"].iter().any(|name| header.name.eq_ignore_ascii_case(name)) {
             return Request::Other;
         }
@@ -159,6 +163,7 @@ mod tests {
         for (text, expected) in [
             ("GET /metrics?x=1 HTTP/1.0\r\n\r\n", Some(scrape(Body::Sent, Then::Ends))),
             ("HEAD /metrics HTTP/1.1\r\nconnection: Close\r\n\r\n", Some(scrape(Body::Told, Then::Ends))),
+            ("GET /metrics HTTP/1.1\r\nContent-Length: 0\r\n\r\n", Some(scrape(Body::Sent, Then::Stays))),
             ("POST /metrics HTTP/1.1\r\n\r\n", None),
             ("GET /metrics/ HTTP/1.1\r\n\r\n", None),
             ("GET /livez HTTP/1.1\r\n\r\n", None),

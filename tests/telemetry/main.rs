@@ -8,6 +8,7 @@
     reason = "tests, though clippy cannot see it: they have no libtest"
 )]
 
+mod costs;
 mod page;
 #[path = "../support/mod.rs"]
 mod support;
@@ -26,6 +27,11 @@ const TESTS: &[Test] = &[
     Test { name: "the_event_topic_has_what_is_measured", needs: AGENT, body: events },
     Test { name: "promtool_likes_every_family", needs: &[Need::Engine, Need::Promtool], body: well_made },
     Test { name: "prometheus_reads_the_host_and_its_containers", needs: &[Need::Engine, Need::Prometheus], body: scraped },
+    Test {
+        name: "a_look_and_a_scrape_beside_docker_stats",
+        needs: &[Need::Engine, Need::DockerCli, Need::QuietMachine],
+        body: costs::beside_docker_stats,
+    },
 ];
 
 /// From its start until it is ready, engine included; and from an event to the look that shows it.

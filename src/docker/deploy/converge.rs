@@ -26,6 +26,9 @@ const TELL_EVERY: Duration = Duration::from_secs(2);
 /// At most so many services are named in a failure; `details.services` has all of them.
 const NAMED: usize = 5;
 
+/// The states of a container that runs no more (Engine API, "ContainerState").
+const ENDED: [&str; 2] = ["exited", "dead"];
+
 /// A service and what is known of it.
 pub(super) struct Watched {
     watch: Watch,
@@ -99,7 +102,8 @@ pub(super) fn wait_for(
         if let Some(failure) = in_one(&watched.iter().filter_map(Watched::failure).collect::<Vec<_>>()) {
             return Err(failure.into());
         }
-        if watched.iter().all(|one| one.state == State::Settled) || is_enough(&seen)? {
+        let settled = watched.iter().all(|one| one.state == State::Settled) && !seen.hides_an_end(room, &stack, watched)?;
+        if settled || is_enough(&seen)? {
             return Ok(());
         }
         let counts: Vec<_> = watched.iter().map(|one| (one.watch.count(), one.watch.stage(), one.state == State::Settled)).collect();
@@ -180,6 +184,25 @@ fn see(room: &Room<'_>, stack: &StackName) -> Result<Seen, StepError> {
 }
 
 impl Seen {
+    /// Whether the container of a task that is said to run has ended on this node: an engine that is busy tells the manager seconds
+    /// later, and a crash loop with a short monitor would pass for a service that runs. What this command did not write is not
+    /// looked at, and what runs on other nodes cannot be.
+    fn hides_an_end(&self, room: &Room<'_>, stack: &StackName, watched: &[Watched]) -> Result<bool, StepError> {
+        let written = watched.iter().filter(|one| one.watch.is_written()).filter_map(|one| self.service(&one.watch.wanted().name));
+        let services: BTreeSet<&str> = written.map(|service| service.id.as_str()).collect();
+        let said = self.tasks.iter().filter(|task| task.is_running() && services.contains(task.service_id.as_str()));
+        let ids: BTreeSet<&str> = said.filter_map(|task| Some(task.status.container_status.as_ref()?.container_id.as_str())).collect();
+        if ids.is_empty() {
+            return Ok(false);
+        }
+        let containers = room.observe(|client| client.containers(stack))?;
+        let ended = containers.iter().find(|one| ids.contains(one.id.as_str()) && ENDED.contains(&one.state.as_str()));
+        if let Some(one) = ended {
+            log::debug!("the container {} has ended, and its task is still said to run", one.id);
+        }
+        Ok(ended.is_some())
+    }
+
     /// Swarm stops an update because of a task whose end it has written since the tasks were read: of such a service they
     /// are read once more, for the cause. Of the others the order holds.
     fn look_again_at_stopped(&mut self, room: &Room<'_>, stack: &StackName) -> Result<(), StepError> {

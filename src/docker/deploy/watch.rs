@@ -252,6 +252,11 @@ impl Watch {
         &self.wanted
     }
 
+    /// Whether this command has written it.
+    pub(super) fn is_written(&self) -> bool {
+        self.wanted.written == Written::Now
+    }
+
     /// Tasks that run as wanted, and how many there should be.
     pub(super) fn count(&self) -> (u64, u64) {
         (self.running, self.desired)

@@ -1,0 +1,100 @@
+//! What it costs to look at fifty containers and to be scraped, beside `docker stats --no-stream` in the same run.
+//!
+//! Run where measuring is asked for: `make telemetry-bench`. Processor time is the kernel's: `schedstat` of the agent's threads, and of
+//! the engine and its client what proc_pid_stat(5) and getrusage(2) say.
+
+use super::support::Stage;
+use super::{Container, Local, name};
+use serde_json::json;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+const CONTAINERS: usize = 50;
+/// One a second.
+const LOOKS: u32 = 10;
+const SCRAPES: u32 = 400;
+/// Of one look.
+const LOOK: Duration = Duration::from_millis(10);
+/// Of one scrape.
+const SCRAPE: Duration = Duration::from_micros(100);
+/// So much more `docker stats` takes, engine and client together.
+const TIMES: f64 = 100.0;
+/// `USER_HZ` (proc_pid_stat(5)).
+const TICK: Duration = Duration::from_millis(10);
+
+pub fn beside_docker_stats(stage: &Stage) {
+    let containers: Vec<Container<'_>> =
+        (0..CONTAINERS).map(|n| Container::start(stage, &format!("{}n{n}", name("costs")), "sleep 1000", json!({}))).collect();
+    let local = Local::start(stage, "costs", &stage.engine().host());
+    containers.iter().for_each(|container| drop(container.shown(&local)));
+    let pid = local.agent.pid();
+
+    let before = of_threads(pid, |thread| thread == "telemetry");
+    (0..LOOKS).for_each(|_| drop(local.later()));
+    let look = (of_threads(pid, |thread| thread == "telemetry") - before) / LOOKS;
+
+    let before = of_threads(pid, |thread| thread != "telemetry");
+    let bytes = (0..SCRAPES).map(|_| local.text().len()).max().unwrap_or_default();
+    let scrape = (of_threads(pid, |thread| thread != "telemetry") - before) / SCRAPES;
+
+    let engine = listener(stage.engine().socket());
+    let (client, server) = (of_children(), of_process(engine));
+    docker_stats(&stage.engine().host());
+    let stats = (of_children() - client) + (of_process(engine) - server);
+    let times = stats.as_secs_f64() / look.as_secs_f64();
+    println!(
+        "  {CONTAINERS} containers: a look {look:.1?} of processor time, docker stats --no-stream {stats:.1?} ({times:.0} times as much); \
+         a scrape of {bytes} bytes {scrape:.1?}"
+    );
+    assert!(look <= LOOK && scrape <= SCRAPE && times >= TIMES, "beyond the budget");
+}
+
+/// What the threads of these names have run.
+fn of_threads(pid: u32, wanted: impl Fn(&str) -> bool) -> Duration {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    let ran = tasks.filter_map(|task| {
+        let read = |file: &str| std::fs::read_to_string(task.path().join(file)).ok();
+        let nanos = read("schedstat")?.split(' ').next()?.parse().ok()?;
+        wanted(read("comm")?.trim()).then_some(Duration::from_nanos(nanos))
+    });
+    ran.sum()
+}
+
+/// Fields 14 and 15 of proc_pid_stat(5), behind the name in parentheses.
+fn of_process(pid: i32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields = stat[stat.rfind(')').unwrap()..].split_whitespace().skip(12).take(2);
+    fields.map(|ticks| TICK * ticks.parse::<u32>().unwrap()).sum()
+}
+
+/// Of those that have ended.
+fn of_children() -> Duration {
+    // SAFETY: the structure holds numbers alone, for which zeros are valid.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the structure is ours and lives until the call returns.
+    assert_eq!(unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage) }, 0);
+    let span = |time: libc::timeval| Duration::new(time.tv_sec.try_into().unwrap(), u32::try_from(time.tv_usec).unwrap() * 1000);
+    span(usage.ru_utime) + span(usage.ru_stime)
+}
+
+/// The process that serves a socket.
+fn listener(socket: &Path) -> i32 {
+    let stream = UnixStream::connect(socket).unwrap();
+    let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut length = libc::socklen_t::try_from(size_of::<libc::ucred>()).unwrap();
+    let place = (&raw mut peer).cast();
+    // SAFETY: the descriptor is open, and the structure has the length that is said.
+    let read = unsafe { libc::getsockopt(stream.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PEERCRED, place, &raw mut length) };
+    assert_eq!(read, 0);
+    peer.pid
+}
+
+#[allow(clippy::disallowed_methods, reason = "the agent has no children, this is the program that it is compared with")]
+fn docker_stats(host: &str) {
+    let output = std::process::Command::new("docker").args(["-H", host, "stats", "--no-stream"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8_lossy(&output.stdout).lines().count();
+    assert!(lines > CONTAINERS, "{lines} lines");
+}
