@@ -85,16 +85,7 @@ fn metrics() -> MetricsText {
 fn snapshot(phase: Phase) -> Health {
     let state = if phase == Phase::Ready { DependencyState::Ready } else { DependencyState::Connecting };
     let docker = Dependency::new("docker", state, Weight::AtOnce, Timestamp::from_millis(0));
-    Health {
-        phase,
-        dependencies: vec![docker],
-        paused_since: None,
-        commands_open: 0,
-        events_unreported: 0,
-        last_command: None,
-        update_offered: None,
-        stacks: Default::default(),
-    }
+    Health::of(phase, vec![docker])
 }
 
 fn status(answer: &str) -> &str {

@@ -12,7 +12,7 @@ mod support;
 use axion_agent::domain::{Action, Remove};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
-use support::{Lanes, Need, Stage, Test, run};
+use support::{Lanes, Need, Stage, Test, processor, run};
 
 const SERVICES: usize = 50;
 /// Of each kind; both in turn, so that both meet the same machine.
@@ -91,9 +91,9 @@ fn file() -> String {
 
 fn by_the_agent(lanes: &Lanes) -> Cost {
     let request = lanes.deploy(file());
-    let (began, before) = (Instant::now(), cpu(libc::RUSAGE_SELF));
+    let (began, before) = (Instant::now(), processor::used_by(libc::RUSAGE_SELF));
     lanes.run(Action::Deploy(request)).completed();
-    Cost { wall: began.elapsed(), cpu: cpu(libc::RUSAGE_SELF) - before }
+    Cost { wall: began.elapsed(), cpu: processor::used_by(libc::RUSAGE_SELF) - before }
 }
 
 #[allow(clippy::disallowed_methods, reason = "the agent has no children, this is the program that it is compared with")]
@@ -101,19 +101,9 @@ fn by_the_cli(lanes: &Lanes) -> Cost {
     let mut docker = std::process::Command::new("docker");
     docker.arg("-H").arg(lanes.engine.host()).args(["stack", "deploy", "--detach=true", "--resolve-image", "never", "-c", "stack.yml"]);
     docker.arg(lanes.stack.as_str()).current_dir(&lanes.folder);
-    let (began, before) = (Instant::now(), cpu(libc::RUSAGE_CHILDREN));
+    let (began, before) = (Instant::now(), processor::used_by(libc::RUSAGE_CHILDREN));
     let output = docker.output().unwrap();
-    let cost = Cost { wall: began.elapsed(), cpu: cpu(libc::RUSAGE_CHILDREN) - before };
+    let cost = Cost { wall: began.elapsed(), cpu: processor::used_by(libc::RUSAGE_CHILDREN) - before };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     cost
-}
-
-/// What this process, or its children that have ended, have used (getrusage(2)).
-fn cpu(whose: libc::c_int) -> Duration {
-    // SAFETY: the structure holds numbers alone, for which zeros are valid.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: the structure is ours and lives until the call returns.
-    assert_eq!(unsafe { libc::getrusage(whose, &raw mut usage) }, 0);
-    let span = |time: libc::timeval| Duration::new(time.tv_sec.try_into().unwrap(), u32::try_from(time.tv_usec).unwrap() * 1000);
-    span(usage.ru_utime) + span(usage.ru_stime)
 }

@@ -20,16 +20,7 @@ use uuid::Uuid;
 /// # Errors
 /// With the code, the reason and the mend when there is none to be had.
 pub fn enroll(settings: Settings, wish: Option<&AgentId>, salt: Uuid) -> Result<Enrolment, String> {
-    let health = Health {
-        phase: Phase::Starting,
-        dependencies: Vec::new(),
-        commands_open: 0,
-        events_unreported: 0,
-        last_command: None,
-        update_offered: None,
-        stacks: Arc::default(),
-        paused_since: None,
-    };
+    let health = Health::of(Phase::Starting, Vec::new());
     let (events, inbox) = bounded(1);
     let sources = Sources {
         settings: Published::new(settings),

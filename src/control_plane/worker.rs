@@ -478,16 +478,7 @@ mod tests {
 
     fn worker(ca_file: Option<PathBuf>, stop: Stop) -> (Worker, Receiver<Event>) {
         let settings = Settings { ca_file, ..Settings::of_nowhere() };
-        let health = Health {
-            phase: Phase::Ready,
-            dependencies: Vec::new(),
-            paused_since: None,
-            commands_open: 0,
-            events_unreported: 0,
-            last_command: None,
-            update_offered: None,
-            stacks: Default::default(),
-        };
+        let health = Health::of(Phase::Ready, Vec::new());
         let (events, inbox) = bounded(8);
         let sources = Sources {
             settings: Published::new(settings),

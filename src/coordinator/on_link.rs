@@ -57,16 +57,7 @@ pub fn initial_health(configured: Configured, configuration: LinkState, patience
         part(LOCAL_SOCKET, local_socket),
     ];
     weigh(&mut dependencies, patience);
-    Health {
-        phase: Phase::Starting,
-        dependencies,
-        paused_since: None,
-        commands_open: 0,
-        events_unreported: 0,
-        last_command: None,
-        update_offered: None,
-        stacks: Default::default(),
-    }
+    Health::of(Phase::Starting, dependencies)
 }
 
 /// What the agent is not ready without, and how soon: what commands come by and events go by, and what carries them out.

@@ -127,17 +127,20 @@ impl Workers {
         [&self.intake, &self.work, &self.reports, &self.farewell, &self.rest]
     }
 
+    /// Every thread, the journal's too.
+    fn all(&self) -> impl Iterator<Item = &Thread> {
+        self.groups().into_iter().flat_map(|group| &group.threads).chain(&self.journal)
+    }
+
     /// The threads that hang, of those that the agent cannot be without.
     pub(super) fn late(&self) -> Vec<&'static str> {
-        let threads = self.groups().into_iter().flat_map(|group| &group.threads).chain(&self.journal);
-        threads.filter(|thread| thread.is_late()).map(|thread| thread.name().as_str()).filter(|name| is_vital(name)).collect()
+        self.all().filter(|thread| thread.is_late()).map(|thread| thread.name().as_str()).filter(|name| is_vital(name)).collect()
     }
 
     /// Every thread, whether it hangs.
     pub(super) fn states(&self) -> Vec<ThreadState> {
-        let threads = self.groups().into_iter().flat_map(|group| &group.threads).chain(&self.journal);
         let word = |thread: &Thread| if thread.is_late() { Word::Broken } else { Word::Kept };
-        threads.map(|thread| ThreadState { name: thread.name().as_str(), word: word(thread) }).collect()
+        self.all().map(|thread| ThreadState { name: thread.name().as_str(), word: word(thread) }).collect()
     }
 
     fn names(&self) -> Vec<&'static str> {

@@ -3,7 +3,7 @@
 //!
 //! Pure data. Engine API 1.40–1.50, section "definitions".
 
-pub use crate::stack::held::{Mode, Network, Service, Store, StoreKind, UpdateState, Version};
+pub use crate::stack::held::{Mode, Network, Service, Store, StoreKind, UpdateState, UpdateStatus, Version};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -179,7 +179,7 @@ pub struct ServiceHead {
     pub spec: ServiceHeadSpec,
     /// How its last update goes.
     #[serde(default)]
-    pub update_status: Option<UpdateHead>,
+    pub update_status: Option<UpdateStatus>,
 }
 
 /// What a service should be, as far as it is counted.
@@ -194,15 +194,6 @@ pub struct ServiceHeadSpec {
     /// How many tasks it has.
     #[serde(default)]
     pub mode: Value,
-}
-
-/// Where an update stands, and nothing else of it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct UpdateHead {
-    /// Where it stands.
-    #[serde(default)]
-    pub state: UpdateState,
 }
 
 /// Where a task stands, and why.
@@ -472,7 +463,7 @@ fn null_is_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'d
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stack::held::{JobStatus, UpdateStatus};
+    use crate::stack::held::JobStatus;
     use serde_json::json;
 
     #[test]

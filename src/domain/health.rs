@@ -158,6 +158,21 @@ pub struct Health {
 }
 
 impl Health {
+    /// With these parts, and nothing else to tell.
+    #[must_use]
+    pub fn of(phase: Phase, dependencies: Vec<Dependency>) -> Self {
+        Self {
+            phase,
+            dependencies,
+            paused_since: None,
+            commands_open: 0,
+            events_unreported: 0,
+            last_command: None,
+            update_offered: None,
+            stacks: Arc::default(),
+        }
+    }
+
     /// Whether `/readyz` says yes: it does its work, though it may be degraded.
     #[must_use]
     pub fn is_ready(&self, now: Instant) -> bool {

@@ -145,16 +145,7 @@ mod tests {
         };
         let docker = Dependency::new("docker", state, weight, Timestamp::from_millis(1_769_853_600_000));
         let docker = Dependency { last_error: Some("<b>no</b> answer".into()), ..docker };
-        Health {
-            phase,
-            dependencies: vec![docker],
-            paused_since: None,
-            commands_open: 2,
-            events_unreported: 1,
-            last_command: None,
-            update_offered: None,
-            stacks: Default::default(),
-        }
+        Health { commands_open: 2, events_unreported: 1, ..Health::of(phase, vec![docker]) }
     }
 
     fn metrics() -> MetricsText {

@@ -159,16 +159,7 @@ mod tests {
 
     fn health(state: DependencyState) -> Health {
         let docker = Dependency::new("docker", state, Weight::Shown, Timestamp::from_millis(0));
-        Health {
-            phase: Phase::Ready,
-            dependencies: vec![docker],
-            paused_since: None,
-            commands_open: 0,
-            events_unreported: 0,
-            last_command: None,
-            update_offered: None,
-            stacks: Default::default(),
-        }
+        Health::of(Phase::Ready, vec![docker])
     }
 
     #[test]

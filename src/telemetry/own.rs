@@ -404,16 +404,7 @@ mod tests {
         let dependency = |name, state| Dependency::new(name, state, Weight::Shown, at);
         let dependencies = vec![dependency("docker", DependencyState::NotReady), dependency("control_plane", DependencyState::Off)];
         let metrics = Metrics::default();
-        metrics.observe_health(&Health {
-            phase: Phase::Degraded,
-            dependencies,
-            paused_since: None,
-            commands_open: 3,
-            events_unreported: 1,
-            last_command: None,
-            update_offered: None,
-            stacks: Default::default(),
-        });
+        metrics.observe_health(&Health { commands_open: 3, events_unreported: 1, ..Health::of(Phase::Degraded, dependencies) });
         let lines = lines(&metrics);
         for expected in
             ["axion_agent_dependency_up{dependency=\"docker\"} 0", "axion_agent_phase{phase=\"degraded\"} 1", "axion_agent_commands_open 3"]

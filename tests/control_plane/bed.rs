@@ -111,16 +111,7 @@ impl Room {
     }
 
     pub fn healthy() -> Health {
-        Health {
-            phase: Phase::Ready,
-            dependencies: Vec::new(),
-            paused_since: None,
-            commands_open: 0,
-            events_unreported: 0,
-            last_command: None,
-            update_offered: None,
-            stacks: Default::default(),
-        }
+        Health::of(Phase::Ready, Vec::new())
     }
 
     pub fn start_with(settings: Settings, identity: Identity, health: Published<Health>, swarm: Published<Option<SwarmCount>>) -> Self {

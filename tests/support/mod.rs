@@ -21,6 +21,7 @@ mod gate;
 mod http;
 mod lanes;
 pub mod network;
+pub mod processor;
 mod prometheus;
 mod registry;
 mod runner;

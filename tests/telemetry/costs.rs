@@ -3,7 +3,7 @@
 //! Run where measuring is asked for: `make telemetry-bench`. Processor time is the kernel's: `schedstat` of the agent's threads, and of
 //! the engine and its client what proc_pid_stat(5) and getrusage(2) say.
 
-use super::support::Stage;
+use super::support::{Stage, processor};
 use super::{Container, Local, name};
 use serde_json::json;
 use std::os::fd::AsRawFd as _;
@@ -40,9 +40,9 @@ pub fn beside_docker_stats(stage: &Stage) {
     let scrape = (of_threads(pid, |thread| thread != "telemetry") - before) / SCRAPES;
 
     let engine = listener(stage.engine().socket());
-    let (client, server) = (of_children(), of_process(engine));
+    let (client, server) = (processor::used_by(libc::RUSAGE_CHILDREN), of_process(engine));
     docker_stats(&stage.engine().host());
-    let stats = (of_children() - client) + (of_process(engine) - server);
+    let stats = (processor::used_by(libc::RUSAGE_CHILDREN) - client) + (of_process(engine) - server);
     let times = stats.as_secs_f64() / look.as_secs_f64();
     println!(
         "  {CONTAINERS} containers: a look {look:.1?} of processor time, docker stats --no-stream {stats:.1?} ({times:.0} times as much); \
@@ -67,16 +67,6 @@ fn of_process(pid: i32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let fields = stat[stat.rfind(')').unwrap()..].split_whitespace().skip(12).take(2);
     fields.map(|ticks| TICK * ticks.parse::<u32>().unwrap()).sum()
-}
-
-/// Of those that have ended.
-fn of_children() -> Duration {
-    // SAFETY: the structure holds numbers alone, for which zeros are valid.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: the structure is ours and lives until the call returns.
-    assert_eq!(unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage) }, 0);
-    let span = |time: libc::timeval| Duration::new(time.tv_sec.try_into().unwrap(), u32::try_from(time.tv_usec).unwrap() * 1000);
-    span(usage.ru_utime) + span(usage.ru_stime)
 }
 
 /// The process that serves a socket.
