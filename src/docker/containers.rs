@@ -4,8 +4,9 @@
 //! telemetry reads; it never looks into a container.
 
 use crate::domain::{Container, ContainerId, Containers};
+use crate::stack::held::null_is_default;
 use crate::threads::Published;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 /// One container of `GET /containers/json`, as far as it is read.
 #[derive(Debug, Clone, Deserialize)]
@@ -99,11 +100,6 @@ impl Known {
         }
         self.newest.publish(containers);
     }
-}
-
-/// Go writes an empty list or map as null.
-fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //!
 //! Pure data. Engine API 1.40–1.50, section "definitions".
 
+use crate::stack::held::null_is_default;
 pub use crate::stack::held::{Mode, Network, Service, Store, StoreKind, UpdateState, UpdateStatus, Version};
 use serde::Deserialize;
 use serde_json::Value;
@@ -453,11 +454,6 @@ pub struct Volume {
 pub(super) struct Volumes {
     #[serde(default, deserialize_with = "null_is_default")]
     pub(super) volumes: Vec<Volume>,
-}
-
-/// Go writes an empty list or map as null.
-fn null_is_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -269,8 +269,11 @@ pub struct Network {
     pub labels: BTreeMap<String, String>,
 }
 
-/// Go writes an empty list or map as null.
-fn null_is_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+/// Reads what Go writes as null where a list or map is empty.
+///
+/// # Errors
+/// Of what is there and is none.
+pub fn null_is_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
