@@ -2,8 +2,8 @@
 //!
 //! It is a trait because the search of the protocol (`tests/search/`) tries every moment at which a disk can be lost.
 
-use crate::domain::{CommandId, Event, Ledger as _, LedgerError, Position, Reader, StackBrief, StackName, Timestamp};
-use crate::journal::{Entry, Identity, Journal, JournalError, Reported, Space};
+use crate::domain::{CommandId, Ledger as _, LedgerError, Position, Reader, StackBrief, StackName, Timestamp};
+use crate::journal::{Entry, Finished, Identity, Journal, JournalError, Reported, Space};
 use std::sync::Arc;
 
 type Written = Result<(), Arc<JournalError>>;
@@ -11,7 +11,7 @@ type Written = Result<(), Arc<JournalError>>;
 /// See [`Journal`], whose methods these are.
 pub(super) trait Book {
     fn accept(&self, entries: Vec<Entry>) -> Written;
-    fn finish(&self, ended: Vec<(CommandId, Event)>) -> Written;
+    fn finish(&self, ended: Vec<Finished>) -> Written;
     fn report(&self, reported: Vec<Reported>, heard: Vec<(CommandId, Reader)>, marks: Vec<Position>) -> Written;
     fn identify(&self, identity: Identity) -> Written;
     fn pause(&self, since: Option<Timestamp>) -> Written;
@@ -29,7 +29,7 @@ impl Book for Journal {
         self.accept(entries)
     }
 
-    fn finish(&self, ended: Vec<(CommandId, Event)>) -> Written {
+    fn finish(&self, ended: Vec<Finished>) -> Written {
         self.finish(ended)
     }
 

@@ -75,7 +75,7 @@ impl State {
             return self.untaken(error.to_string());
         }
         for entry in entries {
-            let (command, way) = (Arc::new(entry.command), entry.way);
+            let (command, way, accepted_at) = (Arc::new(entry.command), entry.way, entry.accepted_at);
             let _errand = Errand::of(command.errand()).begin();
             self.metrics.command_accepted(command.action.name());
             match &way {
@@ -88,7 +88,7 @@ impl State {
                     log::info!("accepted {} {} (local, {user})", command.action.name(), command.id);
                 }
             }
-            self.admit(command, way, LaneEntry::Fresh);
+            self.admit(command, way, accepted_at, LaneEntry::Fresh);
         }
         Taken::Accepted
     }

@@ -4,7 +4,8 @@ use super::on_cancel::of_cancel;
 use super::on_report::Ended;
 use super::state::{State, now};
 use crate::docker;
-use crate::domain::{Action, Command, CommandId, Event, EventKind, LastCommand, Outcome, Progress, StackName, Stage, Verdict};
+use crate::domain::{Action, Command, CommandId, Event, EventKind, LastCommand, Outcome, Past, Progress, StackName, Stage, Verdict};
+use crate::journal::Finished;
 use crate::threads::Errand;
 use std::borrow::Cow;
 use std::mem;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Ending {
     ended: Ended,
-    terminal: Event,
+    finished: Finished,
     stack: Option<StackName>,
 }
 
@@ -77,7 +78,11 @@ impl State {
         let timely_until = self.timely_until(&open.command);
         let stack = open.command.action.target().map(|target| target.stack.clone());
         let ended = Ended { command: id, way: open.way, readers: open.readers, timely_until };
-        self.ending.push(Ending { ended, terminal, stack });
+        // An answer is what was so at its moment, and a log's lines may hold anything: they are not written down for longer than they must.
+        let is_answer = matches!(open.command.action, Action::Logs(_) | Action::GetStatus(_) | Action::HealthCheck);
+        let kept = (!is_answer).then_some(&terminal);
+        let past = self.listeners.recent().get(id).map(|brief| Box::new(Past::of(brief, kept)));
+        self.ending.push(Ending { ended, finished: Finished { command: id, terminal, past }, stack });
         for cancel in self.cancels.remove(&id).unwrap_or_default() {
             self.note_end(cancel, &of_cancel(id, outcome.verdict));
         }
@@ -100,16 +105,16 @@ impl State {
             return;
         }
         // The result is on disk before anybody hears of it, and before the next command for the same stack begins.
-        let ends = endings.iter().map(|ending| (ending.ended.command, ending.terminal.clone())).collect();
+        let ends = endings.iter().map(|ending| ending.finished.clone()).collect();
         if let Err(error) = self.journal.finish(ends) {
             self.fail(super::ExitReason::Journal(error.to_string()));
             return;
         }
-        for Ending { ended, terminal, stack } in endings {
+        for Ending { ended, finished, stack } in endings {
             if let Some(stack) = stack {
                 self.look_at(&stack);
             }
-            self.report_terminal(ended, terminal);
+            self.report_terminal(ended, finished.terminal);
         }
     }
 

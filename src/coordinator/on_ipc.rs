@@ -72,8 +72,15 @@ impl Listener {
 }
 
 impl Listeners {
-    pub(super) fn new(published: Published<Recent>) -> Self {
-        Self { of_command: HashMap::new(), of_all: Vec::new(), recent: Recent::default(), published, news: News::No }
+    /// Nobody listens yet; the commands of late are those that an earlier process has left.
+    pub(super) fn new(published: Published<Recent>, recent: Recent) -> Self {
+        published.publish(recent.clone());
+        Self { of_command: HashMap::new(), of_all: Vec::new(), recent, published, news: News::No }
+    }
+
+    /// The commands of late.
+    pub(super) fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     /// Changes what is known of the commands of late.
@@ -195,7 +202,7 @@ impl State {
             Some(brief) => match &brief.terminal {
                 // The channel is new: there is room.
                 Some(event) => drop(ear.try_send(Heard::Event(Arc::clone(event)))),
-                None => refuse(&ear, Code::NOT_OPEN, format!("the command {command} is over, and its last event is too long to be kept")),
+                None => refuse(&ear, Code::NOT_OPEN, format!("the command {command} is over, and its last event was not kept")),
             },
         }
     }

@@ -101,7 +101,7 @@ impl State {
     /// The journal is to know that it was told.
     pub(super) fn know_told(&mut self, id: EventId) {
         let known_until = now().plus(self.rules.max_command_age);
-        self.reports.note_reported(Reported { command: known_as(id), known_until });
+        self.reports.note_reported(Reported { command: known_as(id), known_until, past: None });
     }
 
     fn is_told(&mut self, id: EventId) -> bool {

@@ -5,7 +5,7 @@ use super::ExitReason;
 use super::on_loss::Loss;
 use super::on_topic::Standing;
 use super::state::{State, now};
-use crate::domain::{CommandId, Event, EventId, Position, Reader, Timestamp, Way};
+use crate::domain::{CommandId, CommandState, Event, EventId, Past, Position, Reader, Timestamp, Way};
 use crate::journal::Reported;
 use crate::kafka::{self, DeadLetter, Receipt, Request};
 use crate::threads::Errand;
@@ -236,7 +236,7 @@ impl State {
     /// A terminal event: kept until everybody confirms it who is owed it.
     pub(super) fn report_terminal(&mut self, ended: Ended, event: Event) {
         let (command, readers, event) = (ended.command, ended.readers.clone(), Arc::new(event));
-        self.listeners.note(|recent| recent.told(command, &event, size(&event)));
+        self.listeners.note(|recent| recent.told(command, &event));
         // ORDER: who hears of an end and looks then sees it.
         if self.listeners.hears(command) {
             self.listeners.publish();
@@ -256,7 +256,7 @@ impl State {
 
     fn publish_terminal(&mut self, command: CommandId, form: Form, event: Event) {
         let receipt = self.reports.receipt();
-        self.reports.keep(receipt, Pending::Terminal { command, form }, size(&event));
+        self.reports.keep(receipt, Pending::Terminal { command, form }, event.size());
         self.reports.waiting.push_back(Request::Publish(receipt, Box::new(event)));
     }
 
@@ -282,7 +282,10 @@ impl State {
         // INVARIANT: an id is known for as long as its record would still be carried out.
         let too_old = now().plus(self.rules.max_command_age);
         let known_until = ended.timely_until.map_or(too_old, |until| until.max(too_old));
-        self.reports.confirmed.push(Reported { command: ended.command, known_until });
+        // Of a refusal nothing was written before.
+        let refused = self.listeners.recent().get(ended.command).filter(|brief| brief.state == CommandState::Rejected);
+        let past = refused.map(|brief| Box::new(Past::of(brief, brief.terminal.as_deref())));
+        self.reports.confirmed.push(Reported { command: ended.command, known_until, past });
     }
 
     /// A dead letter is owed to its topic.
@@ -299,7 +302,7 @@ impl State {
             self.listeners.tell(&Arc::new(report.clone()));
         }
         let receipt = self.reports.receipt();
-        self.reports.keep(receipt, Pending::Report { id: report.id, loss }, size(&report));
+        self.reports.keep(receipt, Pending::Report { id: report.id, loss }, report.size());
         self.reports.waiting.push_back(Request::Publish(receipt, Box::new(report)));
     }
 
@@ -419,11 +422,6 @@ impl State {
             }
         }
     }
-}
-
-/// About the length of its record: the rest is some hundred bytes.
-pub(super) fn size(event: &Event) -> usize {
-    event.payload.to_string().len()
 }
 
 /// The same event with the same id, but only the essentials of its payload.

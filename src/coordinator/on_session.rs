@@ -4,7 +4,7 @@
 //! owed to the control plane beside the topic, and is said again on each new stream until it is confirmed.
 
 use super::on_command::Taken;
-use super::on_report::{shortened, size};
+use super::on_report::shortened;
 use super::state::State;
 use crate::control_plane::{Answer, Read, SESSION_REQUESTS, SessionEvent, SessionRequest};
 use crate::docker::FollowJob;
@@ -196,13 +196,13 @@ impl State {
 
     /// A terminal event: kept until the control plane confirms it.
     pub(super) fn owe_to_session(&mut self, command: CommandId, event: Arc<Event>) {
-        let bytes = size(&event);
+        let bytes = event.size();
         let event = if bytes > MAX_EVENT_BYTES {
             Arc::new(shortened((*event).clone(), &format!("it has {bytes} bytes, a session takes {MAX_EVENT_BYTES}")))
         } else {
             event
         };
-        self.session.owed.push_back(Owed { command, bytes: size(&event), event, sent: Sent::NotYet });
+        self.session.owed.push_back(Owed { command, bytes: event.size(), event, sent: Sent::NotYet });
     }
 
     /// Hands over what is owed and was not said on this stream, a window at a time.

@@ -69,7 +69,7 @@ impl State {
                     Ok(true) => {}
                     Ok(false) => {
                         let known_until = super::state::now().plus(self.rules.max_command_age);
-                        self.reports.note_reported(Reported { command, known_until });
+                        self.reports.note_reported(Reported { command, known_until, past: None });
                     }
                     Err(error) => return self.fail(super::ExitReason::Journal(error.to_string())),
                 }

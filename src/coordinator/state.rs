@@ -152,7 +152,7 @@ impl State {
             standing: Standing::default(),
             reports: Reports::default(),
             session: Upstream::default(),
-            listeners: Listeners::new(recent),
+            listeners: Listeners::new(recent, Recent::of(recovered.past)),
             links: Links::new(&health.newest()),
             last_command: None,
             update_offered: None,
@@ -195,7 +195,7 @@ impl State {
                 }
                 None => {
                     let id = entry.command.id;
-                    self.admit(Arc::new(entry.command), entry.way, crate::docker::Entry::Resumed);
+                    self.admit(Arc::new(entry.command), entry.way, entry.accepted_at, crate::docker::Entry::Resumed);
                     // A reader drops an event whose id it knows: what is told from here on must not have the number of
                     // something else that the process before has told. It told no more than one a millisecond.
                     let told = now().since(entry.accepted_at).as_millis();
@@ -250,10 +250,10 @@ impl State {
         self.listeners.publish();
     }
 
-    pub(super) fn admit(&mut self, command: Arc<Command>, way: Way, entry: crate::docker::Entry) {
+    pub(super) fn admit(&mut self, command: Arc<Command>, way: Way, accepted_at: Timestamp, entry: crate::docker::Entry) {
         let ((cancel, cancelled), readers) = (stop_pair(), way.readers(self.has_topic()));
         let (since, cancel) = (now(), Some(cancel));
-        self.listeners.note(|recent| recent.accepted(&command, &way, since));
+        self.listeners.note(|recent| recent.accepted(&command, &way, accepted_at));
         let open = Open { command: Arc::clone(&command), way, readers, entry, since, progress: 0, cancel, cancelled };
         self.open.insert(command.id, open);
         if entry == crate::docker::Entry::Fresh {
@@ -422,7 +422,7 @@ impl State {
             standing: self.standing,
             reports: self.reports.clone(),
             session: Upstream::default(),
-            listeners: Listeners::new(Published::new(Recent::default())),
+            listeners: Listeners::new(Published::new(Recent::default()), Recent::default()),
             links: Links::new(&self.health()),
             last_command: self.last_command.clone(),
             update_offered: self.update_offered.clone(),

@@ -185,6 +185,12 @@ impl Event {
         Self::of_command(agent, command, kind, Stage::Terminal, outcome.payload(command), at)
     }
 
+    /// About the length of its record in bytes: the rest is some hundred.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.payload.to_string().len()
+    }
+
     /// The key of its record: the project, else the agent.
     #[must_use]
     pub fn key(&self) -> &str {

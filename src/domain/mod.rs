@@ -41,7 +41,7 @@ pub use ledger::{KeptStack, Ledger, LedgerError, Revision, Step, StepOutcome};
 pub use outcome::{Outcome, Progress, Verdict};
 pub use position::{Position, Watermark};
 pub use readiness::{Failures, Patience, Weight};
-pub use recent::{CommandBrief, CommandState, Recent};
+pub use recent::{CommandBrief, CommandState, MAX_ENDED, Past, Recent};
 pub use refusal::Refusal;
 pub use sample::{Labels, Sample};
 pub use sensitive::Sensitive;

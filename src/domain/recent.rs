@@ -1,19 +1,22 @@
-//! The commands of late, in short: those that are open, and the last ones that have ended. For people who look on; what
-//! must not be forgotten is in the journal.
+//! The commands of late, in short: those that are open, and the last ones that have ended. For people who look on; those
+//! that have ended are in the journal too, so that a restart does not cost the list.
 
 use super::{Command, CommandId, Event, Outcome, Progress, Refusal, Timestamp, Verdict, Way};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// How many that have ended are kept: a screen or two. Open ones do not count; the window bounds them.
-const MAX_ENDED: usize = 100;
+pub const MAX_ENDED: usize = 100;
 /// Beyond it a terminal event is not kept with its command, in bytes: a hundred of them stay below a megabyte.
 pub const MAX_KEPT_EVENT: usize = 8 << 10;
+/// What is kept of a message over a restart, in characters: some sentences.
+const MAX_KEPT_MESSAGE: usize = 2000;
 
 /// Where a command stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CommandState {
     /// It is accepted and has not begun.
@@ -29,7 +32,7 @@ pub enum CommandState {
 }
 
 /// One command.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CommandBrief {
     /// Which.
     pub command_id: CommandId,
@@ -42,7 +45,7 @@ pub struct CommandBrief {
     /// The project in whose name it came.
     pub project_id: Option<String>,
     /// `kafka`, `session` or `local`.
-    pub way: &'static str,
+    pub way: Cow<'static, str>,
     /// On whose behalf, where the sender said so.
     pub user: Option<String>,
     /// Where it stands.
@@ -50,7 +53,7 @@ pub struct CommandBrief {
     /// What it was doing last, while it runs.
     pub progress: Option<String>,
     /// The stable code of a failure or refusal.
-    pub code: Option<&'static str>,
+    pub code: Option<Cow<'static, str>>,
     /// What it came to, in a sentence.
     pub message: Option<String>,
     /// Of a deploy that failed: whether it changed anything.
@@ -68,14 +71,42 @@ pub struct CommandBrief {
     pub terminal: Option<Arc<Event>>,
 }
 
+/// One that has ended, as the journal has it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Past {
+    brief: CommandBrief,
+    terminal: Option<Event>,
+}
+
+impl Past {
+    /// One with its terminal event, unless that is longer than what is kept.
+    #[must_use]
+    pub fn of(brief: &CommandBrief, terminal: Option<&Event>) -> Self {
+        let mut brief = CommandBrief { terminal: None, ..brief.clone() };
+        brief.message = brief.message.map(|message| message.chars().take(MAX_KEPT_MESSAGE).collect());
+        Self { brief, terminal: terminal.filter(|event| event.size() <= MAX_KEPT_EVENT).cloned() }
+    }
+}
+
 /// The commands in the order in which they came. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Recent {
     commands: VecDeque<Arc<CommandBrief>>,
-    ended: usize,
+    /// Those of them that have ended, in the order of their ends.
+    ended: VecDeque<CommandId>,
 }
 
 impl Recent {
+    /// Those that an earlier process has left, in the order of their ends.
+    #[must_use]
+    pub fn of(past: Vec<Past>) -> Self {
+        let ended = past.iter().map(|past| past.brief.command_id).collect();
+        let brief = |Past { brief, terminal }| Arc::new(CommandBrief { terminal: terminal.map(Arc::new), ..brief });
+        let mut commands: Vec<_> = past.into_iter().map(brief).collect();
+        commands.sort_by_key(|brief| brief.accepted_at);
+        Self { commands: commands.into(), ended }
+    }
+
     /// The newest first.
     pub fn newest_first(&self) -> impl Iterator<Item = &CommandBrief> {
         self.commands.iter().rev().map(AsRef::as_ref)
@@ -95,7 +126,7 @@ impl Recent {
             dry_run: command.action.is_dry_run(),
             stack: command.action.target().map(|target| target.stack.to_string()),
             project_id: command.project().map(ToString::to_string),
-            way: way.name(),
+            way: Cow::Borrowed(way.name()),
             user: command.context.user_id.clone(),
             state: CommandState::Waiting,
             progress: None,
@@ -128,7 +159,7 @@ impl Recent {
         self.change(command, |brief| {
             (brief.state, brief.code) = match outcome.verdict {
                 Verdict::Completed => (CommandState::Done, None),
-                Verdict::Failed(code) => (CommandState::Failed, Some(code.as_str())),
+                Verdict::Failed(code) => (CommandState::Failed, Some(Cow::Borrowed(code.as_str()))),
             };
             brief.progress = None;
             brief.message = Some(outcome.message.clone());
@@ -138,7 +169,7 @@ impl Recent {
             }
             brief.ended_at = Some(terminal.timestamp);
         });
-        self.count_end();
+        self.note_end(command);
     }
 
     /// One was refused.
@@ -149,11 +180,11 @@ impl Recent {
             dry_run: false,
             stack: None,
             project_id: refusal.context.project_id.as_ref().map(ToString::to_string),
-            way: way.name(),
+            way: Cow::Borrowed(way.name()),
             user: refusal.context.user_id.clone(),
             state: CommandState::Rejected,
             progress: None,
-            code: Some(refusal.code.as_str()),
+            code: Some(Cow::Borrowed(refusal.code.as_str())),
             message: Some(refusal.message.clone()),
             changed: None,
             rolled_back: None,
@@ -162,12 +193,12 @@ impl Recent {
             ended_at: Some(at),
             terminal: None,
         }));
-        self.count_end();
+        self.note_end(refusal.command_id);
     }
 
     /// Its last word, as it goes out.
-    pub fn told(&mut self, command: CommandId, terminal: &Arc<Event>, bytes: usize) {
-        if bytes <= MAX_KEPT_EVENT {
+    pub fn told(&mut self, command: CommandId, terminal: &Arc<Event>) {
+        if terminal.size() <= MAX_KEPT_EVENT {
             self.change(command, |brief| brief.terminal = Some(Arc::clone(terminal)));
         }
     }
@@ -178,13 +209,13 @@ impl Recent {
         }
     }
 
-    fn count_end(&mut self) {
-        self.ended += 1;
-        if self.ended > MAX_ENDED
-            && let Some(oldest) = self.commands.iter().position(|brief| brief.ended_at.is_some())
+    fn note_end(&mut self, command: CommandId) {
+        self.ended.push_back(command);
+        if self.ended.len() > MAX_ENDED
+            && let Some(oldest) = self.ended.pop_front()
+            && let Some(index) = self.commands.iter().position(|brief| brief.command_id == oldest)
         {
-            self.commands.remove(oldest);
-            self.ended -= 1;
+            self.commands.remove(index);
         }
     }
 }
@@ -208,7 +239,7 @@ mod tests {
     fn end(recent: &mut Recent, n: u128, outcome: &Outcome) {
         let terminal = Event::terminal(&AgentId::new("a").unwrap(), &command(n), outcome, Timestamp::from_millis(9));
         recent.ended(command(n).id, outcome, &terminal);
-        recent.told(command(n).id, &Arc::new(terminal), 1);
+        recent.told(command(n).id, &Arc::new(terminal));
     }
 
     #[test]
@@ -222,7 +253,7 @@ mod tests {
         end(&mut recent, 1, &Outcome::failed(Code::CANCELLED, "no more").with("changed", true).with("rolled_back", "partial"));
         let brief = recent.get(command(1).id).unwrap();
         assert_eq!((brief.changed, brief.rolled_back.clone()), (Some(true), Some(Value::from("partial"))));
-        assert_eq!((brief.state, brief.code, brief.way), (CommandState::Failed, Some("cancelled"), "local"));
+        assert_eq!((brief.state, brief.code.as_deref(), &*brief.way), (CommandState::Failed, Some("cancelled"), "local"));
         assert!(brief.terminal.as_ref().is_some_and(|event| event.terminal));
         assert_eq!(brief.ended_at, Some(Timestamp::from_millis(9)));
     }
@@ -238,5 +269,36 @@ mod tests {
         assert_eq!(recent.newest_first().count(), MAX_ENDED + 1);
         assert!(recent.get(command(0).id).is_some() && recent.get(command(5).id).is_none());
         assert_eq!(recent.newest_first().next().unwrap().command_id, command(MAX_ENDED as u128 + 5).id);
+        end(&mut recent, 0, &Outcome::completed("at last"));
+        assert_eq!(recent.newest_first().count(), MAX_ENDED);
+        assert!(recent.get(command(0).id).is_some(), "the last that ended, however long ago it came");
+    }
+
+    #[test]
+    fn what_is_remembered_is_the_list_as_it_was() {
+        let mut recent = Recent::default();
+        let mut past = Vec::new();
+        for n in [2, 1] {
+            let at = Timestamp::from_millis(i64::try_from(n).unwrap());
+            recent.accepted(&command(n), &Way::Direct(Direct::Local), at);
+            let message = "ä".repeat(MAX_KEPT_MESSAGE + 1);
+            let outcome = Outcome::failed(Code::CANCELLED, if n == 1 { &message } else { "no more" });
+            end(&mut recent, n, &outcome);
+            let brief = recent.get(command(n).id).unwrap();
+            past.push(Past::of(brief, brief.terminal.as_deref()));
+        }
+        let written = serde_json::to_vec(&past).unwrap();
+        let again = Recent::of(serde_json::from_slice(&written).unwrap());
+        assert_eq!(again.get(command(2).id), recent.get(command(2).id));
+        let ids: Vec<_> = again.newest_first().map(|brief| brief.command_id).collect();
+        assert_eq!((ids, again.ended.front()), (vec![command(2).id, command(1).id], Some(&command(2).id)));
+        assert_eq!(again.get(command(1).id).unwrap().message.as_ref().unwrap().chars().count(), MAX_KEPT_MESSAGE);
+        let long = Event::terminal(
+            &AgentId::new("a").unwrap(),
+            &command(1),
+            &Outcome::completed("x".repeat(MAX_KEPT_EVENT)),
+            Timestamp::from_millis(9),
+        );
+        assert_eq!(Past::of(recent.get(command(1).id).unwrap(), Some(&long)).terminal, None);
     }
 }

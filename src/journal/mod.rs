@@ -16,7 +16,7 @@ mod store;
 mod worker;
 
 use crate::domain::{
-    AgentId, Command, CommandId, Event, KeptStack, Ledger, LedgerError, Position, ProjectId, Reader, Revision, Sensitive, StackBrief,
+    AgentId, Command, CommandId, Event, KeptStack, Ledger, LedgerError, Past, Position, ProjectId, Reader, Revision, Sensitive, StackBrief,
     StackName, Step, StepOutcome, Timestamp, Way,
 };
 use crate::threads::{CrashPoint, Exit, Thread, ThreadName, crash_at, spawn};
@@ -160,6 +160,19 @@ pub struct Reported {
     pub command: CommandId,
     /// Until when its id must be known, so that a replay is never new.
     pub known_until: Timestamp,
+    /// Of a refusal: what is remembered of it.
+    pub past: Option<Box<Past>>,
+}
+
+/// A command that has ended.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// Which.
+    pub command: CommandId,
+    /// What is to be published of it.
+    pub terminal: Event,
+    /// What is remembered of it when that is done.
+    pub past: Option<Box<Past>>,
 }
 
 /// What the journal held when it was opened.
@@ -173,6 +186,8 @@ pub struct Recovered {
     pub identity: Option<Identity>,
     /// The stacks that have an owner.
     pub stacks: BTreeMap<StackName, StackBrief>,
+    /// The last commands that have ended, in the order of their ends.
+    pub past: Vec<Past>,
     /// Since when it is paused, if it is.
     pub paused: Option<Timestamp>,
 }
@@ -181,7 +196,7 @@ pub struct Recovered {
 #[derive(Debug)]
 enum Write {
     Accept(Vec<Entry>),
-    Finish(Vec<(CommandId, Event)>),
+    Finish(Vec<Finished>),
     Report(Vec<Reported>, Vec<(CommandId, Reader)>, Vec<Position>),
     Identify(Box<Identity>),
     ForgetIdentity,
@@ -246,11 +261,11 @@ impl Journal {
         self.write_between(CrashPoint::BeforeAccept, Write::Accept(entries), CrashPoint::Accepted)
     }
 
-    /// Commands have ended with these terminal events, which are to be published.
+    /// Commands have ended with these terminal events, which are to be published; they are remembered from now on.
     ///
     /// # Errors
     /// When they are not on disk.
-    pub fn finish(&self, ended: Vec<(CommandId, Event)>) -> Result<(), Arc<JournalError>> {
+    pub fn finish(&self, ended: Vec<Finished>) -> Result<(), Arc<JournalError>> {
         self.write_between(CrashPoint::BeforeFinish, Write::Finish(ended), CrashPoint::Finished)
     }
 

@@ -4,8 +4,10 @@
 //! Records are JSON: they are few and small, and a support engineer can read them.
 
 use super::reserve::{FileReserve, Reserve, ReservedFile};
-use super::{Entry, Identity, JournalError, Origin, Recovered, Reported, Write};
-use crate::domain::{CommandId, Event, Position, ProjectId, Revision, Sensitive, StackBrief, StackName, Step, StepOutcome, Timestamp};
+use super::{Entry, Finished, Identity, JournalError, Origin, Recovered, Reported, Write};
+use crate::domain::{
+    CommandId, MAX_ENDED, Past, Position, ProjectId, Revision, Sensitive, StackBrief, StackName, Step, StepOutcome, Timestamp,
+};
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata as _, StorageBackend, TableDefinition, WriteTransaction};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,10 @@ use uuid::Uuid;
 
 /// redb's page cache in bytes; its default of 1 GiB is no figure for a small host.
 const CACHE_BYTES: usize = 1024 * 1024;
+
+/// A command of which there is more to remember is not remembered, in bytes: a few kilobytes are usual, with all that is kept of
+/// its end, and no sender is to make the journal large.
+const MAX_PAST: usize = 16 << 10;
 
 /// Until an id is reported it is known without an end.
 const KNOWN_WHILE_OPEN: i64 = i64::MAX;
@@ -31,6 +37,8 @@ const STEPS: TableDefinition<(u128, u32), &[u8]> = TableDefinition::new("steps")
 /// The next offset to read.
 const POSITIONS: TableDefinition<(&str, i32), i64> = TableDefinition::new("positions");
 const STACKS: TableDefinition<&str, &[u8]> = TableDefinition::new("stacks");
+/// The last commands that have ended, for people who look on, by the order of their ends. Earlier versions have no such table.
+const HISTORY: TableDefinition<u64, &[u8]> = TableDefinition::new("history");
 
 const IDENTITY: &str = "identity";
 const ENROLMENT_SALT: &str = "enrolment_salt";
@@ -99,6 +107,7 @@ impl Store {
             transaction.open_table(STEPS)?;
             transaction.open_table(POSITIONS)?;
             transaction.open_table(STACKS)?;
+            transaction.open_table(HISTORY)?;
             Ok(())
         })?;
         Ok(store)
@@ -122,7 +131,9 @@ impl Store {
         for table in [META, STACKS] {
             held += of(read.open_table(table).map_err(failed("read"))?.stats().map_err(failed("read"))?);
         }
-        held += of(read.open_table(COMMANDS).map_err(failed("read"))?.stats().map_err(failed("read"))?);
+        for table in [COMMANDS, HISTORY] {
+            held += of(read.open_table(table).map_err(failed("read"))?.stats().map_err(failed("read"))?);
+        }
         held += of(read.open_table(KNOWN).map_err(failed("read"))?.stats().map_err(failed("read"))?);
         held += of(read.open_table(STEPS).map_err(failed("read"))?.stats().map_err(failed("read"))?);
         held += of(read.open_table(POSITIONS).map_err(failed("read"))?.stats().map_err(failed("read"))?);
@@ -151,7 +162,20 @@ impl Store {
                 briefs.insert(name, brief);
             }
         }
-        Ok(Recovered { entries, positions, identity: self.identity()?, stacks: briefs, paused: self.paused()? })
+        Ok(Recovered { entries, positions, identity: self.identity()?, stacks: briefs, past: self.past()?, paused: self.paused()? })
+    }
+
+    /// The last commands that have ended. One that this version cannot read is left out: no agent stays away for a list.
+    fn past(&self) -> Result<Vec<Past>, JournalError> {
+        let read = self.database.begin_read().map_err(failed("read"))?;
+        let mut past = Vec::new();
+        for row in read.open_table(HISTORY).map_err(failed("read"))?.iter().map_err(failed("read"))? {
+            match decode("history", row.map_err(failed("read"))?.1.value()) {
+                Ok(one) => past.push(one),
+                Err(_) => log::warn!("the list of commands begins without one that this version cannot read"),
+            }
+        }
+        Ok(past)
     }
 
     /// Who this agent is.
@@ -283,7 +307,7 @@ impl<E: Into<redb::Error>> From<E> for StoreFailure {
 fn apply(transaction: &WriteTransaction, write: Write) -> Result<u64, StoreFailure> {
     match write {
         Write::Accept(entries) => accept(transaction, &entries)?,
-        Write::Finish(ended) => ended.into_iter().try_for_each(|(command, terminal)| finish(transaction, command, terminal))?,
+        Write::Finish(ended) => ended.into_iter().try_for_each(|finished| finish(transaction, finished))?,
         Write::Report(reported, heard, marks) => {
             for (command, reader) in heard {
                 change_entry(transaction, command, |entry| entry.heard.extend([reader]))?;
@@ -337,10 +361,25 @@ fn accept(transaction: &WriteTransaction, entries: &[Entry]) -> Result<(), Store
     Ok(())
 }
 
-fn finish(transaction: &WriteTransaction, command: CommandId, terminal: Event) -> Result<(), StoreFailure> {
+fn finish(transaction: &WriteTransaction, Finished { command, terminal, past }: Finished) -> Result<(), StoreFailure> {
     let id = command.0.as_u128();
     change_entry(transaction, command, |entry| entry.terminal = Some(terminal))?;
     transaction.open_table(STEPS)?.retain_in((id, 0)..=(id, u32::MAX), |_, _| false)?;
+    past.map_or(Ok(()), |past| remember(transaction, &past))
+}
+
+/// Adds a command to the last that have ended, and drops the oldest of too many.
+fn remember(transaction: &WriteTransaction, past: &Past) -> Result<(), StoreFailure> {
+    let record = encode(past);
+    if record.len() > MAX_PAST {
+        return Ok(());
+    }
+    let mut history = transaction.open_table(HISTORY)?;
+    let next = history.last()?.map_or(0, |(number, _)| number.value() + 1);
+    history.insert(next, record.as_slice())?;
+    while history.len()? > MAX_ENDED as u64 {
+        history.pop_first()?;
+    }
     Ok(())
 }
 
@@ -369,6 +408,9 @@ fn report(transaction: &WriteTransaction, reported: &[Reported], marks: &[Positi
             commands.remove(number)?;
         }
         known.insert(id, (one.known_until.as_millis(), u64::MAX))?;
+        if let Some(past) = &one.past {
+            remember(transaction, past)?;
+        }
     }
     let mut positions = transaction.open_table(POSITIONS)?;
     for mark in marks {

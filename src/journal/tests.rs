@@ -1,7 +1,7 @@
 //! The journal against a real file: what was written is there after it was opened again.
 
 use super::*;
-use crate::domain::{Action, Context, EventKind, GetStatus, Stage};
+use crate::domain::{Action, Code, Context, Direct, EventKind, GetStatus, MAX_ENDED, Outcome, Recent, Refusal, Stage};
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
@@ -48,6 +48,82 @@ fn terminal(entry: &Entry) -> Event {
     Event::of_command(&agent, &entry.command, EventKind::StatusReport, Stage::Terminal, json!({"x": 1}), Timestamp::from_millis(6))
 }
 
+/// One that has ended, with all that is kept of it.
+fn finished(n: u128) -> Finished {
+    let mut recent = Recent::default();
+    let Entry { command, way, accepted_at, .. } = entry(n);
+    recent.accepted(&command, &way, accepted_at);
+    recent.ended(id(n), &Outcome::completed("yes"), &terminal(&entry(n)));
+    let past = recent.get(id(n)).map(|brief| Box::new(Past::of(brief, Some(&terminal(&entry(n))))));
+    Finished { command: id(n), terminal: terminal(&entry(n)), past }
+}
+
+fn refused(n: u128, message: &str, user: &str) -> Reported {
+    let context = Context { user_id: Some(user.to_owned()), ..Context::default() };
+    let refusal = Refusal { command_id: id(n), command_type: None, context, code: Code::EXPIRED, message: message.to_owned() };
+    let mut recent = Recent::default();
+    recent.refused(&refusal, &Way::Direct(Direct::Local), Timestamp::from_millis(7));
+    let past = recent.get(id(n)).map(|brief| Box::new(Past::of(brief, None)));
+    Reported { command: id(n), known_until: Timestamp::from_millis(100), past }
+}
+
+/// What a start finds of those that have ended, newest first.
+fn remembered(past: Vec<Past>) -> Vec<(u128, bool)> {
+    Recent::of(past).newest_first().map(|brief| (brief.command_id.0.as_u128(), brief.terminal.is_some())).collect()
+}
+
+#[test]
+fn the_last_commands_that_have_ended_are_remembered_with_their_ends() {
+    let folder = Folder::new();
+    let (journal, recovered, thread) = folder.open();
+    assert_eq!(remembered(recovered.past), []);
+    for n in 1..=3 {
+        journal.accept(vec![entry(n)]).unwrap();
+    }
+    journal.finish(vec![finished(2), finished(1)]).unwrap();
+    let reported = Reported { command: id(1), known_until: Timestamp::from_millis(100), past: None };
+    journal.report(vec![reported, refused(4, "too late", "u"), refused(5, "x", &"u".repeat(1 << 20))], vec![], vec![]).unwrap();
+    drop(journal);
+    thread.join();
+    let (journal, recovered, _) = folder.open();
+    // Reported or not, once each; 3 is open, and of 5 there is too much.
+    assert_eq!(remembered(recovered.past.clone()), [(4, false), (1, true), (2, true)]);
+    assert_eq!(Recent::of(recovered.past).get(id(4)).unwrap().code.as_deref(), Some("command.expired"));
+
+    let many = MAX_ENDED as u128;
+    journal.finish((10..10 + many).map(finished).collect()).unwrap();
+    let full = journal.space(0).unwrap().held;
+    journal.finish((200..200 + many).map(finished).collect()).unwrap();
+    let past = remembered(journal.store.recover().unwrap().past);
+    assert_eq!((past.len(), past[0].0, past[MAX_ENDED - 1].0), (MAX_ENDED, 200 + many - 1, 200));
+    assert!(journal.space(0).unwrap().held <= full + 4096, "the oldest make room");
+}
+
+#[test]
+fn a_journal_without_the_table_and_a_record_that_cannot_be_read_cost_the_list_alone() {
+    let folder = Folder::new();
+    let (journal, _, thread) = folder.open();
+    journal.accept(vec![entry(1)]).unwrap();
+    journal.finish(vec![finished(1), finished(2)]).unwrap();
+    drop(journal);
+    thread.join();
+    let table: redb::TableDefinition<'_, u64, &[u8]> = redb::TableDefinition::new("history");
+    let change = |change: &dyn Fn(&redb::WriteTransaction)| {
+        let database = redb::Database::open(folder.0.join(FILE)).unwrap();
+        let transaction = database.begin_write().unwrap();
+        change(&transaction);
+        transaction.commit().unwrap();
+    };
+    change(&|transaction| drop(transaction.open_table(table).unwrap().insert(1, br#"{"brief": 1}"#.as_slice()).unwrap()));
+    let (journal, recovered, thread) = folder.open();
+    assert_eq!((recovered.entries.len(), remembered(recovered.past)), (1, vec![(1, true)]));
+    drop(journal);
+    thread.join();
+    change(&|transaction| assert!(transaction.delete_table(table).unwrap()));
+    let (_journal, recovered, _) = folder.open();
+    assert_eq!((recovered.entries.len(), remembered(recovered.past)), (1, vec![]));
+}
+
 #[test]
 fn a_command_goes_from_accepted_to_finished_to_reported() {
     let folder = Folder::new();
@@ -56,7 +132,7 @@ fn a_command_goes_from_accepted_to_finished_to_reported() {
     for n in 1..=3 {
         journal.accept(vec![entry(n)]).unwrap();
     }
-    journal.finish(vec![(id(2), terminal(&entry(2)))]).unwrap();
+    journal.finish(vec![finished(2)]).unwrap();
     drop(journal);
     thread.join();
 
@@ -74,7 +150,7 @@ fn a_command_goes_from_accepted_to_finished_to_reported() {
     assert_eq!(heard, [0, 1, 0], "one of those who are owed the end has it; 9 was never accepted");
 
     let mark = Position { topic: "t".into(), partition: 0, offset: 3 };
-    let reported = Reported { command: id(2), known_until: Timestamp::from_millis(100) };
+    let reported = Reported { command: id(2), known_until: Timestamp::from_millis(100), past: None };
     journal.report(vec![reported], vec![], vec![mark.clone()]).unwrap();
     drop(journal);
     thread.join();
@@ -100,7 +176,7 @@ fn steps_are_kept_in_order_and_dropped_at_the_end() {
     let done = Some(StepOutcome::Done(Some("x".into())));
     assert_eq!(journal.steps(id(1)).unwrap(), [(step("a"), done), (step("b"), None)]);
     assert!(journal.steps(id(2)).unwrap().is_empty());
-    journal.finish(vec![(id(1), terminal(&entry(1)))]).unwrap();
+    journal.finish(vec![finished(1)]).unwrap();
     assert!(journal.steps(id(1)).unwrap().is_empty());
 }
 

@@ -101,7 +101,7 @@ pub fn not_allowed(stage: &Stage) {
 }
 
 pub fn cancelled(stage: &Stage) {
-    let local = Local::start(stage, "cancel", "");
+    let mut local = Local::start(stage, "cancel", "");
     local.write("never.yml", &file("exec sleep 1000", "healthcheck: {test: [CMD, 'false'], interval: 1s, retries: 60},"));
     let mut events = local.begin(&["events", "--json"]);
     let mut heard = BufReader::new(events.stdout.take().unwrap()).lines();
@@ -142,4 +142,16 @@ pub fn cancelled(stage: &Stage) {
     assert!(local.good(&["resume"]).contains("Done: "));
     local.good(&["commands", waiting.trim(), "-f"]);
     local.good(&["rm", "STACK"]);
+
+    // Another process knows them, too.
+    let listed = local.document("commands", &["commands"]);
+    assert_eq!(listed["commands"].as_array().unwrap().len(), 7, "two deploys, one removal, two to cancel, a pause and its end: {listed}");
+    let one = local.document("command", &["commands", &id]);
+    local.stop_agent();
+    local.start_agent();
+    assert_eq!(local.document("commands", &["commands"]), listed);
+    assert_eq!(local.document("command", &["commands", &id]), one);
+    assert_eq!(one["terminal_event"]["event_type"], "DeployFailed");
+    let told = local.run(&["commands", &id, "--follow"]);
+    assert!(matches!(told.code(), 5 | 6) && told.err().contains("[cancelled]\n"), "{told:?}");
 }

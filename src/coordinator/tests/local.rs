@@ -115,7 +115,63 @@ fn who_listens_to_everything_hears_of_every_way() {
     desk.finish(1, Outcome::completed("gone"));
     desk.ask(removal(2, "t"));
     assert_eq!(kinds(&heard), ["CommandAccepted", "CommandCompleted", "CommandAccepted"]);
-    assert_eq!(desk.recent.newest().newest_first().map(|brief| brief.way).collect::<Vec<_>>(), ["local", "kafka"]);
+    assert_eq!(desk.recent.newest().newest_first().map(|brief| brief.way.to_string()).collect::<Vec<_>>(), ["local", "kafka"]);
+}
+
+#[test]
+fn the_list_outlives_a_crash_with_what_ended_what_was_refused_and_what_goes_on() {
+    let mut desk = alone();
+    desk.ask(removal(1, "s"));
+    desk.finish(1, Outcome::completed("gone").with("removed", 3));
+    desk.ask(Command { expires_at: Some(Timestamp::from_millis(1)), ..removal(2, "s") });
+    desk.ask(status(3));
+    desk.finish(3, Outcome::completed("all of it").with("stacks", "what was so then"));
+    desk.ask(removal(4, "s"));
+    let before = desk.recent.newest();
+    let mut desk = desk.crash();
+    let after = desk.recent.newest();
+    for n in [1, 2, 3] {
+        let (mut was, is) = (before.get(id(n)).unwrap().clone(), after.get(id(n)).unwrap());
+        was.terminal = was.terminal.filter(|_| n != 3);
+        assert_eq!(&was, is);
+    }
+    assert_eq!(after.newest_first().next().unwrap().command_id, id(4));
+    assert_eq!(after.get(id(4)).unwrap().accepted_at, before.get(id(4)).unwrap().accepted_at);
+    assert_eq!(after.get(id(4)).unwrap().state, CommandState::Running);
+    assert_eq!(kinds(&desk.listen(1)), ["CommandCompleted"]);
+    assert_eq!(kinds(&desk.listen(2)), ["CommandRejected"]);
+    assert_eq!(kinds(&desk.listen(3)), ["command.not_open"], "what was so then is not written down");
+    desk.finish(4, Outcome::completed("gone"));
+    assert_eq!(desk.crash().recent.newest().newest_first().count(), 4);
+}
+
+#[test]
+fn what_the_broker_has_not_confirmed_is_in_the_list_once() {
+    let mut desk = Desk::new();
+    desk.read(0, remove(1, "s"));
+    desk.finish(1, Outcome::completed("gone"));
+    let refusal = Refusal {
+        command_id: id(2),
+        command_type: None,
+        context: Context::default(),
+        code: Code::UNSUPPORTED,
+        message: "unknown".to_owned(),
+    };
+    desk.read(1, Inbound::Refused(refusal.clone()));
+    let ids = |desk: &Desk| desk.recent.newest().newest_first().map(|brief| brief.command_id.0.as_u128()).collect::<Vec<_>>();
+    let mut desk = desk.crash();
+    assert_eq!(ids(&desk), [1], "a refusal that nobody has confirmed is read again");
+    desk.read(1, Inbound::Refused(refusal));
+    let receipts: Vec<Receipt> = desk
+        .published
+        .try_iter()
+        .filter_map(|request| match request {
+            Request::Publish(receipt, _) => Some(receipt),
+            Request::Bury(..) | Request::Mark(_) => None,
+        })
+        .collect();
+    receipts.into_iter().for_each(|receipt| desk.deliver(receipt));
+    assert_eq!(ids(&desk.crash()), [2, 1]);
 }
 
 #[test]

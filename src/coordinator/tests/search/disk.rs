@@ -3,8 +3,8 @@
 
 use super::cast::{COMMANDS, Cast, EVENTS, Known, MOST, id, number, offset, place};
 use crate::coordinator::book::Book;
-use crate::domain::{CommandId, Event, LedgerError, Position, Reader, StackBrief, StackName, Timestamp, Way};
-use crate::journal::{Entry, Identity, JournalError, Recovered, Reported, Reserve, Space};
+use crate::domain::{CommandId, LedgerError, Position, Reader, StackBrief, StackName, Timestamp, Way};
+use crate::journal::{Entry, Finished, Identity, JournalError, Recovered, Reported, Reserve, Space};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -119,6 +119,7 @@ impl Disk {
             positions: positions.into_iter().filter_map(|(topic, offset)| Some(place(topic, offset?))).collect(),
             identity: None,
             stacks: BTreeMap::new(),
+            past: Vec::new(),
             paused: None,
         }
     }
@@ -171,9 +172,9 @@ impl Book for Sheet {
         })
     }
 
-    fn finish(&self, ended: Vec<(CommandId, Event)>) -> Result<(), Arc<JournalError>> {
+    fn finish(&self, ended: Vec<Finished>) -> Result<(), Arc<JournalError>> {
         self.write(|disk| {
-            for (command, _) in ended {
+            for Finished { command, .. } in ended {
                 if let Some(row) = disk.row(number(command)) {
                     (row.ended, row.begun) = (true, false);
                 }
@@ -282,14 +283,17 @@ mod against_the_journal {
                             };
                             books.iter().for_each(|book| book.accept(vec![entry.clone()]).unwrap());
                         }
-                        2 => books.iter().for_each(|book| book.finish(vec![(id(command), cast.terminal(command))]).unwrap()),
+                        2 => {
+                            let finished = Finished { command: id(command), terminal: cast.terminal(command), past: None };
+                            books.iter().for_each(|book| book.finish(vec![finished.clone()]).unwrap());
+                        }
                         3 if disk_has(&sheet, command) => {
                             let step = Step { operation: "service.update".to_owned(), object: "web".to_owned() };
                             journal.intend(id(command), &[step]).unwrap();
                             sheet.write(|disk| disk.row(command).into_iter().for_each(|row| row.begun = true)).unwrap();
                         }
                         _ if !has_begun(&sheet, command) => {
-                            let reported = Reported { command: id(command), known_until: Timestamp::from_millis(i64::MAX) };
+                            let reported = Reported { command: id(command), known_until: Timestamp::from_millis(i64::MAX), past: None };
                             let (reported, heard) =
                                 if draw(2) == 0 { (vec![reported], vec![]) } else { (vec![], vec![(id(command), Reader::Topic)]) };
                             let marks = vec![place(if draw(2) == 0 { COMMANDS } else { EVENTS }, command)];
