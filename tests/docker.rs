@@ -13,8 +13,8 @@ mod support;
 
 use axion_agent::docker::{EngineState, SwarmRole, Swarmless};
 use axion_agent::domain::{
-    Action, Code, CommandId, Deploy, GetStatus, Ledger, Logs, Prune, RegistryCredential, Remove, ResolveImage, Revision, Rollback, Scale,
-    Selection, Sensitive, SwarmAddresses, SwarmJoin, SwarmLeave, Timestamp, Verdict,
+    Action, Code, CommandId, Deploy, GetStatus, Ledger, Logs, Note, Prune, RegistryCredential, Remove, ResolveImage, Revision, Rollback,
+    Scale, Selection, Sensitive, SwarmAddresses, SwarmJoin, SwarmLeave, Timestamp, Verdict,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -192,7 +192,7 @@ fn prune(stage: &Stage) {
     lanes.call("POST", "/volumes/create", &json!({"Name": "axt-prune"}));
     let specs = json!({"services": [{"TaskTemplate": {"ContainerSpec": {"Image": "axt-prune:1"}}}]});
     let revision = Revision { number: 0, command: CommandId(Uuid::new_v4()), at: Timestamp::from_millis(0), specs };
-    lanes.journal.keep(&lanes.stack, revision, 5).unwrap();
+    lanes.journal.note(vec![Note::Keep(lanes.stack.clone(), Box::new(revision), 5)]).unwrap();
     lanes.settle(|tasks| tasks.iter().any(|task| task["Status"]["State"] == "running"));
 
     let told = lanes.run(Action::Prune(Prune { images: true, containers: true, networks: true, keep: 1 })).completed();

@@ -1,9 +1,9 @@
 //! The journal's face in memory, for tests; it can be made to fail like a full disk.
 
-use crate::domain::{CommandId, KeptStack, Ledger, LedgerError, ProjectId, Revision, Sensitive, StackName, Step, StepOutcome};
+use crate::domain::{CommandId, KeptStack, Ledger, LedgerError, Note, ProjectId, Revision, Sensitive, StackName, Step, StepOutcome};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 #[derive(Default)]
 pub(super) struct FakeLedger {
@@ -12,6 +12,7 @@ pub(super) struct FakeLedger {
     revisions: Mutex<Vec<Revision>>,
     logins: Mutex<BTreeMap<String, String>>,
     pub(super) full: AtomicBool,
+    writes: AtomicUsize,
 }
 
 impl FakeLedger {
@@ -40,21 +41,45 @@ impl FakeLedger {
     }
 }
 
-impl Ledger for FakeLedger {
-    fn intend(&self, command: CommandId, steps: &[Step]) -> Result<(), LedgerError> {
-        self.check()?;
-        self.steps.lock().unwrap().extend(steps.iter().map(|step| (command, step.clone(), None)));
-        Ok(())
+impl FakeLedger {
+    /// How many writes there were.
+    pub(super) fn writes(&self) -> usize {
+        self.writes.load(Ordering::SeqCst)
     }
 
-    fn settle(&self, command: CommandId, outcomes: &[(Step, StepOutcome)]) -> Result<(), LedgerError> {
-        self.check()?;
-        let mut steps = self.steps.lock().unwrap();
-        for (step, outcome) in outcomes {
-            let open = steps.iter_mut().rev().find(|(of, known, _)| *of == command && known == step).unwrap();
-            open.2 = Some(outcome.clone());
+    fn apply(&self, note: Note) -> u64 {
+        match note {
+            Note::Intend(command, intended) => {
+                self.steps.lock().unwrap().extend(intended.into_iter().map(|step| (command, step, None)));
+            }
+            Note::Settle(command, outcomes) => {
+                let mut steps = self.steps.lock().unwrap();
+                for (step, outcome) in outcomes {
+                    let open = steps.iter_mut().rev().find(|(of, known, _)| *of == command && *known == step).unwrap();
+                    open.2 = Some(outcome);
+                }
+            }
+            Note::Own(stack, project) => drop(self.owners.lock().unwrap().insert(stack, project)),
+            Note::Keep(_, revision, keep) => {
+                let mut revisions = self.revisions.lock().unwrap();
+                let number = revisions.last().map_or(1, |last| last.number + 1);
+                revisions.push(Revision { number, ..*revision });
+                let surplus = revisions.len().saturating_sub(keep);
+                revisions.drain(..surplus);
+                return number;
+            }
+            Note::KeepLogins(_, logins) => *self.logins.lock().unwrap() = logins,
+            Note::Forget(stack) => drop(self.owners.lock().unwrap().remove(&stack)),
         }
-        Ok(())
+        0
+    }
+}
+
+impl Ledger for FakeLedger {
+    fn note(&self, notes: Vec<Note>) -> Result<u64, LedgerError> {
+        self.check()?;
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        Ok(notes.into_iter().fold(0, |number, note| self.apply(note).max(number)))
     }
 
     fn steps(&self, command: CommandId) -> Result<Vec<(Step, Option<StepOutcome>)>, LedgerError> {
@@ -66,12 +91,6 @@ impl Ledger for FakeLedger {
         Ok(self.owners.lock().unwrap().get(stack).cloned())
     }
 
-    fn own(&self, stack: &StackName, project: &ProjectId) -> Result<(), LedgerError> {
-        self.check()?;
-        self.owners.lock().unwrap().insert(stack.clone(), project.clone());
-        Ok(())
-    }
-
     fn revisions(&self, _stack: &StackName) -> Result<Vec<Revision>, LedgerError> {
         Ok(self.revisions.lock().unwrap().clone())
     }
@@ -81,16 +100,6 @@ impl Ledger for FakeLedger {
         Ok(one.into_iter().collect())
     }
 
-    fn keep(&self, _stack: &StackName, revision: Revision, keep: usize) -> Result<u64, LedgerError> {
-        self.check()?;
-        let mut revisions = self.revisions.lock().unwrap();
-        let number = revisions.last().map_or(1, |last| last.number + 1);
-        revisions.push(Revision { number, ..revision });
-        let surplus = revisions.len().saturating_sub(keep);
-        revisions.drain(..surplus);
-        Ok(number)
-    }
-
     fn rotation_key(&self, _stack: &StackName, _fresh: Sensitive<String>) -> Result<Sensitive<String>, LedgerError> {
         self.check()?;
         Ok(Sensitive::new("key".into()))
@@ -98,17 +107,5 @@ impl Ledger for FakeLedger {
 
     fn stack(&self, stack: &StackName) -> Result<KeptStack, LedgerError> {
         Ok(KeptStack { owner: self.owner(stack)?, revisions: self.revisions(stack)?, logins: self.logins.lock().unwrap().clone() })
-    }
-
-    fn keep_logins(&self, _stack: &StackName, logins: BTreeMap<String, String>) -> Result<(), LedgerError> {
-        self.check()?;
-        *self.logins.lock().unwrap() = logins;
-        Ok(())
-    }
-
-    fn forget(&self, stack: &StackName) -> Result<(), LedgerError> {
-        self.check()?;
-        self.owners.lock().unwrap().remove(stack);
-        Ok(())
     }
 }

@@ -6,6 +6,7 @@
 use super::client::Client;
 use super::events::{Engine, is_pending, role};
 use super::follow::Running;
+use super::notebook::Notebook;
 use super::room::{End, Halt, Lane, Room};
 use super::types::{Info, SwarmInfo};
 use super::{Entry, Event, Job, Settings, SwarmRole, Swarmless, deploy, logs, prune, remove, scale, status, swarm};
@@ -68,11 +69,12 @@ fn carry_out(work: &Work, job: &Job) {
     let _errand = Errand::of(command.errand()).behind(move |text| of_words.text(text)).begin();
     let watch = work.engine.changes.watch(command.id, command.action.target().map(|target| &target.stack));
     let settings = work.settings.newest();
-    let lane =
-        Lane { client: &work.client, ledger: &*work.ledger, settings: &settings, events: &work.events, stop: &work.stop, veil: &veil };
+    let ledger = Notebook::over(&*work.ledger);
+    let lane = Lane { client: &work.client, ledger: &ledger, settings: &settings, events: &work.events, stop: &work.stop, veil: &veil };
     let deadline = Deadline::after(time_of(command, &settings));
     let room = Room::new(&lane, job, deadline, &watch);
-    let event = match dispatch(work, &room) {
+    let end = dispatch(work, &room);
+    let event = match ledger.flush().map_or_else(End::from, |_| end) {
         End::Finished(outcome) => Event::Finished(command.id, veiled(&veil, outcome)),
         End::Suspended => Event::Suspended(command.id),
     };

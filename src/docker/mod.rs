@@ -28,6 +28,7 @@ mod follow;
 mod lane;
 mod leftovers;
 mod logs;
+mod notebook;
 mod ownership;
 mod prune;
 #[cfg(test)]

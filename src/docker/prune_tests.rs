@@ -2,7 +2,7 @@
 
 use super::fake_engine::{Asked, FakeEngine, Reply};
 use super::tests::{Desk, SOON, is, refusal};
-use crate::domain::{Action, Code, CommandId, Ledger as _, Prune, Revision, StackName, Timestamp, Verdict};
+use crate::domain::{Action, Code, CommandId, Ledger as _, Note, Prune, Revision, StackName, Timestamp, Verdict};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
@@ -47,7 +47,7 @@ fn keep_revision(desk: &Desk) {
         at: Timestamp::from_millis(0),
         specs: json!({"services": [spec("app:2@sha256:d")]}),
     };
-    desk.ledger.keep(&StackName::new("st").unwrap(), revision, 5).unwrap();
+    desk.ledger.note(vec![Note::Keep(StackName::new("st").unwrap(), Box::new(revision), 5)]).unwrap();
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::ownership::{self, Takeover};
 use super::room::{End, Halt, Room, STEPS_AT_ONCE, StepError};
 use super::types::{Container, Network, Service, Store, StoreKind, Task, Volume};
 use super::{Entry, error::EngineError};
-use crate::domain::{Code, Outcome, Progress, Remove, StackName, Step, counted};
+use crate::domain::{Code, Note, Outcome, Progress, Remove, StackName, Step, counted};
 use crate::threads::Deadline;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,7 +75,7 @@ fn work(room: &Room<'_>, request: &Remove) -> Result<Outcome, End> {
             return Ok(tally.failed(Code::ENGINE_REFUSED, &left, stack));
         }
     }
-    room.ledger.forget(stack)?;
+    room.ledger.write(Note::Forget(stack.clone()))?;
     Ok(Outcome::completed(format!("the stack {stack} is removed")).with("removed", json!(tally.removed)))
 }
 
@@ -103,7 +103,7 @@ fn sweep(room: &Room<'_>, left: &Left, tally: &mut Tally) -> Result<(), End> {
     let step = |service: &&Service| Step { operation: "service.remove".to_owned(), object: service.name().to_owned() };
     for services in services.chunks(STEPS_AT_ONCE) {
         let steps: Vec<Step> = services.iter().map(step).collect();
-        let results = room.steps(&steps, |number, client| client.remove_service(&services[number].id))?;
+        let results = room.steps(steps, |number, client| client.remove_service(&services[number].id))?;
         services.iter().zip(results).try_for_each(|(service, result)| tally.note("service", service.name(), result))?;
     }
     for (kind, stores) in [(StoreKind::Secret, &left.secrets), (StoreKind::Config, &left.configs)] {

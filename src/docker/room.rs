@@ -8,14 +8,14 @@
 use super::changes::Watch;
 use super::client::{Client, PING};
 use super::error::EngineError;
+use super::notebook::Notebook;
 use super::types::{Created, Updated};
 use super::{Entry, Event, Job, Settings};
-use crate::domain::{AgentId, Code, Command, Ledger, LedgerError, Outcome, Progress, Step, StepOutcome};
+use crate::domain::{AgentId, Code, Command, LedgerError, Outcome, Progress, Step, StepOutcome};
 use crate::stack::Veil;
 use crate::threads::{Backoff, Deadline, Stop, ThreadName, alive_by, side_by_side};
 use crossbeam_channel::{Sender, select_biased};
 use std::cell::Cell;
-use std::slice;
 use std::time::{Duration, Instant};
 
 /// First wait for an engine that is away …
@@ -42,7 +42,7 @@ pub(super) struct Room<'a> {
     /// The engine. No call goes on past the deadline.
     pub(super) client: Client,
     /// The part of the journal that a command sees.
-    pub(super) ledger: &'a dyn Ledger,
+    pub(super) ledger: &'a Notebook<'a>,
     /// The configuration.
     pub(super) settings: &'a Settings,
     /// In whose name.
@@ -165,7 +165,7 @@ impl Made for Created {
 /// The lane's own things that every room is made from.
 pub(super) struct Lane<'a> {
     pub(super) client: &'a Client,
-    pub(super) ledger: &'a dyn Ledger,
+    pub(super) ledger: &'a Notebook<'a>,
     pub(super) settings: &'a Settings,
     pub(super) events: &'a Sender<Event>,
     pub(super) stop: &'a Stop,
@@ -253,7 +253,8 @@ impl<'a> Room<'a> {
         }
     }
 
-    /// Changes something: the intent is on disk, then the call is made, then its outcome is on disk.
+    /// Changes something: the intent is on disk, then the call is made, and its outcome is on disk before anything else is
+    /// changed or waited for.
     /// `operation` is such as `service.update`, `object` the Swarm name. While no connection can be made
     /// this waits for the engine and calls again; a call whose answer was lost is never made again.
     pub(super) fn step<T: Made>(
@@ -266,9 +267,9 @@ impl<'a> Room<'a> {
         let mut backoff = Backoff::new(FIRST_RETRY, LONGEST_RETRY);
         loop {
             self.checkpoint()?;
-            self.ledger.intend(self.command.id, slice::from_ref(&step)).map_err(Halt::from)?;
+            self.ledger.intend(self.command.id, vec![step.clone()]).map_err(Halt::from)?;
             let result = told(&step, || call(&self.client));
-            self.ledger.settle(self.command.id, &[(step.clone(), outcome(&result))]).map_err(Halt::from)?;
+            self.ledger.settle(self.command.id, vec![(step.clone(), outcome(&result))]);
             match result {
                 Err(error @ EngineError::Away { .. }) => self.wait_for_engine(error, &mut backoff)?,
                 Err(EngineError::TooLate { .. }) => return Err(Halt::TimedOut.into()),
@@ -278,23 +279,22 @@ impl<'a> Room<'a> {
         }
     }
 
-    /// Changes several objects at once, in no order, one call for each: all intents are on disk before the first call is made,
-    /// and all outcomes after the last. It waits for nothing: a call that could not be made is in doubt like one whose
-    /// answer was lost, and the caller looks.
+    /// Changes several objects at once, in no order, one call for each: all intents are on disk before the first call is made.
+    /// It waits for nothing: a call that could not be made is in doubt like one whose answer was lost, and the caller looks.
     pub(super) fn steps<T: Made + Send>(
         &self,
-        steps: &[Step],
+        steps: Vec<Step>,
         call: impl Fn(usize, &Client) -> Result<T, EngineError> + Sync,
     ) -> Result<Vec<Result<T, StepError>>, Halt> {
         self.checkpoint()?;
-        self.ledger.intend(self.command.id, steps)?;
+        self.ledger.intend(self.command.id, steps.clone())?;
         let (client, stop, cancelled) = (&self.client, self.stop, &self.cancelled);
         let results = side_by_side(HELPERS, steps.len(), |number| {
             let goes_on = !stop.is_stopped() && !cancelled.is_stopped();
             goes_on.then(|| told(&steps[number], || call(number, client)))
         });
-        let known = steps.iter().zip(&results).filter_map(|(step, result)| Some((step.clone(), outcome(result.as_ref()?))));
-        self.ledger.settle(self.command.id, &known.collect::<Vec<_>>())?;
+        let known = steps.into_iter().zip(&results).filter_map(|(step, result)| Some((step, outcome(result.as_ref()?))));
+        self.ledger.settle(self.command.id, known.collect());
         // What was not called is open: the next look finds it as it was.
         self.checkpoint()?;
         let known = |result: Option<Result<T, EngineError>>| match result {
@@ -336,6 +336,7 @@ impl<'a> Room<'a> {
 
     /// Waits for `span`, unless the agent leaves or the command is cancelled.
     fn rest(&self, span: Duration) -> Result<(), Halt> {
+        self.ledger.flush()?;
         select_biased! {
             recv(self.stop.receiver()) -> _ => Err(Halt::Suspended),
             recv(self.cancelled.receiver()) -> _ => Err(Halt::Cancelled),

@@ -6,8 +6,8 @@ use super::fake_engine::{Asked, FakeEngine, Reply, info};
 use super::fake_ledger::FakeLedger;
 use super::*;
 use crate::domain::{
-    Action, Code, Context, GetStatus, Logs, ProjectId, Remove, Rollback, Scale, Scope, Selection, StackName, SwarmAddresses, SwarmLeave,
-    Target, Timestamp, Verdict,
+    Action, Code, Context, GetStatus, Logs, Note, ProjectId, Remove, Rollback, Scale, Scope, Selection, StackName, SwarmAddresses,
+    SwarmLeave, Target, Timestamp, Verdict,
 };
 use crate::threads::{Deadline, Published, Stop, StopSource, stop_pair};
 use crossbeam_channel::Receiver;
@@ -478,7 +478,7 @@ fn what_belongs_to_others_is_left_alone() {
     let engine = FakeEngine::start(|asked| is(asked, "GET /services?").then(|| Reply::Json(200, json!([web(7, 1)]))));
     let desk = Desk::new(&engine, SOON);
     use crate::domain::Ledger as _;
-    desk.ledger.own(&target().stack, &ProjectId::new("q").unwrap()).unwrap();
+    desk.ledger.note(vec![Note::Own(target().stack, ProjectId::new("q").unwrap())]).unwrap();
     for action in [
         remove(),
         scale(2),
@@ -534,7 +534,7 @@ fn a_stack_is_removed_in_order_and_forgotten() {
     use crate::domain::Ledger as _;
     let engine = removing(|| Some(Reply::Json(200, json!(null))));
     let desk = Desk::new(&engine, SOON);
-    desk.ledger.own(&target().stack, &target().project).unwrap();
+    desk.ledger.note(vec![Note::Own(target().stack, target().project)]).unwrap();
     desk.send(remove());
     let outcome = desk.outcome();
     assert_eq!(outcome.verdict, Verdict::Completed, "{outcome:?}");
@@ -561,7 +561,7 @@ fn removing_what_is_gone_succeeds_only_for_what_was_ours_or_begun() {
     assert_eq!(desk.outcome().verdict, Verdict::Failed(Code::STACK_NOT_FOUND));
     desk.enter(remove(), Entry::Resumed);
     assert_eq!(desk.outcome().verdict, Verdict::Completed);
-    desk.ledger.own(&target().stack, &target().project).unwrap();
+    desk.ledger.note(vec![Note::Own(target().stack, target().project)]).unwrap();
     desk.send(remove());
     assert_eq!(desk.outcome().verdict, Verdict::Completed);
 }

@@ -3,6 +3,7 @@
 //! It uses the verbs that answer commands, in a room of their own that nobody hears of. It only reads.
 
 use super::lane::Work;
+use super::notebook::Notebook;
 use super::room::{End, Lane, Room};
 use super::status::{self, Depth};
 use super::{Entry, Job, SwarmRole, logs};
@@ -90,14 +91,9 @@ impl View {
         let (work, settings) = (&*self.work, self.work.settings.newest());
         let watch = work.engine.changes.watch(id, None);
         let (nobody, _) = bounded(0);
-        let lane = Lane {
-            client: &work.client,
-            ledger: &*work.ledger,
-            settings: &settings,
-            events: &nobody,
-            stop: &work.stop,
-            veil: &Veil::default(),
-        };
+        let ledger = Notebook::over(&*work.ledger);
+        let lane =
+            Lane { client: &work.client, ledger: &ledger, settings: &settings, events: &nobody, stop: &work.stop, veil: &Veil::default() };
         let room = Room::new(&lane, &job, Deadline::after(time), &watch);
         match look(&room) {
             Ok(outcome) | Err(End::Finished(outcome)) => outcome,

@@ -54,19 +54,30 @@ pub struct KeptStack {
 #[error("the journal is unavailable: {0}")]
 pub struct LedgerError(pub String);
 
-/// The part of the journal that a deploy lane sees. Every write is on disk when it returns.
-pub trait Ledger: Send + Sync {
-    /// Writes down what is about to be done, one step or several at once.
-    ///
-    /// # Errors
-    /// When it is not on disk: then none of them must be made.
-    fn intend(&self, command: CommandId, steps: &[Step]) -> Result<(), LedgerError>;
+/// One thing to be written down.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Note {
+    /// These steps of a command are about to be made.
+    Intend(CommandId, Vec<Step>),
+    /// This is what became of them.
+    Settle(CommandId, Vec<(Step, StepOutcome)>),
+    /// The stack belongs to the project.
+    Own(StackName, ProjectId),
+    /// One more revision of a stack is kept, and the oldest beyond so many are forgotten.
+    Keep(StackName, Box<Revision>, usize),
+    /// These logins are kept instead of those that were.
+    KeepLogins(StackName, BTreeMap<String, String>),
+    /// The stack is forgotten: its owner, its revisions, its rotation key and its logins.
+    Forget(StackName),
+}
 
-    /// Writes down what became of them.
+/// The part of the journal that a deploy lane sees.
+pub trait Ledger: Send + Sync {
+    /// Writes all of it down at once: it is on disk when this returns. The number of a revision that was kept last, else 0.
     ///
     /// # Errors
-    /// When it is not on disk: then the lane must stop.
-    fn settle(&self, command: CommandId, outcomes: &[(Step, StepOutcome)]) -> Result<(), LedgerError>;
+    /// When it is not on disk: then nothing of what was intended must be made, and the lane must stop.
+    fn note(&self, notes: Vec<Note>) -> Result<u64, LedgerError>;
 
     /// The steps of a command that were written down before, with what is known of them, in order.
     ///
@@ -80,12 +91,6 @@ pub trait Ledger: Send + Sync {
     /// When the journal cannot be read.
     fn owner(&self, stack: &StackName) -> Result<Option<ProjectId>, LedgerError>;
 
-    /// Gives a stack to a project.
-    ///
-    /// # Errors
-    /// When it is not on disk.
-    fn own(&self, stack: &StackName, project: &ProjectId) -> Result<(), LedgerError>;
-
     /// The kept revisions of a stack, oldest first.
     ///
     /// # Errors
@@ -97,12 +102,6 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// When the journal cannot be read.
     fn stacks(&self) -> Result<Vec<StackName>, LedgerError>;
-
-    /// Keeps one more revision (its number is given by the ledger) and forgets the oldest beyond `keep`.
-    ///
-    /// # Errors
-    /// When it is not on disk.
-    fn keep(&self, stack: &StackName, revision: Revision, keep: usize) -> Result<u64, LedgerError>;
 
     /// The secret of a stack from which its rotated secrets and configs have their names: the one that
     /// is kept, else `fresh`, which is kept from then on.
@@ -116,16 +115,4 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// When the journal cannot be read.
     fn stack(&self, stack: &StackName) -> Result<KeptStack, LedgerError>;
-
-    /// Keeps these instead of the logins that were kept.
-    ///
-    /// # Errors
-    /// When it is not on disk.
-    fn keep_logins(&self, stack: &StackName, logins: BTreeMap<String, String>) -> Result<(), LedgerError>;
-
-    /// Forgets a stack: its owner, its revisions, its rotation key and its logins.
-    ///
-    /// # Errors
-    /// When it is not on disk.
-    fn forget(&self, stack: &StackName) -> Result<(), LedgerError>;
 }

@@ -16,8 +16,8 @@ mod store;
 mod worker;
 
 use crate::domain::{
-    AgentId, Command, CommandId, Event, KeptStack, Ledger, LedgerError, Past, Position, ProjectId, Reader, Revision, Sensitive, StackBrief,
-    StackName, Step, StepOutcome, Timestamp, Way,
+    AgentId, Command, CommandId, Event, KeptStack, Ledger, LedgerError, Note, Past, Position, ProjectId, Reader, Revision, Sensitive,
+    StackBrief, StackName, Step, StepOutcome, Timestamp, Way,
 };
 use crate::threads::{CrashPoint, Exit, Thread, ThreadName, crash_at, spawn};
 use crossbeam_channel::{Sender, bounded};
@@ -202,19 +202,14 @@ enum Write {
     ForgetIdentity,
     EnrolmentSalt(Uuid),
     Pause(Option<Timestamp>),
-    Intend(CommandId, Vec<Step>),
-    Settle(CommandId, Vec<(Step, StepOutcome)>),
-    Own(StackName, ProjectId),
+    Note(Note),
     RotationKey(StackName, Sensitive<String>),
-    Keep(StackName, Box<Revision>, usize),
-    KeepLogins(StackName, BTreeMap<String, String>),
-    Forget(StackName),
     ForgetKnown(Timestamp),
 }
 
-/// A write and where its answer goes. The answer is a number: that of a kept revision, else 0.
+/// Writes of one transaction, and where the answer goes. It is a number: that of the revision that was kept last, else 0.
 struct Request {
-    write: Write,
+    writes: Vec<Write>,
     answer: Sender<Result<u64, Arc<JournalError>>>,
 }
 
@@ -372,20 +367,26 @@ impl Journal {
     }
 
     fn write(&self, write: Write) -> Result<u64, Arc<JournalError>> {
+        self.write_all(vec![write])
+    }
+
+    fn write_all(&self, writes: Vec<Write>) -> Result<u64, Arc<JournalError>> {
         let (answer, answered) = bounded(1);
-        self.writes.send(Request { write, answer }).map_err(|_| Arc::new(JournalError::Ended))?;
+        self.writes.send(Request { writes, answer }).map_err(|_| Arc::new(JournalError::Ended))?;
         answered.recv().unwrap_or_else(|_| Err(Arc::new(JournalError::Ended)))
     }
 }
 
 impl Ledger for Journal {
-    fn intend(&self, command: CommandId, steps: &[Step]) -> Result<(), LedgerError> {
-        self.write_between(CrashPoint::BeforeIntent, Write::Intend(command, steps.to_vec()), CrashPoint::Intended).map_err(unavailable)
-    }
-
-    fn settle(&self, command: CommandId, outcomes: &[(Step, StepOutcome)]) -> Result<(), LedgerError> {
-        let write = Write::Settle(command, outcomes.to_vec());
-        self.write_between(CrashPoint::BeforeSettle, write, CrashPoint::Settled).map_err(unavailable)
+    fn note(&self, notes: Vec<Note>) -> Result<u64, LedgerError> {
+        let settles = notes.iter().any(|note| matches!(note, Note::Settle(..)));
+        let intends = notes.iter().any(|note| matches!(note, Note::Intend(..)));
+        let points =
+            |settled, intended| [(settles, settled), (intends, intended)].into_iter().filter_map(|(is, point)| is.then_some(point));
+        points(CrashPoint::BeforeSettle, CrashPoint::BeforeIntent).for_each(crash_at);
+        let number = self.write_all(notes.into_iter().map(Write::Note).collect()).map_err(unavailable)?;
+        points(CrashPoint::Settled, CrashPoint::Intended).for_each(crash_at);
+        Ok(number)
     }
 
     fn steps(&self, command: CommandId) -> Result<Vec<(Step, Option<StepOutcome>)>, LedgerError> {
@@ -396,20 +397,12 @@ impl Ledger for Journal {
         Ok(self.store.stack(stack).map_err(unavailable)?.owner)
     }
 
-    fn own(&self, stack: &StackName, project: &ProjectId) -> Result<(), LedgerError> {
-        self.write(Write::Own(stack.clone(), project.clone())).map(drop).map_err(unavailable)
-    }
-
     fn revisions(&self, stack: &StackName) -> Result<Vec<Revision>, LedgerError> {
         Ok(self.store.stack(stack).map_err(unavailable)?.revisions)
     }
 
     fn stacks(&self) -> Result<Vec<StackName>, LedgerError> {
         self.store.stacks().map_err(unavailable)
-    }
-
-    fn keep(&self, stack: &StackName, revision: Revision, keep: usize) -> Result<u64, LedgerError> {
-        self.write(Write::Keep(stack.clone(), Box::new(revision), keep)).map_err(unavailable)
     }
 
     fn rotation_key(&self, stack: &StackName, fresh: Sensitive<String>) -> Result<Sensitive<String>, LedgerError> {
@@ -424,14 +417,6 @@ impl Ledger for Journal {
     fn stack(&self, stack: &StackName) -> Result<KeptStack, LedgerError> {
         let kept = self.store.stack(stack).map_err(unavailable)?;
         Ok(KeptStack { owner: kept.owner, revisions: kept.revisions, logins: kept.logins })
-    }
-
-    fn keep_logins(&self, stack: &StackName, logins: BTreeMap<String, String>) -> Result<(), LedgerError> {
-        self.write(Write::KeepLogins(stack.clone(), logins)).map(drop).map_err(unavailable)
-    }
-
-    fn forget(&self, stack: &StackName) -> Result<(), LedgerError> {
-        self.write(Write::Forget(stack.clone())).map(drop).map_err(unavailable)
     }
 }
 

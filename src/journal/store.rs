@@ -6,7 +6,7 @@
 use super::reserve::{FileReserve, Reserve, ReservedFile};
 use super::{Entry, Finished, Identity, JournalError, Origin, Recovered, Reported, Write};
 use crate::domain::{
-    CommandId, MAX_ENDED, Past, Position, ProjectId, Revision, Sensitive, StackBrief, StackName, Step, StepOutcome, Timestamp,
+    CommandId, MAX_ENDED, Note, Past, Position, ProjectId, Revision, Sensitive, StackBrief, StackName, Step, StepOutcome, Timestamp,
 };
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata as _, StorageBackend, TableDefinition, WriteTransaction};
 use serde::de::DeserializeOwned;
@@ -32,7 +32,7 @@ const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 const COMMANDS: TableDefinition<u64, &[u8]> = TableDefinition::new("commands");
 /// Every known id: Unix milliseconds until which it must be known, and its number in COMMANDS while it is there.
 const KNOWN: TableDefinition<u128, (i64, u64)> = TableDefinition::new("known");
-/// The steps of an open command, by id and count.
+/// The steps of an open command, by id and count: those of one write in one row, as a list.
 const STEPS: TableDefinition<(u128, u32), &[u8]> = TableDefinition::new("steps");
 /// The next offset to read.
 const POSITIONS: TableDefinition<(&str, i32), i64> = TableDefinition::new("positions");
@@ -228,8 +228,8 @@ impl Store {
         let id = command.0.as_u128();
         let mut found = Vec::new();
         for row in steps.range((id, 0)..=(id, u32::MAX)).map_err(failed("read"))? {
-            let record: StepRecord = decode("steps", row.map_err(failed("read"))?.1.value())?;
-            found.push((record.step, record.outcome));
+            let records = step_records(row.map_err(failed("read"))?.1.value())?;
+            found.extend(records.into_iter().map(|record| (record.step, record.outcome)));
         }
         Ok(found)
     }
@@ -266,9 +266,13 @@ impl Store {
         Ok(owners)
     }
 
-    /// Applies all the writes in one synced transaction; one number per write.
-    pub(super) fn commit(&self, writes: Vec<Write>) -> Result<Vec<u64>, JournalError> {
-        self.transact("write", |transaction| writes.into_iter().map(|write| apply(transaction, write)).collect())
+    /// Applies all the writes of all the requests in one synced transaction; for each request the number of its last write
+    /// that has one, else 0.
+    pub(super) fn commit(&self, requests: Vec<Vec<Write>>) -> Result<Vec<u64>, JournalError> {
+        let of = |transaction: &WriteTransaction, writes: Vec<Write>| {
+            writes.into_iter().try_fold(0, |number, write| apply(transaction, write).map(|fresh| fresh.max(number)))
+        };
+        self.transact("write", |transaction| requests.into_iter().map(|writes| of(transaction, writes)).collect())
     }
 
     fn transact<T>(
@@ -333,19 +337,26 @@ fn apply(transaction: &WriteTransaction, write: Write) -> Result<u64, StoreFailu
         Write::Pause(None) => {
             transaction.open_table(META)?.remove(PAUSED)?;
         }
-        Write::Intend(command, steps) => intend(transaction, command, steps)?,
-        Write::Settle(command, outcomes) => settle(transaction, command, outcomes)?,
-        Write::Own(stack, project) => change_stack(transaction, &stack, |record| record.owner = Some(project))?,
+        Write::Note(note) => return apply_note(transaction, note),
         Write::RotationKey(stack, fresh) => change_stack(transaction, &stack, |record| {
             record.rotation_key.get_or_insert(fresh);
         })?,
-        Write::Keep(stack, revision, keep) => return keep_revision(transaction, &stack, *revision, keep),
-        Write::KeepLogins(stack, logins) => change_stack(transaction, &stack, |record| record.logins = logins)?,
-        Write::Forget(stack) => {
-            transaction.open_table(STACKS)?.remove(stack.as_str())?;
-        }
         Write::ForgetKnown(now) => {
             transaction.open_table(KNOWN)?.retain(|_, (until, _)| until > now.as_millis())?;
+        }
+    }
+    Ok(0)
+}
+
+fn apply_note(transaction: &WriteTransaction, note: Note) -> Result<u64, StoreFailure> {
+    match note {
+        Note::Intend(command, steps) => intend(transaction, command, steps)?,
+        Note::Settle(command, outcomes) => settle(transaction, command, outcomes)?,
+        Note::Own(stack, project) => change_stack(transaction, &stack, |record| record.owner = Some(project))?,
+        Note::Keep(stack, revision, keep) => return keep_revision(transaction, &stack, *revision, keep),
+        Note::KeepLogins(stack, logins) => change_stack(transaction, &stack, |record| record.logins = logins)?,
+        Note::Forget(stack) => {
+            transaction.open_table(STACKS)?.remove(stack.as_str())?;
         }
     }
     Ok(0)
@@ -423,9 +434,8 @@ fn intend(transaction: &WriteTransaction, command: CommandId, intended: Vec<Step
     let id = command.0.as_u128();
     let mut steps = transaction.open_table(STEPS)?;
     let next = steps.range((id, 0)..=(id, u32::MAX))?.next_back().transpose()?.map_or(0, |(key, _)| key.value().1 + 1);
-    for (number, step) in (next..).zip(intended) {
-        steps.insert((id, number), encode(&StepRecord { step, outcome: None }).as_slice())?;
-    }
+    let records: Vec<StepRecord> = intended.into_iter().map(|step| StepRecord { step, outcome: None }).collect();
+    steps.insert((id, next), encode(&records).as_slice())?;
     Ok(())
 }
 
@@ -433,21 +443,31 @@ fn intend(transaction: &WriteTransaction, command: CommandId, intended: Vec<Step
 fn settle(transaction: &WriteTransaction, command: CommandId, mut outcomes: Vec<(Step, StepOutcome)>) -> Result<(), StoreFailure> {
     let id = command.0.as_u128();
     let mut steps = transaction.open_table(STEPS)?;
-    let mut settled = Vec::with_capacity(outcomes.len());
+    let mut settled = Vec::new();
     for row in steps.range((id, 0)..=(id, u32::MAX))?.rev() {
         if outcomes.is_empty() {
             break;
         }
-        let (key, record) = row?;
-        let StepRecord { step, .. } = decode("steps", record.value()).map_err(StoreFailure::Record)?;
-        if let Some(index) = outcomes.iter().rposition(|(of, _)| *of == step) {
-            settled.push((key.value(), StepRecord { step, outcome: Some(outcomes.remove(index).1) }));
+        let (key, row) = row?;
+        let (mut records, before) = (step_records(row.value()).map_err(StoreFailure::Record)?, outcomes.len());
+        for record in records.iter_mut().rev() {
+            if let Some(index) = outcomes.iter().rposition(|(of, _)| *of == record.step) {
+                record.outcome = Some(outcomes.remove(index).1);
+            }
+        }
+        if outcomes.len() < before {
+            settled.push((key.value(), records));
         }
     }
-    for (key, record) in settled {
-        steps.insert(key, encode(&record).as_slice())?;
+    for (key, records) in settled {
+        steps.insert(key, encode(&records).as_slice())?;
     }
     Ok(())
+}
+
+/// What one row of STEPS has; an earlier version wrote a row for each step.
+fn step_records(row: &[u8]) -> Result<Vec<StepRecord>, JournalError> {
+    if row.starts_with(b"[") { decode("steps", row) } else { decode("steps", row).map(|record| vec![record]) }
 }
 
 fn change_stack<T>(transaction: &WriteTransaction, stack: &StackName, change: impl FnOnce(&mut Stack) -> T) -> Result<T, StoreFailure> {

@@ -1,7 +1,7 @@
 //! The journal against a real file: what was written is there after it was opened again.
 
 use super::*;
-use crate::domain::{Action, Code, Context, Direct, EventKind, GetStatus, MAX_ENDED, Outcome, Recent, Refusal, Stage};
+use crate::domain::{Action, Code, Context, Direct, EventKind, GetStatus, MAX_ENDED, Note, Outcome, Recent, Refusal, Stage};
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
@@ -170,11 +170,12 @@ fn steps_are_kept_in_order_and_dropped_at_the_end() {
     let (journal, _, _) = folder.open();
     journal.accept(vec![entry(1)]).unwrap();
     let step = |object: &str| Step { operation: "service.create".into(), object: object.into() };
-    journal.intend(id(1), &[step("a")]).unwrap();
-    journal.settle(id(1), &[(step("a"), StepOutcome::Done(Some("x".into())))]).unwrap();
-    journal.intend(id(1), &[step("b")]).unwrap();
+    let write = |note: Note| assert_eq!(journal.note(vec![note]), Ok(0));
+    write(Note::Intend(id(1), vec![step("a"), step("z")]));
+    write(Note::Settle(id(1), vec![(step("a"), StepOutcome::Done(Some("x".into())))]));
+    write(Note::Intend(id(1), vec![step("b")]));
     let done = Some(StepOutcome::Done(Some("x".into())));
-    assert_eq!(journal.steps(id(1)).unwrap(), [(step("a"), done), (step("b"), None)]);
+    assert_eq!(journal.steps(id(1)).unwrap(), [(step("a"), done), (step("z"), None), (step("b"), None)]);
     assert!(journal.steps(id(2)).unwrap().is_empty());
     journal.finish(vec![finished(1)]).unwrap();
     assert!(journal.steps(id(1)).unwrap().is_empty());
@@ -187,12 +188,13 @@ fn a_stack_keeps_its_owner_and_its_newest_revisions() {
     let stack = StackName::new("s").unwrap();
     let project = ProjectId::new("p").unwrap();
     assert_eq!(journal.owner(&stack).unwrap(), None);
-    journal.own(&stack, &project).unwrap();
+    journal.note(vec![Note::Own(stack.clone(), project.clone())]).unwrap();
     let revision = |n| Revision { number: 0, command: id(n), at: Timestamp::from_millis(0), specs: json!({"n": n as u64}) };
+    let keep = |n| journal.note(vec![Note::Keep(stack.clone(), Box::new(revision(n)), 3)]).unwrap();
     for n in 1..=4 {
-        assert_eq!(journal.keep(&stack, revision(n), 3).unwrap(), n as u64);
+        assert_eq!(keep(n), n as u64);
     }
-    assert_eq!(journal.keep(&stack, revision(4), 3).unwrap(), 4, "the same command is the same revision");
+    assert_eq!(keep(4), 4, "the same command is the same revision");
     let numbers: Vec<_> = journal.revisions(&stack).unwrap().iter().map(|revision| revision.number).collect();
     assert_eq!(numbers, [2, 3, 4]);
     let brief = StackBrief { project: project.clone(), revision: 4 };
@@ -202,7 +204,7 @@ fn a_stack_keeps_its_owner_and_its_newest_revisions() {
     let key = |text: &str| Sensitive::new(text.to_owned());
     assert_eq!(journal.rotation_key(&stack, key("first")).unwrap(), key("first"));
     assert_eq!(journal.rotation_key(&stack, key("second")).unwrap(), key("first"), "the kept one stays");
-    journal.forget(&stack).unwrap();
+    journal.note(vec![Note::Forget(stack.clone())]).unwrap();
     assert!(journal.revisions(&stack).unwrap().is_empty());
 }
 

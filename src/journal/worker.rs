@@ -18,8 +18,8 @@ const WRITE: Duration = Duration::from_secs(60);
 pub(super) fn run(store: &Store, requests: &Receiver<Request>) -> Result<(), Arc<JournalError>> {
     while let Ok(first) = requests.recv() {
         alive_by(Deadline::after(WRITE));
-        let (writes, answers): (Vec<_>, Vec<_>) =
-            std::iter::once(first).chain(requests.try_iter().take(BATCH - 1)).map(|request| (request.write, request.answer)).unzip();
+        let requests: Vec<Request> = std::iter::once(first).chain(requests.try_iter().take(BATCH - 1)).collect();
+        let (answers, writes): (Vec<_>, Vec<_>) = requests.into_iter().map(|request| (request.answer, request.writes)).unzip();
         match store.commit(writes) {
             Ok(numbers) => {
                 for (answer, number) in answers.into_iter().zip(numbers) {

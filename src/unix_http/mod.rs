@@ -98,7 +98,7 @@ impl Connector for UnixConnector {
         let handle: Weak<Socket> = Arc::downgrade(&socket);
         (details.register_shutdown)(handle)?;
         let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
-        Ok(Some(UnixTransport { socket, buffers, given: [None; 2] }))
+        Ok(Some(UnixTransport { socket, buffers, unsent: Vec::new(), given: [None; 2] }))
     }
 }
 
@@ -156,6 +156,9 @@ impl ShutdownHandle for Socket {
 struct UnixTransport {
     socket: Arc<Socket>,
     buffers: LazyBuffers,
+    /// What goes out with the next write: ureq gives the head and the body of a request one after the other, and each write
+    /// wakes the other side.
+    unsent: Vec<u8>,
     /// The times for a read and a write that the socket has been given: setting one is a system call.
     given: [Option<Duration>; 2],
 }
@@ -165,18 +168,16 @@ impl Transport for UnixTransport {
         &mut self.buffers
     }
 
+    /// Every request ends with a wait for its answer, which is when the last of it is sent.
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
-        let timeout = timeout.for_write();
-        let mut stream = &self.socket.0;
-        let time = span(timeout)?.map(coarse);
-        if time != self.given[1] {
-            stream.set_write_timeout(time)?;
-            self.given[1] = time;
-        }
-        stream.write_all(&self.buffers.output()[..amount]).map_err(|error| timed(error, timeout))
+        self.unsent.extend_from_slice(&self.buffers.output()[..amount]);
+        if self.unsent.len() < BUFFER { Ok(()) } else { self.send(timeout) }
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        if !self.unsent.is_empty() {
+            self.send(timeout)?;
+        }
         let timeout = timeout.for_read();
         let until = span(timeout)?.map(|span| Instant::now() + span);
         let mut stream = &self.socket.0;
@@ -204,6 +205,21 @@ impl Transport for UnixTransport {
 
     fn is_open(&mut self) -> bool {
         is_quiet(&self.socket.0)
+    }
+}
+
+impl UnixTransport {
+    fn send(&mut self, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        let timeout = timeout.for_write();
+        let mut stream = &self.socket.0;
+        let time = span(timeout)?.map(coarse);
+        if time != self.given[1] {
+            stream.set_write_timeout(time)?;
+            self.given[1] = time;
+        }
+        let sent = stream.write_all(&self.unsent).map_err(|error| timed(error, timeout));
+        self.unsent.clear();
+        sent
     }
 }
 

@@ -15,8 +15,8 @@ mod support;
 
 use axion_agent::docker::Entry;
 use axion_agent::domain::{
-    Action, Code, CommandId, Deploy, Ledger, OnFailure, ProjectId, RegistryCredential, Remove, ResolveImage, Rollback, Scale, Selection,
-    Sensitive, Target,
+    Action, Code, CommandId, Deploy, Ledger, Note, OnFailure, ProjectId, RegistryCredential, Remove, ResolveImage, Rollback, Scale,
+    Selection, Sensitive, Target,
 };
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -349,7 +349,7 @@ fn adoption(stage: &Stage) {
     labels.retain(|label, _| !label.starts_with("io.axion."));
     let path = format!("/services/{}/update?version={}", service["ID"].as_str().unwrap(), service["Version"]["Index"]);
     lanes.call("POST", &path, &service["Spec"]);
-    lanes.journal.forget(&lanes.stack).unwrap();
+    lanes.journal.note(vec![Note::Forget(lanes.stack.clone())]).unwrap();
 
     let told = deploy(&lanes, &[("web", &sleeper(""))]).completed();
     assert_eq!(told.service("web")["action"], "unchanged");
@@ -357,7 +357,7 @@ fn adoption(stage: &Stage) {
     assert_eq!(lanes.running(), tasks);
 
     // With no revision of ours a failed deploy goes back to what Swarm remembers.
-    lanes.journal.forget(&lanes.stack).unwrap();
+    lanes.journal.note(vec![Note::Forget(lanes.stack.clone())]).unwrap();
     let before = lanes.service("web")["Spec"].clone();
     let broken = quick("sh, -c, exit 7", ", deploy: {endpoint_mode: dnsrr}");
     let told = deploy(&lanes, &[("web", &broken)]).failed(Code::CRASH_LOOP, "non-zero exit (7)");

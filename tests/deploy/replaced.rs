@@ -3,7 +3,7 @@
 
 use super::support::{Lanes, Stage};
 use super::{QUICK, deploy, quick, request, sleeper};
-use axion_agent::domain::{Action, Code, Deploy, GetStatus, Ledger, OnFailure, Rollback, Selection};
+use axion_agent::domain::{Action, Code, Deploy, GetStatus, Ledger, Note, OnFailure, Rollback, Selection};
 use serde_json::{Value, json};
 
 const PLAIN: &str = "networks: {default: {}, aside: {}}\n";
@@ -105,7 +105,7 @@ pub fn mode(stage: &Stage) {
     assert_eq!((mode_of(&lanes).as_str(), lanes.running().len()), ("Replicated", 2));
 
     // Without a revision the journal remembers what was replaced.
-    lanes.journal.forget(&lanes.stack).unwrap();
+    lanes.journal.note(vec![Note::Forget(lanes.stack.clone())]).unwrap();
     let broken = quick("sh, -c, exit 7", ", deploy: {mode: global, endpoint_mode: dnsrr, restart_policy: {delay: 1s}}");
     let told = deploy(&lanes, &[("web", &broken)]).failed(Code::CRASH_LOOP, "non-zero exit (7)");
     assert_eq!(

@@ -19,7 +19,7 @@ use super::*;
 use crate::docker::{Entry as LaneEntry, Job};
 use crate::domain::{
     Action, AgentId, Code, Command, CommandId, Context, DependencyState, Deploy, EventKind, GetStatus, Health, Ledger as _, LinkState,
-    Outcome, Position, Progress, ProjectId, Recent, Refusal, Remove, Sensitive, StackName, Step, Target, Timestamp,
+    Note, Outcome, Position, Progress, ProjectId, Recent, Refusal, Remove, Sensitive, StackName, Step, Target, Timestamp,
 };
 use crate::journal::{self, Journal};
 use crate::kafka::{DeadLetter, Event, Inbound, Receipt, Request, Side};
@@ -291,7 +291,7 @@ fn a_deploy_that_its_lane_did_not_begin_says_that_it_has_changed_nothing() {
     let mut desk = Desk::new();
     let details = |desk: &mut Desk, n: u128, begun: &[Step]| {
         desk.read(n as i64, Inbound::Command(deployment(n, "s")));
-        desk.journal.intend(id(n), begun).unwrap();
+        desk.journal.note(vec![Note::Intend(id(n), begun.to_vec())]).unwrap();
         desk.out();
         desk.finish(n, Outcome::failed(Code::SWARM_INACTIVE, "the engine is in no swarm"));
         let ends = desk.published.try_iter().filter_map(|request| match request {
@@ -318,7 +318,8 @@ fn a_command_that_expired_before_its_turn_does_not_start() {
     }
     assert_eq!(desk.running(), [1]);
     // 3 was begun by an earlier process.
-    desk.journal.intend(id(3), &[Step { operation: "service.remove".into(), object: "s_web".into() }]).unwrap();
+    let step = Step { operation: "service.remove".into(), object: "s_web".into() };
+    desk.journal.note(vec![Note::Intend(id(3), vec![step])]).unwrap();
     let (_source, never) = stop_pair();
     assert_eq!(never.wait(Duration::from_millis(300)), Waited::Elapsed);
     desk.out();

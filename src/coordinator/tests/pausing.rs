@@ -1,7 +1,7 @@
 //! Pause and Resume by transcript.
 
 use super::*;
-use crate::domain::{Cancel, StepOutcome};
+use crate::domain::{Cancel, Note, StepOutcome};
 
 fn pause(n: u128) -> Inbound {
     Inbound::Command(command(n, Action::Pause))
@@ -41,8 +41,8 @@ fn a_pause_outlives_the_process_and_what_was_begun_goes_on() {
     desk.read(2, remove(3, "c"));
     assert_eq!(desk.running(), [1, 2]);
     let step = Step { operation: "service.remove".into(), object: "a_web".into() };
-    desk.journal.intend(id(1), std::slice::from_ref(&step)).unwrap();
-    desk.journal.settle(id(1), &[(step, StepOutcome::Done(None))]).unwrap();
+    let (intent, end) = (Note::Intend(id(1), vec![step.clone()]), Note::Settle(id(1), vec![(step, StepOutcome::Done(None))]));
+    desk.journal.note(vec![intent, end]).unwrap();
     desk.read(3, pause(4));
     let since = desk.health.newest().paused_since;
     let mut desk = desk.crash();

@@ -74,7 +74,7 @@ fn write_services(
         .collect();
     let step = |plan: &&mut ServicePlan| Step { operation: operation(plan).to_owned(), object: plan.name.clone() };
     let steps: Vec<Step> = services.iter().map(step).collect();
-    let results = room.steps(&steps, |number, client| writes[number].send(client))?;
+    let results = room.steps(steps, |number, client| writes[number].send(client))?;
     let mut first = Ok(());
     for ((plan, write), result) in services.iter_mut().zip(&writes).zip(results) {
         let done = match seen(room, plan, result, networks) {

@@ -69,7 +69,7 @@ fn write_without(
     let mut bare = plan.clone();
     plan::leave_out(&mut bare.spec, without);
     if let Some(held) = &plan.held {
-        replace::remember(room, replace::EXCHANGE, &plan.name, &held.spec)?;
+        replace::remember(room, replace::EXCHANGE, &plan.name, &held.spec);
     }
     write(&mut [&mut bare])?;
     let now = names::found(room, |client| client.service(&plan.name))?.filter(|service| service.name() == plan.name);

@@ -6,7 +6,7 @@
 use super::prepare::Prepared;
 use super::{Broken, Failure, contents, images};
 use crate::docker::room::Room;
-use crate::domain::{Code, Deploy};
+use crate::domain::{Code, Deploy, Note};
 use crate::stack::images::image;
 use crate::stack::plan::Action;
 use crate::stack::rotate;
@@ -39,7 +39,7 @@ pub(super) fn remember(room: &Room<'_>, request: &Deploy, prepared: &Prepared) -
         given.extend(login.map(|login| (service.name.clone(), login.clone())));
     }
     if given != *before {
-        room.ledger.keep_logins(&request.target.stack, given)?;
+        room.ledger.write(Note::KeepLogins(request.target.stack.clone(), given))?;
     }
     Ok(())
 }

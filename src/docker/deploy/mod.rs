@@ -33,7 +33,7 @@ mod watch;
 use super::error::EngineError;
 use super::ownership::Standing;
 use super::room::{End, Halt, Room, StepError};
-use crate::domain::{Code, Deploy, LedgerError, OnFailure, Outcome, Progress};
+use crate::domain::{Code, Deploy, LedgerError, Note, OnFailure, Outcome, Progress};
 use crate::stack::plan::{ServicePlan, Unplannable};
 pub(super) use drift::{Drift, of_stacks as drift_of_stacks};
 use prepare::Prepared;
@@ -157,7 +157,7 @@ fn work(room: &Room<'_>, request: &Deploy) -> Result<Outcome, Broken> {
         return Ok(report.completed(&prepared, None));
     }
     if prepared.owner.as_ref() != Some(&request.target.project) {
-        room.ledger.own(&request.target.stack, &request.target.project)?;
+        room.ledger.own(&request.target.stack, &request.target.project);
     }
     match carry_out(room, request, &mut prepared, &mut report) {
         Ok(number) => Ok(report.completed(&prepared, Some(number))),
@@ -189,7 +189,7 @@ fn fail(room: &Room<'_>, request: &Deploy, prepared: &Prepared, report: &mut Rep
     }
     if prepared.standing == Standing::Nobodys {
         // Nothing became of it: the stack's name stays as free as it was.
-        room.ledger.forget(&request.target.stack)?;
+        room.ledger.write(Note::Forget(request.target.stack.clone()))?;
     }
     Ok(report.failed(&failure, RolledBack::No, &[]).with("changed", false))
 }

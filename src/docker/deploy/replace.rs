@@ -16,7 +16,6 @@ use crate::stack::plan::{self, Action, NetworkPlan, ServicePlan};
 use crate::threads::Deadline;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::slice;
 use std::time::Duration;
 
 /// Between two looks at tasks that end: they do so without an event where they run on other nodes.
@@ -69,7 +68,7 @@ pub(super) fn make_way(room: &Room<'_>, stack: &StackName, networks: &[NetworkPl
     for plan in services.iter_mut().filter(|plan| plan.action == Action::Replace) {
         names.insert(plan.name.clone());
         if let Some(held) = plan.held.take() {
-            remember(room, "service.replace", &plan.name, &held.spec)?;
+            remember(room, "service.replace", &plan.name, &held.spec);
             apply::remove_service(room, &held)?;
         }
     }
@@ -80,7 +79,7 @@ pub(super) fn make_way(room: &Room<'_>, stack: &StackName, networks: &[NetworkPl
     room.progress(Progress::new("replace", in_short(&names, &going)));
     wait_for_tasks(room, stack)?;
     for network in &going {
-        remember(room, "network.replace", &network.name, &plan::body_of(network))?;
+        remember(room, "network.replace", &network.name, &plan::body_of(network));
         remove_network(room, stack, network, Deadline::after(PATIENCE))?;
     }
     Ok(())
@@ -96,10 +95,9 @@ fn in_short(services: &BTreeSet<String>, networks: &[&Network]) -> String {
     }
 }
 
-pub(super) fn remember(room: &Room<'_>, operation: &str, name: &str, was: &Value) -> Result<(), Broken> {
+pub(super) fn remember(room: &Room<'_>, operation: &str, name: &str, was: &Value) {
     let step = Step { operation: operation.to_owned(), object: name.to_owned() };
-    room.ledger.intend(room.command.id, slice::from_ref(&step))?;
-    Ok(room.ledger.settle(room.command.id, &[(step, StepOutcome::Done(Some(was.to_string())))])?)
+    room.ledger.note(room.command.id, step, StepOutcome::Done(Some(was.to_string())));
 }
 
 /// Waits until no task runs whose service is gone: after a restart nothing else tells which services were removed.

@@ -15,7 +15,6 @@ use crate::stack::plan::{self, Action, NetworkPlan, ServicePlan, Who};
 use crate::stack::{compare, images::image, marks};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::slice;
 
 /// The step that notes to which revision a Rollback goes: the choice must not change with what it does.
 const CHOSEN: &str = "stack.rollback";
@@ -107,8 +106,7 @@ fn choose<'a>(room: &Room<'_>, request: &Rollback, revisions: &'a [Revision], he
         return Ok(chosen);
     }
     let step = Step { operation: CHOSEN.to_owned(), object: stack.to_string() };
-    room.ledger.intend(id, slice::from_ref(&step))?;
-    room.ledger.settle(id, &[(step, StepOutcome::Done(Some(chosen.number.to_string())))])?;
+    room.ledger.note(id, step, StepOutcome::Done(Some(chosen.number.to_string())));
     Ok(chosen)
 }
 

@@ -8,7 +8,7 @@ use super::{Broken, Failure, names};
 use crate::docker::room::{End, Room, StepError};
 use crate::docker::types::{Service, Store, StoreKind};
 use crate::docker::{OldImages, prune};
-use crate::domain::{Code, Deploy, Outcome, Revision, StackName, StepOutcome, Timestamp};
+use crate::domain::{Code, Deploy, Note, Outcome, Revision, StackName, StepOutcome, Timestamp};
 use crate::stack::plan::{Action, ContentPlan};
 use crate::stack::rotate;
 use serde_json::{Value, json};
@@ -21,9 +21,7 @@ const KINDS: [(StoreKind, &str); 2] = [(StoreKind::Secret, "secrets"), (StoreKin
 
 /// Keeps what runs now as a revision, unless it is the newest one already; its number.
 pub(super) fn keep(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared) -> Result<u64, Broken> {
-    let mut made = made(&prepared.revisions);
-    made.extend(made_by(room)?);
-    let specs = specs(prepared, &made);
+    let specs = specs(prepared, &made_for(room, prepared)?);
     keep_specs(room, &request.target.stack, mem::take(&mut prepared.revisions), specs)
 }
 
@@ -33,7 +31,7 @@ pub(super) fn keep_specs(room: &Room<'_>, stack: &StackName, before: Vec<Revisio
         return Ok(newest.number);
     }
     let revision = Revision { number: 0, command: room.command.id, at: Timestamp::from(SystemTime::now()), specs };
-    let number = room.ledger.keep(stack, revision.clone(), room.settings.revisions)?;
+    let number = room.ledger.write(Note::Keep(stack.clone(), Box::new(revision.clone()), room.settings.revisions))?;
     let revisions = Kept::after(before, Revision { number, ..revision }, room.settings.revisions);
     match prune(room, stack, &revisions) {
         // The deploy has succeeded: what could not be tidied up goes after the next one.
@@ -107,6 +105,16 @@ fn list<'a>(revision: &'a Revision, key: &str) -> impl Iterator<Item = &'a Value
 /// The ids of the secrets and configs that were made here.
 fn made(revisions: &[Revision]) -> BTreeSet<String> {
     contents(revisions).filter(|(_, content)| content["made"] == true).filter_map(|(_, content)| id(content)).collect()
+}
+
+/// Of the secrets and configs of a plan, the ids of those that were made here.
+fn made_for(room: &Room<'_>, prepared: &Prepared) -> Result<BTreeSet<String>, Broken> {
+    if prepared.plan.contents.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let mut made = made(&prepared.revisions);
+    made.extend(made_by(room)?);
+    Ok(made)
 }
 
 /// The ids of those that this command made, in an earlier process too.
@@ -227,9 +235,8 @@ pub(super) fn going(room: &Room<'_>, prepared: &Prepared, secrets: &[Store], con
     if [secrets, configs].iter().all(|stores| stores.is_empty()) {
         return Ok(Vec::new());
     }
-    let mut made = made(before);
-    made.extend(made_by(room)?);
-    Ok(outgrown_after(room, before, specs(prepared, &made), secrets, configs))
+    let specs = specs(prepared, &made_for(room, prepared)?);
+    Ok(outgrown_after(room, before, specs, secrets, configs))
 }
 
 /// Which secrets and configs of the stack go once it has returned to these specs.

@@ -12,7 +12,7 @@ use crate::docker::Entry;
 use crate::docker::leftovers;
 use crate::docker::room::{Room, StepError};
 use crate::docker::types::{Mode, NAMESPACE, Network, Service, StoreKind, UpdateState};
-use crate::domain::{Code, Deploy, Revision, Step, StepOutcome};
+use crate::domain::{Code, Deploy, Note, Revision, Step, StepOutcome};
 use crate::stack::plan::{self, Action, NetworkPlan, ServicePlan, Who};
 use crate::stack::{compare, images::image, marks};
 use crate::threads::Deadline;
@@ -79,9 +79,11 @@ pub(super) fn begun(room: &Room<'_>) -> Result<Option<Failure>, Broken> {
 /// Notes that the way is back from now on.
 pub(super) fn begin(room: &Room<'_>, request: &Deploy, failure: &Failure) -> Result<(), Broken> {
     let step = Step { operation: FAILED.to_owned(), object: request.target.stack.to_string() };
-    room.ledger.intend(room.command.id, std::slice::from_ref(&step))?;
     let outcome = StepOutcome::Refused(format!("{}: {}", failure.code, failure.message));
-    Ok(room.ledger.settle(room.command.id, &[(step, outcome)])?)
+    room.ledger.note(room.command.id, step, outcome);
+    // At once: a process that takes this one's place must not try again what has failed.
+    room.ledger.flush()?;
+    Ok(())
 }
 
 /// Whether this command changed anything, or may have.
@@ -200,7 +202,7 @@ impl Back<'_> {
         self.sweep(&new, good.as_ref())?;
         if good.is_none() && held.len() == new.len() {
             // Nothing of the stack was there before and nothing is now: its name is free again.
-            room.ledger.forget(stack)?;
+            room.ledger.write(Note::Forget(stack.clone()))?;
         }
         Ok(())
     }

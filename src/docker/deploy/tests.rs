@@ -7,7 +7,7 @@ use crate::docker::fake_ledger::FakeLedger;
 use crate::docker::fake_swarm::{Fault, Swarm};
 use crate::docker::{Docker, Entry, Event, Job, Settings, start};
 use crate::domain::{
-    Action, AgentId, Code, Command, CommandId, Context, Deploy, Ledger, OnFailure, Outcome, ProjectId, ResolveImage, StackName, Step,
+    Action, AgentId, Code, Command, CommandId, Context, Deploy, Ledger, Note, OnFailure, Outcome, ProjectId, ResolveImage, StackName, Step,
     StepOutcome, Target, Verdict,
 };
 use crate::threads::{Published, Stop, stop_pair};
@@ -92,8 +92,7 @@ impl Bed {
     /// As if an earlier process had begun the command, done this to `object`, and ended.
     fn begun(&self, number: u128, operation: &str, object: &str, outcome: &StepOutcome) {
         let (id, step) = (CommandId(Uuid::from_u128(number)), Step { operation: operation.into(), object: object.into() });
-        self.ledger.intend(id, std::slice::from_ref(&step)).unwrap();
-        self.ledger.settle(id, &[(step, outcome.clone())]).unwrap();
+        self.ledger.note(vec![Note::Intend(id, vec![step.clone()]), Note::Settle(id, vec![(step, outcome.clone())])]).unwrap();
     }
 
     fn env(&self) -> Value {
@@ -154,7 +153,7 @@ fn a_deploy_that_was_cut_off_anywhere_goes_on_without_a_second_write() {
     for done in 0..=steps.len() {
         let bed = Bed::new();
         for (step, _) in &steps[..done] {
-            bed.ledger.intend(CommandId(Uuid::from_u128(1)), std::slice::from_ref(step)).unwrap();
+            bed.ledger.note(vec![Note::Intend(CommandId(Uuid::from_u128(1)), vec![step.clone()])]).unwrap();
         }
         let asked = whole.engine.asked().into_iter().filter(|asked| asked.line.starts_with("POST")).take(done);
         for call in asked {
@@ -415,13 +414,17 @@ fn a_replacement_that_was_cut_off_anywhere_goes_on_where_it_was() {
         let before = bed.changes().len();
         let mut made = 0;
         for (step, outcome) in &steps[..cut] {
-            bed.ledger.intend(CommandId(Uuid::from_u128(2)), std::slice::from_ref(step)).unwrap();
+            bed.ledger.note(vec![Note::Intend(CommandId(Uuid::from_u128(2)), vec![step.clone()])]).unwrap();
             let mut swarm = bed.swarm.lock().unwrap();
             match step.operation.as_str() {
                 "service.remove" => swarm.services.clear(),
                 "network.remove" => swarm.networks.clear(),
                 "service.create" | "network.create" => drop(swarm.answer(&calls[made])),
-                _ => bed.ledger.settle(CommandId(Uuid::from_u128(2)), &[(step.clone(), outcome.clone().unwrap())]).unwrap(),
+                _ => drop(
+                    bed.ledger
+                        .note(vec![Note::Settle(CommandId(Uuid::from_u128(2)), vec![(step.clone(), outcome.clone().unwrap())])])
+                        .unwrap(),
+                ),
             }
             made += usize::from(!step.operation.ends_with(".replace"));
         }

@@ -3,7 +3,7 @@
 
 use super::cast::{COMMANDS, Cast, EVENTS, Known, MOST, id, number, offset, place};
 use crate::coordinator::book::Book;
-use crate::domain::{CommandId, LedgerError, Position, Reader, StackBrief, StackName, Timestamp, Way};
+use crate::domain::{CommandId, LedgerError, Note, Position, Reader, StackBrief, StackName, Timestamp, Way};
 use crate::journal::{Entry, Finished, Identity, JournalError, Recovered, Reported, Reserve, Space};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -289,7 +289,7 @@ mod against_the_journal {
                         }
                         3 if disk_has(&sheet, command) => {
                             let step = Step { operation: "service.update".to_owned(), object: "web".to_owned() };
-                            journal.intend(id(command), &[step]).unwrap();
+                            journal.note(vec![Note::Intend(id(command), vec![step])]).unwrap();
                             sheet.write(|disk| disk.row(command).into_iter().for_each(|row| row.begun = true)).unwrap();
                         }
                         _ if !has_begun(&sheet, command) => {

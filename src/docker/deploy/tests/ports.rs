@@ -66,7 +66,7 @@ fn an_exchange_of_ports_that_fails_is_undone_with_a_revision_and_without() {
         bed.completed(1, &publishing(&[("a", &[8080]), ("b", &[9090])]), Entry::Fresh);
         if !known {
             bed.ledger.forget_revision(1);
-            bed.ledger.forget(&StackName::new("st").unwrap()).unwrap();
+            bed.ledger.note(vec![Note::Forget(StackName::new("st").unwrap())]).unwrap();
             // As the CLI leaves them.
             bed.swarm.lock().unwrap().write(|spec| {
                 spec["Labels"].as_object_mut().unwrap().retain(|label, _| !label.starts_with("io.axion."));
@@ -99,7 +99,7 @@ fn an_exchange_of_ports_that_was_cut_off_goes_on() {
         for call in &asked[..done] {
             let (stack, name) = (CommandId(Uuid::from_u128(2)), call.body["Name"].as_str().unwrap().to_owned());
             let step = Step { operation: "service.update".into(), object: name };
-            bed.ledger.intend(stack, &[step]).unwrap();
+            bed.ledger.note(vec![Note::Intend(stack, vec![step])]).unwrap();
             let mut swarm = bed.swarm.lock().unwrap();
             let service = swarm.services.get_mut(call.body["Name"].as_str().unwrap()).unwrap();
             service["PreviousSpec"] = service["Spec"].take();

@@ -1,0 +1,135 @@
+//! What a command notes down, in as few writes of the journal as keep its promise: nothing is changed before all that was
+//! noted until then is on disk.
+//!
+//! What became of a step, and whose a stack is, wait for the next note that must be there before something else happens:
+//! mostly the next intent. A process that ends in between finds those steps open and looks at the swarm, as after a
+//! lost answer. Used by the one thread that runs the command.
+
+use crate::domain::{CommandId, KeptStack, Ledger, LedgerError, Note, ProjectId, Revision, Sensitive, StackName, Step, StepOutcome};
+use std::sync::{Mutex, PoisonError};
+
+/// The ledger of one command.
+pub(super) struct Notebook<'a> {
+    ledger: &'a dyn Ledger,
+    /// What is not on disk yet.
+    waiting: Mutex<Vec<Note>>,
+}
+
+impl<'a> Notebook<'a> {
+    pub(super) fn over(ledger: &'a dyn Ledger) -> Self {
+        Self { ledger, waiting: Mutex::default() }
+    }
+
+    /// Writes down what is about to be done, one step or several at once.
+    pub(super) fn intend(&self, command: CommandId, steps: Vec<Step>) -> Result<(), LedgerError> {
+        self.write(Note::Intend(command, steps)).map(drop)
+    }
+
+    /// Notes what became of steps.
+    pub(super) fn settle(&self, command: CommandId, outcomes: Vec<(Step, StepOutcome)>) {
+        self.later(Note::Settle(command, outcomes));
+    }
+
+    /// Notes something with its outcome, as a step that is done in the instant in which it is begun.
+    pub(super) fn note(&self, command: CommandId, step: Step, outcome: StepOutcome) {
+        self.later(Note::Intend(command, vec![step.clone()]));
+        self.later(Note::Settle(command, vec![(step, outcome)]));
+    }
+
+    /// Gives a stack to a project.
+    pub(super) fn own(&self, stack: &StackName, project: &ProjectId) {
+        self.later(Note::Own(stack.clone(), project.clone()));
+    }
+
+    /// Writes this and all that waits.
+    pub(super) fn write(&self, note: Note) -> Result<u64, LedgerError> {
+        self.later(note);
+        self.flush()
+    }
+
+    /// Writes what waits; the number of a revision that is among it, else 0.
+    pub(super) fn flush(&self) -> Result<u64, LedgerError> {
+        let waiting = std::mem::take(&mut *self.lock());
+        if waiting.is_empty() { Ok(0) } else { self.ledger.note(waiting) }
+    }
+
+    /// The steps of the command that were written down before, with what is known of them, in order.
+    pub(super) fn steps(&self, command: CommandId) -> Result<Vec<(Step, Option<StepOutcome>)>, LedgerError> {
+        self.settled()?.steps(command)
+    }
+
+    /// As the ledger has it.
+    pub(super) fn owner(&self, stack: &StackName) -> Result<Option<ProjectId>, LedgerError> {
+        self.settled()?.owner(stack)
+    }
+
+    /// As the ledger has it.
+    pub(super) fn revisions(&self, stack: &StackName) -> Result<Vec<Revision>, LedgerError> {
+        self.settled()?.revisions(stack)
+    }
+
+    /// As the ledger has it.
+    pub(super) fn stacks(&self) -> Result<Vec<StackName>, LedgerError> {
+        self.settled()?.stacks()
+    }
+
+    /// As the ledger has it.
+    pub(super) fn stack(&self, stack: &StackName) -> Result<KeptStack, LedgerError> {
+        self.settled()?.stack(stack)
+    }
+
+    /// As the ledger has it.
+    pub(super) fn rotation_key(&self, stack: &StackName, fresh: Sensitive<String>) -> Result<Sensitive<String>, LedgerError> {
+        self.settled()?.rotation_key(stack, fresh)
+    }
+
+    /// The ledger with everything that was noted.
+    fn settled(&self) -> Result<&dyn Ledger, LedgerError> {
+        self.flush()?;
+        Ok(self.ledger)
+    }
+
+    fn later(&self, note: Note) {
+        self.lock().push(note);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Note>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake_ledger::FakeLedger;
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn what_is_noted_is_on_disk_before_the_next_step_and_before_it_is_read() {
+        let (ledger, command) = (FakeLedger::default(), CommandId(Uuid::from_u128(1)));
+        let notebook = Notebook::over(&ledger);
+        let step = |object: &str| Step { operation: "network.create".into(), object: object.into() };
+        let (stack, project) = (StackName::new("st").unwrap(), ProjectId::new("p").unwrap());
+        notebook.own(&stack, &project);
+        assert_eq!((ledger.owner(&stack).unwrap(), ledger.writes()), (None, 0));
+        notebook.intend(command, vec![step("a")]).unwrap();
+        assert_eq!((ledger.owner(&stack).unwrap(), ledger.writes()), (Some(project), 1));
+        notebook.settle(command, vec![(step("a"), StepOutcome::Done(None))]);
+        assert_eq!(ledger.history(), ["network.create a: open"]);
+        notebook.intend(command, vec![step("b")]).unwrap();
+        assert_eq!((ledger.history(), ledger.writes()), (vec!["network.create a: done".into(), "network.create b: open".into()], 2));
+        notebook.note(command, step("c"), StepOutcome::Done(None));
+        assert_eq!(notebook.steps(command).unwrap().len(), 3);
+        notebook.flush().unwrap();
+        assert_eq!(ledger.writes(), 3, "nothing was left to write");
+    }
+
+    #[test]
+    fn a_ledger_that_fails_fails_the_next_step() {
+        let (ledger, command) = (FakeLedger::default(), CommandId(Uuid::from_u128(1)));
+        let notebook = Notebook::over(&ledger);
+        notebook.own(&StackName::new("st").unwrap(), &ProjectId::new("p").unwrap());
+        ledger.full.store(true, std::sync::atomic::Ordering::SeqCst);
+        assert!(notebook.intend(command, Vec::new()).is_err());
+    }
+}
