@@ -7,7 +7,7 @@
 
 use super::change::Change;
 use super::marks;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Maps of which an empty one and none are the same to the manager.
@@ -16,33 +16,143 @@ const EMPTY_IS_ABSENT: &[&str] = &["Labels", "Sysctls", "DriverOpts", "Options",
 /// The list of a container's variables, `NAME=value` each.
 const ENVIRONMENT: &str = "TaskTemplate.ContainerSpec.Env";
 
+/// How the path of an item of a list goes on.
+const ITEM: &str = "[]";
+
+/// What is not there.
+static NOTHING: Value = Value::Null;
+
 /// Whether the manager holds what would be sent. `networks` are ids by name.
 #[must_use]
 pub fn same(wanted: &Value, held: &Value, networks: &BTreeMap<String, String>) -> bool {
-    changes(wanted, held, networks).is_empty()
+    Comparison { networks, path: Vec::new() }.is_equal(wanted, held)
 }
 
 /// The fields in which `held`, as the manager answers, differs from `wanted`, as it would be sent.
 #[must_use]
 pub fn changes(wanted: &Value, held: &Value, networks: &BTreeMap<String, String>) -> Vec<Change> {
     let mut found = Vec::new();
-    walk(&normal(wanted, networks), &normal(held, networks), "", &mut found);
+    Comparison { networks, path: Vec::new() }.walk(wanted, held, &mut found);
     found
 }
 
-fn walk(wanted: &Value, held: &Value, path: &str, found: &mut Vec<Change>) {
-    match (wanted, held) {
+/// A look at two specs side by side, past what the manager fills in and past our marks. Most specs are as wanted: nothing
+/// is copied but what differs.
+struct Comparison<'a> {
+    networks: &'a BTreeMap<String, String>,
+    /// Where it looks.
+    path: Vec<&'a str>,
+}
+
+impl<'a> Comparison<'a> {
+    fn walk(&mut self, wanted: &'a Value, held: &'a Value, found: &mut Vec<Change>) {
         // First of all, so that nothing is told of what is the same.
-        (wanted, held) if wanted == held => {}
-        (Value::Object(wanted), Value::Object(held)) => {
-            let keys: BTreeSet<&String> = wanted.keys().chain(held.keys()).collect();
-            for key in keys {
-                walk(wanted.get(key).unwrap_or(&Value::Null), held.get(key).unwrap_or(&Value::Null), &below(path, key), found);
-            }
+        if self.is_equal(wanted, held) {
+            return;
         }
-        (wanted, held) if wanted.as_f64().is_some() && wanted.as_f64() == held.as_f64() => {}
-        (wanted, held) if path == ENVIRONMENT => environments(wanted, held, found),
-        _ => found.push(Change::new(path.to_owned(), held, wanted)),
+        let path = self.path.join(".");
+        match (wanted, held) {
+            (Value::Object(wanted), Value::Object(held)) => {
+                let keys: BTreeSet<&String> = wanted.keys().chain(held.keys()).collect();
+                for key in keys {
+                    let (wanted, held) = (self.field(wanted, key), self.field(held, key));
+                    self.below(key, |this| this.walk(wanted, held, found));
+                }
+            }
+            (wanted, held) if path == ENVIRONMENT => environments(wanted, held, found),
+            _ => found.push(Change::new(path, &self.plain(held), &self.plain(wanted))),
+        }
+    }
+
+    fn is_equal(&mut self, wanted: &'a Value, held: &'a Value) -> bool {
+        match (wanted, held) {
+            (Value::Object(wanted), Value::Object(held)) => {
+                let are_held = wanted.iter().all(|(key, value)| {
+                    let (wanted, held) = (self.seen(key, value), self.field(held, key));
+                    self.below(key, |this| this.is_equal(wanted, held))
+                });
+                are_held && held.iter().all(|(key, value)| wanted.contains_key(key) || self.means_nothing(key, value))
+            }
+            (Value::Array(wanted), Value::Array(held)) => {
+                let mut both = wanted.iter().zip(held);
+                wanted.len() == held.len() && self.below(ITEM, |this| both.all(|(wanted, held)| this.is_equal(wanted, held)))
+            }
+            (Value::String(wanted), Value::String(held)) => wanted == held || self.in_full(wanted) == self.in_full(held),
+            (wanted, held) => wanted == held || wanted.as_f64().is_some() && wanted.as_f64() == held.as_f64(),
+        }
+    }
+
+    fn below<T>(&mut self, key: &'a str, look: impl FnOnce(&mut Self) -> T) -> T {
+        self.path.push(key);
+        let found = look(self);
+        self.path.pop();
+        found
+    }
+
+    fn field(&mut self, object: &'a Map<String, Value>, key: &'a str) -> &'a Value {
+        object.get(key).map_or(&NOTHING, |value| self.seen(key, value))
+    }
+
+    fn seen(&mut self, key: &'a str, value: &'a Value) -> &'a Value {
+        if self.means_nothing(key, value) { &NOTHING } else { value }
+    }
+
+    /// Whether a field is the same as none: nulls, empty lists, the empty maps that mean nothing, and what the manager puts there.
+    fn means_nothing(&mut self, key: &'a str, value: &'a Value) -> bool {
+        let is_empty = match value {
+            Value::Null => true,
+            Value::Array(items) => items.is_empty(),
+            Value::Object(map) => {
+                EMPTY_IS_ABSENT.contains(&key) && self.below(key, |this| map.iter().all(|(key, value)| this.means_nothing(key, value)))
+            }
+            _ => false,
+        };
+        is_empty || self.is_filled_in(key, value)
+    }
+
+    /// Whether the manager puts this there where nothing is sent, or takes nothing else for it.
+    fn is_filled_in(&self, key: &str, value: &Value) -> bool {
+        let is_one_of = |known: &[&str]| value.as_str().is_some_and(|value| known.contains(&value));
+        match (self.path.as_slice(), key) {
+            (["Labels"], key) => marks::is_mark(key),
+            (["Mode", "Replicated"], "Replicas") | (["Mode", "ReplicatedJob"], "MaxConcurrent" | "TotalCompletions") => *value == 1,
+            (["EndpointSpec"], "Mode") => *value == "vip",
+            (["UpdateConfig" | "RollbackConfig"], "FailureAction") => *value == "pause",
+            (["UpdateConfig" | "RollbackConfig"], "Order") => is_one_of(&["stop-first", ""]),
+            // Whatever else it does not know, the manager takes for these.
+            (["EndpointSpec", "Ports", ITEM], "Protocol") => !is_one_of(&["udp", "sctp"]),
+            (["EndpointSpec", "Ports", ITEM], "PublishMode") => !is_one_of(&["host"]),
+            (["TaskTemplate"], "Runtime") => *value == "container",
+            // It is carried over from the service that runs.
+            (["TaskTemplate"], "ForceUpdate") | (["TaskTemplate", "ContainerSpec", "Mounts", ITEM], "Consistency") => true,
+            (["TaskTemplate", "RestartPolicy"], "Condition") => *value == "any",
+            (["TaskTemplate", "RestartPolicy"], "MaxAttempts") => *value == 0,
+            (["TaskTemplate", "ContainerSpec"], "Isolation") => *value == "default",
+            (["TaskTemplate", "ContainerSpec", "Privileges"], "NoNewPrivileges") => *value == false,
+            _ => false,
+        }
+    }
+
+    /// A network by its id. The CLI sorts networks by name, and the manager keeps that order with ids in the names' place.
+    fn in_full<'b>(&'b self, text: &'b String) -> &'b String {
+        let is_network = self.path == ["TaskTemplate", "Networks", ITEM, "Target"];
+        self.networks.get(text).filter(|_| is_network).unwrap_or(text)
+    }
+
+    /// A value as it is compared.
+    fn plain(&mut self, value: &'a Value) -> Value {
+        match value {
+            Value::Object(map) => {
+                let fields = map.iter().filter_map(|(key, value)| match self.seen(key, value) {
+                    Value::Null => None,
+                    value => Some((key.clone(), self.below(key, |this| this.plain(value)))),
+                });
+                Value::Object(fields.collect())
+            }
+            Value::Array(items) => self.below(ITEM, |this| items.iter().map(|item| this.plain(item)).collect()),
+            Value::String(text) => Value::String(self.in_full(text).clone()),
+            other => other.clone(),
+        }
     }
 }
 
@@ -52,7 +162,7 @@ fn environments(wanted: &Value, held: &Value, found: &mut Vec<Change>) {
     let names: BTreeSet<&str> = ours.keys().chain(theirs.keys()).copied().collect();
     let before = found.len();
     let differing = names.into_iter().filter(|name| ours.get(name) != theirs.get(name));
-    found.extend(differing.map(|name| Change::new(below(ENVIRONMENT, name), &Value::Null, &Value::Null)));
+    found.extend(differing.map(|name| Change::new(format!("{ENVIRONMENT}.{name}"), &Value::Null, &Value::Null)));
     if found.len() == before {
         found.push(Change::new(ENVIRONMENT.to_owned(), held, wanted));
     }
@@ -63,110 +173,10 @@ fn variables(list: &Value) -> BTreeMap<&str, &str> {
     texts.map(|text| (text.split('=').next().unwrap_or(text), text)).collect()
 }
 
-fn below(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
-}
-
-/// A spec without what the manager fills in and without our marks.
-fn normal(spec: &Value, networks: &BTreeMap<String, String>) -> Value {
-    let mut spec = spec.clone();
-    marks::strip(&mut spec);
-    normal_service(&mut spec);
-    if let Some(attached) = spec.pointer_mut("/TaskTemplate/Networks").and_then(Value::as_array_mut) {
-        for one in attached.iter_mut() {
-            if let Some(id) = one["Target"].as_str().and_then(|name| networks.get(name)) {
-                one["Target"] = json!(id);
-            }
-        }
-        // The CLI sorts by name, the manager keeps that order with ids in the names' place.
-        attached.iter_mut().for_each(prune);
-    }
-    prune(&mut spec);
-    spec
-}
-
-fn normal_service(spec: &mut Value) {
-    drop_default(spec, &["Mode", "Replicated"], "Replicas", 1);
-    drop_default(spec, &["Mode", "ReplicatedJob"], "MaxConcurrent", 1);
-    drop_default(spec, &["Mode", "ReplicatedJob"], "TotalCompletions", 1);
-    drop_default(spec, &["EndpointSpec"], "Mode", "vip");
-    for rules in ["UpdateConfig", "RollbackConfig"] {
-        for (field, value) in [("FailureAction", "pause"), ("Order", "stop-first"), ("Order", "")] {
-            drop_default(spec, &[rules], field, value);
-        }
-    }
-    for port in list(spec, &["EndpointSpec", "Ports"]) {
-        // Whatever else it does not know, the manager takes for these.
-        let known = |port: &Value, field: &str, values: &[&str]| port[field].as_str().is_some_and(|value| values.contains(&value));
-        if !known(port, "Protocol", &["udp", "sctp"]) {
-            remove(port, "Protocol");
-        }
-        if !known(port, "PublishMode", &["host"]) {
-            remove(port, "PublishMode");
-        }
-    }
-    let Some(task) = spec.get_mut("TaskTemplate") else { return };
-    drop_default(task, &[], "Runtime", "container");
-    // It is carried over from the service that runs.
-    remove(task, "ForceUpdate");
-    drop_default(task, &["RestartPolicy"], "Condition", "any");
-    drop_default(task, &["RestartPolicy"], "MaxAttempts", 0);
-    drop_default(task, &["ContainerSpec"], "Isolation", "default");
-    drop_default(task, &["ContainerSpec", "Privileges"], "NoNewPrivileges", false);
-    for mount in list(task, &["ContainerSpec", "Mounts"]) {
-        remove(mount, "Consistency");
-    }
-}
-
-fn at<'a>(spec: &'a mut Value, path: &[&str]) -> Option<&'a mut Value> {
-    path.iter().try_fold(spec, |value, key| value.get_mut(key))
-}
-
-fn list<'a>(spec: &'a mut Value, path: &[&str]) -> impl Iterator<Item = &'a mut Value> {
-    at(spec, path).and_then(Value::as_array_mut).into_iter().flatten()
-}
-
-fn remove(object: &mut Value, field: &str) {
-    if let Some(object) = object.as_object_mut() {
-        object.remove(field);
-    }
-}
-
-fn drop_default<T>(spec: &mut Value, path: &[&str], field: &str, default: T)
-where
-    Value: PartialEq<T>,
-{
-    if let Some(object) = at(spec, path).and_then(Value::as_object_mut)
-        && object.get(field).is_some_and(|value| *value == default)
-    {
-        object.remove(field);
-    }
-}
-
-/// Takes out nulls, empty lists, and the empty maps that mean nothing.
-fn prune(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            map.values_mut().for_each(prune);
-            map.retain(|key, value| !means_nothing(key, value));
-        }
-        Value::Array(items) => items.iter_mut().for_each(prune),
-        _ => {}
-    }
-}
-
-fn means_nothing(key: &str, value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(map) => map.is_empty() && EMPTY_IS_ABSENT.contains(&key),
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     /// What `docker stack deploy` sends for a small service, and what a 20.10.24 manager answers.
     fn pair() -> (Value, Value, BTreeMap<String, String>) {

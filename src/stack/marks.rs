@@ -5,6 +5,7 @@
 
 use crate::domain::{AgentId, CommandId};
 use openssl::sha::sha256;
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -24,7 +25,7 @@ pub fn stamp(spec: &mut Value, command: CommandId, owner: &AgentId) {
     if spec["Labels"].is_null() {
         spec["Labels"] = json!({});
     }
-    let hash = hash_of_bare(spec);
+    let hash = hash(spec);
     spec["Labels"][SPEC] = json!(hash);
     spec["Labels"][COMMAND] = json!(command.to_string());
     spec["Labels"][OWNER] = json!(owner.as_str());
@@ -41,29 +42,56 @@ pub fn touch(spec: &mut Value, command: CommandId) {
 /// Takes the labels off.
 pub fn strip(spec: &mut Value) {
     if let Some(labels) = spec.get_mut("Labels").and_then(Value::as_object_mut) {
-        labels.retain(|label, _| !matches!(label.as_str(), SPEC | COMMAND | OWNER));
+        labels.retain(|label, _| !is_mark(label));
     }
+}
+
+/// Whether a label is one of them.
+#[must_use]
+pub fn is_mark(label: &str) -> bool {
+    matches!(label, SPEC | COMMAND | OWNER)
 }
 
 /// The hash of a spec, whatever labels of ours are on it. The counter that forces an update is no part of it: a restart
 /// is another run of the same spec.
 #[must_use]
 pub fn hash(spec: &Value) -> String {
-    let mut bare = spec.clone();
-    strip(&mut bare);
-    hash_of_bare(&mut bare)
+    // A value is always written. `serde_json` keeps keys sorted, so equal specs are equal texts.
+    let text = serde_json::to_vec(&Bare(spec)).unwrap_or_default();
+    hex(&sha256(&text)[..HASH_BYTES])
 }
 
-/// The same of a spec without our labels, which it leaves as it was. `serde_json` keeps keys sorted, so equal specs are
-/// equal texts.
-fn hash_of_bare(spec: &mut Value) -> String {
-    let counter = spec.get_mut("TaskTemplate").and_then(Value::as_object_mut).and_then(|task| task.remove("ForceUpdate"));
-    // A value is always written.
-    let text = serde_json::to_vec(spec).unwrap_or_default();
-    if let Some(counter) = counter {
-        spec["TaskTemplate"]["ForceUpdate"] = counter;
+/// A spec as it is hashed.
+struct Bare<'a>(&'a Value);
+
+impl Serialize for Bare<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Value::Object(fields) = self.0 else { return self.0.serialize(serializer) };
+        let mut map = serializer.serialize_map(None)?;
+        for (key, value) in fields {
+            match key.as_str() {
+                "Labels" => map.serialize_entry(key, &Without { value, is_left_out: is_mark })?,
+                "TaskTemplate" => map.serialize_entry(key, &Without { value, is_left_out: |field| field == "ForceUpdate" })?,
+                _ => map.serialize_entry(key, value)?,
+            }
+        }
+        map.end()
     }
-    hex(&sha256(&text)[..HASH_BYTES])
+}
+
+/// An object but for some of its fields.
+struct Without<'a> {
+    value: &'a Value,
+    is_left_out: fn(&str) -> bool,
+}
+
+impl Serialize for Without<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.value {
+            Value::Object(fields) => serializer.collect_map(fields.iter().filter(|(field, _)| !(self.is_left_out)(field))),
+            other => other.serialize(serializer),
+        }
+    }
 }
 
 /// Lower-case hexadecimal.
@@ -97,6 +125,17 @@ mod tests {
         assert_ne!(spec["Labels"][SPEC], first);
         strip(&mut spec);
         assert_eq!(spec["Labels"], json!({}));
+    }
+
+    #[test]
+    fn what_is_hashed_is_the_text_of_the_spec_without_marks_and_counter() {
+        let spec = json!({
+            "Labels": {"a": "b", COMMAND: "c", OWNER: "o", SPEC: "s"}, "Name": "st_web",
+            "TaskTemplate": {"ContainerSpec": {"Labels": {OWNER: "kept"}}, "ForceUpdate": 3}
+        });
+        let text = r#"{"Labels":{"a":"b"},"Name":"st_web","TaskTemplate":{"ContainerSpec":{"Labels":{"io.axion.owner":"kept"}}}}"#;
+        assert_eq!(hash(&spec), hex(&sha256(text.as_bytes())[..HASH_BYTES]));
+        assert_eq!(hash(&json!({"Labels": null})), hex(&sha256(br#"{"Labels":null}"#)[..HASH_BYTES]));
     }
 
     #[test]

@@ -62,7 +62,7 @@ impl Bed {
             }
         }
         let who = Who { agent: &self.agent, command: self.command };
-        plan::make(&self.stack, &self.manager.observed, desired, who).unwrap()
+        plan::make(&self.stack, &self.manager.observed, desired.clone(), who).unwrap()
     }
 
     fn deploy(&mut self, desired: &Desired) -> Plan {
@@ -147,7 +147,7 @@ fn nothing_is_planned_under_the_name_of_somebody_else() {
         let service = bed.manager.observed.services.first_mut().unwrap();
         service.spec["Labels"]["com.docker.stack.namespace"] = json!("other");
         let who = Who { agent: &bed.agent, command: bed.command };
-        let refused = plan::make(&bed.stack, &bed.manager.observed, stack, who).unwrap_err();
+        let refused = plan::make(&bed.stack, &bed.manager.observed, stack.clone(), who).unwrap_err();
         assert!(refused.to_string().contains("belongs to the stack other"), "{refused}");
     }
 }

@@ -14,6 +14,7 @@ use crate::stack::plan::{Action, ServicePlan};
 use crate::threads::Deadline;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Between two looks at the tasks.
@@ -30,9 +31,9 @@ const NAMED: usize = 5;
 const ENDED: [&str; 2] = ["exited", "dead"];
 
 /// A service and what is known of it.
-pub(super) struct Watched {
+pub(super) struct Watched<'a> {
     watch: Watch,
-    spec: Value,
+    spec: &'a Value,
     state: State,
     /// Whether its spec is as wanted, at this version of the service: it is compared once for each.
     compared: Option<(String, Version, AsWanted)>,
@@ -70,7 +71,7 @@ pub(super) fn converge(room: &Room<'_>, prepared: &Prepared, report: &mut Report
 /// Waits for the verdict on these services.
 pub(super) fn wait(
     room: &Room<'_>,
-    watched: &mut [Watched],
+    watched: &mut [Watched<'_>],
     networks: &BTreeMap<String, String>,
     report: &mut Report,
     phase: &'static str,
@@ -81,7 +82,7 @@ pub(super) fn wait(
 /// Waits until a look is enough, but no longer than for the verdict.
 pub(super) fn wait_for(
     room: &Room<'_>,
-    watched: &mut [Watched],
+    watched: &mut [Watched<'_>],
     networks: &BTreeMap<String, String>,
     report: &mut Report,
     phase: &'static str,
@@ -121,19 +122,24 @@ pub(super) fn wait_for(
     }
 }
 
-impl Watched {
+impl<'a> Watched<'a> {
     /// What is to be watched of these plans, while the tasks of `removed` services end.
-    pub(super) fn all<'a>(plans: &[ServicePlan], removed: impl IntoIterator<Item = &'a Service>, before: &BTreeSet<String>) -> Vec<Self> {
+    pub(super) fn all<'b>(
+        plans: &'a [ServicePlan],
+        removed: impl IntoIterator<Item = &'b Service>,
+        before: &BTreeSet<String>,
+    ) -> Vec<Self> {
         let replaced = plans.iter().filter(|plan| plan.action == Action::Update || plan.ours_already).flat_map(|plan| {
             let held = plan.held.as_ref();
             held.map(|held| &held.spec).into_iter().chain(held.and_then(|held| held.previous_spec.as_ref()))
         });
         let longest = replaced.chain(removed.into_iter().map(|service| &service.spec)).map(grace).max().unwrap_or_default();
-        plans.iter().filter_map(|plan| Self::of(plan, before, longest)).collect()
+        let before = Arc::new(before.clone());
+        plans.iter().filter_map(|plan| Self::of(plan, &before, longest)).collect()
     }
 
     /// What is to be watched of a plan. An unchanged job has run before; its end was told then.
-    fn of(plan: &ServicePlan, before: &BTreeSet<String>, leaving: Duration) -> Option<Self> {
+    fn of(plan: &'a ServicePlan, before: &Arc<BTreeSet<String>>, leaving: Duration) -> Option<Self> {
         let written = if plan.action == Action::Unchanged && !plan.ours_already { Written::Before } else { Written::Now };
         let mut wanted = Wanted::of(&plan.spec, Mode::of(&plan.spec), written);
         wanted.outlast(leaving);
@@ -141,8 +147,8 @@ impl Watched {
             return None;
         }
         // What an earlier process wrote for this command has no tasks of before.
-        let before = if plan.ours_already { BTreeSet::new() } else { before.clone() };
-        Some(Self { watch: Watch::new(wanted, before), spec: plan.spec.clone(), state: State::Waiting, compared: None })
+        let before = if plan.ours_already { Arc::default() } else { Arc::clone(before) };
+        Some(Self { watch: Watch::new(wanted, before), spec: &plan.spec, state: State::Waiting, compared: None })
     }
 
     fn look(&mut self, at: Duration, seen: &Seen, networks: &BTreeMap<String, String>, pull_timeout: Duration) {
@@ -158,7 +164,7 @@ impl Watched {
         if let Some((_, _, known)) = known {
             return *known;
         }
-        let as_wanted = if compare::same(&self.spec, &service.spec, networks) { AsWanted::Yes } else { AsWanted::No };
+        let as_wanted = if compare::same(self.spec, &service.spec, networks) { AsWanted::Yes } else { AsWanted::No };
         self.compared = Some((service.id.clone(), service.version, as_wanted));
         as_wanted
     }
@@ -187,7 +193,7 @@ impl Seen {
     /// Whether the container of a task that is said to run has ended on this node: an engine that is busy tells the manager seconds
     /// later, and a crash loop with a short monitor would pass for a service that runs. What this command did not write is not
     /// looked at, and what runs on other nodes cannot be.
-    fn hides_an_end(&self, room: &Room<'_>, stack: &StackName, watched: &[Watched]) -> Result<bool, StepError> {
+    fn hides_an_end(&self, room: &Room<'_>, stack: &StackName, watched: &[Watched<'_>]) -> Result<bool, StepError> {
         let written = watched.iter().filter(|one| one.watch.is_written()).filter_map(|one| self.service(&one.watch.wanted().name));
         let services: BTreeSet<&str> = written.map(|service| service.id.as_str()).collect();
         let said = self.tasks.iter().filter(|task| task.is_running() && services.contains(task.service_id.as_str()));
@@ -228,7 +234,7 @@ impl Seen {
     }
 }
 
-fn out_of_time(watched: &[Watched]) -> Failure {
+fn out_of_time(watched: &[Watched<'_>]) -> Failure {
     let late: Vec<Failure> = watched.iter().filter(|one| one.state != State::Settled).map(|one| one.watch.out_of_time()).collect();
     in_one(&late.iter().collect::<Vec<_>>()).unwrap_or_else(|| Failure::new(Code::TIMED_OUT, "the command's time was over"))
 }
@@ -244,7 +250,7 @@ fn in_one(failures: &[&Failure]) -> Option<Failure> {
     failures.first().map(|first| Failure::new(first.code, named.join("; ") + &more))
 }
 
-fn in_short(watched: &[Watched]) -> String {
+fn in_short(watched: &[Watched<'_>]) -> String {
     let settled = watched.iter().filter(|one| one.state == State::Settled).count();
     let (running, desired) = watched.iter().map(|one| one.watch.count()).fold((0, 0), |(a, b), (c, d)| (a + c, b + d));
     format!("tasks running {running}/{desired}, services steady {settled}/{}", watched.len())

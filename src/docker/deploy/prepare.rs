@@ -105,14 +105,15 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
     let registries = settle_services(room, request, &mut desired, &observed, api, &mut warnings)?;
 
     let who = Who { agent: room.agent, command: room.command.id };
-    let plan = plan::make(stack, &observed, &desired, who)?;
+    let wanted_logins = desired.logins.clone();
+    let plan = plan::make(stack, &observed, desired, who)?;
     let found = checks::check(room, &plan)?;
     warnings.extend(found.warnings);
     let tasks_before = tasks.into_iter().map(|task| task.id).collect();
     let changed_before = room.entry == Entry::Resumed && rollback::has_changed_anything(room)?;
     let replaced_before = if changed_before { Replaced::by(room)?.services.into_keys().collect() } else { BTreeSet::new() };
     let Observed { network_ids, external, logins, secrets, configs, .. } = observed;
-    let logins = (logins, desired.logins);
+    let logins = (logins, wanted_logins);
     let deviations = loaded.deviations;
     let mut prepared = Prepared {
         plan,

@@ -14,6 +14,7 @@ use crate::stack::rotate;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
+use std::slice;
 use std::time::SystemTime;
 
 /// The two kinds of content, with their key in a revision.
@@ -21,7 +22,11 @@ const KINDS: [(StoreKind, &str); 2] = [(StoreKind::Secret, "secrets"), (StoreKin
 
 /// Keeps what runs now as a revision, unless it is the newest one already; its number.
 pub(super) fn keep(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared) -> Result<u64, Broken> {
-    let specs = specs(prepared, &made_for(room, prepared)?);
+    let contents = kept_contents(prepared, &made_for(room, prepared)?);
+    // Nothing else is to be done with them.
+    let networks = prepared.plan.networks.iter_mut().map(|network| mem::take(&mut network.spec)).collect();
+    let services = prepared.plan.services.iter_mut().map(|service| mem::take(&mut service.spec)).collect();
+    let specs = specs(networks, contents, services);
     keep_specs(room, &request.target.stack, mem::take(&mut prepared.revisions), specs)
 }
 
@@ -31,14 +36,18 @@ pub(super) fn keep_specs(room: &Room<'_>, stack: &StackName, before: Vec<Revisio
         return Ok(newest.number);
     }
     let revision = Revision { number: 0, command: room.command.id, at: Timestamp::from(SystemTime::now()), specs };
-    let number = room.ledger.write(Note::Keep(stack.clone(), Box::new(revision.clone()), room.settings.revisions))?;
+    let old_images_go = room.settings.old_images == OldImages::Go;
+    let has_contents = contents(&before).chain(contents(slice::from_ref(&revision))).next().is_some();
+    let copy = (has_contents || old_images_go).then(|| revision.clone());
+    let number = room.ledger.write(Note::Keep(stack.clone(), Box::new(revision), room.settings.revisions))?;
+    let Some(revision) = copy else { return Ok(number) };
     let revisions = Kept::after(before, Revision { number, ..revision }, room.settings.revisions);
     match prune(room, stack, &revisions) {
         // The deploy has succeeded: what could not be tidied up goes after the next one.
         Err(Broken::Failed(failure)) => log::warn!("not all old secrets and configs of {stack} are removed: {}", failure.message),
         other => other?,
     }
-    if room.settings.old_images == OldImages::Go {
+    if old_images_go {
         remove_outgrown_images(room, stack, revisions.kept())?;
     }
     Ok(number)
@@ -76,16 +85,16 @@ fn remove_outgrown_images(room: &Room<'_>, stack: &StackName, kept: &[Revision])
     Ok(())
 }
 
-fn specs(prepared: &Prepared, made: &BTreeSet<String>) -> Value {
-    let of = |kind: StoreKind| -> Vec<Value> {
+/// What is remembered of the plan's secrets and configs.
+fn kept_contents(prepared: &Prepared, made: &BTreeSet<String>) -> [Vec<Value>; 2] {
+    KINDS.map(|(kind, _)| {
         prepared.plan.contents.iter().filter(|content| content.kind == kind).map(|content| kept_content(content, made)).collect()
-    };
-    json!({
-        "networks": prepared.plan.networks.iter().map(|network| &network.spec).collect::<Vec<_>>(),
-        "secrets": of(StoreKind::Secret),
-        "configs": of(StoreKind::Config),
-        "services": prepared.plan.services.iter().map(|service| &service.spec).collect::<Vec<_>>(),
     })
+}
+
+fn specs(networks: Vec<Value>, [secrets, configs]: [Vec<Value>; 2], services: Vec<Value>) -> Value {
+    let fields = [("networks", networks), ("secrets", secrets), ("configs", configs), ("services", services)];
+    fields.into_iter().map(|(name, list)| (name.to_owned(), Value::Array(list))).collect()
 }
 
 fn kept_content(content: &ContentPlan, made: &BTreeSet<String>) -> Value {
@@ -191,7 +200,7 @@ pub(super) fn named<'a>(revision: &'a Revision, stack: &StackName, keys: &BTreeS
 
 /// The secrets and configs of one: kind, name and id of each.
 pub(super) fn objects(revision: &Revision) -> impl Iterator<Item = (StoreKind, &str, &str)> {
-    contents(std::slice::from_ref(revision))
+    contents(slice::from_ref(revision))
         .filter_map(|(kind, content)| Some((kind, content["object"].as_str().unwrap_or_default(), content["id"].as_str()?)))
 }
 
@@ -235,8 +244,10 @@ pub(super) fn going(room: &Room<'_>, prepared: &Prepared, secrets: &[Store], con
     if [secrets, configs].iter().all(|stores| stores.is_empty()) {
         return Ok(Vec::new());
     }
-    let specs = specs(prepared, &made_for(room, prepared)?);
-    Ok(outgrown_after(room, before, specs, secrets, configs))
+    let contents = kept_contents(prepared, &made_for(room, prepared)?);
+    let networks = prepared.plan.networks.iter().map(|network| network.spec.clone()).collect();
+    let services = prepared.plan.services.iter().map(|service| service.spec.clone()).collect();
+    Ok(outgrown_after(room, before, specs(networks, contents, services), secrets, configs))
 }
 
 /// Which secrets and configs of the stack go once it has returned to these specs.

@@ -9,6 +9,7 @@ use crate::docker::types::{Mode, Service, Task, TaskState, UpdateState};
 use crate::domain::Code;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long new tasks are watched where the spec names no monitor: Swarm's own rule.
@@ -117,7 +118,7 @@ pub(super) enum State {
 pub(super) struct Watch {
     wanted: Wanted,
     /// The tasks that there were before this command: their failures are not its own.
-    before: BTreeSet<String>,
+    before: Arc<BTreeSet<String>>,
     /// What the registry of its image said: of a pull that failed, tasks say only that there is no such image.
     registry: Option<Failure>,
     /// Tasks that ended badly, by seat, in their order: Swarm forgets old ones, so they are counted here.
@@ -221,7 +222,7 @@ impl Restart {
 
 impl Watch {
     /// Begins to watch, knowing the tasks that there were before.
-    pub(super) fn new(wanted: Wanted, before: BTreeSet<String>) -> Self {
+    pub(super) fn new(wanted: Wanted, before: Arc<BTreeSet<String>>) -> Self {
         let (registry, cause, unplaced_since, given_up_since, good, at_first) = (None, None, None, None, None, None);
         Self {
             wanted,

@@ -4,6 +4,7 @@
 
 use super::*;
 use serde_json::json;
+use std::sync::Arc;
 
 const NEW: &[&str] = &[];
 const PULL: Duration = Duration::from_secs(600);
@@ -14,7 +15,7 @@ fn wanted(mode: Mode, policy: &Value, written: Written) -> Wanted {
 }
 
 fn watch(mode: Mode, policy: &Value, written: Written, before: &[&str]) -> Watch {
-    Watch::new(wanted(mode, policy, written), before.iter().map(|&id| id.to_owned()).collect())
+    Watch::new(wanted(mode, policy, written), Arc::new(before.iter().map(|&id| id.to_owned()).collect()))
 }
 
 fn replicated(count: u64) -> Watch {
@@ -221,7 +222,7 @@ fn failures_of_other_seats_and_of_before_do_not_add_up() {
 #[test]
 fn what_the_registry_said_explains_a_missing_image() {
     let said = Failure::new(Code::IMAGE_PULL, "Get \"https://127.0.0.1:1/v2/\": connection refused");
-    let mut watch = Watch::new(wanted(Mode::Replicated(1), &json!(null), Written::Now), BTreeSet::new());
+    let mut watch = Watch::new(wanted(Mode::Replicated(1), &json!(null), Written::Now), Arc::default());
     watch.hear(Some(said));
     let lines =
         ["a 1 shutdown rejected No such image: x:1", "b 1 shutdown rejected No such image: x:1", "c 1 ready rejected No such image: x:1"];
@@ -372,7 +373,7 @@ fn a_global_service_may_do_its_work_once_on_each_node() {
 fn a_port_is_waited_for_until_those_that_leave_have_left() {
     let mut wanted = wanted(Mode::Replicated(1), &json!(null), Written::Now);
     wanted.outlast(Duration::from_secs(60));
-    let mut port = Watch::new(wanted, BTreeSet::new());
+    let mut port = Watch::new(wanted, Arc::default());
     let taken = ["a 1 ready pending no suitable node (host-mode port already in use on 1 node)"];
     assert_eq!(look(&mut port, 0, &taken, None), State::Waiting);
     assert_eq!(look(&mut port, 60, &taken, None), State::Waiting);

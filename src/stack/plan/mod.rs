@@ -259,13 +259,12 @@ impl Plan {
 ///
 /// # Errors
 /// When a name is somebody else's, or Swarm cannot do what is wanted: before anything is made.
-pub fn make(stack: &StackName, observed: &Observed, desired: &Desired, who: Who<'_>) -> Result<Plan, Unplannable> {
+pub fn make(stack: &StackName, observed: &Observed, desired: Desired, who: Who<'_>) -> Result<Plan, Unplannable> {
     let mut warnings = Vec::new();
     let networks = networks::networks(stack, &observed.networks, &desired.networks)?;
     let contents = contents::plan(stack, observed, &desired.contents, &mut warnings)?;
     let mut services = Vec::new();
-    for spec in &desired.services {
-        let mut spec = spec.clone();
+    for mut spec in desired.services {
         let name = spec["Name"].as_str().unwrap_or_default();
         let held = observed.services.iter().find(|service| service.name() == name);
         if let Some(held) = held {
