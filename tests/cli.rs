@@ -85,7 +85,8 @@ fn config_check_finds_mistakes_with_exit_code_3() {
     assert_eq!(output.status.code(), Some(3));
     let path = bad.path();
     let expected = format!(
-        "{path}:2:9: docker.lanes: 400 is outside of 1 to 16\n{path}:3:1: docker.lane: unknown key; did you mean docker.lanes?\n2 mistakes\n"
+        "{path}:2:9: docker.lanes: 400 is outside of 1 to 16\n{path}:3:1: docker.lane: unknown key; did you mean docker.lanes?\naxion-agent: 2 mistakes \
+             [config.invalid]\n  next: mend what is named; axion-agent config example shows every key\n"
     );
     assert_eq!(err(&output), expected);
 

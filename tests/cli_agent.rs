@@ -10,6 +10,7 @@ mod schema;
 
 use fake_ipc::{FakeIpc, Reply, Step};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
@@ -136,6 +137,11 @@ fn every_error_ends_with_a_code_and_a_next_step() {
             "axion-agent ps shop --all",
         ),
         (&["logs", "shop", "--failed", "--follow"], refusal(500, "x"), 2, "usage", "axion-agent logs --help"),
+        (&["start", "shop"], refusal(404, "revision.not_found"), 1, "revision.not_found", "axion-agent rollback shop --list"),
+        (&["restart", "shop", "web"], refusal(404, "service.not_found"), 1, "service.not_found", "axion-agent services shop"),
+        (&["resume"], refusal(429, "agent.busy"), 1, "agent.busy", "axion-agent commands"),
+        (&["log-level"], Reply::Document(200, json!({})), 1, "agent.answer", "one version"),
+        (&["log-level", "louder"], refusal(500, "x"), 2, "usage", "axion-agent log-level --help"),
         (&["stop", "shop"], refusal(429, "ipc.busy"), 1, "ipc.busy", "axion-agent status"),
         (&["rm", "shop"], refusal(409, "swarm.not_manager"), 1, "swarm.not_manager", "docker node promote"),
         (&["rm", "shop", "--volumes"], refusal(500, "x"), 2, "confirmation.needed", "--yes"),
@@ -178,15 +184,28 @@ fn every_error_ends_with_a_code_and_a_next_step() {
         (&["update", "check"], refusal(500, "x"), 1, "command.unsupported", "the package"),
         (&["update", "status"], refusal(500, "x"), 1, "command.unsupported", "the package"),
         (&["keys", "generate"], refusal(500, "x"), 1, "command.unsupported", "security.allowed_commands"),
+        (&["update", "apply"], refusal(500, "x"), 1, "command.unsupported", "the package"),
+        (&["update", "rollback"], refusal(500, "x"), 1, "command.unsupported", "the package"),
+        (&["keys", "sign", "a.yml"], refusal(500, "x"), 1, "command.unsupported", "security.allowed_commands"),
+        (&["keys", "verify", "a.yml"], refusal(500, "x"), 1, "command.unsupported", "security.allowed_commands"),
+        (&["config", "check", "--config", "none.toml"], refusal(500, "x"), 3, "config.invalid", "config check"),
+        (&["config", "example", "more"], refusal(500, "x"), 2, "usage", "axion-agent config example --help"),
         (&["config", "show", "--config", "none.toml"], refusal(500, "x"), 3, "config.invalid", "config check"),
         (&["run", "--config", "none.toml"], refusal(500, "x"), 3, "config.invalid", "config check"),
         (&["enroll", "--config", "local.toml"], refusal(500, "x"), 1, "enrolment.failed", "token"),
         (&["unenroll", "--config", "local.toml"], refusal(500, "x"), 1, "enrolment.failed", "--local"),
+        (&["doctor", "shop"], refusal(500, "x"), 2, "usage", "axion-agent doctor --help"),
+        (&["support-bundle", "-o", "/none/a.tar"], refusal(500, "x"), 1, "file.unwritable", "in a folder that you may write to"),
+        (&["schema", "none"], refusal(500, "x"), 2, "usage", "axion-agent schema"),
+        (&["completions", "tcsh"], refusal(500, "x"), 2, "usage", "axion-agent completions --help"),
         (&["man", "--folder", "/none"], refusal(500, "x"), 1, "file.unwritable", "the folder is there"),
         (&["frobnicate"], refusal(500, "x"), 2, "usage", "axion-agent --help"),
         (&["scale", "shop"], refusal(500, "x"), 2, "usage", "axion-agent scale --help"),
     ];
+    let (mut typed, mut codes) = (Vec::new(), BTreeSet::from(SEEN_ELSEWHERE));
     for (arguments, reply, exit, code, next) in rows {
+        typed.push(arguments.join(" "));
+        codes.insert(code);
         let agent = FakeIpc::start(move |_| reply.clone());
         let write = |name: &str, text: &str| fs::write(agent.folder().join(name), text).unwrap();
         write("a.yml", "services: {web: {image: web}}\n");
@@ -204,7 +223,8 @@ fn every_error_ends_with_a_code_and_a_next_step() {
         assert!(step.contains(next), "{arguments:?}: {step}");
         assert!(text.starts_with("axion-agent: ") && out(&told).is_empty(), "{arguments:?}: {told:?}");
         // With --json the same is a document, alone.
-        let takes_json = !matches!(arguments[0], "run" | "man");
+        let takes_json =
+            !matches!(arguments[0], "run" | "man" | "schema" | "completions" | "support-bundle") && arguments.get(1) != Some(&"example");
         if takes_json {
             let told = run(&agent, &[arguments, &["--json"]].concat());
             let document: Value = serde_json::from_str(&out(&told)).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {told:?}"));
@@ -214,7 +234,22 @@ fn every_error_ends_with_a_code_and_a_next_step() {
             assert!(err(&told).is_empty(), "{arguments:?}: {told:?}");
         }
     }
+    // No command and no code of the command line is left out.
+    let agent = FakeIpc::start(|_| Reply::Garbage(""));
+    let overview = out(&run(&agent, &["--help"]));
+    let named = overview.lines().skip_while(|line| !line.ends_with(':')).take_while(|line| *line != "Options:");
+    for name in named.filter_map(|line| line.strip_prefix("  ")).filter(|line| !line.starts_with(' ')) {
+        let name = name.split("  ").next().unwrap();
+        assert!(typed.iter().any(|line| line.starts_with(name)), "{name} is not seen to fail");
+    }
+    let page = include_str!("../docs/cli.md").split("\n## Errors").nth(1).unwrap().split("\n## ").next().unwrap();
+    for code in page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()) {
+        assert!(codes.contains(code), "{code} is not seen");
+    }
 }
+
+/// Of the codes, those that the tests below see.
+const SEEN_ELSEWHERE: [&str; 2] = ["agent.unreachable", "interrupted"];
 
 #[test]
 fn an_agent_that_is_not_there_is_exit_code_4_with_the_way_to_start_it() {
@@ -633,7 +668,7 @@ fn schemas_are_printed_as_they_are_published() {
     let mut names: Vec<&str> = list.lines().filter_map(|line| line.split_whitespace().next()).collect();
     for name in &names {
         let printed: Value = serde_json::from_str(&out(&run(&agent, &["schema", name]))).unwrap();
-        assert_eq!(printed, schema::published(name));
+        assert_eq!(&printed, schema::published(name));
         assert_eq!(printed["$schema"], "https://json-schema.org/draft/2020-12/schema", "{name}");
     }
     let folder = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/schema")).unwrap();

@@ -24,10 +24,10 @@ pub(super) fn check(file: Option<PathBuf>, output: Output) -> Result<Exit, Failu
         Err(Error::Invalid(problems)) => Findings { problems: problems.0, warnings: Vec::new() },
         Err(error) => return Err(invalid(&error)),
     };
-    Ok(match output {
+    match output {
         Output::Text | Output::Names => findings.print(&sources),
-        Output::Json => findings.print_json(),
-    })
+        Output::Json => Ok(findings.print_json()),
+    }
 }
 
 struct Findings {
@@ -36,7 +36,7 @@ struct Findings {
 }
 
 impl Findings {
-    fn print(&self, sources: &Sources) -> Exit {
+    fn print(&self, sources: &Sources) -> Result<Exit, Failure> {
         for warning in &self.warnings {
             print::err(format!("warning: {warning}"));
         }
@@ -45,11 +45,11 @@ impl Findings {
         }
         if self.problems.is_empty() {
             let what = sources.path().map_or_else(|| "the defaults (there is no file)".to_owned(), |path| path.display().to_string());
-            return print::out(&format!("{what}: ok\n"));
+            return Ok(print::out(&format!("{what}: ok\n")));
         }
         let count = self.problems.len();
-        print::err(format!("{count} {}", if count == 1 { "mistake" } else { "mistakes" }));
-        Exit::Config
+        let message = format!("{count} {}", if count == 1 { "mistake" } else { "mistakes" });
+        Err(Failure::new(Exit::Config, codes::CONFIG, message, "mend what is named; axion-agent config example shows every key"))
     }
 
     fn print_json(&self) -> Exit {

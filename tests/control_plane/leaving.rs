@@ -2,6 +2,8 @@
 
 use crate::agents::{Shown, Sighting};
 use crate::bed::*;
+use crate::schema;
+use serde_json::{Value, json};
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
@@ -25,6 +27,14 @@ fn unenroll(more: &[&str], config: &Path) -> (Option<i32>, String) {
 fn call(command: &str, more: &[&str], config: &Path) -> (Option<i32>, String) {
     let Output { status, stdout, stderr } = agent(&[&[command], more].concat(), config).output().unwrap();
     (status.code(), String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr))
+}
+
+/// What it prints for programs, which is as its schema says.
+fn document(command: &str, more: &[&str], config: &Path) -> Value {
+    let (code, said) = call(command, &[more, &["--json"]].concat(), config);
+    let document = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"));
+    schema::check(if code == Some(0) { command } else { "error" }, &document);
+    document
 }
 
 /// Ends with the test.
@@ -71,6 +81,7 @@ fn an_agent_is_enrolled_before_its_start_and_taken_out_of_service_when_it_does_n
     let (code, said) = enroll(&[], &config);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("enrolled already"), "{said}");
+    assert_eq!(document("enroll", &[], &config), json!({"agent_id": "edge-7", "enrolled_before": true}));
 
     let log = fs::File::create(state.0.join("log")).unwrap();
     let running = Running(agent(&["run"], &config).stderr(log).spawn().unwrap());
@@ -92,6 +103,7 @@ fn an_agent_is_enrolled_before_its_start_and_taken_out_of_service_when_it_does_n
 
     let (code, said) = unenroll(&["--yes"], &config);
     assert_eq!((code, said.as_str()), (Some(0), "edge-7 is out of service\n"));
+    assert_eq!(document("unenroll", &["--yes"], &config)["error"]["code"], "enrolment.failed");
     assert!(server.seen().iter().any(|seen| matches!(seen, Sighting::Unregistered { agent } if agent == "edge-7")));
     let left: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().ends_with(".pem")), "{left:?}");

@@ -25,6 +25,9 @@ mod reloads;
 #[path = "../../examples/control_plane/reports.rs"]
 #[allow(dead_code, reason = "other programs use the rest")]
 mod reports;
+#[path = "../support/schema.rs"]
+#[allow(dead_code, reason = "other programs use the rest")]
+mod schema;
 #[path = "../../examples/control_plane/session/mod.rs"]
 #[allow(dead_code, reason = "other programs use the rest")]
 mod session;

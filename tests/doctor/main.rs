@@ -8,7 +8,6 @@
     reason = "tests, though clippy cannot see it: they have no libtest"
 )]
 
-mod schema;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -20,7 +19,7 @@ use serde_json::Value;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use support::acl::{Permission, documented};
-use support::{AGENT, Bed, Listeners, Need, Plan, READY, Stage, Test, free_port, run};
+use support::{AGENT, Bed, Listeners, Need, Plan, READY, Stage, Test, free_port, run, schema};
 
 const CLOSED: &[Need] = &[Need::Engine, Need::Broker, Need::SecureBroker, Need::ClosedBroker];
 const ISSUED: &[Need] = &[Need::Engine, Need::Broker, Need::ControlPlane];
@@ -67,7 +66,7 @@ impl Verdict {
         assert!(started.elapsed() < BOUND, "it took {:?}", started.elapsed());
         let text = String::from_utf8(output.stdout).unwrap();
         let json: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
-        schema::check(&json);
+        schema::check("doctor", &json);
         Self { code: output.status.code().unwrap(), text, json }
     }
 

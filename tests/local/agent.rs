@@ -1,7 +1,6 @@
 //! An agent in local mode for one test, with a folder of its own, and the command line that speaks to it.
 
-use crate::schema;
-use crate::support::{Agent, Launch, Stage, free_port};
+use crate::support::{Agent, Launch, Stage, free_port, schema};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -117,6 +116,14 @@ impl<'a> Local<'a> {
         let text = self.good(&[words, &["--json"]].concat());
         assert!(schema::check_lines(name, &text) > 0, "{words:?}");
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The commands that the help names.
+    pub fn commands(&self) -> Vec<String> {
+        let overview = self.good(&["--help"]);
+        let named = overview.lines().skip_while(|line| !line.ends_with(':')).take_while(|line| *line != "Options:");
+        let named = named.filter_map(|line| line.strip_prefix("  ")).filter(|line| !line.starts_with(' '));
+        named.map(|line| line.split("  ").next().unwrap_or_default().to_owned()).collect()
     }
 
     pub fn log(&self) -> String {

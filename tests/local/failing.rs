@@ -1,8 +1,7 @@
 //! What fails, and how that is told.
 
 use crate::agent::{Local, QUICK};
-use crate::schema;
-use crate::support::{Stage, until};
+use crate::support::{Stage, schema, until};
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::time::Duration;

@@ -9,10 +9,9 @@
 )]
 
 mod agent;
+mod documents;
 mod every;
 mod failing;
-#[path = "../support/schema.rs"]
-mod schema;
 mod speed;
 #[path = "../support/mod.rs"]
 mod support;
@@ -29,6 +28,7 @@ const TESTS: &[Test] = &[
     Test { name: "what_is_not_allowed_ends_with_7", needs: &[Need::Engine], body: failing::not_allowed },
     Test { name: "commands_are_listed_watched_paused_and_cancelled", needs: &[Need::Engine], body: failing::cancelled },
     Test { name: "every_command_of_the_help_works", needs: &[Need::Engine], body: every::command },
+    Test { name: "what_every_command_prints_for_programs_is_as_its_schema_says", needs: &[Need::Engine], body: documents::every },
     Test { name: "a_deploy_that_changes_nothing_takes_30_ms", needs: &[Need::Engine, Need::QuietMachine], body: speed::no_op },
 ];
 

@@ -9,6 +9,7 @@ use super::control_plane::ControlPlane;
 use super::engine::Engine;
 use super::events::{EventRecord, RawRecord, Start, TopicReader};
 use super::runner::Stage;
+use super::schema;
 use super::session::Sessions;
 use crossbeam_channel::{Receiver, bounded};
 use std::cell::RefCell;
@@ -359,8 +360,9 @@ impl<'a> Bed<'a> {
         Some(event)
     }
 
-    /// What holds of the record of every event: its key and its headers.
+    /// What holds of the record of every event: its form, its key and its headers.
     fn check_record(&self, record: &RawRecord, event: &EventRecord) {
+        schema::check("event", &serde_json::from_slice(&record.body).expect("an event is JSON"));
         let project = event.payload["project_id"].as_str().unwrap_or(&self.id);
         assert_eq!((record.key.as_deref(), event.agent_id.as_str()), (Some(project), self.id.as_str()), "{event:?}");
         let header = |name: &str| record.headers.get(name).map(String::as_str);

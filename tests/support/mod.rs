@@ -25,6 +25,7 @@ pub mod processor;
 mod prometheus;
 mod registry;
 mod runner;
+pub mod schema;
 mod small_disk;
 mod swarm;
 mod wait;

@@ -1,23 +1,31 @@
 //! Checks documents against the published schemas (JSON Schema, draft 2020-12): the keywords that those use, and a
-//! mistake for any other, so that none is passed over in silence.
+//! mistake for any other, so that none is passed over in silence. A field that a schema does not name is a mistake too,
+//! unless it says that there are others: readers must bear new fields, but nobody is to add one that is not published.
 
 use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 /// Keywords that say something to people alone.
 const SILENT: [&str; 7] = ["$schema", "$id", "$defs", "title", "description", "default", "examples"];
 
+/// Those that were read: a test may check thousands of events.
+static READ: Mutex<BTreeMap<String, &'static Value>> = Mutex::new(BTreeMap::new());
+
 /// The published schema of this name.
-pub fn published(name: &str) -> Value {
-    let path = format!("{}/docs/schema/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
+pub fn published(name: &str) -> &'static Value {
+    READ.lock().unwrap_or_else(std::sync::PoisonError::into_inner).entry(name.to_owned()).or_insert_with(|| {
+        let path = format!("{}/docs/schema/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        Box::leak(Box::new(serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))))
+    })
 }
 
 /// Fails the test where a document is not as the schema says.
 pub fn check(name: &str, document: &Value) {
     let schema = published(name);
     let mut problems = Vec::new();
-    validate(&schema, &schema, document, "$", &mut problems);
+    validate(schema, schema, document, "$", &mut problems);
     assert!(problems.is_empty(), "{name}: {}\n{document:#}", problems.join("; "));
 }
 
@@ -29,10 +37,10 @@ pub fn check_lines(name: &str, text: &str) -> usize {
 fn validate(root: &Value, schema: &Value, value: &Value, at: &str, problems: &mut Vec<String>) {
     let Some(keywords) = schema.as_object() else { return };
     for (keyword, wanted) in keywords {
-        let holds = |schema: &Value| {
+        let problems_with = |schema: &Value| {
             let mut found = Vec::new();
             validate(root, schema, value, at, &mut found);
-            found.is_empty()
+            found
         };
         let good = match keyword.as_str() {
             silent if SILENT.contains(&silent) => true,
@@ -47,8 +55,13 @@ fn validate(root: &Value, schema: &Value, value: &Value, at: &str, problems: &mu
             },
             "enum" => wanted.as_array().unwrap().contains(value),
             "const" => wanted == value,
-            "anyOf" => wanted.as_array().unwrap().iter().any(holds),
-            "oneOf" => wanted.as_array().unwrap().iter().filter(|one| holds(one)).count() == 1,
+            // What comes nearest says what is wrong.
+            "anyOf" => {
+                let nearest = wanted.as_array().unwrap().iter().map(problems_with).min_by_key(Vec::len);
+                problems.extend(nearest.unwrap_or_default());
+                true
+            }
+            "oneOf" => wanted.as_array().unwrap().iter().filter(|one| problems_with(one).is_empty()).count() == 1,
             "required" => wanted.as_array().unwrap().iter().all(|name| !value.is_object() || value.get(name.as_str().unwrap()).is_some()),
             "minimum" => value.as_f64().is_none_or(|number| number >= wanted.as_f64().unwrap()),
             "maximum" => value.as_f64().is_none_or(|number| number <= wanted.as_f64().unwrap()),
@@ -63,10 +76,18 @@ fn validate(root: &Value, schema: &Value, value: &Value, at: &str, problems: &mu
                 true
             }
             "properties" => {
-                for (name, schema) in wanted.as_object().unwrap() {
+                let known = wanted.as_object().unwrap();
+                for (name, schema) in known {
                     if let Some(field) = value.get(name) {
                         validate(root, schema, field, &format!("{at}.{name}"), problems);
                     }
+                }
+                // Without a type it is a part of one.
+                let is_closed = keywords.contains_key("type") && !keywords.contains_key("additionalProperties");
+                for name in
+                    value.as_object().into_iter().flatten().map(|(name, _)| name).filter(|name| is_closed && !known.contains_key(*name))
+                {
+                    problems.push(format!("{at}.{name} is not published"));
                 }
                 true
             }
