@@ -252,6 +252,23 @@ fn every_error_ends_with_a_code_and_a_next_step() {
 const SEEN_ELSEWHERE: [&str; 2] = ["agent.unreachable", "interrupted"];
 
 #[test]
+fn the_status_does_not_wait_for_an_engine_that_hangs() {
+    let agent = FakeIpc::start(|line| match line {
+        "GET /v1/stacks" => Reply::Lines(vec![Step::Wait(10 * PATIENCE)]),
+        "GET /v1/commands" => Reply::Document(200, json!({"commands": []})),
+        _ => Reply::Document(
+            200,
+            json!({"version": "0.1.0", "phase": "READY", "dependencies": [{"name": "docker", "state": "ready"}],
+                "swarm": {"counted_at": "2026-01-31T12:00:00Z", "stacks": [{"running": 1, "desired": 1}]}}),
+        ),
+    });
+    let asked = Instant::now();
+    let told = run(&agent, &["status"]);
+    assert!(asked.elapsed() < PATIENCE, "{:?}", asked.elapsed());
+    assert!(told.status.success() && out(&told).contains("the engine does not answer now\n"), "{told:?}");
+}
+
+#[test]
 fn an_agent_that_is_not_there_is_exit_code_4_with_the_way_to_start_it() {
     let agent = FakeIpc::start(|_| Reply::Garbage(""));
     let left_over = agent.folder().join("left-over");

@@ -63,11 +63,13 @@ pub(super) struct Request {
     headers: Vec<(&'static str, String)>,
     body: Option<Value>,
     about: About,
+    /// How long an answer that is no stream may take.
+    time: Duration,
 }
 
 impl Request {
     fn new(method: Method, path: impl Into<String>) -> Self {
-        Self { method, path: path.into(), query: String::new(), headers: Vec::new(), body: None, about: About::default() }
+        Self { method, path: path.into(), query: String::new(), headers: Vec::new(), body: None, about: About::default(), time: ANSWER }
     }
 
     pub(super) fn get(path: impl Into<String>) -> Self {
@@ -101,6 +103,11 @@ impl Request {
         Self { body: Some(body), ..self }
     }
 
+    /// An answer that does not come in this time is done without.
+    pub(super) fn within(self, time: Duration) -> Self {
+        Self { time, ..self }
+    }
+
     /// What a failure of it is about.
     pub(super) fn about(self, about: About) -> Self {
         Self { about, ..self }
@@ -128,7 +135,7 @@ impl Client {
 
     /// The whole answer.
     pub(super) fn fetch(&self, request: &Request) -> Result<Value, Failure> {
-        let (_, body) = self.send(request, Some(ANSWER))?;
+        let (_, body) = self.send(request, Some(request.time))?;
         let bytes = read(body).map_err(|error| self.lost(request, &error))?;
         serde_json::from_slice(&bytes).map_err(|error| unintelligible(request, &error.to_string()))
     }
@@ -151,11 +158,11 @@ impl Client {
             builder
                 .header("content-type", "application/json")
                 .body(body)
-                .map(|post| agent.run(agent.configure_request(post).timeout_recv_response(Some(ANSWER)).timeout_global(time).build()))
+                .map(|post| agent.run(agent.configure_request(post).timeout_recv_response(Some(request.time)).timeout_global(time).build()))
         } else {
-            builder
-                .body(())
-                .map(|other| agent.run(agent.configure_request(other).timeout_recv_response(Some(ANSWER)).timeout_global(time).build()))
+            builder.body(()).map(|other| {
+                agent.run(agent.configure_request(other).timeout_recv_response(Some(request.time)).timeout_global(time).build())
+            })
         };
         let response = sent.map_err(|error| unintelligible(request, &error.to_string()))?;
         let response = response.map_err(|error| self.failed(request, error))?;

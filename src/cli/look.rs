@@ -10,6 +10,10 @@ use super::{Exit, ids, print, show};
 use crate::domain::{Code, StackName};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::time::Duration;
+
+/// The status is for the day on which something hangs: it does not wait long for an engine that the agent has not given up yet.
+const STACKS: Duration = Duration::from_secs(3);
 
 /// Does it.
 pub(super) fn look(call: &Call, what: &Look) -> Result<Exit, Failure> {
@@ -46,6 +50,7 @@ pub(super) fn look(call: &Call, what: &Look) -> Result<Exit, Failure> {
                 Output::Text => client.fetch(&Request::get("/v1/commands")).and_then(|list| ids::all(&list)).unwrap_or_default(),
                 Output::Json | Output::Names => Vec::new(),
             };
+            // The count in the status may be half a minute old, and has no reasons: whoever has just deployed looks for them.
             let stacks = if call.output == Output::Text && has_engine(&read(&answer)?) { stacks(&client) } else { None };
             let text = |status: &Status, page: &Page| show::status(status, &recent, stacks.as_ref(), page);
             tell(call.output, &answer, text, |status: &Status| status.agent_id.clone().into_iter().collect())
@@ -58,9 +63,9 @@ fn has_engine(status: &Status) -> bool {
     status.dependencies.iter().any(|link| link.name == "docker" && link.state == "ready")
 }
 
-/// All stacks, if they can be had.
+/// All stacks, if they can be had soon.
 fn stacks(client: &Client) -> Option<Stacks> {
-    let answer = client.fetch(&Request::get("/v1/stacks")).ok()?;
+    let answer = client.fetch(&Request::get("/v1/stacks").within(STACKS)).ok()?;
     read(&answer).ok()
 }
 

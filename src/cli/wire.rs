@@ -136,6 +136,23 @@ pub(super) struct Status {
     pub(super) last_command: Option<LastCommand>,
     pub(super) update_offered: Option<Value>,
     pub(super) resources: Resources,
+    pub(super) swarm: Option<Count>,
+}
+
+/// The swarm as the agent counted it last.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Count {
+    pub(super) counted_at: String,
+    pub(super) stacks: Vec<StackCount>,
+}
+
+/// One stack of it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct StackCount {
+    pub(super) running: u64,
+    pub(super) desired: u64,
 }
 
 /// `GET /v1/logging`.

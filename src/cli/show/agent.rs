@@ -4,7 +4,7 @@ use super::commands::commands;
 use super::stacks::{table_of_stacks, unwell};
 use crate::cli::table::{Cell, Row, table};
 use crate::cli::terminal::{Hue, Page, ago, span, tame};
-use crate::cli::wire::{Command, Dependency, Stacks, Status};
+use crate::cli::wire::{Command, Count, Dependency, Stacks, Status};
 use crate::domain::counted;
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ pub(in crate::cli) fn status(status: &Status, recent: &[Command], stacks: Option
         line("paused", format!("since {}: nothing starts that changes something; axion-agent resume lets it go on", ago(since, page.now)));
     }
     line("commands", counts(status));
-    // The list below has it, if the agent remembers one: after a restart it begins anew.
+    // The list below has it, unless it could not be had.
     if let Some(last) = status.last_command.as_ref().filter(|_| recent.is_empty()) {
         let id: String = last.id.chars().take(8).collect();
         let stack = last.stack.as_ref().map_or_else(String::new, |stack| format!(" of {stack}"));
@@ -46,8 +46,10 @@ pub(in crate::cli) fn status(status: &Status, recent: &[Command], stacks: Option
         line("last", format!("{} {id}{stack}: {} {}{reason}", last.command_type, last.result, ago(&last.finished_at, page.now)));
     }
     let unwell = stacks.map_or_else(Vec::new, |stacks| unwell(stacks, page));
-    if let Some(stacks) = stacks.filter(|stacks| !stacks.stacks.is_empty()) {
-        line("stacks", how_stacks_are(stacks.stacks.len(), unwell.len()));
+    match (stacks, &status.swarm) {
+        (Some(stacks), _) if !stacks.stacks.is_empty() => line("stacks", how_stacks_are(stacks.stacks.len(), unwell.len())),
+        (None, Some(count)) if !count.stacks.is_empty() => line("stacks", how_stacks_were(count, page)),
+        _ => {}
     }
     let resources = resources(status);
     if !resources.is_empty() {
@@ -78,6 +80,13 @@ fn how_stacks_are(all: usize, unwell: usize) -> String {
         (all, 1) => format!("{all}, one of them not as wanted: see below"),
         (all, some) => format!("{all}, {some} of them not as wanted: see below"),
     }
+}
+
+/// The same as it was counted, where the engine does not say more.
+fn how_stacks_were(count: &Count, page: &Page) -> String {
+    let short = count.stacks.iter().filter(|stack| stack.running < stack.desired).count();
+    let of_them = if short == 0 { "all their tasks ran".to_owned() } else { format!("{short} of them short of tasks") };
+    format!("{}, counted {}: {of_them}; the engine does not answer now", count.stacks.len(), ago(&count.counted_at, page.now))
 }
 
 fn counts(status: &Status) -> String {

@@ -170,6 +170,15 @@ fn without_a_list_the_status_has_the_last_command() {
 }
 
 #[test]
+fn the_status_has_the_stacks_as_they_were_counted_where_the_engine_does_not_answer() {
+    let swarm = |running: u64| json!({"counted_at": "2026-01-31T11:59:48Z", "stacks": [{"running": running, "desired": 2}, {"running": 1, "desired": 1}]});
+    for (running, words) in [(2, "2, counted 12 s ago: all their tasks ran"), (1, "2, counted 12 s ago: 1 of them short of tasks")] {
+        let text = status(&read(json!({"phase": "READY", "swarm": swarm(running)})), &[], None, &page(80));
+        assert!(text.contains(&format!("  stacks    {words}; the engine does not answer now\n")), "{text}");
+    }
+}
+
+#[test]
 fn a_plan_reads_like_a_diff() {
     let end = json!({"event_type": "DeployCompleted", "terminal": true, "payload": {"stack_name": "shop", "message": "dry run", "details": {
         "dry_run": true,
