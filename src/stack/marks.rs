@@ -16,19 +16,53 @@ pub const COMMAND: &str = "io.axion.command";
 /// The agent that manages it.
 pub const OWNER: &str = "io.axion.owner";
 
+/// Where a spec has its labels.
+const LABELS: &str = "Labels";
 /// How much of the hash stands in the label, in bytes: far more than chance needs.
 const HASH_BYTES: usize = 16;
 
-/// Puts the labels on a service's spec.
-pub fn stamp(spec: &mut Value, command: CommandId, owner: &AgentId) {
-    strip(spec);
-    if spec["Labels"].is_null() {
-        spec["Labels"] = json!({});
+/// A service's spec with the labels on it, as it is sent.
+pub struct Stamped<'a> {
+    spec: &'a Value,
+    marks: [(&'static str, String); 3],
+}
+
+impl<'a> Stamped<'a> {
+    /// In the name of an agent and of its command. Marks that are on the spec already do not count.
+    #[must_use]
+    pub fn new(spec: &'a Value, command: CommandId, owner: &AgentId) -> Self {
+        Self { spec, marks: [(COMMAND, command.to_string()), (OWNER, owner.to_string()), (SPEC, hash(spec))] }
     }
-    let hash = hash(spec);
-    spec["Labels"][SPEC] = json!(hash);
-    spec["Labels"][COMMAND] = json!(command.to_string());
-    spec["Labels"][OWNER] = json!(owner.as_str());
+}
+
+impl Serialize for Stamped<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = self.spec.as_object().into_iter().flatten().filter(|(field, _)| *field != LABELS);
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry(LABELS, &Labels(self))?;
+        for (field, value) in fields {
+            map.serialize_entry(field, value)?;
+        }
+        map.end()
+    }
+}
+
+/// The labels of such a spec.
+struct Labels<'a>(&'a Stamped<'a>);
+
+impl Serialize for Labels<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Stamped { spec, marks } = self.0;
+        let own = spec[LABELS].as_object().into_iter().flatten().filter(|(label, _)| !is_mark(label));
+        let mut map = serializer.serialize_map(None)?;
+        for (label, value) in own {
+            map.serialize_entry(label, value)?;
+        }
+        for (label, value) in marks {
+            map.serialize_entry(label, value)?;
+        }
+        map.end()
+    }
 }
 
 /// Notes that this command changed a service, and leaves it to whom it belongs; the hash stays that of what was last sent whole.
@@ -70,7 +104,7 @@ impl Serialize for Bare<'_> {
         let mut map = serializer.serialize_map(None)?;
         for (key, value) in fields {
             match key.as_str() {
-                "Labels" => map.serialize_entry(key, &Without { value, is_left_out: is_mark })?,
+                LABELS => map.serialize_entry(key, &Without { value, is_left_out: is_mark })?,
                 "TaskTemplate" => map.serialize_entry(key, &Without { value, is_left_out: |field| field == "ForceUpdate" })?,
                 _ => map.serialize_entry(key, value)?,
             }
@@ -108,10 +142,14 @@ mod tests {
     use super::*;
     use uuid::Uuid;
 
+    fn stamp(spec: &mut Value, command: CommandId, owner: &AgentId) {
+        *spec = serde_json::to_value(Stamped::new(spec, command, owner)).unwrap();
+    }
+
     #[test]
     fn the_hash_stays_the_same_when_only_the_marks_change() {
         let (owner, other) = (AgentId::new("edge-1").unwrap(), AgentId::new("edge-2").unwrap());
-        let mut spec = json!({"Name": "st_web", "TaskTemplate": {"ForceUpdate": 0}});
+        let mut spec = json!({"Labels": {}, "Name": "st_web", "TaskTemplate": {"ForceUpdate": 0}});
         stamp(&mut spec, CommandId(Uuid::from_u128(1)), &owner);
         let first = spec["Labels"][SPEC].clone();
         assert_eq!(first.as_str().unwrap().len(), 2 * HASH_BYTES);
@@ -144,7 +182,7 @@ mod tests {
         let mut foreign = json!({"Name": "st_web", "Labels": null});
         touch(&mut foreign, command);
         assert_eq!(foreign["Labels"], json!({COMMAND: command.to_string()}));
-        let mut ours = json!({"Name": "st_web", "TaskTemplate": {"ForceUpdate": 0}});
+        let mut ours = json!({"Labels": {}, "Name": "st_web", "TaskTemplate": {"ForceUpdate": 0}});
         stamp(&mut ours, CommandId(Uuid::from_u128(1)), &owner);
         ours["TaskTemplate"]["ForceUpdate"] = json!(1);
         let mut expected = ours.clone();

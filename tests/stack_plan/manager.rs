@@ -2,7 +2,7 @@
 
 use axion_agent::domain::{AgentId, CommandId};
 use axion_agent::stack::held::{Network, StoreKind};
-use axion_agent::stack::marks;
+use axion_agent::stack::marks::Stamped;
 use axion_agent::stack::plan::{self, Action, Observed, Plan};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -89,9 +89,8 @@ impl Manager {
 
     pub fn make_service(&mut self, spec: &Value, command: CommandId, agent: &AgentId) {
         let id = self.id();
-        let mut spec = spec.clone();
-        marks::stamp(&mut spec, command, agent);
-        let spec = held(&spec, &self.observed.network_ids);
+        let sent = serde_json::to_value(Stamped::new(spec, command, agent)).unwrap();
+        let spec = held(&sent, &self.observed.network_ids);
         self.observed.services.push(serde_json::from_value(json!({"ID": id, "Version": {"Index": 1}, "Spec": spec})).unwrap());
     }
 

@@ -13,7 +13,8 @@ use crate::docker::room::{Made, Room, STEPS_AT_ONCE, StepError};
 use crate::docker::types::{Created, NAMESPACE, Service, Updated};
 use crate::domain::{Code, Deploy, Sensitive, StackName, Step};
 use crate::stack::plan::{self, Action, ContentPlan, NetworkPlan, ServicePlan};
-use crate::stack::{compare, images::image, marks};
+use crate::stack::{compare, images::image, marks, marks::Stamped};
+use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -65,21 +66,20 @@ fn write_services(
     services: &mut [&mut ServicePlan],
     networks: &BTreeMap<String, String>,
 ) -> Result<(), Broken> {
-    let writes: Vec<Write> = services
-        .iter()
-        .map(|plan| {
-            let auth = images::auth(room, &request.registry_auth, image(&plan.spec));
-            Write { marked: marked(room, plan), held: plan.held.clone(), auth }
-        })
-        .collect();
+    let auth = |plan: &ServicePlan| images::auth(room, &request.registry_auth, image(&plan.spec));
+    let auths: Vec<_> = services.iter().map(|plan| auth(plan)).collect();
     let step = |plan: &&mut ServicePlan| Step { operation: operation(plan).to_owned(), object: plan.name.clone() };
-    let steps: Vec<Step> = services.iter().map(step).collect();
-    let results = room.steps(steps, |number, client| writes[number].send(client))?;
+    let steps = services.iter().map(step).collect();
+    let (all, command, agent) = (&*services, room.command.id, room.agent);
+    let results = room.steps(steps, |number, client| {
+        let plan = &*all[number];
+        send(client, plan, &Stamped::new(&plan.spec, command, agent), auths[number].as_ref())
+    })?;
     let mut first = Ok(());
-    for ((plan, write), result) in services.iter_mut().zip(&writes).zip(results) {
+    for ((plan, auth), result) in services.iter_mut().zip(&auths).zip(results) {
         let done = match seen(room, plan, result, networks) {
             Ok(Seen::Done) => Ok(()),
-            Ok(Seen::Again) => write_marked(room, plan, &write.marked, networks, write.auth.as_ref()),
+            Ok(Seen::Again) => write_service(room, plan, networks, auth.as_ref()),
             Err(broken) => Err(broken),
         };
         first = first.and(done);
@@ -146,13 +146,7 @@ pub(super) fn write_service(
     networks: &BTreeMap<String, String>,
     auth: Option<&Sensitive<String>>,
 ) -> Result<(), Broken> {
-    write_marked(room, plan, &marked(room, plan), networks, auth)
-}
-
-fn marked(room: &Room<'_>, plan: &ServicePlan) -> Value {
-    let mut marked = plan.spec.clone();
-    marks::stamp(&mut marked, room.command.id, room.agent);
-    marked
+    write(room, plan, networks, |plan, client| send(client, plan, &Stamped::new(&plan.spec, room.command.id, room.agent), auth))
 }
 
 /// The same, with marks that are on the spec already; among them must be the command's.
@@ -163,9 +157,17 @@ pub(super) fn write_marked(
     networks: &BTreeMap<String, String>,
     auth: Option<&Sensitive<String>>,
 ) -> Result<(), Broken> {
+    write(room, plan, networks, |plan, client| send(client, plan, marked, auth))
+}
+
+fn write(
+    room: &Room<'_>,
+    plan: &mut ServicePlan,
+    networks: &BTreeMap<String, String>,
+    send: impl Fn(&ServicePlan, &Client) -> Result<Written, EngineError>,
+) -> Result<(), Broken> {
     for _ in 0..ATTEMPTS {
-        let write = Write { marked: marked.clone(), held: plan.held.clone(), auth: auth.cloned() };
-        let result = room.step(operation(plan), &plan.name, |client| write.send(client));
+        let result = room.step(operation(plan), &plan.name, |client| send(plan, client));
         if seen(room, plan, result, networks)? == Seen::Done {
             return Ok(());
         }
@@ -173,19 +175,10 @@ pub(super) fn write_marked(
     Err(changed_by_others("service", &plan.name))
 }
 
-/// A service as it is sent.
-struct Write {
-    marked: Value,
-    held: Option<Service>,
-    auth: Option<Sensitive<String>>,
-}
-
-impl Write {
-    fn send(&self, client: &Client) -> Result<Written, EngineError> {
-        match &self.held {
-            None => client.create_service(&self.marked, self.auth.as_ref()).map(Written::Created),
-            Some(held) => client.update_service(&held.id, held.version, &self.marked, self.auth.as_ref()).map(Written::Updated),
-        }
+fn send(client: &Client, plan: &ServicePlan, spec: &impl Serialize, auth: Option<&Sensitive<String>>) -> Result<Written, EngineError> {
+    match &plan.held {
+        None => client.create_service(spec, auth).map(Written::Created),
+        Some(held) => client.update_service(&held.id, held.version, spec, auth).map(Written::Updated),
     }
 }
 

@@ -44,8 +44,8 @@ mod tests {
     }
 
     fn held(sent: &Value, edit: impl Fn(&mut Value)) -> Service {
-        let mut spec = sent.clone();
-        marks::stamp(&mut spec, CommandId(Uuid::from_u128(1)), &AgentId::new("me").unwrap());
+        let stamped = marks::Stamped::new(sent, CommandId(Uuid::from_u128(1)), &AgentId::new("me").unwrap());
+        let mut spec = serde_json::to_value(stamped).unwrap();
         edit(&mut spec);
         serde_json::from_value(json!({"ID": "s", "Version": {"Index": 4}, "Spec": spec})).unwrap()
     }
