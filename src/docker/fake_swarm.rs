@@ -9,6 +9,10 @@ use std::collections::BTreeMap;
 
 /// The swarm's own object for the network of every node; no list has it.
 const HOST_ID: &str = "host-id";
+/// What the scheduler says of a task that has to wait for a port (swarmkit, manager/scheduler).
+pub(super) const NO_PORT: &str = "no suitable node (host-mode port already in use on 1 node)";
+/// So many looks at tasks find them waiting for the port.
+const WAITING_LOOKS: u64 = 4;
 /// In front of the stack's name in a filter, as a query has it.
 const NAMESPACE: &str = "com.docker.stack.namespace%3D";
 
@@ -51,6 +55,10 @@ pub(super) struct Swarm {
     pub(super) root: Option<&'static str>,
     /// Services whose names begin so have tasks that are still being prepared.
     pub(super) preparing: Option<&'static str>,
+    /// Services with this variable have a task that waits at the first looks for the port of the old one, and then starts for ever.
+    pub(super) yielding: Option<&'static str>,
+    /// How often their tasks were looked at.
+    looks: u64,
     /// The next call that begins so goes wrong.
     pub(super) fault: Option<(&'static str, Fault)>,
     pub(super) changes: Vec<Change>,
@@ -159,8 +167,10 @@ impl Swarm {
                 Some(Reply::Json(200, Value::Null))
             }
             ["GET", "tasks"] => {
+                self.looks += u64::from(self.services.values().any(|service| self.yields(service)));
+                let is_current = query.contains("_up-to-date");
                 let services = self.services.values().filter(|service| is_asked_for(query, &service["Spec"]["Labels"]));
-                Some(Reply::Json(200, services.flat_map(|service| self.tasks(service)).collect()))
+                Some(Reply::Json(200, services.flat_map(|service| self.tasks(service, is_current)).collect()))
             }
             _ => None,
         }
@@ -214,8 +224,29 @@ impl Swarm {
         spec
     }
 
-    fn tasks(&self, service: &Value) -> Vec<Value> {
+    fn yields(&self, service: &Value) -> bool {
+        let env = service["Spec"]["TaskTemplate"]["ContainerSpec"]["Env"].as_array();
+        self.yielding.is_some_and(|variable| env.into_iter().flatten().any(|one| one == variable))
+    }
+
+    fn tasks(&self, service: &Value, is_current: bool) -> Vec<Value> {
         let name = service["Spec"]["Name"].as_str().unwrap();
+        if self.yields(service) {
+            let task = |id: &str, desired: &str, state: &str, error: &str| {
+                json!({
+                    "ID": id, "Version": {"Index": 1}, "ServiceID": service["ID"], "Slot": 1, "NodeID": "n", "DesiredState": desired,
+                    "Status": {"State": state, "Err": error},
+                })
+            };
+            let waits = self.looks <= WAITING_LOOKS;
+            let (old, new) = if waits {
+                ("running", task("new", "running", "pending", NO_PORT))
+            } else {
+                ("shutdown", task("new", "running", "starting", ""))
+            };
+            let old = (!is_current).then(|| task("old", "shutdown", old, ""));
+            return old.into_iter().chain([new]).collect();
+        }
         let state = if self.preparing.is_some_and(|held| name.starts_with(held)) { "preparing" } else { "running" };
         let replicas = service["Spec"]["Mode"]["Replicated"]["Replicas"].as_u64().unwrap_or(1);
         (1..=replicas)

@@ -8,7 +8,7 @@ use super::choose;
 use super::deploy::{Drift, drift_of_stacks, revisions_of_stack};
 use super::ownership::Takeover;
 use super::room::{End, Room};
-use super::types::{NAMESPACE, Node, OWNER, Service, Task};
+use super::types::{NAMESPACE, Node, OWNER, Service, Task, TaskState};
 use crate::domain::{GetStatus, LedgerError, Outcome, StackName, Timestamp, unix_nanos};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -130,14 +130,15 @@ fn service(stack: &str, service: &Service, tasks: &[Task], down: &BTreeSet<Strin
 }
 
 /// The tasks whose errors say why the service does not run now: those of its present image, unless another has run in their
-/// place for a while since.
+/// place for a while since, or they waited for a node and are not wanted any more.
 fn of_now<'a>(service: &Service, tasks: Vec<&'a Task>) -> Vec<&'a Task> {
     let now = Timestamp::from(SystemTime::now()).as_millis();
     let since = |task: &Task| unix_nanos(&task.status.timestamp).map_or(now, |nanos| nanos / NANOS_PER_MILLI);
     let is_steady = |task: &Task| task.is_running() && now - since(task) >= STEADY;
     let place = |task: &Task| (task.slot, if task.slot.is_none() { task.node_id.clone() } else { String::new() });
     let mended: BTreeSet<_> = tasks.iter().filter(|task| is_steady(task)).map(|task| place(task)).collect();
-    let is_of_now = |task: &&Task| task.spec.container_spec.image == service.image() && !mended.contains(&place(task));
+    let has_waited = |task: &Task| task.status.state < TaskState::Assigned && task.desired_state > TaskState::Running;
+    let is_of_now = |task: &&Task| task.spec.container_spec.image == service.image() && !mended.contains(&place(task)) && !has_waited(task);
     tasks.into_iter().filter(is_of_now).collect()
 }
 
@@ -172,5 +173,9 @@ mod tests {
         assert_eq!(told["errors"].as_array().map(Vec::len), Some(1), "what another image did is history");
         assert_eq!(told["errors"][0]["error"], "exit 1");
         assert_eq!(tell(&[task("running", "", present, &ago(60)), failed])["errors"], json!([]), "it is mended");
+        let mut waiting = task("pending", "no suitable node (host-mode port already in use on 1 node)", present, &ago(1));
+        assert_eq!(tell(std::slice::from_ref(&waiting))["errors"][0]["count"], 1);
+        waiting.desired_state = TaskState::Shutdown;
+        assert_eq!(tell(&[waiting])["errors"], json!([]), "nobody waits for it any more");
     }
 }

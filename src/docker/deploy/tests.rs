@@ -4,7 +4,7 @@ mod ports;
 
 use crate::docker::fake_engine::FakeEngine;
 use crate::docker::fake_ledger::FakeLedger;
-use crate::docker::fake_swarm::{Fault, Swarm};
+use crate::docker::fake_swarm::{Fault, NO_PORT, Swarm};
 use crate::docker::{Docker, Entry, Event, Job, Settings, start};
 use crate::domain::{
     Action, AgentId, Code, Command, CommandId, Context, Deploy, Ledger, Note, OnFailure, Outcome, ProjectId, ResolveImage, StackName, Step,
@@ -260,6 +260,18 @@ fn an_update_that_swarm_paused_is_told_as_such() {
 }
 
 #[test]
+fn a_port_that_the_old_task_was_about_to_leave_is_no_reason_of_what_fails_later() {
+    let bed = Bed::new();
+    bed.completed(1, &with_env("1"), Entry::Fresh);
+    bed.swarm.lock().unwrap().yielding = Some("A=2");
+    let slow = Deploy { timeout_seconds: Some(4), ..request(&with_env("2")) };
+    let outcome = bed.run(2, slow, Entry::Fresh);
+    assert_eq!(outcome.verdict, Verdict::Failed(Code::TIMED_OUT), "{outcome:#?}");
+    assert!(!format!("{outcome:?}").contains(NO_PORT), "{outcome:#?}");
+    assert_eq!((&outcome.details["rolled_back"], bed.env()), (&json!(true), json!(["A=1"])));
+}
+
+#[test]
 fn a_deploy_that_changed_nothing_leaves_the_name_free() {
     let bed = Bed::new();
     bed.fault("POST /networks/create", Fault::Refusal);
@@ -347,6 +359,14 @@ fn what_the_engine_would_drop_is_left_out_and_said() {
     assert!(outcome.details["warnings"][0].as_str().unwrap().contains("oom_score_adj"), "{outcome:#?}");
     let swarm = bed.swarm.lock().unwrap();
     assert_eq!(swarm.find("st_web").unwrap()["Spec"]["TaskTemplate"]["ContainerSpec"]["OomScoreAdj"], Value::Null);
+}
+
+#[test]
+fn a_plan_names_the_variables_that_are_not_set() {
+    let bed = Bed::new();
+    let plan = Deploy { dry_run: true, ..request("services: {web: {image: 'box:2', command: ['$GREETING', '${GIVEN:-}']}}") };
+    let told = bed.run(1, plan, Entry::Fresh).details["warnings"].to_string();
+    assert!(told.contains("the variable GREETING is not set and counts as empty") && !told.contains("GIVEN is"), "{told}");
 }
 
 #[test]

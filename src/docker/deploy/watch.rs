@@ -123,10 +123,14 @@ pub(super) struct Watch {
     registry: Option<Failure>,
     /// Tasks that ended badly, by seat, in their order: Swarm forgets old ones, so they are counted here.
     endings: BTreeMap<Seat, Vec<(String, Code)>>,
-    /// The trouble seen last.
+    /// The code of the task that ended badly last.
     cause: Option<Code>,
-    /// The engine's words, the newest last.
+    /// What the engine said of those, the newest last.
     errors: Vec<String>,
+    /// Why a task has no node now. It may be over with the next look, so it is no cause of what comes later.
+    waits: Option<(Code, String)>,
+    /// The tasks that wait for no more than a port that their own service's old tasks are about to leave.
+    passing: BTreeSet<String>,
     /// What a task does that does not run yet.
     on_its_way: Option<TaskState>,
     /// Since when a node prepares these tasks.
@@ -231,6 +235,8 @@ impl Watch {
             endings: BTreeMap::new(),
             cause,
             errors: Vec::new(),
+            waits: None,
+            passing: BTreeSet::new(),
             on_its_way: None,
             preparing: BTreeMap::new(),
             unplaced_since,
@@ -279,9 +285,9 @@ impl Watch {
         self.good.as_ref().map(|(since, _)| (*since + self.wanted.monitor).saturating_sub(at))
     }
 
-    /// Whether a task's errors are this command's.
+    /// Whether a task's errors are this command's, and say what is wrong.
     pub(super) fn counts(&self, task: &Task) -> bool {
-        !self.before.contains(&task.id)
+        !self.before.contains(&task.id) && !self.passing.contains(&task.id)
     }
 
     /// Takes one look, `at` this time since watching began.
@@ -301,7 +307,7 @@ impl Watch {
         let on_its_way =
             current.iter().rev().find(|task| task.status.state < TaskState::Running && task.desired_state <= TaskState::Complete);
         self.on_its_way = on_its_way.map(|task| task.status.state);
-        let tasks = self.worn_out(at, &current).or_else(|| self.unplaced(at, &current));
+        let tasks = self.worn_out(at, &current).or_else(|| self.unplaced(at, look, &current));
         let failure = self.of_update(service, look).or(tasks).or_else(|| self.slow_pull(at, &current, look.pull_timeout));
         match failure {
             Some(failure) => State::Failed(failure),
@@ -312,9 +318,11 @@ impl Watch {
     /// The verdict when the time is over: the trouble that was seen, else only that it was not enough.
     pub(super) fn out_of_time(&self) -> Failure {
         let waited = format!("{} of {} tasks ran when the time was over", self.running, self.desired);
-        match (self.cause, self.errors.last(), &self.on_its_way) {
-            (Some(code), Some(error), _) => self.failure(code, &format!("{waited}: {error}")),
-            (_, _, Some(state)) => self.failure(Code::TIMED_OUT, &format!("{waited}; a task is {state}")),
+        let of_ends = self.cause.zip(self.errors.last());
+        let trouble = of_ends.or(self.waits.as_ref().map(|(code, words)| (*code, words)));
+        match (trouble, &self.on_its_way) {
+            (Some((code, words)), _) => self.failure(code, &format!("{waited}: {words}")),
+            (_, Some(state)) => self.failure(Code::TIMED_OUT, &format!("{waited}; a task is {state}")),
             _ if self.good.is_some() => {
                 let monitor = self.wanted.monitor.as_secs_f64();
                 self.failure(Code::TIMED_OUT, &format!("{waited}, but not yet for the {monitor} s of its monitor"))
@@ -414,19 +422,27 @@ impl Watch {
     }
 
     /// Whether tasks have waited for a node for too long.
-    fn unplaced(&mut self, at: Duration, current: &[&Task]) -> Option<Failure> {
-        let waiting = current.iter().filter(|task| !task.status.state.is_over() && task.desired_state <= TaskState::Complete);
-        let stuck = waiting.into_iter().find_map(|task| Some((trouble::of_task(task)?, trouble::words(task))));
+    fn unplaced(&mut self, at: Duration, look: &Look<'_>, current: &[&Task]) -> Option<Failure> {
+        self.passing.clear();
+        let waiting = || current.iter().filter(|task| !task.status.state.is_over() && task.desired_state <= TaskState::Complete);
+        let stuck = waiting().find_map(|task| Some((trouble::of_task(task)?, trouble::words(task))));
         // The manager makes the tasks of a global service only for nodes that satisfy its constraints.
         let nowhere = || (self.is_global() && self.desired == 0).then(|| (Code::NO_SUITABLE_NODE, NOWHERE.to_owned()));
         let Some((code, words)) = stuck.or_else(nowhere) else {
-            self.unplaced_since = None;
+            (self.unplaced_since, self.waits) = (None, None);
             return None;
         };
-        note(&mut self.errors, words.clone());
-        self.cause = Some(code);
         let since = *self.unplaced_since.get_or_insert(at);
-        (at.saturating_sub(since) >= self.wanted.patience).then(|| self.failure(code, &words))
+        if at.saturating_sub(since) >= self.wanted.patience {
+            return Some(self.failure(code, &words));
+        }
+        let leave = |task: &&Task| !look.current.contains(&task.id) && !task.status.state.is_over();
+        if look.tasks.iter().copied().any(|task| leave(&task)) {
+            let for_a_port = waiting().filter(|task| trouble::of_task(task) == Some(Code::PORT_CLASH));
+            self.passing = for_a_port.map(|task| task.id.clone()).collect();
+        }
+        self.waits = Some((code, words));
+        None
     }
 
     /// Whether a node has prepared a task for too long. It pulls the image then; nothing else of it takes minutes.

@@ -338,6 +338,46 @@ fn when_the_time_is_over_the_trouble_that_was_seen_is_told() {
     assert!(failure.message.contains("non-zero exit (3)"), "{failure:?}");
 }
 
+/// Words recorded from an engine 28.5: the old task has the port until it has ended.
+const PORT: &str = "no suitable node (host-mode port already in use on 1 node)";
+
+#[test]
+fn a_port_that_the_service_itself_is_about_to_leave_is_no_cause_of_what_comes_later() {
+    let update = || watch(Mode::Replicated(1), &json!(null), Written::Now, &["A"]);
+    let waiting = format!("b 1 running pending {PORT}");
+    let counted = |watch: &Watch| watch.counts(&tasks(&[&waiting])[0]);
+    let mut watch = update();
+    assert_eq!(look(&mut watch, 0, &["A 1 shutdown running", &waiting], None), State::Waiting);
+    assert!(!counted(&watch), "its words are not told while the old task ends");
+    assert_eq!(look(&mut watch, 2, &["A 1 shutdown shutdown", "b 1 running starting"], None), State::Waiting);
+    assert_eq!((watch.out_of_time().code, watch.out_of_time().message.contains(PORT)), (Code::TIMED_OUT, false));
+    let paused = look(&mut watch, 3, &["A 1 shutdown shutdown", "b 1 running starting"], Some(("paused", "update paused")));
+    assert!(
+        matches!(&paused, State::Failed(failure) if failure.code == Code::UPDATE_PAUSED && !failure.message.contains(PORT)),
+        "{paused:?}"
+    );
+
+    // What ended badly goes before what waits.
+    let mut watch = update();
+    let lines = [
+        "A 2 running running",
+        "c 1 shutdown failed task: non-zero exit (3)",
+        "d 1 running pending no suitable node (host-mode port already in use on 1 node)",
+    ];
+    assert_eq!(look(&mut watch, 0, &lines, None), State::Waiting);
+    assert_eq!(watch.out_of_time().code, Code::CRASH_LOOP);
+
+    // One that nobody leaves is told: at once beside the service, and as the cause when it is certain.
+    for old in ["A 1 shutdown shutdown", "A 1 running running"] {
+        let mut watch = update();
+        assert_eq!(look(&mut watch, 0, &[old, &waiting], None), State::Waiting);
+        assert_eq!(counted(&watch), old.ends_with("shutdown"));
+        assert_eq!((watch.out_of_time().code, watch.out_of_time().message.contains(PORT)), (Code::PORT_CLASH, true));
+        let seen = look(&mut watch, 20, &[old, &waiting], None);
+        assert_eq!((code(&seen), counted(&watch)), (Some(Code::PORT_CLASH), true), "{old}: {seen:?}");
+    }
+}
+
 #[test]
 fn an_update_that_swarm_completes_although_tasks_fail_must_prove_itself() {
     // failure_action: continue, and a task that runs for 3 s each time.
