@@ -66,7 +66,8 @@ pub fn life(stage: &Stage) {
     assert!(told.contains("worker: ") && told.contains("changing: the swarm was told: worker=2") && told.contains("Done: "), "{told}");
     assert_eq!(stage.engine().running(&local.stack, "worker"), Ok(2));
     local.run(&["scale", "STACK", "wroker=2"]).fails(1, "service.not_found");
-    local.lines("event-line", &["restart", "STACK", "worker"]);
+    let told = local.good(&["restart", "STACK", "worker"]);
+    assert!(told.contains("worker: ") && told.contains("waiting: "), "{told}");
     let told = local.good(&["stop", "STACK", "worker"]);
     assert!(told.contains("worker: stopping "), "{told}");
     assert!(local.good(&["services", "STACK"]).contains("stopped"));
