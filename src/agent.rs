@@ -92,7 +92,7 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
     let engine = docker::start(docker.clone(), ledger, docker_events, exit_reports.clone())?;
 
     let telemetry = Published::new(telemetry_settings(&config));
-    let measured = telemetry::Sources { containers: engine.containers, swarm: engine.swarm.clone() };
+    let measured = telemetry::Sources { containers: engine.containers, ended: engine.ended, swarm: engine.swarm.clone() };
     let (look_events, looks) = bounded(telemetry::EVENTS);
     let measuring = telemetry::start(telemetry.clone(), measured, &metrics, look_events, exit_reports.clone())?;
     rest.stops.push(measuring.stop);

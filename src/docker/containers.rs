@@ -6,6 +6,7 @@
 use crate::domain::{Container, ContainerId, Containers};
 use crate::stack::held::null_is_default;
 use crate::threads::Published;
+use crossbeam_channel::{Receiver, Sender, bounded};
 use serde::Deserialize;
 
 /// One container of `GET /containers/json`, as far as it is read.
@@ -51,7 +52,8 @@ fn without_id<'a>(task: &'a str, id: Option<&str>) -> &'a str {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
     Runs,
-    Renamed,
+    /// It goes by another name, or its limits are others.
+    Changed,
     Ended,
 }
 
@@ -60,7 +62,7 @@ impl Turn {
     fn of(action: &str) -> Option<Self> {
         match action {
             "start" => Some(Self::Runs),
-            "rename" => Some(Self::Renamed),
+            "rename" | "update" => Some(Self::Changed),
             "die" | "destroy" => Some(Self::Ended),
             _ => None,
         }
@@ -70,11 +72,13 @@ impl Turn {
 /// What is known, and where it is published.
 pub(super) struct Known {
     newest: Published<Containers>,
+    /// Rung when a container has ended.
+    bell: (Sender<()>, Receiver<()>),
 }
 
 impl Known {
     pub(super) fn new() -> Self {
-        Self { newest: Published::new(Containers::default()) }
+        Self { newest: Published::new(Containers::default()), bell: bounded(1) }
     }
 
     /// Where others read it.
@@ -82,23 +86,39 @@ impl Known {
         self.newest.clone()
     }
 
+    /// Ready when a container has ended since it was received from last.
+    pub(super) fn ended(&self) -> Receiver<()> {
+        self.bell.1.clone()
+    }
+
     /// The stream has begun: these run.
     pub(super) fn begin(&self, listed: &[Listed]) {
         let one = |listed: &Listed| listed.labels.container(&listed.id, listed.names.first()?.trim_start_matches('/'));
         self.newest.publish(listed.iter().filter_map(one).collect());
+        self.ring();
     }
 
     /// An event of a container says so.
     pub(super) fn hear(&self, action: &str, id: &str, name: &str, labels: &Labels) {
         let (Some(turn), Some(container)) = (Turn::of(action), labels.container(id, name)) else { return };
-        let mut containers = (*self.newest.newest()).clone();
-        let is_known = containers.has(&container.id);
+        let before = self.newest.newest();
+        if turn != Turn::Runs && before.get(&container.id).is_none() {
+            return;
+        }
+        let mut containers = (*before).clone();
         match turn {
-            Turn::Renamed | Turn::Ended if !is_known => return,
-            Turn::Runs | Turn::Renamed => containers.insert(container),
+            Turn::Runs | Turn::Changed => containers.insert(container),
             Turn::Ended => containers.remove(&container.id),
         }
         self.newest.publish(containers);
+        if turn == Turn::Ended {
+            self.ring();
+        }
+    }
+
+    fn ring(&self) {
+        // Full: whoever listens is to look anyway.
+        let _full = self.bell.0.try_send(());
     }
 }
 
@@ -106,6 +126,7 @@ impl Known {
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::sync::Arc;
 
     fn id(digit: char) -> String {
         digit.to_string().repeat(64)
@@ -142,12 +163,19 @@ mod tests {
         known.hear("start", &id('d'), "shop_web.2.x7q", &labels("shop_web.2"));
         assert_eq!(seen(&known)[2], "dddddddddddd shop_web.2.x7q Some(\"shop\") Some(\"shop_web.2\")");
         assert_eq!(before.len(), 2, "who holds a snapshot keeps it");
+        assert!(known.ended().try_recv().is_ok() && known.ended().try_recv().is_err(), "those that are not listed have ended");
         known.hear("rename", &id('b'), "other", &Labels::default());
         known.hear("rename", &id('e'), "never seen", &Labels::default());
+        let as_it_was = known.published().newest();
+        known.hear("update", &id('b'), "other", &Labels::default());
+        let of = |containers: &Containers| Arc::as_ptr(containers.get(&ContainerId::new(&id('b')).unwrap()).unwrap());
+        assert_ne!(of(&as_it_was), of(&known.published().newest()), "its limits are read again");
+        assert!(known.ended().try_recv().is_err());
         known.hear("die", &id('a'), "shop_web.1.x7q", &labels("shop_web.1"));
         known.hear("destroy", &id('a'), "shop_web.1.x7q", &labels("shop_web.1"));
         known.hear("health_status: healthy", &id('f'), "x", &Labels::default());
         known.hear("start", "not an id", "x", &Labels::default());
+        assert!(known.ended().try_recv().is_ok());
         assert_eq!(seen(&known).iter().map(|line| &line[..18]).collect::<Vec<_>>(), ["bbbbbbbbbbbb other", "dddddddddddd shop_"]);
     }
 }

@@ -51,7 +51,7 @@ pub use view::View;
 use crate::domain::{AgentId, Command, CommandId, Containers, Ledger, Outcome, Progress, RegistryCredential, SwarmCount};
 use crate::threads::{Exit, Published, Stop, StopSource, Thread, ThreadName, spawn, stop_pair};
 use client::Client;
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use follow::Running;
 use lane::Work;
 
@@ -246,6 +246,8 @@ pub struct Docker {
     pub view: View,
     /// Which containers run on this node, as the event stream tells.
     pub containers: Published<Containers>,
+    /// Ready when one of them has ended.
+    pub ended: Receiver<()>,
     /// The swarm as it was counted last; nothing while nothing is known.
     pub swarm: Published<Option<SwarmCount>>,
     /// Dropping it lets each lane reach its checkpoint ([`Event::Suspended`]) and ends the threads.
@@ -264,7 +266,7 @@ pub fn start(settings: Published<Settings>, ledger: Arc<dyn Ledger>, events: Sen
     let first = settings.newest();
     let client = Client::connect(&first.socket);
     let engine = Arc::new(events::Engine::new(Client::connect(&first.socket), settings.clone(), events.clone()));
-    let containers = engine.containers.published();
+    let (containers, ended) = (engine.containers.published(), engine.containers.ended());
     // The coordinator never waits: what it hands out has a place here, even when more lanes are configured than there are names.
     let (jobs, lane_jobs) = bounded(first.lanes.max(1));
     let (queries, query_jobs) = bounded(QUERIES);
@@ -286,5 +288,5 @@ pub fn start(settings: Published<Settings>, ledger: Arc<dyn Ledger>, events: Sen
         threads.push(spawn(name, exits.clone(), move || lane::run(&work, &jobs))?);
     }
     let (follows, view) = (Follows::new(Arc::clone(&work)), View::new(work));
-    Ok(Docker { jobs, queries, follows, view, containers, swarm, stop: source, threads })
+    Ok(Docker { jobs, queries, follows, view, containers, ended, swarm, stop: source, threads })
 }

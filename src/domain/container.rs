@@ -1,6 +1,5 @@
 //! The containers that run on this node, as their engine names them.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -55,30 +54,39 @@ pub struct Container {
     pub task: Option<String>,
 }
 
-/// All that run. Cheap to clone: who holds it sees what was true when it was published.
+/// All that run, in the order of their ids. Cheap to clone: who holds it sees what was true when it was published.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Containers(BTreeMap<ContainerId, Arc<Container>>);
+pub struct Containers(Vec<Arc<Container>>);
 
 impl Containers {
     /// It runs, under this name.
     pub fn insert(&mut self, container: Container) {
-        self.0.insert(container.id.clone(), Arc::new(container));
+        match self.place(&container.id) {
+            Ok(place) => self.0[place] = Arc::new(container),
+            Err(place) => self.0.insert(place, Arc::new(container)),
+        }
     }
 
     /// It runs no more.
     pub fn remove(&mut self, id: &ContainerId) {
-        self.0.remove(id);
+        if let Ok(place) = self.place(id) {
+            self.0.remove(place);
+        }
     }
 
-    /// Whether it runs.
+    /// It, if it runs.
     #[must_use]
-    pub fn has(&self, id: &ContainerId) -> bool {
-        self.0.contains_key(id)
+    pub fn get(&self, id: &ContainerId) -> Option<&Arc<Container>> {
+        self.place(id).ok().map(|place| &self.0[place])
+    }
+
+    fn place(&self, id: &ContainerId) -> Result<usize, usize> {
+        self.0.binary_search_by(|one| one.id.cmp(id))
     }
 
     /// In the order of their ids.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Container>> {
-        self.0.values()
+        self.0.iter()
     }
 
     /// How many run.
@@ -96,7 +104,9 @@ impl Containers {
 
 impl FromIterator<Container> for Containers {
     fn from_iter<I: IntoIterator<Item = Container>>(all: I) -> Self {
-        Self(all.into_iter().map(|one| (one.id.clone(), Arc::new(one))).collect())
+        let mut containers = Self::default();
+        all.into_iter().for_each(|one| containers.insert(one));
+        containers
     }
 }
 
@@ -111,5 +121,23 @@ mod tests {
         for other in ["", "0123", &id.to_uppercase(), &format!("../{}", &id[3..]), &format!("{id}0")] {
             assert_eq!(ContainerId::new(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn they_are_in_the_order_of_their_ids_and_who_holds_them_keeps_them() {
+        let one = |digit: char, name: &str| {
+            let id = ContainerId::new(&digit.to_string().repeat(64)).unwrap();
+            Container { id, name: name.to_owned(), stack: None, service: None, task: None }
+        };
+        let names = |all: &Containers| all.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
+        let mut all: Containers = [one('c', "c"), one('a', "a")].into_iter().collect();
+        let held = all.clone();
+        all.insert(one('b', "b"));
+        all.insert(one('c', "other"));
+        assert_eq!((names(&all), names(&held)), (vec!["a".into(), "b".into(), "other".into()], vec!["a".into(), "c".into()]));
+        all.remove(&one('a', "").id);
+        all.remove(&one('d', "").id);
+        assert_eq!((all.len(), all.get(&one('b', "").id).map(|one| one.name.as_str())), (2, Some("b")));
+        assert_eq!((all.get(&one('a', "").id), held.len()), (None, 2));
     }
 }

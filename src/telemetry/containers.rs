@@ -2,7 +2,7 @@
 //!
 //! On the thread `telemetry`. Which containers run is known from Docker's events; the engine is asked nothing.
 
-use super::cgroup::{Figures, Group, Hierarchy, KEPT_FILES, Places, Surroundings};
+use super::cgroup::{Figures, Group, Hierarchy, KEPT_FILES, Places};
 use super::draft::{Draft, Title};
 use super::family as f;
 use super::family::Family;
@@ -106,7 +106,7 @@ pub(super) struct Tracker {
 
 impl Tracker {
     pub(super) fn new(files: &mut Files) -> Self {
-        let descriptors = files.read(&["/proc/self/limits"]).and_then(process::descriptor_limit).unwrap_or_default();
+        let descriptors = process::descriptor_limit().unwrap_or_default();
         let kept_open = usize::try_from(descriptors / PART_OF_DESCRIPTORS).unwrap_or_default() / KEPT_FILES;
         let hierarchy = files.read(&["/proc/self/mountinfo"]).and_then(Hierarchy::of);
         Self { kept_open, hierarchy, places: Places::new(), seen: None, all: Vec::new() }
@@ -116,23 +116,18 @@ impl Tracker {
     pub(super) fn look(&mut self, files: &mut Files, newest: &Arc<Containers>, draft: &mut Draft) {
         self.adopt(newest);
         self.search(files);
-        let host = files.inode(&["/proc/1/net/dev"]);
-        let mut found: Vec<Option<Figures>> = Vec::with_capacity(self.all.len());
         for (place, one) in self.all.iter_mut().enumerate() {
             let keeping = if place < self.kept_open { Keeping::Open } else { Keeping::Nothing };
-            let surroundings = self.hierarchy.as_ref().map(|hierarchy| Surroundings { hierarchy, host });
-            let figures = one.group.as_mut().zip(surroundings).and_then(|(group, surroundings)| group.read(files, surroundings, keeping));
-            if figures.is_none() {
+            let read = |group: &mut Group| group.read(files, self.hierarchy.as_ref()?, keeping);
+            if one.group.as_mut().and_then(read).is_none() {
                 // It has ended, or begun anew elsewhere.
                 one.group = None;
             }
-            found.push(figures);
         }
-        let measured: Vec<(&Tracked, &Figures)> =
-            self.all.iter().zip(&found).filter_map(|(one, figures)| Some((one, figures.as_ref()?))).collect();
+        let measured: Vec<(&Tracked, &Figures)> = self.all.iter().filter_map(|one| Some((one, one.group.as_ref()?.figures()))).collect();
         draft.family(&f::CONTAINERS);
         draft.number(&[("state", "measured")], Some(measured.len()));
-        draft.number(&[("state", "unseen")], Some(found.len() - measured.len()));
+        draft.number(&[("state", "unseen")], Some(self.all.len() - measured.len()));
         draft.number(&[("state", "left_out")], Some(newest.len() - self.all.len()));
         draft.family(&f::CONTAINER_INFO);
         for (one, _) in &measured {
@@ -144,6 +139,11 @@ impl Tracker {
                 draft.number_of(&one.title, read(figures));
             }
         }
+    }
+
+    /// Lets go of those that run no more, and of their files.
+    pub(super) fn let_go(&mut self, newest: &Containers) {
+        self.all.retain(|one| newest.get(&one.container.id).is_some_and(|container| Arc::ptr_eq(container, &one.container)));
     }
 
     /// Takes over what runs now. Whoever is known already keeps its place.

@@ -33,9 +33,9 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// With room for what the look before has found.
-    pub(super) fn with_capacity(bytes: usize, samples: usize) -> Self {
-        Self { page: Page::with_capacity(bytes), family: None, samples: Vec::with_capacity(samples) }
+    /// Written over an old page, with room for so many samples.
+    pub(super) fn upon(old: String, samples: usize) -> Self {
+        Self { page: Page::upon(old), family: None, samples: Vec::with_capacity(samples) }
     }
 
     /// What follows is of this family.

@@ -106,7 +106,7 @@ families! {
     PROCESS_VIRTUAL = Gauge Page "process_virtual_memory_bytes" [] "Address space in use, in bytes.", "`/proc/self/stat`";
     PROCESS_THREADS = Gauge Reported "process_threads" [] "Threads of the operating system.", "`/proc/self/stat`";
     PROCESS_OPEN_FDS = Gauge Reported "process_open_fds" [] "Open file descriptors.", "`/proc/self/fd`";
-    PROCESS_MAX_FDS = Gauge Page "process_max_fds" [] "How many file descriptors may be open.", "`/proc/self/limits`";
+    PROCESS_MAX_FDS = Gauge Page "process_max_fds" [] "How many file descriptors may be open.", "getrlimit(2)";
 
     PROCESS_WAKE_UPS = Counter Page "process_voluntary_context_switches_total" []
         "How often its threads have waited, and so had to be woken.", "getrusage(2)";
@@ -249,6 +249,7 @@ mod tests {
         for family in FAMILIES {
             assert_eq!(family.kind == Kind::Counter, family.name.ends_with("_total"), "{}", family.name);
             assert!(family.help.ends_with('.'), "{}", family.name);
+            assert!(!family.help.contains(['\\', '\n']), "{}: it is written as it is", family.name);
         }
         names.sort_unstable();
         names.dedup();

@@ -3,17 +3,40 @@
 //! On the thread `telemetry`. It never waits: what it reads are texts that the kernel writes while they are read.
 
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 /// What one read takes at most: a file of /proc or of a control group has one to four KiB, few have more.
 const CHUNK: usize = 16 * 1024;
+/// Half a page. The kernel fills a page with as many whole lines as it holds, or hands over all that it has at once (seq_file): where
+/// no line is as long, a read that gives less was the last.
+const SURELY_THE_LAST: usize = 2048;
 /// No file of the kernel that is read here is as large: what is behind is left out.
 const LARGEST: usize = 4 * 1024 * 1024;
 
-/// A file that is read again and again. To open one costs four times as much as to read it.
+/// A file of short lines that is read again and again. To open one costs four times as much as to read it.
 #[derive(Debug, Default)]
 pub(super) struct Kept(Option<File>);
+
+impl Kept {
+    pub(super) fn is_open(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+/// A file that says when it has changed, as the list of mounts does: proc_pid_mounts(5).
+pub(super) struct Watched(File);
+
+impl Watched {
+    /// Since it was asked last, or since it was opened.
+    pub(super) fn has_changed(&self) -> bool {
+        let mut asked = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLPRI, revents: 0 };
+        // SAFETY: the descriptor is open, and there is one structure, which is ours and lives until the call returns.
+        let ready = unsafe { libc::poll(&raw mut asked, 1, 0) };
+        // One that cannot be asked may have changed.
+        ready != 0
+    }
+}
 
 /// Whether files stay open from one look to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,38 +52,44 @@ pub(super) struct Files {
     root: String,
     path: String,
     buffer: Vec<u8>,
+    /// The host's own, a handful.
+    open: Vec<(&'static str, Kept)>,
 }
 
 impl Files {
     /// Paths begin with a slash, and the root ends without one: that of a host is empty.
     pub(super) fn below(root: &str) -> Self {
-        Self { root: root.to_owned(), path: String::new(), buffer: Vec::new() }
+        Self { root: root.to_owned(), path: String::new(), buffer: Vec::new(), open: Vec::new() }
     }
 
     /// The text of the file whose path these parts make; none where there is no such file, or it is not to be read.
     pub(super) fn read(&mut self, parts: &[&str]) -> Option<&str> {
-        let mut file = File::open(self.path(parts)).ok()?;
-        self.fill(&mut file)
+        let file = File::open(self.path(parts)).ok()?;
+        let length = self.fill(&file, 1)?;
+        self.text(length)
     }
 
     /// The same of a file that may be open already. It was opened by the same parts.
     pub(super) fn read_kept(&mut self, kept: &mut Kept, keeping: Keeping, parts: &[&str]) -> Option<&str> {
-        let file = match kept.0.take() {
-            Some(file) => file,
-            None => File::open(self.path(parts)).ok()?,
-        };
-        let length = self.fill_from_start(&file)?;
-        if keeping == Keeping::Open {
-            kept.0 = Some(file);
-        }
-        std::str::from_utf8(&self.buffer[..length]).ok()
+        let length = self.fill_kept(kept, keeping, parts)?;
+        self.text(length)
     }
 
-    /// The same, and the number of the file within its file system.
-    pub(super) fn read_with_inode(&mut self, parts: &[&str]) -> Option<(u64, &str)> {
-        let mut file = File::open(self.path(parts)).ok()?;
-        let inode = file.metadata().ok()?.ino();
-        Some((inode, self.fill(&mut file)?))
+    /// The same of one of the host's files of short lines, which stays open.
+    pub(super) fn read_again(&mut self, path: &'static str) -> Option<&str> {
+        let place = self.open.iter().position(|(known, _)| *known == path).unwrap_or_else(|| {
+            self.open.push((path, Kept::default()));
+            self.open.len() - 1
+        });
+        let mut kept = std::mem::take(&mut self.open[place].1);
+        let length = self.fill_kept(&mut kept, Keeping::Open, &[path]);
+        self.open[place].1 = kept;
+        self.text(length?)
+    }
+
+    /// One that will say when it has changed.
+    pub(super) fn watch(&mut self, path: &str) -> Option<Watched> {
+        Some(Watched(File::open(self.path(&[path])).ok()?))
     }
 
     /// The number of a file that is not read.
@@ -102,54 +131,41 @@ impl Files {
         &self.path
     }
 
-    /// The files of control groups are written by the kernel at once: one that has left room in the buffer has ended.
-    fn fill_from_start(&mut self, file: &File) -> Option<usize> {
+    /// A file that can be read no more is let go.
+    fn fill_kept(&mut self, kept: &mut Kept, keeping: Keeping, parts: &[&str]) -> Option<usize> {
+        let file = match kept.0.take() {
+            Some(file) => file,
+            None => File::open(self.path(parts)).ok()?,
+        };
+        let length = self.fill(&file, SURELY_THE_LAST)?;
+        if keeping == Keeping::Open {
+            kept.0 = Some(file);
+        }
+        Some(length)
+    }
+
+    /// Fills the buffer from the file's beginning; a read of less than `last` bytes was the last. Gives the length.
+    fn fill(&mut self, file: &File, last: usize) -> Option<usize> {
         let mut length = 0;
         loop {
             if self.buffer.len() < length + CHUNK {
                 self.buffer.resize(length + CHUNK, 0);
             }
-            let room = self.buffer.len() - length;
             let read = file.read_at(&mut self.buffer[length..], length as u64).ok()?;
             length += read;
-            if read < room || length >= LARGEST {
+            if read < last || length >= LARGEST {
                 return Some(length);
             }
         }
     }
 
-    fn fill(&mut self, file: &mut File) -> Option<&str> {
-        let mut length = 0;
-        while length < LARGEST {
-            if self.buffer.len() < length + CHUNK {
-                self.buffer.resize(length + CHUNK, 0);
-            }
-            match file.read(&mut self.buffer[length..]).ok()? {
-                0 => break,
-                read => length += read,
-            }
-        }
+    fn text(&self, length: usize) -> Option<&str> {
         std::str::from_utf8(&self.buffer[..length]).ok()
     }
 }
 
-/// The number of a file that holds one; none for `max`.
-pub(super) fn number(text: &str) -> Option<u64> {
-    text.trim_end().parse().ok()
-}
-
-/// The lines `KEY VALUE` of a text, as most files of control groups have them.
-pub(super) fn pairs(text: &str) -> impl Iterator<Item = (&str, u64)> {
-    text.lines().filter_map(|line| {
-        let (key, value) = line.split_once(' ')?;
-        Some((key, value.trim().parse().ok()?))
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn files_are_read_whole_one_after_the_other() {
         let folder = crate::telemetry::tree::Tree::new();
@@ -162,13 +178,9 @@ mod tests {
         assert_eq!(files.names(&["/"]), ["long", "short"]);
         assert_eq!(files.folders(&["/"]), [] as [String; 0]);
         assert!(files.exists(&["/short"]) && !files.exists(&["/none"]));
-        let inode = files.inode(&["/short"]);
-        assert_eq!(files.read_with_inode(&["/short"]).map(|(inode, _)| inode), inode);
-    }
-
-    #[test]
-    fn max_is_no_number() {
-        assert_eq!((number("42\n"), number("max\n"), number("")), (Some(42), None, None));
-        assert_eq!(pairs("a 1\nb x\nc 3").collect::<Vec<_>>(), [("a", 1), ("c", 3)]);
+        assert_eq!(files.read_again("/short"), Some("7\n"));
+        folder.write("/short", "12\n");
+        assert_eq!(files.read_again("/short"), Some("12\n"));
+        assert_eq!((files.read_again("/long").map(str::len), files.read_again("/none")), (Some(55_000), None));
     }
 }

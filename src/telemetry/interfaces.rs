@@ -1,5 +1,7 @@
 //! Network interfaces, as `/proc/PID/net/dev` lists those of a process's namespace: proc_pid_net(5). Pure.
 
+use super::text::Numbers;
+
 /// What went one way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Traffic {
@@ -22,13 +24,13 @@ pub(super) fn interfaces(list: &str) -> impl Iterator<Item = Interface<'_>> {
     // Two lines of titles have no colon, or one behind a bar.
     list.lines().filter_map(|line| {
         let (name, numbers) = line.split_once(':')?;
-        let mut numbers = numbers.split_ascii_whitespace().map(|number| number.parse().ok());
-        let mut take = || numbers.next().flatten();
+        let mut numbers = Numbers::of(numbers);
+        let mut take = || numbers.next();
         let received = Traffic { bytes: take()?, packets: take()?, errors: take()?, dropped: take()? };
         // fifo, frame, compressed, multicast.
         let _others = [take()?, take()?, take()?, take()?];
         let sent = Traffic { bytes: take()?, packets: take()?, errors: take()?, dropped: take()? };
-        Some(Interface { name: name.trim(), received, sent })
+        Some(Interface { name: name.trim_ascii(), received, sent })
     })
 }
 

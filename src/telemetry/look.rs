@@ -28,18 +28,22 @@ pub(super) struct Looker {
     files: Files,
     host: Host,
     tracker: Tracker,
+    /// The newest page, and the one before: nobody sends that one any more, and the next is written into its room.
+    pages: [Arc<String>; 2],
+    samples: usize,
 }
 
 impl Looker {
     pub(super) fn new(root: &str) -> Self {
         let mut files = Files::below(root);
-        Self { host: Host::new(&mut files), tracker: Tracker::new(&mut files), files }
+        Self { host: Host::new(&mut files), tracker: Tracker::new(&mut files), files, pages: Default::default(), samples: 0 }
     }
 
-    /// Looks now, after `before`.
-    pub(super) fn look(&mut self, containers: &Arc<Containers>, swarm: Option<&SwarmCount>, before: &Look) -> Look {
+    /// Looks now.
+    pub(super) fn look(&mut self, containers: &Arc<Containers>, swarm: Option<&SwarmCount>) -> Look {
         let begun = Instant::now();
-        let mut draft = Draft::with_capacity(before.text.len() + ROOM, before.samples.len());
+        self.pages.swap(0, 1);
+        let mut draft = Draft::upon(Arc::into_inner(std::mem::take(&mut self.pages[0])).unwrap_or_default(), self.samples);
         let process = Process::read(&mut self.files);
         process.draw(&mut draft);
         self.host.look(&mut self.files, &mut draft);
@@ -47,12 +51,15 @@ impl Looker {
         self.tracker.look(&mut self.files, containers, &mut draft);
         said_of_itself(&mut draft, begun.elapsed());
         let (text, samples) = draft.finish();
-        Look { text: Arc::new(text), samples, process }
+        (self.pages[0], self.samples) = (Arc::new(text), samples.len());
+        Look { text: Arc::clone(&self.pages[0]), samples, process }
+    }
+
+    /// Lets go of the containers that are not among these, and of their files.
+    pub(super) fn let_go(&mut self, containers: &Containers) {
+        self.tracker.let_go(containers);
     }
 }
-
-/// By so much a page may grow from one look to the next without being copied.
-const ROOM: usize = 1024;
 
 fn said_of_itself(draft: &mut Draft, spent: Duration) {
     draft.family(&f::SAMPLED);

@@ -180,7 +180,7 @@ mod tests {
         state.threads(vec![ThreadState { name: "telemetry", word: Word::Kept }, ThreadState { name: "docker-lane-1", word: Word::Broken }]);
         state.turned(Timestamp::from_millis(1500));
         state.space(4096, 7);
-        let mut page = Page::with_capacity(0);
+        let mut page = Page::default();
         state.render(&mut page);
         let page = page.finish();
         for expected in [

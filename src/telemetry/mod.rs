@@ -20,6 +20,7 @@ mod own;
 mod page;
 mod process;
 mod swarm;
+mod text;
 #[cfg(test)]
 mod tree;
 mod value;
@@ -27,7 +28,7 @@ mod worker;
 
 use crate::domain::{Containers, SwarmCount};
 use crate::threads::{Exit, Published, StopSource, Thread, ThreadName, spawn, stop_pair};
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use look::Looker;
 use std::io;
 use std::time::Duration;
@@ -91,6 +92,8 @@ impl Measured {
 pub struct Sources {
     /// Which containers run.
     pub containers: Published<Containers>,
+    /// Ready when one of them has ended: what is known of it is let go at once.
+    pub ended: Receiver<()>,
     /// The swarm as it was counted last.
     pub swarm: Published<Option<SwarmCount>>,
 }

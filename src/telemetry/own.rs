@@ -218,7 +218,7 @@ impl Metrics {
     }
 
     fn write(&self) -> String {
-        let mut page = Page::with_capacity(PAGE);
+        let mut page = Page::upon(String::with_capacity(PAGE));
         page.family(&f::BUILD_INFO);
         page.sample(&[("version", env!("CARGO_PKG_VERSION"))], 1_u64);
         single(&mut page, &f::START_TIME, Value::Thousandths(self.started.as_millis()));
@@ -431,7 +431,7 @@ mod tests {
         assert!(value(&alone, "process_resident_memory_bytes", None) > 100_000.0);
         assert_eq!((alone.len(), metrics.process().len()), (8, 4));
 
-        let look = Looker::new("").look(&Arc::default(), None, &Look::default());
+        let look = Looker::new("").look(&Arc::default(), None);
         metrics.found().publish(Some(look));
         let samples = metrics.samples();
         assert!(value(&samples, "axion_host_memory_total_bytes", None) > 1e6);
@@ -446,7 +446,7 @@ mod tests {
     #[test]
     fn every_sample_follows_the_help_and_type_of_its_family() {
         let metrics = Metrics::default();
-        metrics.found().publish(Some(Looker::new("").look(&Arc::default(), None, &Look::default())));
+        metrics.found().publish(Some(Looker::new("").look(&Arc::default(), None)));
         let mut family = "";
         let (lines, mut seen) = (lines(&metrics), std::collections::BTreeSet::new());
         for line in &lines {

@@ -2,7 +2,6 @@
 
 use super::family::Family;
 use super::value::Value;
-use std::fmt::Write as _;
 
 /// The page so far.
 #[derive(Default)]
@@ -13,9 +12,10 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// One with room for so many bytes.
-    pub(super) fn with_capacity(bytes: usize) -> Self {
-        Self { text: String::with_capacity(bytes), family: None, begun: false }
+    /// One in the room of an old one.
+    pub(super) fn upon(mut old: String) -> Self {
+        old.clear();
+        Self { text: old, family: None, begun: false }
     }
 
     /// What follows is of this family. It has no line before it has a number.
@@ -46,15 +46,16 @@ impl Page {
         let Some(family) = self.family else { return };
         if !self.begun {
             self.begun = true;
-            let (name, kind) = (family.name, family.kind.name());
-            // Writing into a String cannot fail.
-            let _ = writeln!(self.text, "# HELP {name} {}\n# TYPE {name} {kind}", family.help.replace('\\', "\\\\"));
+            let parts = ["# HELP ", family.name, " ", family.help, "\n# TYPE ", family.name, " ", family.kind.name(), "\n"];
+            parts.into_iter().for_each(|part| self.text.push_str(part));
         }
         self.text.push_str(family.name);
     }
 
     fn value(&mut self, value: Value) {
-        let _ = writeln!(self.text, " {value}");
+        self.text.push(' ');
+        value.write(&mut self.text);
+        self.text.push('\n');
     }
 }
 
@@ -81,7 +82,7 @@ fn write_labels<'a>(text: &mut String, labels: impl IntoIterator<Item = (&'a str
 }
 
 fn escape(text: &mut String, value: &str) {
-    if !value.contains(['\\', '"', '\n']) {
+    if !value.bytes().any(|byte| matches!(byte, b'\\' | b'"' | b'\n')) {
         text.push_str(value);
         return;
     }

@@ -15,13 +15,13 @@ pub(super) struct Process(Vec<(&'static Family, Value)>);
 impl Process {
     /// Reads it now.
     pub(super) fn read(files: &mut Files) -> Self {
-        let mut numbers: Vec<(&'static Family, Value)> = files.read(&["/proc/self/stat"]).and_then(of_stat).into_iter().flatten().collect();
+        let mut numbers: Vec<(&'static Family, Value)> =
+            files.read_again("/proc/self/stat").and_then(of_stat).into_iter().flatten().collect();
         let open = open_descriptors(files);
         numbers.push((&family::PROCESS_OPEN_FDS, open.into()));
-        let limit = files.read(&["/proc/self/limits"]).and_then(descriptor_limit);
-        numbers.extend(limit.map(|limit| (&family::PROCESS_MAX_FDS, limit.into())));
+        numbers.extend(descriptor_limit().map(|limit| (&family::PROCESS_MAX_FDS, limit.into())));
         numbers.extend(switches().into_iter().flatten());
-        let written = files.read(&["/proc/self/io"]).and_then(written);
+        let written = files.read_again("/proc/self/io").and_then(written);
         numbers.extend(written.map(|bytes| (&family::PROCESS_WRITTEN, bytes.into())));
         Self(numbers)
     }
@@ -95,9 +95,12 @@ fn written(io: &str) -> Option<u64> {
     io.lines().find_map(|line| line.strip_prefix("write_bytes:"))?.trim().parse().ok()
 }
 
-/// The soft limit: the third column from "Max open files".
-pub(super) fn descriptor_limit(limits: &str) -> Option<u64> {
-    limits.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_whitespace().next()?.parse().ok()
+/// The soft limit (getrlimit(2)).
+pub(super) fn descriptor_limit() -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure is ours and lives until the call returns.
+    let read = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } == 0;
+    read.then_some(limit.rlim_cur)
 }
 
 #[cfg(test)]
@@ -116,8 +119,6 @@ mod tests {
         ];
         assert_eq!(numbers, expected);
         assert_eq!(of_stat("nonsense"), None);
-        let limits = "Limit                     Soft Limit           Hard Limit           Units\nMax open files            1024                 524288               files\n";
-        assert_eq!(descriptor_limit(limits), Some(1024));
         assert_eq!(written("wchar: 9\nread_bytes: 1\nwrite_bytes: 4096\ncancelled_write_bytes: 0\n"), Some(4096));
     }
 

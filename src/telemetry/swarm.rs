@@ -65,7 +65,7 @@ mod tests {
             tasks: BTreeMap::from([("failed", 3), ("running", 2)]),
             nodes: BTreeMap::from([("ready", 1)]),
         };
-        let mut draft = Draft::with_capacity(0, 0);
+        let mut draft = Draft::upon(String::new(), 0);
         draw(None, &mut draft);
         draw(Some(&count), &mut draft);
         let (page, samples) = draft.finish();

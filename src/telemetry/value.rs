@@ -1,6 +1,6 @@
 //! A number as the kernel counts it, shown in the unit of its family without a loss.
 
-use std::fmt;
+use std::fmt::Write as _;
 
 /// How `/proc` counts CPU time: Linux shows 100 ticks a second to programs on every architecture that the agent is built for
 /// (proc_pid_stat(5), `USER_HZ`).
@@ -38,21 +38,59 @@ impl Value {
     }
 }
 
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Whole(number) => number.fmt(f),
-            Self::Nanos(number) => write!(f, "{}.{:09}", number / 1_000_000_000, number % 1_000_000_000),
-            Self::Micros(number) => write!(f, "{}.{:06}", number / 1_000_000, number % 1_000_000),
+impl Value {
+    /// Adds it to a text: a page has thousands of them, and the formatting machinery costs ten times as much.
+    pub(super) fn write(self, text: &mut String) {
+        let (number, unit) = match self {
+            Self::Whole(number) => (number, 1),
+            Self::Nanos(number) => (number, 1_000_000_000),
+            Self::Micros(number) => (number, 1_000_000),
+            Self::Ticks(number) => (number, TICKS_PER_SECOND),
             Self::Thousandths(number) => {
-                let sign = if number < 0 { "-" } else { "" };
-                write!(f, "{sign}{}.{:03}", number.unsigned_abs() / 1000, number.unsigned_abs() % 1000)
+                if number < 0 {
+                    text.push('-');
+                }
+                (number.unsigned_abs(), 1000)
             }
-            Self::Ticks(number) => write!(f, "{}.{:02}", number / TICKS_PER_SECOND, number % TICKS_PER_SECOND),
-            Self::Float(number) => number.fmt(f),
+            Self::Float(number) => {
+                // Few, and their shortest form is an art. Writing into a String cannot fail.
+                let _ = write!(text, "{number}");
+                return;
+            }
+        };
+        let mut digits = [0; MOST_DIGITS];
+        let first = fill(&mut digits, number, unit);
+        // Digits are text.
+        text.push_str(std::str::from_utf8(&digits[first..]).unwrap_or_default());
+    }
+}
+
+/// Writes a number of such parts of a unit to the end, all places of the fraction and at least one digit before it. Gives where it begins.
+fn fill(digits: &mut [u8; MOST_DIGITS], mut number: u64, mut unit: u64) -> usize {
+    let mut first = MOST_DIGITS;
+    let mut put = |byte: u8| {
+        first -= 1;
+        digits[first] = byte;
+    };
+    let has_fraction = unit > 1;
+    while unit > 1 {
+        put(b'0' + (number % 10) as u8);
+        (number, unit) = (number / 10, unit / 10);
+    }
+    if has_fraction {
+        put(b'.');
+    }
+    loop {
+        put(b'0' + (number % 10) as u8);
+        number /= 10;
+        if number == 0 {
+            return first;
         }
     }
 }
+
+/// Of the largest number, and its point.
+const MOST_DIGITS: usize = 21;
 
 impl From<u64> for Value {
     fn from(number: u64) -> Self {
@@ -87,8 +125,11 @@ mod tests {
             (Value::Ticks(205), "2.05", 2.05),
             (Value::Float(0.5), "0.5", 0.5),
             (Value::from(true), "1", 1.0),
+            (Value::from(0_u64), "0", 0.0),
         ] {
-            assert_eq!((value.to_string().as_str(), value.as_f64()), (text, number));
+            let mut written = String::new();
+            value.write(&mut written);
+            assert_eq!((written.as_str(), value.as_f64()), (text, number));
         }
     }
 }

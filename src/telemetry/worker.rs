@@ -26,20 +26,18 @@ pub(super) struct Worker {
 impl Worker {
     /// Lives until the stop comes. Switched off it sleeps until other settings are published.
     pub(super) fn run(&self, mut looker: Looker) -> Result<(), Infallible> {
-        let (nobody, mut interval) = (Arc::new(Containers::default()), SECOND);
+        let (nobody, mut interval, mut ended) = (Arc::new(Containers::default()), SECOND, self.sources.ended.clone());
         loop {
             alive_by(Deadline::after(TURN));
             let settings = *self.settings.newest();
             let next = settings.map(|settings| Deadline::after(settings.interval.min(interval)));
             let found = settings.map(|settings| {
                 let containers = if settings.containers.are_measured() { self.sources.containers.newest() } else { Arc::clone(&nobody) };
-                let before = self.found.newest();
-                looker.look(
-                    &containers,
-                    self.sources.swarm.newest().as_ref().as_ref(),
-                    before.as_ref().as_ref().unwrap_or(&Look::default()),
-                )
+                looker.look(&containers, self.sources.swarm.newest().as_ref().as_ref())
             });
+            if found.is_none() {
+                looker.let_go(&nobody);
+            }
             self.found.publish(found);
             if settings.is_some_and(|settings| settings.hearers == Hearers::Coordinator) {
                 // Full: it will look at the newest anyway. Nobody there: the agent leaves.
@@ -47,10 +45,17 @@ impl Worker {
             }
             at_rest();
             let due = next.map_or_else(never, |next| at(next.instant()));
-            select_biased! {
-                recv(self.stop.receiver()) -> _ => return Ok(()),
-                recv(self.woken) -> woken => if woken.is_err() { return Ok(()) },
-                recv(due) -> _ => {}
+            loop {
+                select_biased! {
+                    recv(self.stop.receiver()) -> _ => return Ok(()),
+                    recv(self.woken) -> woken => if woken.is_err() { return Ok(()) } else { break },
+                    recv(ended) -> heard => match heard {
+                        Ok(()) => looker.let_go(&self.sources.containers.newest()),
+                        // Whoever listens to the engine has left, as the agent will.
+                        Err(_) => ended = never(),
+                    },
+                    recv(due) -> _ => break,
+                }
             }
             interval = Duration::MAX;
         }

@@ -15,6 +15,7 @@ mod support;
 
 use page::Page;
 use serde_json::{Value, json};
+use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 use support::{AGENT, Agent, Bed, Gate, IMAGE, Launch, Need, Plan, Prometheus, READY, Stage, Test, free_port, promtool, run, until};
@@ -24,6 +25,7 @@ const TESTS: &[Test] = &[
     Test { name: "a_limit_a_throttle_and_a_kill_are_seen", needs: &[Need::Engine], body: limits },
     Test { name: "the_engine_is_asked_nothing_from_one_look_to_the_next", needs: &[Need::Engine], body: quiet },
     Test { name: "containers_come_and_go_with_their_events", needs: &[Need::Engine], body: come_and_go },
+    Test { name: "what_ends_is_let_go_at_once", needs: &[Need::Engine], body: let_go },
     Test { name: "the_event_topic_has_what_is_measured", needs: AGENT, body: events },
     Test { name: "promtool_likes_every_family", needs: &[Need::Engine, Need::Promtool], body: well_made },
     Test { name: "prometheus_reads_the_host_and_its_containers", needs: &[Need::Engine, Need::Prometheus], body: scraped },
@@ -34,10 +36,16 @@ const TESTS: &[Test] = &[
     },
 ];
 
+/// When the newest look was.
+const LOOKED: &str = "axion_agent_telemetry_sample_time_seconds";
 /// From its start until it is ready, engine included; and from an event to the look that shows it.
 const SOON: Duration = Duration::from_secs(30);
+/// From an event to the next look, and much less than the thirty looks after which limits are read without one.
+const UPDATED: Duration = Duration::from_secs(12);
 /// The kernel charges memory ahead, 64 pages at a time, and takes back what was not used.
 const CHARGED_AHEAD: f64 = 256.0 * 1024.0;
+/// Between two looks, in seconds: an event is heard long before.
+const SELDOM: u32 = 10;
 /// So many more looks.
 const LOOKS: usize = 3;
 
@@ -54,12 +62,16 @@ struct Local {
 
 impl Local {
     fn start(stage: &Stage, name: &str, host: &str) -> Self {
+        Self::that_looks_every(1, stage, name, host)
+    }
+
+    fn that_looks_every(seconds: u32, stage: &Stage, name: &str, host: &str) -> Self {
         let folder = stage.directory().join(name);
         std::fs::create_dir_all(&folder).unwrap();
         let (config, port) = (folder.join("agent.toml"), free_port());
         let text = format!(
             "[agent]\nid = \"{name}\"\nstate_dir = \"{0}/state\"\n[docker]\nhost = \"{host}\"\n[health]\nport = {port}\n[local]\n\
-             ipc_socket_path = \"{0}/s\"\n[telemetry]\ninterval_seconds = 1\n",
+             ipc_socket_path = \"{0}/s\"\n[telemetry]\ninterval_seconds = {seconds}\n",
             folder.display()
         );
         std::fs::write(&config, text).unwrap();
@@ -76,13 +88,24 @@ impl Local {
         Page::of(&self.text())
     }
 
+    /// What it has open.
+    fn files(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(format!("/proc/{}/fd", self.agent.pid())).unwrap().flatten();
+        // One may be closed while they are read.
+        entries.filter_map(|entry| std::fs::read_link(entry.path()).ok()).collect()
+    }
+
+    /// When it has looked last.
+    fn looked(&self) -> f64 {
+        self.page().value(LOOKED, "").unwrap_or_default()
+    }
+
     /// The page of a look that was begun later.
     fn later(&self) -> Page {
-        let at = |page: &Page| page.value("axion_agent_telemetry_sample_time_seconds", "").unwrap_or_default();
-        let before = at(&self.page());
+        let before = self.looked();
         until("another look", SOON, || {
             let page = self.page();
-            if at(&page) > before { Ok(page) } else { Err(format!("still {before}")) }
+            if page.value(LOOKED, "")? > before { Ok(page) } else { Err(format!("still {before}")) }
         })
     }
 }
@@ -197,6 +220,12 @@ fn limits(stage: &Stage) {
     });
     assert_eq!(seen(&page, "axion_container_memory_limit_bytes"), Ok(f64::from(32 << 20)));
     assert_eq!(seen(&page, "axion_container_pids_limit"), Ok(50.0));
+    let other = json!({"Memory": 48 << 20, "MemorySwap": 48 << 20});
+    stage.engine().call("POST", &format!("/containers/{}/update", container.id), &other).unwrap();
+    until("its new limit", UPDATED, || match seen(&local.page(), "axion_container_memory_limit_bytes")? {
+        limit if limit == f64::from(48 << 20) => Ok(()),
+        limit => Err(format!("{limit}")),
+    });
     let of_it = format!("{},stack=\"{stack}\",service=\"{stack}_web\",task=\"{stack}_web.1\"}}", container.label());
     assert!(page.value("axion_container_cpu_seconds_total", &of_it).is_ok(), "{of_it}");
 }
@@ -234,6 +263,29 @@ fn come_and_go(stage: &Stage) {
         Some(series) => Err(series.clone()),
     });
     early.shown(&local);
+}
+
+/// The files of a container stay open, and neither they nor its network are held when it has ended, though no look is due.
+fn let_go(stage: &Stage) {
+    let container = Container::start(stage, &name("letgo"), "sleep 1000", json!({}));
+    let local = Local::that_looks_every(SELDOM, stage, "letgo", &stage.engine().host());
+    container.shown(&local);
+    let of_it = |path: &&PathBuf| path.to_string_lossy().contains(&container.id);
+    let files = local.files();
+    let file = files.iter().find(of_it).unwrap_or_else(|| panic!("no file of {} in {files:?}", container.id));
+    let ours = std::fs::File::open(file).unwrap();
+    local.later();
+    let looked = local.looked();
+    container.order("kill");
+    until("nothing of it is open", SOON, || {
+        let files = local.files();
+        let left: Vec<_> = files.iter().filter(|path| of_it(path) || path.ends_with("net/dev") && !path.starts_with("/proc/1/")).collect();
+        if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
+    });
+    assert!((local.looked() - looked).abs() < f64::EPSILON, "it has looked again");
+    // What the agent relies on where no event comes: who has its files open keeps no group, and hears that it is gone.
+    until("its group is gone", SOON, || if file.exists() { Err(file.display().to_string()) } else { Ok(()) });
+    assert_eq!(ours.read_at(&mut [0], 0).unwrap_err().raw_os_error(), Some(libc::ENODEV));
 }
 
 fn events(stage: &Stage) {

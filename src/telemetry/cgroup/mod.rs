@@ -1,13 +1,18 @@
 //! Containers, as their control groups tell of them: the files of either version, without a question to the engine.
 
 mod mounts;
+mod network;
 mod place;
+mod rest;
 mod v1;
 mod v2;
 
-use super::files::{Files, Keeping, Kept, number};
-use super::interfaces::{Traffic, total};
+use super::files::{Files, Keeping, Kept};
+use super::interfaces::Traffic;
+use super::text::number;
 use super::value::Value;
+use network::Network;
+use rest::Rest;
 
 pub(super) use mounts::Hierarchy;
 pub(super) use place::Places;
@@ -21,6 +26,8 @@ pub(super) struct Figures {
     pub(super) periods: Option<u64>,
     pub(super) throttled_periods: Option<u64>,
     pub(super) throttled: Option<Value>,
+    /// Whether its processor time is limited; of version 1, whose periods have a file of their own.
+    is_throttled: bool,
     pub(super) memory: Option<u64>,
     /// Of it, files that were not used lately.
     inactive_file: Option<u64>,
@@ -52,43 +59,24 @@ impl Figures {
     }
 }
 
-/// How many files of a group are kept open.
-pub(super) const KEPT_FILES: usize = 9;
-/// Limits change when somebody changes them: they are read with every so many looks.
-const LIMITS_EVERY: u32 = 6;
+/// How many files of a group are kept open, the list of its interfaces among them.
+pub(super) const KEPT_FILES: usize = FILES + 1;
+/// Of the group itself.
+const FILES: usize = 9;
+/// Limits change when somebody changes them, and the engine says so when that was somebody of its own: they are read with every so
+/// many looks.
+const LIMITS_EVERY: u32 = 30;
 
 /// The control group of one container, from one look to the next.
 #[derive(Debug, Default)]
 pub(super) struct Group {
     /// Below the mount of each controller.
     path: String,
-    kept: [Kept; KEPT_FILES],
-    limits: Limits,
+    kept: [Kept; FILES],
     looks: u32,
-    network: Option<Network>,
-}
-
-/// What a container may have at most, where it is limited.
-#[derive(Debug, Clone, Copy, Default)]
-struct Limits {
-    memory: Option<u64>,
-    pids: Option<u64>,
-}
-
-/// One of its processes, and the namespace that this is in.
-#[derive(Debug)]
-struct Network {
-    process: String,
-    /// Of the namespace's list of interfaces.
-    inode: u64,
-}
-
-/// Where the groups are, and what a look at one needs beside.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Surroundings<'a> {
-    pub(super) hierarchy: &'a Hierarchy,
-    /// The list of the host's interfaces: the files of one namespace are the same files, whichever process they are seen through.
-    pub(super) host: Option<u64>,
+    rest: Rest,
+    figures: Figures,
+    network: Network,
 }
 
 impl Group {
@@ -97,29 +85,29 @@ impl Group {
         Self { path, ..Self::default() }
     }
 
-    /// Reads all of it. None where it is gone.
-    pub(super) fn read(&mut self, files: &mut Files, surroundings: Surroundings<'_>, keeping: Keeping) -> Option<Figures> {
-        let Self { path, kept, limits, looks, network } = self;
+    /// As they were read last.
+    pub(super) fn figures(&self) -> &Figures {
+        &self.figures
+    }
+
+    /// Reads it. None where it is gone.
+    pub(super) fn read(&mut self, files: &mut Files, hierarchy: &Hierarchy, keeping: Keeping) -> Option<()> {
+        let Self { path, kept, looks, rest, figures, network } = self;
         let mut reading = Reading { files, path, kept, keeping };
-        let limits_are_due = looks.is_multiple_of(LIMITS_EVERY);
+        if looks.is_multiple_of(LIMITS_EVERY) {
+            match hierarchy {
+                Hierarchy::V1(mounts) => v1::limits(&mut reading, mounts, figures),
+                Hierarchy::V2(mount) => v2::limits(&mut reading, mount, figures),
+            }
+            network.look_again();
+        }
         *looks = looks.wrapping_add(1);
-        let mut figures = match surroundings.hierarchy {
-            Hierarchy::V1(mounts) => {
-                if limits_are_due {
-                    *limits = v1::limits(&mut reading, mounts);
-                }
-                v1::read(&mut reading, mounts)
-            }
-            Hierarchy::V2(mount) => {
-                if limits_are_due {
-                    *limits = v2::limits(&mut reading, mount);
-                }
-                v2::read(&mut reading, mount)
-            }
+        match hierarchy {
+            Hierarchy::V1(mounts) => v1::read(&mut reading, mounts, rest, figures),
+            Hierarchy::V2(mount) => v2::read(&mut reading, mount, rest, figures),
         }?;
-        (figures.memory_limit, figures.pids_limit) = (limits.memory, limits.pids);
-        figures.network = traffic(files, surroundings, path, network);
-        Some(figures)
+        figures.network = network.read(files, &[hierarchy.any(), path, "/cgroup.procs"], keeping);
+        Some(())
     }
 }
 
@@ -127,12 +115,12 @@ impl Group {
 struct Reading<'a> {
     files: &'a mut Files,
     path: &'a str,
-    kept: &'a mut [Kept; KEPT_FILES],
+    kept: &'a mut [Kept; FILES],
     keeping: Keeping,
 }
 
 impl Reading<'_> {
-    /// A file that is read with every look, and its place among those.
+    /// A file that is read with most looks, and its place among those.
     fn text(&mut self, place: usize, mount: &str, name: &str) -> Option<&str> {
         self.files.read_kept(&mut self.kept[place], self.keeping, &[mount, self.path, name])
     }
@@ -145,23 +133,4 @@ impl Reading<'_> {
     fn limit(&mut self, mount: &str, name: &str) -> Option<u64> {
         self.files.read(&[mount, self.path, name]).and_then(number)
     }
-}
-
-/// What has gone through the namespace of one of its processes. None where it is the host's own.
-fn traffic(files: &mut Files, surroundings: Surroundings<'_>, path: &str, known: &mut Option<Network>) -> Option<(Traffic, Traffic)> {
-    if let Some(Network { process, inode }) = known
-        && let Some((found, list)) = files.read_with_inode(&["/proc/", process, "/net/dev"])
-        && found == *inode
-    {
-        return Some(total(list));
-    }
-    // That process has ended.
-    *known = None;
-    let procs = files.read(&[surroundings.hierarchy.any(), path, "/cgroup.procs"])?;
-    let process = procs.lines().next().and_then(number)?.to_string();
-    let (inode, list) = files.read_with_inode(&["/proc/", &process, "/net/dev"])?;
-    let of_host = Some(inode) == surroundings.host;
-    let total = (!of_host).then(|| total(list))?;
-    *known = Some(Network { process, inode });
-    Some(total)
 }

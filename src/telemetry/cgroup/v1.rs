@@ -1,91 +1,118 @@
 //! Control groups of version 1: Documentation/admin-guide/cgroup-v1/{cpuacct,memory,blkio-controller,pids}.rst, and
 //! Documentation/scheduler/sched-bwc.rst. Each controller has a tree of its own, with the same paths.
 
-use super::super::files::pairs;
+use super::super::text::{number, pairs};
 use super::super::value::Value;
 use super::mounts::Mounts;
-use super::{Figures, Io, Limits, Reading};
+use super::rest::{Extent, Rest};
+use super::{Figures, Io, Reading};
 
 /// From here on a limit is none: the kernel writes the largest number of pages that it can count.
 const NO_LIMIT: u64 = 1 << 60;
 
-/// What a group may have at most.
-pub(super) fn limits(group: &mut Reading<'_>, mounts: &Mounts) -> Limits {
+/// What changes when somebody changes it.
+pub(super) fn limits(group: &mut Reading<'_>, mounts: &Mounts, figures: &mut Figures) {
     let memory = mounts.memory.as_ref().and_then(|mount| group.limit(mount, "/memory.limit_in_bytes"));
-    let pids = mounts.pids.as_ref().and_then(|mount| group.limit(mount, "/pids.max"));
-    Limits { memory: memory.filter(|&limit| limit < NO_LIMIT), pids }
+    figures.memory_limit = memory.filter(|&limit| limit < NO_LIMIT);
+    figures.pids_limit = mounts.pids.as_ref().and_then(|mount| group.limit(mount, "/pids.max"));
+    // -1 where there is none.
+    figures.is_throttled = mounts.cpu.as_ref().and_then(|mount| group.limit(mount, "/cpu.cfs_quota_us")).is_some();
+    throttling(group, mounts, figures);
 }
 
-pub(super) fn read(group: &mut Reading<'_>, mounts: &Mounts) -> Option<Figures> {
-    let mut figures = Figures::default();
+pub(super) fn read(group: &mut Reading<'_>, mounts: &Mounts, rest: &mut Rest, figures: &mut Figures) -> Option<()> {
+    // ORDER: the processor time first: who runs while the rest is read has moved at the next look.
     if let Some(mount) = &mounts.cpuacct {
         figures.cpu = Some(Value::Nanos(group.number(0, mount, "/cpuacct.usage")?));
-        for (key, ticks) in pairs(group.text(1, mount, "/cpuacct.stat")?) {
-            match key {
-                "user" => figures.cpu_user = Some(Value::Ticks(ticks)),
-                "system" => figures.cpu_system = Some(Value::Ticks(ticks)),
-                _ => {}
-            }
-        }
     }
-    if let Some(stat) = mounts.cpu.as_ref().and_then(|mount| group.text(2, mount, "/cpu.stat")) {
-        for (key, count) in pairs(stat) {
-            match key {
-                "nr_periods" => figures.periods = Some(count),
-                "nr_throttled" => figures.throttled_periods = Some(count),
-                "throttled_time" => figures.throttled = Some(Value::Nanos(count)),
-                _ => {}
+    let extent = rest.extent(figures.cpu);
+    if extent == Extent::Whole {
+        if let Some(mount) = &mounts.cpuacct {
+            for (key, ticks) in pairs(group.text(1, mount, "/cpuacct.stat")?) {
+                match key {
+                    "user" => figures.cpu_user = Some(Value::Ticks(ticks)),
+                    "system" => figures.cpu_system = Some(Value::Ticks(ticks)),
+                    _ => {}
+                }
             }
         }
+        // The periods of a group without a limit are not counted.
+        if figures.is_throttled {
+            throttling(group, mounts, figures);
+        }
+        figures.pids = mounts.pids.as_ref().and_then(|mount| group.number(8, mount, "/pids.current"));
     }
     if let Some(mount) = &mounts.memory {
-        memory(group, mount, &mut figures)?;
+        memory(group, mount, extent, figures)?;
     }
-    if let Some(mount) = &mounts.blkio {
-        figures.io = io(group, mount);
+    // Whoever asks for a request is charged with it: what the kernel writes back later is nobody's here.
+    if extent == Extent::Whole {
+        figures.io = mounts.blkio.as_ref().and_then(|mount| io(group, mount, figures.io));
     }
-    if let Some(mount) = &mounts.pids {
-        figures.pids = group.number(8, mount, "/pids.current");
-    }
-    Some(figures)
-}
-
-fn memory(group: &mut Reading<'_>, mount: &str, figures: &mut Figures) -> Option<()> {
-    figures.memory = Some(group.number(3, mount, "/memory.usage_in_bytes")?);
-    for (key, bytes) in pairs(group.text(4, mount, "/memory.stat")?) {
-        match key {
-            "total_rss" => figures.anonymous = Some(bytes),
-            "total_cache" => figures.file = Some(bytes),
-            "total_swap" => figures.swap = Some(bytes),
-            "total_inactive_file" => figures.inactive_file = Some(bytes),
-            _ => {}
-        }
-    }
-    let control = group.text(5, mount, "/memory.oom_control")?;
-    figures.oom_kills = pairs(control).find(|(key, _)| *key == "oom_kill").map(|(_, count)| count);
     Some(())
 }
 
-fn io(group: &mut Reading<'_>, mount: &str) -> Option<Io> {
-    let (read_bytes, written_bytes) = both_ways(group.text(6, mount, "/blkio.throttle.io_service_bytes_recursive")?);
+fn throttling(group: &mut Reading<'_>, mounts: &Mounts, figures: &mut Figures) {
+    let Some(stat) = mounts.cpu.as_ref().and_then(|mount| group.text(2, mount, "/cpu.stat")) else { return };
+    for (key, count) in pairs(stat) {
+        match key {
+            "nr_periods" => figures.periods = Some(count),
+            "nr_throttled" => figures.throttled_periods = Some(count),
+            "throttled_time" => figures.throttled = Some(Value::Nanos(count)),
+            _ => {}
+        }
+    }
+}
+
+fn memory(group: &mut Reading<'_>, mount: &str, extent: Extent, figures: &mut Figures) -> Option<()> {
+    let before = figures.memory.replace(group.number(3, mount, "/memory.usage_in_bytes")?);
+    if extent == Extent::Whole || before != figures.memory {
+        for (key, bytes) in pairs(group.text(4, mount, "/memory.stat")?) {
+            match key {
+                "total_rss" => figures.anonymous = Some(bytes),
+                "total_cache" => figures.file = Some(bytes),
+                "total_swap" => figures.swap = Some(bytes),
+                "total_inactive_file" => figures.inactive_file = Some(bytes),
+                _ => {}
+            }
+        }
+    }
+    if extent == Extent::Whole {
+        let control = group.text(5, mount, "/memory.oom_control")?;
+        figures.oom_kills = pairs(control).find(|(key, _)| *key == "oom_kill").map(|(_, count)| count);
+    }
+    Some(())
+}
+
+/// The kernel counts the bytes of a request and then the request: where no request is new, no bytes are.
+fn io(group: &mut Reading<'_>, mount: &str, before: Option<Io>) -> Option<Io> {
     let (reads, writes) = both_ways(group.text(7, mount, "/blkio.throttle.io_serviced_recursive")?);
+    if let Some(before) = before.filter(|before| (before.reads, before.writes) == (reads, writes)) {
+        return Some(before);
+    }
+    let (read_bytes, written_bytes) = both_ways(group.text(6, mount, "/blkio.throttle.io_service_bytes_recursive")?);
     Some(Io { reads, read_bytes, writes, written_bytes })
 }
 
 /// `8:0 Read 4096`, a line for each disk and kind of request.
 fn both_ways(text: &str) -> (u64, u64) {
-    let sum = |kind: &str| {
-        let of_kind = text.lines().filter_map(|line| line.rsplit_once(' ')).filter(|(rest, _)| rest.ends_with(kind));
-        of_kind.filter_map(|(_, number)| number.parse::<u64>().ok()).sum()
-    };
-    (sum(" Read"), sum(" Write"))
+    let (mut reads, mut writes) = (0_u64, 0_u64);
+    // The last line has no disk.
+    for (kind, count) in text.lines().filter_map(|line| line.split_once(' ')?.1.split_once(' ')) {
+        match kind {
+            "Read" => reads = reads.saturating_add(number(count).unwrap_or(0)),
+            "Write" => writes = writes.saturating_add(number(count).unwrap_or(0)),
+            _ => {}
+        }
+    }
+    (reads, writes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::super::files::Keeping;
     use super::super::super::tree::Tree;
-    use super::super::{Group, Hierarchy, Surroundings};
+    use super::super::{Group, Hierarchy};
     use super::*;
 
     const ID: &str = "/docker/0123";
@@ -99,6 +126,7 @@ mod tests {
         for (file, text) in [
             ("cpu,cpuacct/docker/0123/cpuacct.usage", "5025000000\n"),
             ("cpu,cpuacct/docker/0123/cpuacct.stat", "user 401\nsystem 101\n"),
+            ("cpu,cpuacct/docker/0123/cpu.cfs_quota_us", "50000\n"),
             ("cpu,cpuacct/docker/0123/cpu.stat", "nr_periods 20\nnr_throttled 3\nthrottled_time 1500000001\n"),
             ("memory/docker/0123/memory.usage_in_bytes", "10000000\n"),
             ("memory/docker/0123/memory.limit_in_bytes", "9223372036854771712\n"),
@@ -124,9 +152,8 @@ mod tests {
     }
 
     fn read(group: &mut Group, tree: &Tree, hierarchy: &Hierarchy, keeping: Keeping) -> Option<Figures> {
-        let mut files = tree.files();
-        let host = files.inode(&["/proc/1/net/dev"]);
-        group.read(&mut files, Surroundings { hierarchy, host }, keeping)
+        group.read(&mut tree.files(), hierarchy, keeping)?;
+        Some(*group.figures())
     }
 
     #[test]
@@ -157,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_stay_open_show_what_is_new_and_a_gone_process_makes_way() {
+    fn files_that_stay_open_show_what_is_new() {
         let (tree, hierarchy) = tree();
         let mut group = Group::at(ID.to_owned());
         let mut seen = |tree: &Tree| {
@@ -168,11 +195,38 @@ mod tests {
         assert_eq!(seen(&tree), (nanos(5_025_000_000), None, Some(2761)));
         tree.write("/cg/cpu,cpuacct/docker/0123/cpuacct.usage", "6000000000\n");
         tree.write("/cg/memory/docker/0123/memory.limit_in_bytes", "64000000\n");
-        assert_eq!(seen(&tree), (nanos(6_000_000_000), None, Some(2761)), "limits are read seldom");
+        tree.write("/proc/42/net/dev", "eth0: 1 7 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n");
+        assert_eq!(seen(&tree), (nanos(6_000_000_000), None, Some(7)), "limits are read seldom");
         tree.remove("/proc/42");
-        tree.write("/cg/memory/docker/0123/cgroup.procs", "43\n");
-        tree.write("/proc/43/net/dev", "eth0: 1 7 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n");
-        (0..4).for_each(|_| assert_eq!(seen(&tree).2, Some(7)));
+        (2..30).for_each(|_| assert_eq!(seen(&tree).2, Some(7), "the namespace is the same, whoever it was seen through"));
         assert_eq!(seen(&tree).1, Some(64_000_000));
+    }
+
+    #[test]
+    fn of_a_container_at_rest_is_read_what_others_change() {
+        let (tree, hierarchy) = tree();
+        let mut group = Group::at(ID.to_owned());
+        let mut seen = |tree: &Tree| read(&mut group, tree, &hierarchy, Keeping::Open).unwrap();
+        assert_eq!((0..3).map(|_| seen(&tree).pids).last(), Some(Some(7)));
+        tree.write("/cg/pids/docker/0123/pids.current", "8\n");
+        tree.write("/cg/memory/docker/0123/memory.stat", "total_rss 5\n");
+        tree.write("/cg/blkio/docker/0123/blkio.throttle.io_service_bytes_recursive", "8:0 Read 5000\n8:0 Write 1\nTotal 5001\n");
+        tree.write("/proc/42/net/dev", "eth0: 1 7 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n");
+        let figures = seen(&tree);
+        assert_eq!((figures.pids, figures.anonymous), (Some(7), Some(3_500_000)));
+        assert_eq!(figures.network.map(|(received, _)| received.packets), Some(7));
+        tree.write("/cg/memory/docker/0123/memory.usage_in_bytes", "9000000\n");
+        let figures = seen(&tree);
+        assert_eq!((figures.pids, figures.memory, figures.anonymous), (Some(7), Some(9_000_000), Some(5)));
+        tree.write("/cg/cpu,cpuacct/docker/0123/cpuacct.usage", "6000000000\n");
+        let figures = seen(&tree);
+        assert_eq!((figures.pids, figures.io.map(|io| io.read_bytes)), (Some(8), Some(4097)), "it has run, and asked for nothing");
+        tree.write("/cg/blkio/docker/0123/blkio.throttle.io_serviced_recursive", "8:0 Read 9\n8:0 Write 2\nTotal 11\n");
+        assert_eq!(seen(&tree).io, Some(Io { reads: 9, read_bytes: 5000, writes: 2, written_bytes: 1 }));
+        tree.write("/cg/pids/docker/0123/pids.current", "9\n");
+        assert_eq!((0..3).map(|_| seen(&tree).pids).last(), Some(Some(9)), "and comes to rest");
+        tree.write("/cg/pids/docker/0123/pids.current", "10\n");
+        let seldom: Vec<_> = (3..=30).map(|_| seen(&tree).pids).collect();
+        assert_eq!((seldom.first(), seldom.last()), (Some(&Some(9)), Some(&Some(10))), "now and then all is read");
     }
 }

@@ -1,17 +1,18 @@
 //! Control groups of version 2: Documentation/admin-guide/cgroup-v2.rst. One tree; a controller that is not enabled in it has no files.
 
-use super::super::files::pairs;
+use super::super::text::pairs;
 use super::super::value::Value;
-use super::{Figures, Io, Limits, Reading};
+use super::rest::{Extent, Rest};
+use super::{Figures, Io, Reading};
 
-/// What a group may have at most.
-pub(super) fn limits(group: &mut Reading<'_>, mount: &str) -> Limits {
-    Limits { memory: group.limit(mount, "/memory.max"), pids: group.limit(mount, "/pids.max") }
+/// What changes when somebody changes it.
+pub(super) fn limits(group: &mut Reading<'_>, mount: &str, figures: &mut Figures) {
+    (figures.memory_limit, figures.pids_limit) = (group.limit(mount, "/memory.max"), group.limit(mount, "/pids.max"));
 }
 
-pub(super) fn read(group: &mut Reading<'_>, mount: &str) -> Option<Figures> {
-    let mut figures = Figures::default();
-    // Always there, with the times at least.
+pub(super) fn read(group: &mut Reading<'_>, mount: &str, rest: &mut Rest, figures: &mut Figures) -> Option<()> {
+    // ORDER: the processor time first: who runs while the rest is read has moved at the next look. The file is always there, with the
+    // times at least.
     for (key, count) in pairs(group.text(0, mount, "/cpu.stat")?) {
         match key {
             "usage_usec" => figures.cpu = Some(Value::Micros(count)),
@@ -23,8 +24,24 @@ pub(super) fn read(group: &mut Reading<'_>, mount: &str) -> Option<Figures> {
             _ => {}
         }
     }
-    figures.memory = group.number(1, mount, "/memory.current");
+    let extent = rest.extent(figures.cpu);
+    let before = std::mem::replace(&mut figures.memory, group.number(1, mount, "/memory.current"));
+    if extent == Extent::Whole || before != figures.memory {
+        memory(group, mount, figures);
+    }
+    if extent == Extent::Whole {
+        let events = group.text(4, mount, "/memory.events").unwrap_or_default();
+        figures.oom_kills = pairs(events).find(|(key, _)| *key == "oom_kill").map(|(_, count)| count);
+        figures.pids = group.number(6, mount, "/pids.current");
+    }
+    // What the kernel writes back for a container is charged to it, whenever that is.
+    figures.io = group.text(5, mount, "/io.stat").map(io);
+    Some(())
+}
+
+fn memory(group: &mut Reading<'_>, mount: &str, figures: &mut Figures) {
     figures.swap = group.number(2, mount, "/memory.swap.current");
+    (figures.anonymous, figures.file, figures.inactive_file) = (None, None, None);
     for (key, bytes) in pairs(group.text(3, mount, "/memory.stat").unwrap_or_default()) {
         match key {
             "anon" => figures.anonymous = Some(bytes),
@@ -33,11 +50,6 @@ pub(super) fn read(group: &mut Reading<'_>, mount: &str) -> Option<Figures> {
             _ => {}
         }
     }
-    let events = group.text(4, mount, "/memory.events").unwrap_or_default();
-    figures.oom_kills = pairs(events).find(|(key, _)| *key == "oom_kill").map(|(_, count)| count);
-    figures.io = group.text(5, mount, "/io.stat").map(io);
-    figures.pids = group.number(6, mount, "/pids.current");
-    Some(figures)
 }
 
 /// `8:16 rbytes=1459200 wbytes=314773504 rios=192 wios=353 dbytes=0 dios=0`, a line for each disk that was used.
@@ -60,7 +72,7 @@ fn io(text: &str) -> Io {
 mod tests {
     use super::super::super::files::Keeping;
     use super::super::super::tree::Tree;
-    use super::super::{Group, Hierarchy, Surroundings};
+    use super::super::{Group, Hierarchy};
     use super::*;
 
     const PATH: &str = "/system.slice/docker-0123.scope";
@@ -96,10 +108,9 @@ mod tests {
     }
 
     fn read(tree: &Tree, path: &str) -> Option<Figures> {
-        let mut files = tree.files();
-        let host = files.inode(&["/proc/1/net/dev"]);
-        let hierarchy = Hierarchy::V2("/sys/fs/cgroup".to_owned());
-        Group::at(path.to_owned()).read(&mut files, Surroundings { hierarchy: &hierarchy, host }, Keeping::Open)
+        let mut group = Group::at(path.to_owned());
+        group.read(&mut tree.files(), &Hierarchy::V2("/sys/fs/cgroup".to_owned()), Keeping::Open)?;
+        Some(*group.figures())
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `/proc/diskstats`: what disks have done. Pure.
 
+use super::super::text::Numbers;
+
 /// Documentation/admin-guide/iostats.rst: a sector has 512 bytes here, whatever the disk says.
 const SECTOR: u64 = 512;
 /// Devices without a disk behind them.
@@ -20,13 +22,12 @@ pub(super) struct Disk<'a> {
 /// The devices, partitions among them, that may have a disk behind them and were used.
 pub(super) fn disks(text: &str) -> impl Iterator<Item = Disk<'_>> {
     text.lines().filter_map(|line| {
-        let mut columns = line.split_ascii_whitespace().skip(2);
-        let name = columns.next()?;
-        let numbers: Vec<u64> = columns.map_while(|column| column.parse().ok()).collect();
-        let [reads, _merged, sectors_read, _reading, writes, _merged_too, sectors_written, _writing, _under_way, busy, ..] = numbers[..]
-        else {
-            return None;
-        };
+        let name = line.split_ascii_whitespace().nth(2)?;
+        let mut numbers = Numbers::of(line.split_once(name)?.1);
+        let mut take = || numbers.next();
+        let [reads, _merged, sectors_read, _reading] = [take()?, take()?, take()?, take()?];
+        let [writes, _merged_too, sectors_written, _writing] = [take()?, take()?, take()?, take()?];
+        let [_under_way, busy] = [take()?, take()?];
         let (read_bytes, written_bytes) = (sectors_read.saturating_mul(SECTOR), sectors_written.saturating_mul(SECTOR));
         let is_real = !UNREAL.iter().any(|prefix| name.starts_with(prefix)) && (reads, writes) != (0, 0);
         is_real.then_some(Disk { name, reads, read_bytes, writes, written_bytes, busy })

@@ -11,10 +11,11 @@ mod temperature;
 use super::draft::Draft;
 use super::family as f;
 use super::family::Family;
-use super::files::Files;
+use super::files::{Files, Watched};
 use super::interfaces::{Interface, LOOPBACK, interfaces};
 use super::value::Value;
 use crate::filesystem;
+use filesystems::FileSystem;
 use memory::Pressure;
 use stat::Stat;
 use std::fs;
@@ -28,7 +29,11 @@ const MOST: usize = 32;
 /// through them is told of the containers.
 const OF_CONTAINERS: &str = "veth";
 /// What the kernel knows the pressure of.
-const RESOURCES: [&str; 3] = ["cpu", "memory", "io"];
+const RESOURCES: [(&str, &str); 3] = [("cpu", "/proc/pressure/cpu"), ("memory", "/proc/pressure/memory"), ("io", "/proc/pressure/io")];
+const MOUNTS: &str = "/proc/self/mountinfo";
+/// The list of mounts is long where there are containers, and changes with each of them: it is read with every so many looks, if it has
+/// changed. What is not mounted any more is left out at once.
+const MOUNTS_EVERY: u32 = 6;
 const MEMORY: [(&str, &Family); 7] = [
     ("MemTotal", &f::HOST_MEMORY_TOTAL),
     ("MemFree", &f::HOST_MEMORY_FREE),
@@ -42,29 +47,47 @@ const MEMORY: [(&str, &Family); 7] = [
 /// What is known from one look to the next.
 pub(super) struct Host {
     sensors: Vec<Sensor>,
+    /// Their list.
+    interfaces: &'static str,
+    mounts: Option<Watched>,
+    file_systems: Vec<FileSystem>,
+    looks: u32,
 }
 
 impl Host {
     pub(super) fn new(files: &mut Files) -> Self {
-        Self { sensors: temperature::sensors(files, MOST) }
+        // The first process is in the host's namespace, also where the agent is in a container that shares its processes.
+        let interfaces = if files.exists(&["/proc/1/net/dev"]) { "/proc/1/net/dev" } else { "/proc/self/net/dev" };
+        Self { sensors: temperature::sensors(files, MOST), interfaces, mounts: None, file_systems: Vec::new(), looks: 0 }
     }
 
     /// Looks at all of it.
-    pub(super) fn look(&self, files: &mut Files, draft: &mut Draft) {
+    pub(super) fn look(&mut self, files: &mut Files, draft: &mut Draft) {
         processors(files, draft);
         memory(files, draft);
         disks(files, draft);
-        file_systems(files, draft);
-        network(files, draft);
+        self.find_file_systems(files);
+        file_systems(&self.file_systems, draft);
+        network(files, self.interfaces, draft);
         draft.family(&f::HOST_TEMPERATURE);
         for sensor in &self.sensors {
             draft.number(&[("sensor", &sensor.name)], sensor.read(files));
         }
     }
+
+    fn find_file_systems(&mut self, files: &mut Files) {
+        let is_due = self.looks.is_multiple_of(MOUNTS_EVERY);
+        self.looks = self.looks.wrapping_add(1);
+        if is_due && self.mounts.as_ref().is_none_or(Watched::has_changed) {
+            // ORDER: watched before it is read.
+            self.mounts = self.mounts.take().or_else(|| files.watch(MOUNTS));
+            self.file_systems = files.read(&[MOUNTS]).map(filesystems::file_systems).unwrap_or_default();
+        }
+    }
 }
 
 fn processors(files: &mut Files, draft: &mut Draft) {
-    let stat = files.read(&["/proc/stat"]).map(Stat::of).unwrap_or_default();
+    let stat = files.read_again("/proc/stat").map(Stat::of).unwrap_or_default();
     single(draft, &f::HOST_CPUS, Some(stat.cpus).filter(|&cpus| cpus > 0));
     draft.family(&f::HOST_CPU);
     for (mode, &ticks) in stat::MODES.iter().zip(&stat.ticks) {
@@ -74,31 +97,31 @@ fn processors(files: &mut Files, draft: &mut Draft) {
     single(draft, &f::HOST_FORKS, stat.forks);
     single(draft, &f::HOST_RUNNING, stat.running);
     single(draft, &f::HOST_BLOCKED, stat.blocked);
-    single(draft, &f::HOST_UPTIME, files.read(&["/proc/uptime"]).and_then(stat::uptime));
-    let load = files.read(&["/proc/loadavg"]).and_then(stat::load);
+    single(draft, &f::HOST_UPTIME, files.read_again("/proc/uptime").and_then(stat::uptime));
+    let load = files.read_again("/proc/loadavg").and_then(stat::load);
     for (n, family) in [&f::HOST_LOAD1, &f::HOST_LOAD5, &f::HOST_LOAD15].into_iter().enumerate() {
         single(draft, family, load.map(|load| load[n]));
     }
 }
 
 fn memory(files: &mut Files, draft: &mut Draft) {
-    let meminfo = files.read(&["/proc/meminfo"]).unwrap_or_default();
+    let meminfo = files.read_again("/proc/meminfo").unwrap_or_default();
     for (key, family) in MEMORY {
         single(draft, family, memory::bytes(meminfo, key));
     }
-    let pressure = RESOURCES.map(|resource| files.read(&["/proc/pressure/", resource]).map(Pressure::of).unwrap_or_default());
+    let pressure = RESOURCES.map(|(_, file)| files.read_again(file).map(Pressure::of).unwrap_or_default());
     draft.family(&f::HOST_WAITING);
-    for (resource, pressure) in RESOURCES.into_iter().zip(&pressure) {
+    for ((resource, _), pressure) in RESOURCES.into_iter().zip(&pressure) {
         draft.number(&[("resource", resource)], pressure.some.map(Value::Micros));
     }
     draft.family(&f::HOST_STALLED);
-    for (resource, pressure) in RESOURCES.into_iter().zip(&pressure) {
+    for ((resource, _), pressure) in RESOURCES.into_iter().zip(&pressure) {
         draft.number(&[("resource", resource)], pressure.full.map(Value::Micros));
     }
 }
 
 fn disks(files: &mut Files, draft: &mut Draft) {
-    let text = files.read(&["/proc/diskstats"]).unwrap_or_default().to_owned();
+    let text = files.read_again("/proc/diskstats").unwrap_or_default().to_owned();
     // Partitions are in folders of their disks.
     let whole = |disk: &disks::Disk<'_>| files.exists(&["/sys/block/", disk.name]);
     let found: Vec<_> = disks::disks(&text).filter(whole).take(MOST).collect();
@@ -115,10 +138,9 @@ fn disks(files: &mut Files, draft: &mut Draft) {
     family(&f::HOST_DISK_BUSY, |disk| Value::Micros(disk.busy.saturating_mul(1000)));
 }
 
-fn file_systems(files: &mut Files, draft: &mut Draft) {
-    let all = files.read(&["/proc/self/mountinfo"]).map(filesystems::file_systems).unwrap_or_default();
-    let found: Vec<_> =
-        all.into_iter().filter(is_on_top).take(MOST).filter_map(|one| Some((room(&one.mountpoint)?, one.mountpoint))).collect();
+fn file_systems(all: &[FileSystem], draft: &mut Draft) {
+    let shown = all.iter().filter(|one| is_on_top(one)).take(MOST);
+    let found: Vec<_> = shown.filter_map(|one| Some((room(&one.mountpoint)?, &one.mountpoint))).collect();
     let mut family = |family, read: fn(&filesystem::Room) -> u64| {
         draft.family(family);
         for (room, mountpoint) in &found {
@@ -138,16 +160,14 @@ fn room(mountpoint: &str) -> Option<filesystem::Room> {
 
 /// Whether it can be seen at its place: another one may lie over it, as over `/home` where the unit closes that. Subvolumes of
 /// btrfs have numbers of their own (major 0).
-fn is_on_top(one: &filesystems::FileSystem) -> bool {
+fn is_on_top(one: &FileSystem) -> bool {
     let Ok(seen) = fs::metadata(&one.mountpoint).map(|metadata| metadata.dev()) else { return false };
     let (major, minor) = (libc::major(seen), libc::minor(seen));
     major == 0 || one.device == format!("{major}:{minor}")
 }
 
-fn network(files: &mut Files, draft: &mut Draft) {
-    // The first process is in the host's namespace, also where the agent is in a container that shares its processes.
-    let own = files.exists(&["/proc/1/net/dev"]);
-    let list = files.read(&[if own { "/proc/1/net/dev" } else { "/proc/self/net/dev" }]).unwrap_or_default();
+fn network(files: &mut Files, list: &'static str, draft: &mut Draft) {
+    let list = files.read_again(list).unwrap_or_default();
     let of_host = |one: &Interface<'_>| one.name != LOOPBACK && !one.name.starts_with(OF_CONTAINERS);
     let found: Vec<_> = interfaces(list).filter(of_host).take(MOST).collect();
     let mut family = |family, read: fn(&Interface<'_>) -> u64| {
@@ -178,7 +198,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn page(tree: &Tree) -> BTreeMap<String, String> {
-        let (mut files, mut draft) = (tree.files(), Draft::with_capacity(0, 0));
+        let (mut files, mut draft) = (tree.files(), Draft::upon(String::new(), 0));
         Host::new(&mut files).look(&mut files, &mut draft);
         let (text, _) = draft.finish();
         let lines = text.lines().filter(|line| !line.starts_with('#'));
@@ -226,8 +246,8 @@ mod tests {
 
     #[test]
     fn this_host_has_a_file_system_with_room() {
-        let (mut files, mut draft) = (Files::below(""), Draft::with_capacity(0, 0));
-        file_systems(&mut files, &mut draft);
+        let (mut files, mut draft) = (Files::below(""), Draft::upon(String::new(), 0));
+        Host::new(&mut files).look(&mut files, &mut draft);
         let (text, samples) = draft.finish();
         assert!(text.contains("axion_host_filesystem_available_bytes{mountpoint=\"/"), "{text}");
         assert!(samples.iter().any(|sample| sample.name == "axion_host_filesystem_size_bytes" && sample.value > 1e6), "{samples:?}");

@@ -1,6 +1,6 @@
 //! `/proc/stat`, `/proc/loadavg` and `/proc/uptime`: what processors do. Pure.
 
-use super::super::files::pairs;
+use super::super::text::pairs;
 use super::super::value::Value;
 
 /// The columns of a `cpu` line, in its order; what guests use is in `user` and `nice` already (proc_stat(5)).
