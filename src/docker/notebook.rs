@@ -6,18 +6,18 @@
 //! lost answer. Used by the one thread that runs the command.
 
 use crate::domain::{CommandId, KeptStack, Ledger, LedgerError, Note, ProjectId, Revision, Sensitive, StackName, Step, StepOutcome};
-use std::sync::{Mutex, PoisonError};
+use std::cell::RefCell;
 
 /// The ledger of one command.
 pub(super) struct Notebook<'a> {
     ledger: &'a dyn Ledger,
     /// What is not on disk yet.
-    waiting: Mutex<Vec<Note>>,
+    waiting: RefCell<Vec<Note>>,
 }
 
 impl<'a> Notebook<'a> {
     pub(super) fn over(ledger: &'a dyn Ledger) -> Self {
-        Self { ledger, waiting: Mutex::default() }
+        Self { ledger, waiting: RefCell::default() }
     }
 
     /// Writes down what is about to be done, one step or several at once.
@@ -49,7 +49,7 @@ impl<'a> Notebook<'a> {
 
     /// Writes what waits; the number of a revision that is among it, else 0.
     pub(super) fn flush(&self) -> Result<u64, LedgerError> {
-        let waiting = std::mem::take(&mut *self.lock());
+        let waiting = self.waiting.take();
         if waiting.is_empty() { Ok(0) } else { self.ledger.note(waiting) }
     }
 
@@ -90,11 +90,7 @@ impl<'a> Notebook<'a> {
     }
 
     fn later(&self, note: Note) {
-        self.lock().push(note);
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Note>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.borrow_mut().push(note);
     }
 }
 
