@@ -10,6 +10,9 @@ use std::time::Duration;
 /// What a busy machine adds to the time after which a verdict is certain: containers are made and end slowly.
 const SLACK: Duration = Duration::from_secs(20);
 
+/// How often an edit is tried: the manager writes to a service once or twice in an update.
+const EDITS: usize = 8;
+
 /// What is wrong, and what must be said of it.
 pub struct Case<'c> {
     /// The options of the service `web` in the good file …
@@ -197,12 +200,17 @@ pub fn tasks_of(lanes: &Lanes, service: &str) -> Vec<String> {
     ids
 }
 
-/// Somebody else's `docker service update --env-add` on a service.
+/// Somebody else's `docker service update --env-add` on a service, again where the manager has written to it in between.
 pub fn edit(lanes: &Lanes, service: &str) {
-    let mut now = lanes.service(service);
-    now["Spec"]["TaskTemplate"]["ContainerSpec"]["Env"] = json!(["SOMEBODY=else"]);
-    let path = format!("/services/{}/update?version={}", text(&now["ID"]), now["Version"]["Index"]);
-    lanes.call("POST", &path, &now["Spec"]);
+    for attempt in 1.. {
+        let mut now = lanes.service(service);
+        now["Spec"]["TaskTemplate"]["ContainerSpec"]["Env"] = json!(["SOMEBODY=else"]);
+        let path = format!("/services/{}/update?version={}", text(&now["ID"]), now["Version"]["Index"]);
+        match lanes.engine.call("POST", &path, &now["Spec"]) {
+            Ok(_) => return,
+            Err(words) => assert!(attempt < EDITS && words.contains("out of sequence"), "{words}"),
+        }
+    }
 }
 
 /// The request that writes a service which is there.
