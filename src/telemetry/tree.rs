@@ -22,6 +22,12 @@ impl Tree {
         fs::write(path, text).unwrap();
     }
 
+    /// Puts a file in the place of another, which is a different one: one that is removed and written again may get its number.
+    pub(super) fn rename(&self, from: &str, to: &str) {
+        let place = |path: &str| self.0.join(path.trim_start_matches('/'));
+        fs::rename(place(from), place(to)).unwrap();
+    }
+
     pub(super) fn remove(&self, path: &str) {
         let path = self.0.join(path.trim_start_matches('/'));
         if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();

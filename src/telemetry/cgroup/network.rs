@@ -106,9 +106,9 @@ mod tests {
         tree.write(PROCS, "43\n");
         assert_eq!(packets(&mut network, &tree, Keeping::Nothing), Some(8));
         // Its number is another's now, whose namespace is another.
-        tree.remove("/proc/43");
         tree.write("/proc/44/net/dev", "eth0: 1 9 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n");
-        tree.write("/proc/43/net/dev", "eth0: 1 1000 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n");
+        tree.write("/proc/45/net/dev", "eth0: 1 1000 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n");
+        tree.rename("/proc/45/net/dev", "/proc/43/net/dev");
         tree.write(PROCS, "44\n");
         assert_eq!(packets(&mut network, &tree, Keeping::Nothing), Some(9));
         assert_eq!(packets(&mut network, &tree, Keeping::Open), Some(9));
