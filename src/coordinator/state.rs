@@ -140,6 +140,7 @@ impl State {
         if recovered.paused.is_some() {
             admission.pause();
         }
+        metrics.observe_health(health.newest());
         Self {
             agent,
             admission,
@@ -358,9 +359,9 @@ impl State {
             update_offered: self.update_offered.clone(),
             stacks: Arc::clone(&self.stacks),
         };
-        self.metrics.observe_health(&health);
         if *self.health.newest() != health {
             self.health.publish(health);
+            self.metrics.observe_health(self.health.newest());
         }
     }
 }

@@ -46,7 +46,7 @@ pub struct Metrics {
     events_published: AtomicU64,
     events_shed: AtomicU64,
     loop_state: LoopState,
-    health: Published<Option<Health>>,
+    health: Published<Option<Arc<Health>>>,
     consumer_lag: Published<Option<u64>>,
     /// Counts what was counted, so that nothing is written again that has not changed.
     changes: AtomicU64,
@@ -135,10 +135,10 @@ impl Metrics {
         self.add(&self.events_shed);
     }
 
-    /// The newest health.
-    pub fn observe_health(&self, health: &Health) {
-        self.loop_state.observe(health);
-        self.health.publish(Some(health.clone()));
+    /// The newest health, where it is another.
+    pub fn observe_health(&self, health: Arc<Health>) {
+        self.loop_state.observe(&health);
+        self.health.publish(Some(health));
         self.changed();
     }
 
@@ -166,6 +166,7 @@ impl Metrics {
     /// The coordinator had a turn.
     pub fn turned(&self, at: Timestamp) {
         self.loop_state.turned(at);
+        self.changed();
     }
 
     /// How the threads are.
@@ -394,6 +395,11 @@ mod tests {
         metrics.consumer_lag().publish(Some(7));
         let third = text();
         assert!(third.contains("consumer_lag_records 7") && Arc::ptr_eq(&third, &text()));
+        metrics.observe_health(Arc::new(Health::of(Phase::Ready, Vec::new())));
+        assert!(text().contains("phase{phase=\"ready\"} 1"));
+        metrics.turned(Timestamp::from_millis(1500));
+        let turned = text();
+        assert!(turned.contains("turn_time_seconds 1.500") && Arc::ptr_eq(&turned, &text()));
         metrics.command_refused(Code::EXPIRED);
         assert!(text().contains("refused_total{code=\"command.expired\"} 1"));
     }
@@ -404,7 +410,8 @@ mod tests {
         let dependency = |name, state| Dependency::new(name, state, Weight::Shown, at);
         let dependencies = vec![dependency("docker", DependencyState::NotReady), dependency("control_plane", DependencyState::Off)];
         let metrics = Metrics::default();
-        metrics.observe_health(&Health { commands_open: 3, events_unreported: 1, ..Health::of(Phase::Degraded, dependencies) });
+        let health = Health { commands_open: 3, events_unreported: 1, ..Health::of(Phase::Degraded, dependencies) };
+        metrics.observe_health(Arc::new(health));
         let lines = lines(&metrics);
         for expected in
             ["axion_agent_dependency_up{dependency=\"docker\"} 0", "axion_agent_phase{phase=\"degraded\"} 1", "axion_agent_commands_open 3"]
