@@ -10,7 +10,7 @@ static_agent = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/static/$(ARCH)
 current_engine = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/engine-current
 dev := packaging/dev
 
-.PHONY: help demo test test-engines lint fuzz mutations soak search torture bounce delivery deploy-bench render-bench telemetry-bench footprint growth build pages static test-static image size clean
+.PHONY: help demo test test-engines lint fuzz mutations soak search torture bounce delivery deploy-bench render-bench telemetry-bench footprint growth engine-cost build pages static test-static image size clean
 help:                ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
 
@@ -83,6 +83,10 @@ footprint: static    ## what the idle static binary costs, beside its budget (20
 growth: static       ## whether its memory grows in 30 minutes (MINUTES) while everything is away
 	@$(dev)/setup.sh build bed
 	AXION_TEST_AGENT="$${AXION_TEST_AGENT:-$(static_agent)}" FOOTPRINT_GROWTH_MINUTES=$(or $(MINUTES),30) $(measure)
+
+engine-cost: static  ## what an agent costs the engine of fifty containers: its processor time in runs without and with one, four of 5 minutes (MINUTES)
+	@$(dev)/setup.sh build bed
+	AXION_TEST_AGENT="$${AXION_TEST_AGENT:-$(static_agent)}" FOOTPRINT_ENGINE_MINUTES=$(or $(MINUTES),5) $(measure)
 
 # The agent's own code is optimised: the pace of a release, without building gRPC's core once more.
 delivery:            ## a backlog, and one command at a time, beside a bare loop of librdkafka on the same broker (five minutes)

@@ -6,10 +6,13 @@
 //! shown. It fails when one is above its budget.
 //!
 //! With `FOOTPRINT_GROWTH_MINUTES` it does something else: it looks for so long, once a minute, how much
-//! memory an agent has from which everything is away (`make growth`).
+//! memory an agent has from which everything is away (`make growth`). With `FOOTPRINT_ENGINE_MINUTES` it compares what the engine of
+//! fifty containers uses with an agent and without one, in four runs of so long (`make engine-cost`).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a measuring program: it fails by panicking and prints")]
 
+mod crowd;
+mod engine;
 mod growth;
 mod sample;
 mod situation;
@@ -17,6 +20,7 @@ mod situation;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
+use crowd::Crowd;
 use sample::{Figures, measure};
 use situation::{Situation, Surroundings};
 use std::process::ExitCode;
@@ -40,7 +44,7 @@ const ROWS: [Row; 10] = [
     Row { name: "context switches (1/s)", read: |f| f.switches - f.forced, budget: switches_budget },
     // Other programs make these, on a machine that is not idle.
     Row { name: "forced switches (1/s)", read: |f| f.forced, budget: |_| None },
-    Row { name: "processor (% of a core)", read: |f| f.processor_percent, budget: |_| Some(0.1) },
+    Row { name: "processor (% of a core)", read: |f| f.processor_percent, budget: processor_budget },
     Row { name: "disk writes (bytes)", read: |f| f.written, budget: |_| Some(0.0) },
     Row { name: "start to /livez (ms)", read: |f| f.alive_ms, budget: |_| Some(15.0) },
     Row { name: "start to /readyz (ms)", read: |f| f.ready_ms, budget: ready_budget },
@@ -50,6 +54,7 @@ const ROWS: [Row; 10] = [
 fn resident_budget(situation: Situation) -> Option<f64> {
     match situation {
         Situation::Local => Some(6.0),
+        Situation::Containers => Some(8.0),
         Situation::Plain => Some(10.0),
         Situation::Tls => Some(12.0),
         Situation::Bundle => Some(15.0),
@@ -57,14 +62,19 @@ fn resident_budget(situation: Situation) -> Option<f64> {
     }
 }
 
+/// With containers there is something to look at.
+fn processor_budget(situation: Situation) -> Option<f64> {
+    Some(if situation == Situation::Containers { 0.2 } else { 0.1 })
+}
+
 /// Elsewhere it is the broker and the control plane that decide.
 fn ready_budget(situation: Situation) -> Option<f64> {
-    (situation == Situation::Local).then_some(40.0)
+    matches!(situation, Situation::Local | Situation::Containers).then_some(40.0)
 }
 
 fn switches_budget(situation: Situation) -> Option<f64> {
     match situation {
-        Situation::Local | Situation::Plain | Situation::Tls | Situation::Bundle => Some(16.0),
+        Situation::Local | Situation::Containers | Situation::Plain | Situation::Tls | Situation::Bundle => Some(16.0),
         Situation::Away => Some(25.0),
     }
 }
@@ -72,7 +82,7 @@ fn switches_budget(situation: Situation) -> Option<f64> {
 fn stop_budget(situation: Situation) -> Option<f64> {
     match situation {
         Situation::Away => Some(10_000.0),
-        Situation::Local | Situation::Plain | Situation::Tls | Situation::Bundle => Some(300.0),
+        Situation::Local | Situation::Containers | Situation::Plain | Situation::Tls | Situation::Bundle => Some(300.0),
     }
 }
 
@@ -80,6 +90,9 @@ fn main() -> ExitCode {
     // `cargo bench` and `cargo test --benches` hand over flags of their own; this program has none.
     let seconds = variable("FOOTPRINT_SECONDS").unwrap_or(DEFAULT_SECONDS);
     let rounds = variable("FOOTPRINT_ROUNDS").map_or(DEFAULT_ROUNDS, |rounds| usize::try_from(rounds).unwrap());
+    if let Some(minutes) = variable("FOOTPRINT_ENGINE_MINUTES") {
+        return engine::watch(minutes);
+    }
     let surroundings = Surroundings::find();
     if let Some(minutes) = variable("FOOTPRINT_GROWTH_MINUTES") {
         return growth::watch(&surroundings, minutes);
@@ -91,7 +104,10 @@ fn main() -> ExitCode {
             println!("{}: skipped: {reason}\n", situation.name());
             continue;
         }
-        let runs: Vec<Figures> = (0..rounds).map(|_| measure(&surroundings, situation, Duration::from_secs(seconds))).collect();
+        let crowd = (situation == Situation::Containers).then(Crowd::gather);
+        let there = crowd.as_ref().map(|crowd| Surroundings::at(crowd.host()));
+        let surroundings = there.as_ref().unwrap_or(&surroundings);
+        let runs: Vec<Figures> = (0..rounds).map(|_| measure(surroundings, situation, Duration::from_secs(seconds))).collect();
         over.extend(show(situation, &runs));
     }
     if over.is_empty() {

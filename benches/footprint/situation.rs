@@ -19,6 +19,8 @@ const SIGHTINGS: usize = 1;
 pub enum Situation {
     /// To the engine alone.
     Local,
+    /// To the engine alone, and fifty containers run on it.
+    Containers,
     /// To the engine, a broker and a control plane, in clear.
     Plain,
     /// The same over TLS with a private CA.
@@ -30,11 +32,12 @@ pub enum Situation {
 }
 
 impl Situation {
-    pub const ALL: [Self; 5] = [Self::Local, Self::Plain, Self::Tls, Self::Bundle, Self::Away];
+    pub const ALL: [Self; 6] = [Self::Local, Self::Containers, Self::Plain, Self::Tls, Self::Bundle, Self::Away];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Local => "local mode",
+            Self::Containers => "local mode, fifty containers",
             Self::Plain => "connected, plain",
             Self::Tls => "connected, TLS with a private CA",
             Self::Bundle => "connected, TLS with the system's CA bundle",
@@ -93,7 +96,13 @@ fn hash(certificate: &Path) -> String {
 }
 
 impl Surroundings {
+    /// With the engine that this machine's clients use.
     pub fn find() -> Self {
+        Self::at(std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned()))
+    }
+
+    /// With this engine.
+    pub fn at(engine: String) -> Self {
         let (sender, sightings) = bounded(SIGHTINGS);
         let mock = MockBroker::start().expect("the mock broker");
         let serve = |listen: &str, tls: Option<Tls>| {
@@ -117,7 +126,6 @@ impl Surroundings {
             let shown = Tls { certificate: certificates.join("server.pem"), key: certificates.join("server.key") };
             SecureServers { control_plane: serve("localhost:0", Some(shown)), brokers, certificates }
         });
-        let engine = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
         let plain = serve("127.0.0.1:0", None);
         mock.make_topics(TOPICS);
         Self { engine, mock, plain, tls, _sightings: sightings }
@@ -127,7 +135,8 @@ impl Surroundings {
     pub fn lacks(&self, situation: Situation) -> Option<&'static str> {
         let no_engine = !Path::new(self.engine.trim_start_matches("unix://")).exists();
         match situation {
-            _ if no_engine => Some("no engine answers at $DOCKER_HOST"),
+            Situation::Containers if !is_root() => Some("a private engine needs root"),
+            _ if no_engine && situation != Situation::Containers => Some("no engine answers at $DOCKER_HOST"),
             Situation::Tls | Situation::Bundle if self.tls.is_none() => Some("AXION_TEST_KAFKA, _SSL and _CERTS name no broker with TLS"),
             Situation::Bundle if !Path::new(BUNDLE).exists() => Some("this machine has no CA bundle where Debian keeps it"),
             _ => None,
@@ -138,7 +147,7 @@ impl Surroundings {
     pub fn configuration(&self, situation: Situation, folder: &Path, port: u16) -> String {
         let engine = if situation == Situation::Away { "unix:///nonexistent/docker.sock" } else { &self.engine };
         let links = match (situation, &self.tls) {
-            (Situation::Local, _) | (Situation::Tls | Situation::Bundle, None) => String::new(),
+            (Situation::Local | Situation::Containers, _) | (Situation::Tls | Situation::Bundle, None) => String::new(),
             (Situation::Plain, _) => links(&format!("http://{}", self.plain.address()), &self.mock.brokers(), "", ""),
             (Situation::Tls | Situation::Bundle, Some(servers)) => {
                 let ca = if situation == Situation::Tls { servers.ca() } else { servers.bundle(folder) }.display().to_string();
@@ -159,6 +168,11 @@ impl Surroundings {
     pub fn is_reached(situation: Situation) -> bool {
         situation != Situation::Away
     }
+}
+
+fn is_root() -> bool {
+    // SAFETY: it takes nothing and gives a number.
+    unsafe { libc::geteuid() == 0 }
 }
 
 fn links(url: &str, brokers: &str, control_plane: &str, kafka: &str) -> String {

@@ -1,14 +1,11 @@
 //! What it costs to look at fifty containers and to be scraped, beside `docker stats --no-stream` in the same run.
 //!
 //! Run where measuring is asked for: `make telemetry-bench`. Processor time is the kernel's: `schedstat` of the agent's threads, and of
-//! the engine and its client what proc_pid_stat(5) and getrusage(2) say.
+//! the engine and its client what their clocks and getrusage(2) say.
 
 use super::support::{Stage, processor};
 use super::{Container, Local, name};
 use serde_json::json;
-use std::os::fd::AsRawFd as _;
-use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::time::Duration;
 
 const CONTAINERS: usize = 50;
@@ -21,8 +18,6 @@ const LOOK: Duration = Duration::from_millis(10);
 const SCRAPE: Duration = Duration::from_micros(100);
 /// So much more `docker stats` takes, engine and client together.
 const TIMES: f64 = 100.0;
-/// `USER_HZ` (proc_pid_stat(5)).
-const TICK: Duration = Duration::from_millis(10);
 
 pub fn beside_docker_stats(stage: &Stage) {
     let containers: Vec<Container<'_>> =
@@ -39,10 +34,10 @@ pub fn beside_docker_stats(stage: &Stage) {
     let bytes = (0..SCRAPES).map(|_| local.text().len()).max().unwrap_or_default();
     let scrape = (of_threads(pid, |thread| thread != "telemetry") - before) / SCRAPES;
 
-    let engine = listener(stage.engine().socket());
-    let (client, server) = (processor::used_by(libc::RUSAGE_CHILDREN), of_process(engine));
+    let engine = processor::listener(stage.engine().socket());
+    let (client, server) = (processor::used_by(libc::RUSAGE_CHILDREN), processor::of_process(engine));
     docker_stats(&stage.engine().host());
-    let stats = (processor::used_by(libc::RUSAGE_CHILDREN) - client) + (of_process(engine) - server);
+    let stats = (processor::used_by(libc::RUSAGE_CHILDREN) - client) + (processor::of_process(engine) - server);
     let times = stats.as_secs_f64() / look.as_secs_f64();
     println!(
         "  {CONTAINERS} containers: a look {look:.1?} of processor time, docker stats --no-stream {stats:.1?} ({times:.0} times as much); \
@@ -60,25 +55,6 @@ fn of_threads(pid: u32, wanted: impl Fn(&str) -> bool) -> Duration {
         wanted(read("comm")?.trim()).then_some(Duration::from_nanos(nanos))
     });
     ran.sum()
-}
-
-/// Fields 14 and 15 of proc_pid_stat(5), behind the name in parentheses.
-fn of_process(pid: i32) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields = stat[stat.rfind(')').unwrap()..].split_whitespace().skip(12).take(2);
-    fields.map(|ticks| TICK * ticks.parse::<u32>().unwrap()).sum()
-}
-
-/// The process that serves a socket.
-fn listener(socket: &Path) -> i32 {
-    let stream = UnixStream::connect(socket).unwrap();
-    let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
-    let mut length = libc::socklen_t::try_from(size_of::<libc::ucred>()).unwrap();
-    let place = (&raw mut peer).cast();
-    // SAFETY: the descriptor is open, and the structure has the length that is said.
-    let read = unsafe { libc::getsockopt(stream.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PEERCRED, place, &raw mut length) };
-    assert_eq!(read, 0);
-    peer.pid
 }
 
 #[allow(clippy::disallowed_methods, reason = "the agent has no children, this is the program that it is compared with")]
