@@ -219,6 +219,26 @@ fn idle_and_slow_connections_are_bounded_end_in_time_and_make_way() {
     pages.stop();
 }
 
+/// tiny_http makes room for what is left of a body when it lets a request go, however long that is said to be.
+#[test]
+fn a_body_is_not_waited_for_however_long_it_is_said_to_be() {
+    let pages = Pages::start();
+    for length in ["1025", "1099511627776", "18446744073709551615", "99999999999999999999999", "-1", "x"] {
+        for path in ["/readyz", "/metrics", "/nowhere"] {
+            let lie = format!("GET {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
+            let alone = pages.ask(&lie);
+            assert!(status(&alone).starts_with(['2', '4', '5']), "{lie}: {alone}");
+            // Behind another one on the same connection.
+            let second = pages.ask(&format!("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n{lie}"));
+            assert_eq!(second.matches("HTTP/1.1 ").count(), 2, "{second}");
+        }
+    }
+    let chunked = pages.ask("POST /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n");
+    assert_eq!(status(&chunked), "405");
+    assert_eq!(status(&pages.get("/livez")), "200");
+    pages.stop();
+}
+
 #[test]
 fn headers_without_end_are_cut_off() {
     let pages = Pages::start();

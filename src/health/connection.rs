@@ -1,9 +1,11 @@
-//! One connection of the gate: scrapes it answers itself; with the first other request it becomes a pipe to tiny_http.
+//! One connection of the gate: scrapes it answers itself; with the first other request it becomes a pipe to tiny_http, through
+//! which heads of requests go one way, in words of ours, and answers the other.
 //!
 //! On the thread `health-gate`, which calls it when a socket of it is ready. It never waits.
 
 use super::MetricsPage;
-use super::scrape::{self, Request, Sending, Then};
+use super::head::{Request, Then};
+use super::scrape::Sending;
 use crate::threads::{Deadline, Interest, PollSet};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -23,6 +25,9 @@ const MAX_WAITING_BYTES: usize = 512 * 1024;
 const DESCRIPTORS_PER_CONNECTION: usize = 3;
 /// What a client reads that cannot be served.
 pub(super) const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// What one reads who sends no request.
+const NONSENSE: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /// What all connections share.
 pub(super) struct Rooms {
@@ -145,25 +150,30 @@ impl Connection {
                 }
                 *answer = None;
             }
-            match scrape::read(head) {
+            let (length, request) = match Request::read(head) {
                 Request::Partial => return Ok(State::Open),
-                Request::Scrape(length, scrape) => {
-                    head.drain(..length);
-                    *answer = Some(Sending::page(scrape, (rooms.metrics)()));
+                Request::Whole(length, request) => (length, request),
+                Request::Nonsense => {
+                    *answer = Some(Sending::last(NONSENSE));
+                    continue;
                 }
-                Request::Other => match rooms.open(&self.client) {
-                    Ok(stream) => {
-                        let mut inner = Inner::new(stream, std::mem::take(head));
-                        let (_, state) = inner.pass(&mut self.client, &mut rooms.buffer)?;
-                        self.way = Way::Inner(inner);
-                        return Ok(state);
-                    }
-                    Err(error) => {
-                        log::warn!("a health page cannot be served now: {error}");
-                        head.clear();
-                        *answer = Some(Sending::last(FULL));
-                    }
-                },
+            };
+            if let Some(body) = request.scrape() {
+                head.drain(..length);
+                *answer = Some(Sending::page(body, request.then, (rooms.metrics)()));
+                continue;
+            }
+            match rooms.open(&self.client) {
+                Ok(stream) => {
+                    let mut inner = Inner::new(stream, std::mem::take(head));
+                    let (_, state) = inner.pass(&mut self.client, &mut rooms.buffer)?;
+                    self.way = Way::Inner(inner);
+                    return Ok(state);
+                }
+                Err(error) => {
+                    log::warn!("a health page cannot be served now: {error}");
+                    *answer = Some(Sending::last(FULL));
+                }
             }
         }
     }
@@ -172,7 +182,12 @@ impl Connection {
 /// The pipes to tiny_http and back.
 struct Inner {
     stream: UnixStream,
-    request: Pipe,
+    /// The client's bytes of which no whole head was read yet.
+    asked: Pipe,
+    /// The heads that were read, as they are passed on.
+    heads: Vec<u8>,
+    /// Whether a further one is read behind those.
+    then: Then,
     answer: Pipe,
     /// Where its socket stands in the poll set.
     place: usize,
@@ -180,8 +195,11 @@ struct Inner {
 
 impl Inner {
     /// With what was read already.
-    fn new(stream: UnixStream, request: Vec<u8>) -> Self {
-        Self { stream, request: Pipe { waiting: request, source: Source::Open }, answer: Pipe::default(), place: usize::MAX }
+    fn new(stream: UnixStream, asked: Vec<u8>) -> Self {
+        let asked = Pipe { waiting: asked, source: Source::Open };
+        let mut inner = Self { stream, asked, heads: Vec::new(), then: Then::Stays, answer: Pipe::default(), place: usize::MAX };
+        inner.read_heads();
+        inner
     }
 
     /// Registers its own socket; gives what is waited for at the client's.
@@ -192,26 +210,54 @@ impl Inner {
             (false, true) => Interest::Write,
             (false, false) => Interest::None,
         };
-        self.place = sockets.add(self.stream.as_fd(), interest(self.answer.is_open(), self.request.has_waiting()));
+        self.place = sockets.add(self.stream.as_fd(), interest(self.answer.is_open(), !self.heads.is_empty()));
         interest(self.takes_requests(), self.answer.has_waiting())
     }
 
-    /// The next bytes of the client are read once the last ones are gone.
+    /// The next bytes of the client are read once the last heads are gone. What comes behind the last request is read too: a
+    /// socket that is closed before that is reset, and the answer could be lost.
     fn takes_requests(&self) -> bool {
-        self.request.is_open() && !self.request.has_waiting()
+        self.asked.is_open() && self.heads.is_empty()
+    }
+
+    /// Takes the whole heads out of what was asked.
+    fn read_heads(&mut self) {
+        let mut begin = 0;
+        while self.then == Then::Stays {
+            match Request::read(&self.asked.waiting[begin..]) {
+                Request::Partial => break,
+                Request::Whole(length, head) => {
+                    begin += length;
+                    self.heads.extend(head.bytes());
+                    self.then = head.then;
+                }
+                // Those before it are answered.
+                Request::Nonsense => self.then = Then::Ends,
+            }
+        }
+        let read = if self.then == Then::Ends { self.asked.waiting.len() } else { begin };
+        self.asked.waiting.drain(..read);
+    }
+
+    /// Whether nothing more comes for tiny_http.
+    fn has_passed_all(&self) -> bool {
+        self.heads.is_empty() && (self.then == Then::Ends || !self.asked.is_open())
     }
 
     /// Gives how much the client has sent.
     fn pass(&mut self, client: &mut TcpStream, buffer: &mut [u8]) -> io::Result<(usize, State)> {
-        let received = if self.takes_requests() { self.request.fill(client, buffer)? } else { 0 };
-        let passed_on = self.request.drain(&mut self.stream);
-        let ended = if self.request.ends_now() { self.stream.shutdown(Shutdown::Write) } else { Ok(()) };
+        let received = if self.takes_requests() { self.asked.fill(client, buffer)? } else { 0 };
+        self.read_heads();
+        let passed_on = drain(&mut self.heads, &mut self.stream);
+        // Once more is as well.
+        let ended = if self.has_passed_all() { self.stream.shutdown(Shutdown::Write) } else { Ok(()) };
         if passed_on.and(ended).is_err() {
             // tiny_http reads no further, but may have said why.
-            self.request = Pipe { waiting: Vec::new(), source: Source::Announced };
+            self.heads.clear();
+            (self.asked, self.then) = (Pipe { waiting: Vec::new(), source: Source::Announced }, Then::Ends);
         }
         self.answer.fill(&mut self.stream, buffer)?;
-        self.answer.drain(client)?;
+        drain(&mut self.answer.waiting, client)?;
         if self.answer.ends_now() {
             client.shutdown(Shutdown::Write)?;
         }
@@ -269,15 +315,6 @@ impl Pipe {
         }
     }
 
-    fn drain(&mut self, to: &mut impl Write) -> io::Result<()> {
-        if self.has_waiting()
-            && let Some(length) = unless_not_ready(to.write(&self.waiting))?
-        {
-            self.waiting.drain(..length);
-        }
-        Ok(())
-    }
-
     /// Whether the end is to be passed on; true once.
     fn ends_now(&mut self) -> bool {
         let now = self.source == Source::Ended && self.waiting.is_empty();
@@ -286,6 +323,16 @@ impl Pipe {
         }
         now
     }
+}
+
+/// Writes what is taken now.
+fn drain(waiting: &mut Vec<u8>, to: &mut impl Write) -> io::Result<()> {
+    if !waiting.is_empty()
+        && let Some(length) = unless_not_ready(to.write(waiting))?
+    {
+        waiting.drain(..length);
+    }
+    Ok(())
 }
 
 /// Nothing, where there is nothing to be had now.

@@ -2,8 +2,8 @@
 //!
 //! tiny_http gives every connection a thread, without bound and without a time limit, and panics
 //! where it cannot duplicate a descriptor. So the gate accepts the TCP connections, at most
-//! [`MAX_CONNECTIONS`] of them for at most [`CONNECTION_LIFE`]. It answers scrapes itself (`scrape.rs`) and passes the bytes of
-//! all others on to tiny_http's private Unix socket. One thread waits in poll(2) for all of them.
+//! [`MAX_CONNECTIONS`] of them for at most [`CONNECTION_LIFE`]. It answers scrapes itself (`scrape.rs`) and passes
+//! method and path of all others on to tiny_http's private Unix socket (`head.rs`). One thread waits in poll(2) for all of them.
 
 use super::connection::{BUFFER_BYTES, Connection, FULL, Rooms, State, unless_not_ready};
 use super::{Error, MetricsPage};

@@ -1,12 +1,13 @@
 //! The health pages over HTTP: `/health`, `/livez`, `/readyz`, `/metrics` and `/` for people.
 //!
 //! Threads: `health-gate` accepts and bounds the connections and answers scrapes, `health-http` answers the requests that
-//! tiny_http reads (its own threads carry that name too), `health-stop` sleeps until the end and wakes
+//! the gate passes on to tiny_http (its own threads carry that name too), `health-stop` sleeps until the end and wakes
 //! the other two. They read the newest published [`Health`] and change nothing; nobody sends them
 //! anything, and a slow or hostile reader of the pages costs the rest of the agent nothing.
 
 mod connection;
 mod gate;
+mod head;
 mod http;
 mod pages;
 mod scrape;
