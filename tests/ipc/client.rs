@@ -3,6 +3,7 @@
 use super::support::{Agent, Engine, Launch, Stage, free_port, until};
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,6 +18,8 @@ pub struct Alone {
     pub directory: PathBuf,
     /// A name for stacks that nobody else uses.
     pub name: String,
+    /// Of the health pages.
+    pub port: u16,
 }
 
 /// What came back.
@@ -64,13 +67,24 @@ impl Alone {
         );
         std::fs::write(directory.join("agent.toml"), text).unwrap();
         let agent = Agent::start(Launch::Direct, &directory.join("agent.toml"), port, &directory.join("agent.log"));
-        let alone = Self { agent: Some(agent), directory, name: format!("ipc-{}", &name[..8]) };
+        let alone = Self { agent: Some(agent), directory, port, name: format!("ipc-{}", &name[..8]) };
         until("the socket answers", Duration::from_secs(20), || {
             let state = alone.get("/v1/status").json()["dependencies"].clone();
             let docker = state.as_array().into_iter().flatten().find(|part| part["name"] == "docker").cloned().unwrap_or_default();
             if engine.is_none() || docker["state"] == "ready" { Ok(()) } else { Err(docker.to_string()) }
         });
         alone
+    }
+
+    pub fn resident_kb(&self) -> u64 {
+        self.agent.as_ref().expect("it runs").resident_kb()
+    }
+
+    /// To the health pages.
+    pub fn visit(&self) -> TcpStream {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("the health pages listen");
+        stream.set_read_timeout(Some(READ)).unwrap();
+        stream
     }
 
     pub fn connect(&self) -> UnixStream {

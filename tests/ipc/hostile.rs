@@ -4,6 +4,7 @@ use super::client::{Alone, answer};
 use super::support::{Stage, until};
 use serde_json::json;
 use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,8 @@ pub fn malformed(stage: &Stage) {
     let good = format!("{deploy}{body}");
     let mut noise = Noise(0x5eed);
     let mut answered = 0;
+    warm_up(&alone);
+    let before = alone.resident_kb();
     for n in 0..1000 {
         let mut bytes = good.clone().into_bytes();
         match n % 5 {
@@ -64,6 +67,7 @@ pub fn malformed(stage: &Stage) {
         }
     }
     assert!(answered > 500, "{answered} of them had an answer");
+    check_growth("1000 malformed requests", &alone, before);
     assert_eq!(
         alone.get("/v1/commands").json()["commands"]
             .as_array()
@@ -78,11 +82,8 @@ pub fn malformed(stage: &Stage) {
 /// Many slow, idle and deaf clients at a time: a quick question is answered quickly, and memory stays.
 pub fn crowd(stage: &Stage) {
     let alone = Alone::start(stage, None);
-    let agent = alone.agent.as_ref().unwrap();
-    for _ in 0..50 {
-        alone.get("/v1/status");
-    }
-    let before = agent.resident_kb();
+    warm_up(&alone);
+    let before = alone.resident_kb();
     let idle: Vec<UnixStream> = (0..1000).map(|_| alone.connect()).collect();
     let mut slow: Vec<UnixStream> =
         (0..200).map(|_| alone.send("POST /v1/stacks/a/deploy HTTP/1.1\r\nContent-Length: 500000\r\n\r\n{")).collect();
@@ -97,9 +98,7 @@ pub fn crowd(stage: &Stage) {
         assert_eq!(alone.get("/v1/status").status, 200, "{n}");
         longest = longest.max(asked.elapsed());
     }
-    let after = agent.resident_kb();
-    println!("1000 idle, 200 slow and 64 deaf clients: {} KiB more, the longest answer took {longest:?}", after.saturating_sub(before));
-    assert!(after < before + GROWTH, "{before} → {after} KiB");
+    check_growth(&format!("1000 idle, 200 slow and 64 deaf clients (the longest answer took {longest:?})"), &alone, before);
     // Those who listen have places of their own, and who comes too late is told.
     let refused = until("somebody is told that there is no place", Duration::from_secs(20), || {
         let answer = answer_of(&deaf);
@@ -111,6 +110,73 @@ pub fn crowd(stage: &Stage) {
         200 => Ok(()),
         status => Err(status.to_string()),
     });
+}
+
+/// What the first questions take stays.
+fn warm_up(alone: &Alone) {
+    for _ in 0..50 {
+        alone.get("/v1/status");
+        ask_health(alone).expect("nobody else asks");
+    }
+}
+
+fn check_growth(what: &str, alone: &Alone, before: u64) {
+    let after = alone.resident_kb();
+    println!("{what}: {} KiB more", after.saturating_sub(before));
+    assert!(after < before + GROWTH, "{what}: {before} → {after} KiB");
+}
+
+/// Whether the health pages answer a quick question.
+fn ask_health(alone: &Alone) -> Result<(), String> {
+    let mut stream = alone.visit();
+    let mut text = String::new();
+    let asked = stream.write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    asked.and_then(|()| stream.read_to_string(&mut text)).map_err(|error| error.to_string())?;
+    if text.starts_with("HTTP/1.1 200") { Ok(()) } else { Err(text) }
+}
+
+/// The same crowds before the health pages, one after another.
+pub fn before_the_pages(stage: &Stage) {
+    let alone = Alone::start(stage, None);
+    warm_up(&alone);
+    let before = alone.resident_kb();
+    let mut refused = 0;
+    let good = "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut noise = Noise(0x5eed);
+    for n in 0..1000 {
+        let mut bytes = good.as_bytes().to_vec();
+        match n % 4 {
+            0 => {
+                let place = usize::try_from(noise.next()).unwrap() % good.len();
+                bytes[place] = u8::try_from(noise.next() % 9).unwrap();
+            }
+            1 => bytes = (0..noise.next() % 4000).map(|_| u8::try_from(noise.next() % 256).unwrap()).collect(),
+            2 => bytes = good.replace("Host", "Content-Length: 18446744073709551615\r\nHost").into_bytes(),
+            _ => bytes = good.replace("/readyz", &"/x".repeat(5000)).into_bytes(),
+        }
+        let mut stream = alone.visit();
+        drop(stream.write_all(&bytes));
+        // Where a body was announced that does not come, the answer is not waited for.
+        stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        let mut text = [0; 512];
+        let length = stream.read(&mut text).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text[..length]);
+        assert!(!text.starts_with("HTTP/1.1 200"), "{n}: {text}");
+        refused += usize::from(text.starts_with("HTTP/1.1 4"));
+    }
+    assert!(refused > 400, "{refused} of them were told so");
+    check_growth("1000 malformed requests of the pages", &alone, before);
+
+    let idle: Vec<TcpStream> = (0..1000).map(|_| alone.visit()).collect();
+    let mut slow: Vec<TcpStream> = (0..200).map(|_| alone.visit()).collect();
+    for _ in 0..20 {
+        slow.retain_mut(|stream| stream.write_all(b"G").is_ok());
+        // For the first second nobody can say that they are slow.
+        until("the pages answer", Duration::from_secs(20), || ask_health(&alone));
+    }
+    check_growth("1000 idle and 200 slow visitors of the pages", &alone, before);
+    drop((idle, slow));
+    ask_health(&alone).expect("there is room again");
 }
 
 /// The first answer that was a refusal.

@@ -29,6 +29,7 @@ const TESTS: &[Test] = &[
     Test { name: "the_journal_is_told_how_grave_each_line_is", needs: &[], body: levels::journal },
     Test { name: "malformed_requests_are_answered_and_nothing_is_done", needs: &[], body: hostile::malformed },
     Test { name: "slow_and_idle_clients_cost_little_and_hold_nobody_up", needs: &[], body: hostile::crowd },
+    Test { name: "the_health_pages_bear_the_same_crowds", needs: &[], body: hostile::before_the_pages },
 ];
 
 fn main() -> std::process::ExitCode {
