@@ -1,5 +1,6 @@
 //! The durable record of every command: accepted → stepped → finished → reported, with the positions
-//! in the topics, the ids that are known, the stacks' owners and revisions, and the agent's identity.
+//! in the topics, the ids that are known, the stacks' owners and revisions, the last commands that have ended, and the
+//! agent's identity.
 //!
 //! One thread, `journal`, writes; it commits what has gathered in one synced transaction and only
 //! then answers, so many callers share one flush. Callers wait for that answer: nothing may be
