@@ -19,18 +19,19 @@ pub(super) struct Interface<'a> {
     pub(super) sent: Traffic,
 }
 
-/// Those of a list, in its order.
-pub(super) fn interfaces(list: &str) -> impl Iterator<Item = Interface<'_>> {
+/// Those of a list that are wanted by their names, in its order.
+pub(super) fn interfaces(list: &str, wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = Interface<'_>> {
     // Two lines of titles have no colon, or one behind a bar.
-    list.lines().filter_map(|line| {
+    list.lines().filter_map(move |line| {
         let (name, numbers) = line.split_once(':')?;
+        let name = Some(name.trim_ascii()).filter(|name| wanted(name))?;
         let mut numbers = Numbers::of(numbers);
         let mut take = || numbers.next();
         let received = Traffic { bytes: take()?, packets: take()?, errors: take()?, dropped: take()? };
         // fifo, frame, compressed, multicast.
         let _others = [take()?, take()?, take()?, take()?];
         let sent = Traffic { bytes: take()?, packets: take()?, errors: take()?, dropped: take()? };
-        Some(Interface { name: name.trim_ascii(), received, sent })
+        Some(Interface { name, received, sent })
     })
 }
 
@@ -42,8 +43,7 @@ pub(super) fn total(list: &str) -> (Traffic, Traffic) {
         errors: sum.errors.saturating_add(more.errors),
         dropped: sum.dropped.saturating_add(more.dropped),
     };
-    interfaces(list)
-        .filter(|one| one.name != LOOPBACK)
+    interfaces(list, |name| name != LOOPBACK)
         .fold(Default::default(), |(received, sent), one| (add(received, one.received), add(sent, one.sent)))
 }
 
@@ -65,8 +65,8 @@ mod tests {
 
     #[test]
     fn a_list_is_read_as_its_manual_shows_it() {
-        let names: Vec<&str> = interfaces(EXAMPLE).map(|one| one.name).collect();
-        assert_eq!(names, ["lo", "eth0", "eth1"]);
+        let names: Vec<&str> = interfaces(EXAMPLE, |name| name != "eth1").map(|one| one.name).collect();
+        assert_eq!(names, ["lo", "eth0"]);
         let received = Traffic { bytes: 1_216_645, packets: 2761, errors: 1, dropped: 2 };
         let sent = Traffic { bytes: 1_784_404, packets: 4344, errors: 3, dropped: 4 };
         assert_eq!(total(EXAMPLE), (received, sent));

@@ -168,8 +168,8 @@ fn is_on_top(one: &FileSystem) -> bool {
 
 fn network(files: &mut Files, list: &'static str, draft: &mut Draft) {
     let list = files.read_again(list).unwrap_or_default();
-    let of_host = |one: &Interface<'_>| one.name != LOOPBACK && !one.name.starts_with(OF_CONTAINERS);
-    let found: Vec<_> = interfaces(list).filter(of_host).take(MOST).collect();
+    let of_host = |name: &str| name != LOOPBACK && !name.starts_with(OF_CONTAINERS);
+    let found: Vec<_> = interfaces(list, of_host).take(MOST).collect();
     let mut family = |family, read: fn(&Interface<'_>) -> u64| {
         draft.family(family);
         for one in &found {
