@@ -42,7 +42,7 @@
 //! | retry and shutdown | [`threads`], [`coordinator`] | [`threads::Backoff`], [`threads::supervise`]; the phases of leaving are `coordinator/shutdown.rs` |
 //!
 //! Around them: [`domain`] (pure: what a command, an event, a verdict is, and what may run when),
-//! [`journal`] (the durable record), [`record`] (the JSON of commands and events), [`coordinator`] (the loop), [`agent`] (the only wiring), [`cli`]
+//! [`journal`] (the durable record), [`record`] (the JSON of commands and events), [`signing`] (what a known key has signed), [`coordinator`] (the loop), [`agent`] (the only wiring), [`cli`]
 //! (the command line), [`service`] (the words to the service manager), [`proto`] (generated messages).
 //!
 //! Imports run one way: `main → cli → agent → coordinator → faces of the rooms → domain, threads`. Rooms
@@ -197,6 +197,7 @@ pub mod logging;
 pub mod proto;
 pub mod record;
 pub mod service;
+pub mod signing;
 pub mod stack;
 pub mod telemetry;
 pub mod threads;

@@ -17,7 +17,7 @@ fn rules() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     rules.insert("threads", BTreeSet::new());
     rules.insert("proto", BTreeSet::new());
     rules.insert("logging", BTreeSet::from(base));
-    for library in ["bundle", "stack", "record"] {
+    for library in ["bundle", "stack", "record", "signing"] {
         rules.insert(library, BTreeSet::from(["domain"]));
     }
     for subject in subjects {

@@ -34,6 +34,14 @@ codes! { Code:
     TOO_LARGE = "command.too_large";
     /// The local `allowed_commands` do not list this kind.
     NOT_ALLOWED = "command.not_allowed";
+    /// The envelope of a signature cannot be read, or is one for something else.
+    SIGNATURE_MALFORMED = "signature.malformed";
+    /// None of the keys that it was signed with is known here.
+    SIGNATURE_UNKNOWN_KEY = "signature.unknown_key";
+    /// The key that it was signed with does not count yet, or no longer.
+    SIGNATURE_KEY_NOT_VALID = "signature.key_not_valid";
+    /// The signature does not fit what it is to prove.
+    SIGNATURE_INVALID = "signature.invalid";
     /// The stack belongs to another project.
     FOREIGN_PROJECT = "stack.foreign_project";
     /// The stack is managed by another agent; `adopt` takes it over.
