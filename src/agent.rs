@@ -12,10 +12,11 @@ pub use reload::Again;
 pub use unenroll::{Enrolled, Farewell, UnenrollError};
 
 use crate::config::{self, Config, OldImages, SwarmAutoInit};
-use crate::coordinator::{self, Configured, Group, Inbox, KafkaClients, Ports, Pulse, Rules, Shown, Signal, State, Workers};
+use crate::coordinator::{self, Configured, Group, Inbox, KafkaClients, Ports, Pulse, Rules, Shown, Signal, State, Unsigned, Workers};
 use crate::domain::{AgentId, DependencyState, Ledger, LinkState, Position, Recent, Sensitive, Timestamp};
 use crate::journal::{self, Identity, Journal, Origin};
 use crate::service::{Environment, Notifier};
+use crate::signing::Keys;
 use crate::telemetry::Metrics;
 use crate::threads::{Exit, Published, ThreadName, spawn};
 use crate::{control_plane, docker, health, ipc, kafka, telemetry};
@@ -99,10 +100,12 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
     rest.threads.push(measuring.thread);
     let sampled = Arc::clone(&metrics);
     let measured = Measured { health: published.clone(), swarm: engine.swarm.clone(), samples: Arc::new(move || sampled.samples()) };
-    let link = start_control_plane(&config, identity.as_ref(), &journal, measured, &exit_reports)?;
+    let command_keys = Published::new(config.security.command_keys.clone());
+    let link = start_control_plane(&config, identity.as_ref(), &journal, (measured, &command_keys), &exit_reports)?;
     let rooms = reload::Rooms {
         config: Published::new(config.clone()),
         identity: identity.clone(),
+        command_keys,
         docker,
         telemetry: reload::Hand { settings: telemetry, wake: measuring.wake },
         control_plane: link.hand,
@@ -243,6 +246,10 @@ fn rules(config: &Config) -> Rules {
         lanes: config.docker.lanes,
         max_command_age: config.limits.max_command_age,
         allowed_commands: config.security.allowed_commands.clone(),
+        unsigned: match config.security.unsigned {
+            config::Unsigned::Taken => Unsigned::Taken,
+            config::Unsigned::Refused => Unsigned::Refused,
+        },
         min_free_disk: config.limits.min_free_disk,
         journal_size: config.limits.journal_size,
         check_interval: config.health.check_interval,
@@ -343,7 +350,7 @@ fn start_control_plane(
     config: &Config,
     identity: Option<&Identity>,
     journal: &Journal,
-    measured: Measured,
+    (measured, command_keys): (Measured, &Published<Keys>),
     exits: &Sender<Exit>,
 ) -> Result<Link, StartError> {
     let Some(settings) = control_plane_settings(config, identity) else {
@@ -360,7 +367,7 @@ fn start_control_plane(
     let senders = control_plane::Events { control_plane: beat_events, session: session_events };
     let settings = Published::new(settings);
     let Measured { health, swarm, samples } = measured;
-    let sources = control_plane::Sources { settings: settings.clone(), health, swarm, samples };
+    let sources = control_plane::Sources { settings: settings.clone(), health, swarm, samples, command_keys: command_keys.clone() };
     let running = control_plane::start(sources, who, senders, exits.clone())?;
     let hand = Some(reload::Hand { settings, wake: running.wake });
     let (stops, threads) = [running.beats, running.session].into_iter().map(|one| (one.stop, one.thread)).unzip();
@@ -396,9 +403,9 @@ fn kafka_starter(
     behind: &kafka::Behind,
     exits: Sender<Exit>,
 ) -> coordinator::StartKafka {
-    let (config, hands, behind) = (rooms.config.clone(), rooms.kafka.clone(), behind.clone());
+    let (config, keys, hands, behind) = (rooms.config.clone(), rooms.command_keys.clone(), rooms.kafka.clone(), behind.clone());
     Box::new(move |identity| {
-        let Some(settings) = kafka_settings(&config.newest(), identity) else { return Ok(None) };
+        let Some(settings) = kafka_settings(&config.newest(), identity, &keys) else { return Ok(None) };
         let (producer, consumer) =
             kafka::start(&settings, positions.clone(), (reports.clone(), commands.clone()), behind.clone(), exits.clone())
                 .map_err(|error| error.trouble().to_string())?;
@@ -414,7 +421,7 @@ fn kafka_starter(
 }
 
 /// The configuration wins over what enrolment brought.
-fn kafka_settings(config: &Config, identity: &Identity) -> Option<kafka::Settings> {
+fn kafka_settings(config: &Config, identity: &Identity, command_keys: &Published<Keys>) -> Option<kafka::Settings> {
     let section = &config.kafka;
     let agent = &identity.agent_id;
     let enrolled = &identity.kafka;
@@ -433,6 +440,8 @@ fn kafka_settings(config: &Config, identity: &Identity) -> Option<kafka::Setting
         security: kafka_security(config),
         librdkafka: section.librdkafka.clone(),
         max_message_bytes: config.limits.max_message_bytes,
+        agent: agent.clone(),
+        command_keys: command_keys.clone(),
     })
 }
 

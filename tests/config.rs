@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests, of which clippy knows only the functions marked so")]
 
-use axion_agent::config::{self, Config, Error, KEYS, Kind, Sources, SwarmAutoInit, TlsVersion, Transport, UnknownKeys, Update};
+use axion_agent::config::{self, Config, Error, KEYS, Kind, Sources, SwarmAutoInit, TlsVersion, Transport, UnknownKeys, Unsigned, Update};
 use axion_agent::domain::AgentId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -206,6 +206,29 @@ fn every_mistake_is_found_with_its_place() {
 }
 
 #[test]
+fn whoever_lists_keys_wants_commands_signed_unless_they_say_otherwise() {
+    let [one, two, three] = [
+        "ops-1:6T4nqzplpfMGeCQJMMqlP+2oGG0g8/q9zy9A4+RQrVI=",
+        "ops-2:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=;until=2027-01-31T12:00:00Z",
+        "ops-3:PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=",
+    ];
+    let security = |more: &str, keys: &[&str]| {
+        let config = load(&format!("[security]\ncommand_public_keys = {keys:?}\n{more}"));
+        let known: Vec<String> = config.security.command_keys.iter().map(ToString::to_string).collect();
+        assert_eq!(known, keys);
+        (config.security.unsigned, config.warnings.iter().map(ToString::to_string).collect::<String>())
+    };
+    assert_eq!(load("").security.unsigned, Unsigned::Taken);
+    assert_eq!(security("", &[one]), (Unsigned::Refused, String::new()));
+    assert_eq!(security("require_signed_commands = true\n", &[one, two]), (Unsigned::Refused, String::new()));
+    assert_eq!(security("require_signed_commands = false\n", &[one]), (Unsigned::Taken, String::new()));
+    assert!(security("", &[one, two, three]).1.contains("ops has the epochs 1, 2, 3: remove those that nobody signs with any more"));
+    let environment = [("AXION_AGENT__SECURITY__COMMAND_PUBLIC_KEYS", format!("{one},{two}"))];
+    let environment = environment.each_ref().map(|(name, value)| (*name, value.as_str()));
+    assert_eq!(load_with("", &environment).unwrap().security.command_keys.iter().count(), 2);
+}
+
+#[test]
 fn one_mistake_is_told_from_another() {
     for (text, environment, expected) in [
         ("[agent]\nname = \"x", vec![], "2:"),
@@ -215,8 +238,27 @@ fn one_mistake_is_told_from_another() {
         ("[agent]\ntoken_file = \"relative\"\n", vec![], "must be an absolute path"),
         ("[agent]\nid = \"a b\"\n", vec![], "agent id \"a b\" may hold only"),
         ("[agent]\nstate_dir = \"state\"\n", vec![], "must be an absolute path"),
-        ("[security]\nrequire_signed_commands = true\n", vec![], "security.require_signed_commands: is not in this version yet"),
-        ("[security]\ncommand_public_keys = [\"k\"]\n", vec![], "security.command_public_keys: is not in this version yet"),
+        (
+            "[security]\nrequire_signed_commands = true\n",
+            vec![],
+            "2:27: security.require_signed_commands: needs security.command_public_keys",
+        ),
+        ("[security]\nrequire_signed_commands = 1\n", vec![], "2:27: security.require_signed_commands: must be true or false"),
+        (
+            "[security]\ncommand_public_keys = [\n  \"ops-1:6T4nqzplpfMGeCQJMMqlP+2oGG0g8/q9zy9A4+RQrVI=\",\n  \"k\",\n]\n",
+            vec![],
+            "4:3: security.command_public_keys: a key is written ID:BASE64",
+        ),
+        (
+            "[security]\ncommand_public_keys = [\"ops-1:BASE64\"]\n",
+            vec![],
+            "2:24: security.command_public_keys: the key ops-1 is not the 44 characters",
+        ),
+        (
+            "",
+            vec![("AXION_AGENT__SECURITY__COMMAND_PUBLIC_KEYS", "ops-1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")],
+            "security.command_public_keys: the key ops-1 is one that anybody can sign for",
+        ),
         ("[security.docker_policy]\nprivileged = false\n", vec![], "security.docker_policy: is not in this version yet"),
         ("[security]\nallowed_commands = [\"Deplyo\"]\n", vec![], "\"Deplyo\" is no command type; did you mean Deploy?"),
         ("", vec![("AXION_AGENT__SECURITY__ALLOWED_COMMANDS", "")], "is empty: remove it for the default"),
@@ -443,10 +485,12 @@ fn the_example_is_the_table_of_keys() {
     }
     // What would promise a safety that is not there is an example of what is refused.
     let refused: Vec<String> = problems(&live, &[]);
-    assert!(refused.iter().all(|problem| problem.contains("is not in this version yet")), "{refused:?}");
+    // The one key of the example is none: nobody is to trust it who copies it.
+    let expected = ["the key ops-1 is not the 44 characters", "is not in this version yet"];
+    assert!(refused.iter().all(|problem| expected.iter().any(|words| problem.contains(words))), "{refused:?}");
     let live: String = live
         .lines()
-        .filter(|line| !line.starts_with("command_public_keys") && !line.starts_with("docker_policy"))
+        .filter(|line| !["command_public_keys", "require_signed_commands", "docker_policy"].iter().any(|key| line.starts_with(key)))
         .fold(String::new(), |text, line| text + line + "\n");
     let config = load(&live);
     assert!(!config.kafka.brokers.is_empty() && config.control_plane.is_some());

@@ -30,14 +30,16 @@ fn rules() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     rules.entry("docker").or_default().extend(["filesystem", "stack", "unix_http"]);
     rules.entry("journal").or_default().insert("filesystem");
     rules.entry("telemetry").or_default().insert("filesystem");
-    rules.entry("control_plane").or_default().extend(["proto", "record"]);
+    rules.entry("control_plane").or_default().extend(["proto", "record", "signing"]);
     rules.entry("ipc").or_default().extend(["logging", "record"]);
-    rules.entry("kafka").or_default().insert("record");
+    rules.entry("kafka").or_default().extend(["record", "signing"]);
+    rules.entry("record").or_default().insert("signing");
+    rules.entry("config").or_default().insert("signing");
     let faces = ["control_plane", "docker", "ipc", "journal", "kafka", "service", "telemetry"];
     rules.insert("coordinator", base.into_iter().chain(faces).collect());
     let probed = ["control_plane", "docker", "filesystem", "journal", "kafka"];
     rules.insert("doctor", base.into_iter().chain(probed).collect());
-    rules.insert("agent", base.into_iter().chain(subjects).chain(["coordinator", "doctor", "logging"]).collect());
+    rules.insert("agent", base.into_iter().chain(subjects).chain(["coordinator", "doctor", "logging", "signing"]).collect());
     rules.insert("cli", BTreeSet::from(["agent", "bundle", "config", "doctor", "domain", "logging", "stack", "threads", "unix_http"]));
     rules
 }

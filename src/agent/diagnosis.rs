@@ -7,6 +7,7 @@ use crate::control_plane;
 use crate::doctor::{self, AutoInit, Certificate, Configuration, Identity as Known, Kafka, Secret, Vantage, Wanted};
 use crate::domain::{AgentId, Health};
 use crate::journal::{self, EnrolledKafka, Identity, JournalError, Origin};
+use crate::threads::Published;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
@@ -69,7 +70,9 @@ impl Who {
 
 fn settings(config: &Config, configuration: Configuration, who: Who, vantage: Vantage) -> doctor::Settings {
     let kafka = match &who {
-        Who::Known(identity) => kafka_settings(config, identity).map_or(Kafka::Off, |settings| Kafka::Reached(Box::new(settings))),
+        Who::Known(identity) => {
+            kafka_settings(config, identity, &Published::default()).map_or(Kafka::Off, |settings| Kafka::Reached(Box::new(settings)))
+        }
         Who::Nobody => nameless(config, "the agent has no id yet"),
         Who::Hidden(reason) => nameless(config, reason),
     };
@@ -124,7 +127,7 @@ fn has_issued(config: &Config) -> bool {
 /// Brokers can be tried under any name.
 fn nameless(config: &Config, reason: &str) -> Kafka {
     let stand_in = AgentId::new("unknown").ok().map(|id| Identity { kafka: EnrolledKafka::default(), ..Identity::local(id) });
-    let settings = stand_in.and_then(|identity| kafka_settings(config, &identity));
+    let settings = stand_in.and_then(|identity| kafka_settings(config, &identity, &Published::default()));
     settings.map_or(Kafka::Off, |settings| Kafka::Nameless(Box::new(settings), reason.to_owned()))
 }
 

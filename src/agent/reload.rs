@@ -8,6 +8,7 @@ use super::{control_plane_settings, docker_settings, kafka_settings, rules, tele
 use crate::config::{self, Config, Key};
 use crate::coordinator::{Fresh, Reload, Reloaded};
 use crate::journal::Identity;
+use crate::signing::Keys;
 use crate::threads::Published;
 use crate::{control_plane, docker, kafka, logging, telemetry};
 use crossbeam_channel::Sender;
@@ -22,6 +23,8 @@ pub(super) struct Rooms {
     pub(super) config: Published<Config>,
     /// The lanes and the event stream.
     pub(super) docker: Published<docker::Settings>,
+    /// The keys that commands may be signed with.
+    pub(super) command_keys: Published<Keys>,
     /// Who the agent was at its start.
     pub(super) identity: Option<Identity>,
     /// The control plane's thread, if there is one.
@@ -75,6 +78,7 @@ pub(super) fn reload(again: Again, started: Config, rooms: Rooms) -> Reload {
         for doubt in doubts {
             log::warn!("{doubt}");
         }
+        rooms.command_keys.publish(config.security.command_keys.clone());
         rooms.docker.publish(docker_settings(&config));
         if let (Some(hand), Some(settings)) = (&rooms.control_plane, control_plane_settings(&config, rooms.identity.as_ref())) {
             hand.publish(settings);
@@ -119,7 +123,7 @@ fn renewals(rooms: &Rooms, config: &Config, changed: &[&Key]) -> Result<Option<R
     if found.producer.is_full() || found.consumer.is_full() {
         return Err("the Kafka clients have not taken over the last one yet: try again soon".to_owned());
     }
-    let Some(settings) = kafka_settings(config, &found.identity) else { return Ok(None) };
+    let Some(settings) = kafka_settings(config, &found.identity, &rooms.command_keys) else { return Ok(None) };
     let (producer, consumer) = kafka::renew(&settings).map_err(|error| error.trouble().to_string())?;
     Ok(Some(Renewals { hands, producer, consumer }))
 }

@@ -52,11 +52,14 @@ fn of_code(code: Code) -> Option<&'static str> {
         Code::EXPIRED | Code::STALE => AGAIN,
         Code::TOO_LARGE => "raise limits.max_message_bytes, or keep large contents in an image or a volume",
         Code::NOT_ALLOWED => "add the command to security.allowed_commands of the agent, or do without it",
+        Code::SIGNATURE_MISSING => "sign it with axion-agent keys sign, or set security.require_signed_commands = false",
         Code::SIGNATURE_MALFORMED | Code::SIGNATURE_INVALID => {
             "sign it anew with axion-agent keys sign, and change nothing of it afterwards"
         }
         Code::SIGNATURE_UNKNOWN_KEY => "sign it with a key that security.command_public_keys of the agent lists, or list that key there",
         Code::SIGNATURE_KEY_NOT_VALID => "sign it with the newest epoch of the key; compare the clocks if it should count",
+        Code::SIGNATURE_WRONG_AGENT => "sign it for this agent: axion-agent keys sign --agent ID; axion-agent status shows its id",
+        Code::SIGNATURE_LIFETIME => "sign it anew with axion-agent keys sign, which sets its times; compare the clocks",
         Code::FOREIGN_PROJECT => "name the project that owns it with --project; axion-agent stacks shows which",
         Code::OWNED_ELSEWHERE => "use the agent that manages it, or take it over: axion-agent deploy NAME -c FILE --adopt",
         Code::STACK_NOT_FOUND => "axion-agent stacks lists those that are there",

@@ -240,10 +240,13 @@ keys! {
          bundle. Registries are reached by the engine, which has its own.";
     SECURITY_MIN_TLS = "security"."min_tls_version", Kind::Choice(&["1.2", "1.3"]), Some("1.2"), "",
         "The oldest version of TLS that is spoken: 1.2 or 1.3. Refused where a library cannot keep to it.";
-    SECURITY_REQUIRE_SIGNED = "security"."require_signed_commands", Kind::Flag, Some("false"), "",
-        "Whether unsigned commands are refused. Not in this version yet: true is refused.";
+    SECURITY_REQUIRE_SIGNED = "security"."require_signed_commands", Kind::Flag, None, "true",
+        "Whether commands of Kafka and of the control plane that are not signed are refused, as signature.missing. Not set:\n\
+         as soon as there are command_public_keys. Those of the local socket are never signed: its permissions say who may speak.";
     SECURITY_COMMAND_KEYS = "security"."command_public_keys", Kind::List, None, "[\"ops-1:BASE64\"]",
-        "The keys that commands may be signed with. Not in this version yet: refused.";
+        "The keys that commands may be signed with, as `axion-agent keys generate` prints them: a name, the number of the key among\n\
+         those of that name (its epoch), and the key. To change a key, list both until nobody signs with the old one. A key that\n\
+         counts for a time alone has ;from=TIME or ;until=TIME behind it.";
     SECURITY_ALLOWED = "security"."allowed_commands", Kind::List, None, "[\"Deploy\", \"Scale\", \"GetStatus\", \"HealthCheck\"]",
         "The command types that this host takes; any other is refused as command.not_allowed. Not set: all.";
     SECURITY_DOCKER_POLICY = "security"."docker_policy", Kind::Table, None, "{}",

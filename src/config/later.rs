@@ -13,12 +13,6 @@ pub(super) fn check(reader: &mut Reader) {
         }
     }
     check_manifest(reader);
-    if reader.flag(&SECURITY_REQUIRE_SIGNED) == Some(true) {
-        refuse(reader, &SECURITY_REQUIRE_SIGNED);
-    }
-    if !reader.list(&SECURITY_COMMAND_KEYS).is_empty() {
-        refuse(reader, &SECURITY_COMMAND_KEYS);
-    }
     if reader.is_set(&SECURITY_DOCKER_POLICY) {
         refuse(reader, &SECURITY_DOCKER_POLICY);
     }

@@ -23,6 +23,7 @@ mod values;
 
 use crate::domain::{AgentId, RegistryCredential, Sensitive};
 use crate::logging;
+use crate::signing::Keys;
 use layers::Layers;
 use reader::Reader;
 use std::collections::{BTreeMap, BTreeSet};
@@ -318,6 +319,19 @@ pub struct Security {
     pub min_tls: TlsVersion,
     /// The command types that this host takes; all where it says nothing.
     pub allowed_commands: Option<BTreeSet<&'static str>>,
+    /// The keys that commands may be signed with.
+    pub command_keys: Keys,
+    /// What becomes of commands from afar that nobody has signed.
+    pub unsigned: Unsigned,
+}
+
+/// What becomes of commands from afar that nobody has signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsigned {
+    /// They are taken like others.
+    Taken,
+    /// They are refused.
+    Refused,
 }
 
 /// A version of TLS.

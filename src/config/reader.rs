@@ -49,6 +49,16 @@ impl Reader {
         self.problems.push(Problem { place, key: key.dotted(), message: message.into() });
     }
 
+    /// Notes a mistake at one text of the key's list.
+    pub(super) fn refuse_item(&mut self, key: &Key, index: usize, message: impl Into<String>) {
+        let place = match self.found.get(&key.dotted()).map(|found| &found.value) {
+            Some(Raw::List(items)) => items.get(index).map(|item| item.place.clone()),
+            _ => None,
+        };
+        let place = place.unwrap_or_else(|| self.place(key));
+        self.problems.push(Problem { place, key: key.dotted(), message: message.into() });
+    }
+
     /// Notes something doubtful at the key's value.
     pub(super) fn warn(&mut self, key: &Key, message: impl Into<String>) {
         let place = self.place(key);

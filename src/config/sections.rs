@@ -7,11 +7,12 @@ use super::reader::Reader;
 use super::values::{GrpcUrl, Topic, TopicTemplate, Transport, docker_socket, host_and_port};
 use super::{
     Agent, ClientIdentity, Config, Containers, ControlPlane, Direct, Docker, EventMode, Given, Health, Kafka, Limits, Local, MetricsEvents,
-    Network, OldImages, Proxy, Sasl, Security, SwarmAutoInit, Telemetry, TlsVersion, Update, nearest,
+    Network, OldImages, Proxy, Sasl, Security, SwarmAutoInit, Telemetry, TlsVersion, Unsigned, Update, nearest,
 };
 use crate::domain::{Action, AgentId, Sensitive};
 use crate::logging;
-use std::collections::BTreeSet;
+use crate::signing::{Keys, PublicKey};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,6 +28,9 @@ const OWN_LIBRDKAFKA: &[&str] = &[
     "metadata.broker.list",
     "transactional.id",
 ];
+
+/// While a key is changed there are the old one and the new one; more have been forgotten.
+const EPOCHS: usize = 2;
 
 /// The whole. Where something is wrong, the reader has noted it.
 pub(super) fn config(reader: &mut Reader) -> Config {
@@ -332,7 +336,43 @@ fn logging(reader: &mut Reader) -> logging::Settings {
 
 fn security(reader: &mut Reader) -> Security {
     let min_tls = if reader.choice(&SECURITY_MIN_TLS) == Some("1.3") { TlsVersion::V1_3 } else { TlsVersion::V1_2 };
-    Security { ca: reader.file(&SECURITY_CA), min_tls, allowed_commands: allowed_commands(reader) }
+    let command_keys = public_keys(reader, &SECURITY_COMMAND_KEYS);
+    Security {
+        ca: reader.file(&SECURITY_CA),
+        min_tls,
+        allowed_commands: allowed_commands(reader),
+        unsigned: unsigned(reader, &command_keys),
+        command_keys,
+    }
+}
+
+/// Keys that something may be signed with.
+fn public_keys(reader: &mut Reader, key: &Key) -> Keys {
+    let mut keys = Keys::default();
+    for (index, text) in reader.list(key).iter().enumerate() {
+        if let Err(error) = PublicKey::parse(text).and_then(|public| keys.add(public)) {
+            reader.refuse_item(key, index, error.to_string());
+        }
+    }
+    let mut epochs: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
+    for public in keys.iter() {
+        epochs.entry(public.id.name()).or_default().insert(public.id.epoch());
+    }
+    for (name, epochs) in epochs.iter().filter(|(_, epochs)| epochs.len() > EPOCHS) {
+        let listed = epochs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        reader.warn(key, format!("{name} has the epochs {listed}: remove those that nobody signs with any more"));
+    }
+    keys
+}
+
+/// Whoever lists keys means them, unless they say otherwise.
+fn unsigned(reader: &mut Reader, keys: &Keys) -> Unsigned {
+    let required = reader.flag(&SECURITY_REQUIRE_SIGNED);
+    if required == Some(true) && !reader.is_set(&SECURITY_COMMAND_KEYS) {
+        let mend = "list the keys of those who may sign there, or remove this";
+        reader.refuse(&SECURITY_REQUIRE_SIGNED, format!("needs security.command_public_keys, without which nobody could command: {mend}"));
+    }
+    if required.unwrap_or(!keys.is_empty()) { Unsigned::Refused } else { Unsigned::Taken }
 }
 
 /// Which kinds of command this host takes, if it says so at all.

@@ -24,6 +24,7 @@ mod wire;
 mod worker;
 
 use crate::domain::{AgentId, Health, LinkState, Manifest, Sample, Sensitive, SwarmCount};
+use crate::signing::Keys;
 use crate::threads::{Exit, Published, Stop, StopSource, Thread, ThreadName, spawn, stop_pair};
 use crossbeam_channel::{Sender, bounded};
 use std::collections::BTreeMap;
@@ -112,6 +113,8 @@ pub struct Sources {
     pub swarm: Published<Option<SwarmCount>>,
     /// What it measures.
     pub samples: Samples,
+    /// The keys that an action may be signed with; those that hold when it comes.
+    pub command_keys: Published<Keys>,
 }
 
 #[cfg(test)]
@@ -224,9 +227,9 @@ pub struct Events {
 pub fn start(sources: Sources, identity: Identity, events: Events, exits: Sender<Exit>) -> io::Result<ControlPlane> {
     let (publisher, access) = access::pair();
     let (requests, inbox) = bounded(SESSION_REQUESTS);
-    let for_session = sources.settings.clone();
+    let (for_session, keys) = (sources.settings.clone(), sources.command_keys.clone());
     let session = run(SESSION_THREAD, exits.clone(), move |stop| {
-        session::Session::new(for_session, access, inbox, events.session, stop).run();
+        session::Session::new((for_session, keys), access, inbox, events.session, stop).run();
     })?;
     let (wake, woken) = bounded(1);
     let beats = run(THREAD, exits, move |stop| {

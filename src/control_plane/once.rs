@@ -27,6 +27,7 @@ pub fn enroll(settings: Settings, wish: Option<&AgentId>, salt: Uuid) -> Result<
         health: Published::new(health),
         swarm: Published::new(None),
         samples: Arc::new(Vec::new),
+        command_keys: Published::default(),
     };
     let mut worker = Worker::new(sources, events, access::pair().0, never(), Stop::never());
     worker.enrol_once(wish, salt).map_err(|fault| fault.to_string())?;

@@ -101,7 +101,7 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn new(sources: Sources, events: Sender<Event>, access: Publisher, woken: Receiver<()>, stop: Stop) -> Self {
-        let Sources { settings: source, health, swarm, samples } = sources;
+        let Sources { settings: source, health, swarm, samples, .. } = sources;
         let settings = (*source.newest()).clone();
         Self {
             source,
@@ -485,6 +485,7 @@ mod tests {
             health: Published::new(health),
             swarm: Published::new(None),
             samples: Arc::new(Vec::new),
+            command_keys: Published::default(),
         };
         (Worker::new(sources, events, access::pair().0, never(), stop), inbox)
     }

@@ -34,7 +34,7 @@ pub use exit::ExitReason;
 pub use on_link::{Configured, enrolled_identity, initial_health};
 pub use on_reload::{Fresh, Reload, Reloaded};
 pub use pulse::Pulse;
-pub use rules::Rules;
+pub use rules::{Rules, Unsigned};
 pub use shutdown::{Departure, Group, KafkaClients, StartKafka, Workers};
 pub use state::{Ports, Shown, State};
 

@@ -49,10 +49,12 @@ impl State {
             Err(error) => return self.untaken(error.to_string()),
         }
         let at = now();
-        if let Some((code, message)) = self.rules.refuse(&command, at).or_else(|| self.no_room_for(&command)) {
+        if let Some((code, message)) = self.rules.refuse(&command, &way, at).or_else(|| self.no_room_for(&command)) {
             let refusal = Refusal {
                 command_id: command.id,
                 command_type: Some(command.action.name().to_owned()),
+                // Nobody but its signer can have it come again.
+                timely_until: command.signed_by.as_ref().and_then(|_| command.may_begin_until()),
                 context: command.context,
                 code,
                 message,
@@ -78,11 +80,13 @@ impl State {
             let (command, way, accepted_at) = (Arc::new(entry.command), entry.way, entry.accepted_at);
             let _errand = Errand::of(command.errand()).begin();
             self.metrics.command_accepted(command.action.name());
+            let signed = command.signed_by.as_ref().map_or_else(String::new, |key| format!(", signed by {key}"));
             match &way {
                 Way::Topic(position) => {
-                    log::info!("accepted {} {} (offset {} of {})", command.action.name(), command.id, position.offset, position.topic);
+                    let Position { topic, offset, .. } = position;
+                    log::info!("accepted {} {} (offset {offset} of {topic}{signed})", command.action.name(), command.id);
                 }
-                Way::Direct(Direct::Session) => log::info!("accepted {} {} (an action)", command.action.name(), command.id),
+                Way::Direct(Direct::Session) => log::info!("accepted {} {} (an action{signed})", command.action.name(), command.id),
                 Way::Direct(Direct::Local) => {
                     let user = command.context.user_id.as_deref().unwrap_or("somebody");
                     log::info!("accepted {} {} (local, {user})", command.action.name(), command.id);
@@ -125,7 +129,7 @@ impl State {
 
     /// The last moment at which [`Rules::refuse`] lets a command pass; the sender's clock may be ahead of ours.
     pub(super) fn timely_until(&self, command: &Command) -> Option<Timestamp> {
-        command.expires_at.or_else(|| Some(command.issued_at?.plus(self.rules.max_command_age)))
+        command.may_begin_until().or_else(|| Some(command.issued_at?.plus(self.rules.max_command_age)))
     }
 
     pub(super) fn on_refusal(&mut self, way: Way, refusal: &Refusal) -> Taken {
@@ -154,7 +158,7 @@ impl State {
         let context = refusal.context.clone();
         let event = Event::of_id(&agent, refusal.command_id, EventKind::CommandRejected, Stage::Terminal, context, payload, now());
         let readers = way.readers(self.has_topic());
-        let ended = Ended { command: refusal.command_id, way, readers, timely_until: None };
+        let ended = Ended { command: refusal.command_id, way, readers, timely_until: refusal.timely_until };
         self.report_terminal(ended, event);
     }
 }

@@ -6,7 +6,7 @@
 
 use super::ExitReason;
 use super::state::{State, now};
-use crate::domain::{CommandId, Event, EventId, EventKind, Position};
+use crate::domain::{CommandId, Event, EventId, EventKind, Position, Way};
 use crate::journal::Reported;
 use crate::kafka::DeadLetter;
 use crate::threads::{CrashPoint, Errand, crash_at};
@@ -25,6 +25,10 @@ impl State {
     /// Nobody can be answered: the record goes to the dead-letter topic, and a report says so.
     pub(super) fn on_unreadable(&mut self, position: Position, letter: DeadLetter) {
         let Some(agent) = self.agent.clone() else { return };
+        if self.is_open_at(&position) {
+            // Read again after a restart. When it was taken its signature was good; the key has been taken away since.
+            return log::debug!("the command at offset {} of {} is open already", position.offset, position.topic);
+        }
         let _errand = Errand::of(letter.context.errand(None, None)).begin();
         log::warn!("dead letter from offset {} of {}: {}: {}", position.offset, position.topic, letter.code, letter.message);
         self.metrics.dead_letter();
@@ -102,6 +106,11 @@ impl State {
     pub(super) fn know_told(&mut self, id: EventId) {
         let known_until = now().plus(self.rules.max_command_age);
         self.reports.note_reported(Reported { command: known_as(id), known_until, past: None });
+    }
+
+    fn is_open_at(&self, position: &Position) -> bool {
+        let is_there = |way: &Way| way.position() == Some(position);
+        self.open.values().any(|open| is_there(&open.way)) || self.reports.ways().any(is_there)
     }
 
     fn is_told(&mut self, id: EventId) -> bool {

@@ -126,6 +126,11 @@ impl Reports {
         self.answered.get(&command).map(|answered| &answered.ended.way)
     }
 
+    /// How the commands came whose terminal events are on their way.
+    pub(super) fn ways(&self) -> impl Iterator<Item = &Way> {
+        self.answered.values().map(|answered| &answered.ended.way)
+    }
+
     /// One more is owed the terminal event of a command: the event, if it is on its way.
     pub(super) fn add_reader(&mut self, command: CommandId, reader: Reader) -> Option<Arc<Event>> {
         let answered = self.answered.get_mut(&command)?;

@@ -1,6 +1,6 @@
 //! What this host takes at all: the bounds and the policy of its configuration. Pure.
 
-use crate::domain::{Action, Code, Command, Patience, Scope, Timestamp};
+use crate::domain::{Action, Code, Command, Direct, Patience, Scope, Timestamp, Way};
 use crate::journal::{Reserve, Space};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,6 +14,8 @@ pub struct Rules {
     pub max_command_age: Duration,
     /// The command types that are taken; all where it says nothing.
     pub allowed_commands: Option<BTreeSet<&'static str>>,
+    /// What becomes of commands from afar that nobody has signed.
+    pub unsigned: Unsigned,
     /// Less free space than this, in bytes, closes the journal to new commands.
     pub min_free_disk: u64,
     /// So does more than this in it, in bytes.
@@ -24,6 +26,15 @@ pub struct Rules {
     pub failure_threshold: u32,
 }
 
+/// What becomes of commands from afar that nobody has signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsigned {
+    /// They are taken like others.
+    Taken,
+    /// They are refused, but for questions of the session.
+    Refused,
+}
+
 impl Rules {
     /// How long what has worked may fail before the agent is not ready.
     #[must_use]
@@ -32,8 +43,21 @@ impl Rules {
     }
 
     /// Why a command is refused that comes now, if it is.
-    pub(super) fn refuse(&self, command: &Command, at: Timestamp) -> Option<(Code, String)> {
-        self.forbidden(command).or_else(|| self.untimely(command, at))
+    pub(super) fn refuse(&self, command: &Command, way: &Way, at: Timestamp) -> Option<(Code, String)> {
+        self.unsigned(command, way).or_else(|| self.forbidden(command)).or_else(|| self.untimely(command, at))
+    }
+
+    /// On the local socket the peer's identity speaks for a command.
+    fn unsigned(&self, command: &Command, way: &Way) -> Option<(Code, String)> {
+        let speaks_for_itself = match way {
+            Way::Topic(_) => false,
+            Way::Direct(Direct::Session) => command.action.is_a_question(),
+            Way::Direct(Direct::Local) => true,
+        };
+        let name = command.action.name();
+        let is_refused = self.unsigned == Unsigned::Refused && command.signed_by.is_none() && !speaks_for_itself;
+        is_refused
+            .then(|| (Code::SIGNATURE_MISSING, format!("this host takes no {name} that is not signed (security.require_signed_commands)")))
     }
 
     fn forbidden(&self, command: &Command) -> Option<(Code, String)> {
@@ -45,7 +69,7 @@ impl Rules {
 
     fn untimely(&self, command: &Command, at: Timestamp) -> Option<(Code, String)> {
         match (command.expires_at, command.issued_at) {
-            (Some(expires), _) if expires < at => {
+            (Some(expires), _) if command.may_begin_until().is_some_and(|until| until < at) => {
                 Some((Code::EXPIRED, format!("the command expired at {expires}; send a new one with a later expires_at")))
             }
             (None, Some(issued)) if at.since(issued) > self.max_command_age => {
@@ -89,7 +113,7 @@ fn size(bytes: u64) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::domain::{CommandId, Context};
+    use crate::domain::{CLOCK_SKEW, Cancel, CommandId, Context, GetStatus, Position, Prune, SwarmLeave};
     use uuid::Uuid;
 
     /// What a test wants of a host unless it says otherwise.
@@ -98,6 +122,7 @@ pub(super) mod tests {
             lanes,
             max_command_age: Duration::from_secs(3600),
             allowed_commands: None,
+            unsigned: Unsigned::Taken,
             min_free_disk: 0,
             journal_size: u64::MAX,
             check_interval: Duration::from_secs(3600),
@@ -107,8 +132,59 @@ pub(super) mod tests {
 
     fn code(rules: &Rules, action: Action) -> Option<Code> {
         let at = Timestamp::from_millis(0);
-        let command = Command { id: CommandId(Uuid::nil()), action, issued_at: None, expires_at: None, context: Context::default() };
-        rules.refuse(&command, at).map(|(code, _)| code)
+        let command =
+            Command { id: CommandId(Uuid::nil()), action, issued_at: None, expires_at: None, signed_by: None, context: Context::default() };
+        rules.refuse(&command, &Way::Direct(Direct::Local), at).map(|(code, _)| code)
+    }
+
+    #[test]
+    fn what_nobody_has_signed_is_taken_from_whom_the_socket_knows_and_a_question_from_the_session() {
+        let strict = Rules { unsigned: Unsigned::Refused, ..open(1) };
+        let topic = || Way::Topic(Position { topic: "t".to_owned(), partition: 0, offset: 1 });
+        let (session, local) = (|| Way::Direct(Direct::Session), || Way::Direct(Direct::Local));
+        let table: [(Way, Action, bool); 10] = [
+            (topic(), Action::Pause, false),
+            (topic(), Action::HealthCheck, false),
+            (session(), Action::Pause, false),
+            (session(), Action::Resume, false),
+            (session(), Action::Cancel(Cancel { command: CommandId(Uuid::nil()) }), false),
+            (session(), Action::Prune(Prune { images: true, containers: false, networks: false, keep: 1 }), false),
+            (session(), Action::HealthCheck, true),
+            (session(), Action::GetStatus(GetStatus { target: None }), true),
+            (local(), Action::Pause, true),
+            (local(), Action::SwarmLeave(SwarmLeave { force: true }), true),
+        ];
+        for (way, action, taken) in table {
+            let command = |signed_by| Command {
+                id: CommandId(Uuid::nil()),
+                action: action.clone(),
+                issued_at: None,
+                expires_at: None,
+                signed_by,
+                context: Context::default(),
+            };
+            let code = |rules: &Rules, signed_by| rules.refuse(&command(signed_by), &way, Timestamp::from_millis(0)).map(|(code, _)| code);
+            assert_eq!(code(&strict, None), (!taken).then_some(Code::SIGNATURE_MISSING), "{action:?} {way:?}");
+            assert_eq!(code(&strict, Some("ops-1".to_owned())), None, "{action:?} {way:?}");
+            assert_eq!(code(&open(1), None), None, "{action:?} {way:?}");
+        }
+    }
+
+    #[test]
+    fn a_signed_command_ends_by_the_clock_of_whoever_signed_it() {
+        let expires = Timestamp::from_millis(1_000_000);
+        let command = |signed_by: Option<&str>| Command {
+            id: CommandId(Uuid::nil()),
+            action: Action::HealthCheck,
+            issued_at: Some(Timestamp::from_millis(0)),
+            expires_at: Some(expires),
+            signed_by: signed_by.map(str::to_owned),
+            context: Context::default(),
+        };
+        let code = |command: &Command, at| open(1).refuse(command, &Way::Direct(Direct::Local), at).map(|(code, _)| code);
+        let (last, over) = (expires.plus(CLOCK_SKEW), expires.plus(CLOCK_SKEW + Duration::from_millis(1)));
+        assert_eq!((code(&command(None), expires), code(&command(None), last)), (None, Some(Code::EXPIRED)));
+        assert_eq!((code(&command(Some("ops-1")), last), code(&command(Some("ops-1")), over)), (None, Some(Code::EXPIRED)));
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Desk {
 
     fn enter(&self, action: Action, entry: Entry) {
         let reads = action.changes() == Scope::Nothing;
-        let command = Command { id: id(), action, issued_at: None, expires_at: None, context: Context::default() };
+        let command = Command { id: id(), action, issued_at: None, expires_at: None, signed_by: None, context: Context::default() };
         let job = Job { command: Arc::new(command), agent: AgentId::new("me").unwrap(), entry, cancelled: self.cancelled.clone() };
         let docker = self.docker.as_ref().unwrap();
         if reads { &docker.queries } else { &docker.jobs }.try_send(job).unwrap();

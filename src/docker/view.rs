@@ -86,7 +86,7 @@ impl View {
 
     fn in_a_room(&self, agent: &AgentId, action: Action, time: Duration, look: impl FnOnce(&Room<'_>) -> Result<Outcome, End>) -> Outcome {
         let id = CommandId(Uuid::new_v4());
-        let command = Command { id, action, issued_at: None, expires_at: None, context: Context::default() };
+        let command = Command { id, action, issued_at: None, expires_at: None, signed_by: None, context: Context::default() };
         let job = Job { command: Arc::new(command), agent: agent.clone(), entry: Entry::Fresh, cancelled: Stop::never() };
         let (work, settings) = (&*self.work, self.work.settings.newest());
         let watch = work.engine.changes.watch(id, None);

@@ -175,6 +175,8 @@ fn judge_word(id: &str, producer: Option<&Reported>) -> Finding {
 mod tests {
     use super::super::State;
     use super::*;
+    use crate::domain::AgentId;
+    use crate::threads::Published;
 
     #[test]
     fn a_running_agents_word_is_the_proof() {
@@ -207,6 +209,8 @@ mod tests {
             security: kafka::Security::default(),
             librdkafka: Vec::new(),
             max_message_bytes: 1 << 20,
+            agent: AgentId::new("a").unwrap(),
+            command_keys: Published::default(),
         };
         let away = kafka::reach(&nobody, "127.0.0.1:9", Deadline::after(Duration::from_millis(100))).map(drop).unwrap_err();
         let named = judge_broker(&Err(away.clone()), Source::Named, &Kafka::Off);

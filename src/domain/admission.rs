@@ -164,7 +164,7 @@ mod tests {
 
     fn command(n: u128, action: Action) -> Arc<Command> {
         let id = CommandId(Uuid::from_u128(n));
-        Arc::new(Command { id, action, issued_at: None, expires_at: None, context: Context::default() })
+        Arc::new(Command { id, action, issued_at: None, expires_at: None, signed_by: None, context: Context::default() })
     }
 
     fn remove(n: u128, stack: &str) -> Arc<Command> {

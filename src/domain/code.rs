@@ -34,6 +34,8 @@ codes! { Code:
     TOO_LARGE = "command.too_large";
     /// The local `allowed_commands` do not list this kind.
     NOT_ALLOWED = "command.not_allowed";
+    /// This host takes only signed commands.
+    SIGNATURE_MISSING = "signature.missing";
     /// The envelope of a signature cannot be read, or is one for something else.
     SIGNATURE_MALFORMED = "signature.malformed";
     /// None of the keys that it was signed with is known here.
@@ -42,6 +44,10 @@ codes! { Code:
     SIGNATURE_KEY_NOT_VALID = "signature.key_not_valid";
     /// The signature does not fit what it is to prove.
     SIGNATURE_INVALID = "signature.invalid";
+    /// The command is signed for another agent.
+    SIGNATURE_WRONG_AGENT = "signature.wrong_agent";
+    /// A signed command expires within 7 days of its issue, which is not in the future: this one does not.
+    SIGNATURE_LIFETIME = "signature.lifetime";
     /// The stack belongs to another project.
     FOREIGN_PROJECT = "stack.foreign_project";
     /// The stack is managed by another agent; `adopt` takes it over.

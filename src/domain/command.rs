@@ -3,7 +3,11 @@
 use super::{CommandId, ProjectId, Sensitive, StackName, Timestamp, Traceparent};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use uuid::Uuid;
+
+/// How far the clock of whoever signs commands may be from this host's, in either direction.
+pub const CLOCK_SKEW: Duration = Duration::from_secs(120);
 
 /// What is asked, by whom and until when. Serialised only into the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +20,9 @@ pub struct Command {
     pub issued_at: Option<Timestamp>,
     /// After this it must not start any more.
     pub expires_at: Option<Timestamp>,
+    /// The id of the key that has signed it, if it is signed. Records of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
     /// What its events carry on.
     pub context: Context,
 }
@@ -291,6 +298,12 @@ pub struct GetStatus {
 }
 
 impl Action {
+    /// Whether it only asks how things are: nothing changes, whatever becomes of it.
+    #[must_use]
+    pub fn is_a_question(&self) -> bool {
+        matches!(self, Self::HealthCheck | Self::Logs(_) | Self::GetStatus(_))
+    }
+
     /// Every command_type that [`Self::name`] gives.
     pub const NAMES: &[&str] = &[
         "Deploy",
@@ -395,6 +408,14 @@ impl Command {
     #[must_use]
     pub fn errand(&self) -> Vec<(&'static str, String)> {
         self.context.errand(Some(self.id), self.action.target().map(|target| &target.stack))
+    }
+
+    /// The last moment at which it may begin, where it names one. That of a signed command is by the clock of whoever
+    /// has signed it.
+    #[must_use]
+    pub fn may_begin_until(&self) -> Option<Timestamp> {
+        let skew = if self.signed_by.is_some() { CLOCK_SKEW } else { Duration::ZERO };
+        self.expires_at.map(|expires| expires.plus(skew))
     }
 
     /// The project that its events name.

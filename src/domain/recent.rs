@@ -232,6 +232,7 @@ mod tests {
             action: Action::HealthCheck,
             issued_at: None,
             expires_at: None,
+            signed_by: None,
             context: Context::default(),
         }
     }

@@ -5,7 +5,7 @@ use super::peer::Peer;
 use super::route::{Asked, Volumes};
 use super::{Failure, Read};
 use crate::domain::{Code, CommandId, Context, ProjectId, StackName, Timestamp, Traceparent};
-use crate::record::{self, Envelope};
+use crate::record::{self, Bearer};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -64,8 +64,8 @@ pub(super) fn read(asked: &Asked, head: &Head, body: &[u8], around: &Around<'_>)
     } else if let Some(stack) = stack {
         record["metadata"]["project_id"] = json!((around.owner)(stack).unwrap_or_else(ProjectId::local));
     }
-    let envelope = Envelope { context, made_at: None };
-    Ok((id, record::read(record.to_string().as_bytes(), envelope, around.max_message_bytes + ENVELOPE)))
+    let bearer = Bearer { context, made_at: None };
+    Ok((id, record::read(record.to_string().as_bytes(), bearer, around.max_message_bytes + ENVELOPE)))
 }
 
 fn payload(body: &[u8]) -> Result<Map<String, Value>, Failure> {

@@ -37,6 +37,7 @@ fn entry(n: u128) -> Entry {
         action: Action::GetStatus(GetStatus { target: None }),
         issued_at: None,
         expires_at: None,
+        signed_by: None,
         context: Context::default(),
     };
     let way = Way::Topic(Position { topic: "t".into(), partition: 0, offset: n as i64 });
@@ -60,7 +61,8 @@ fn finished(n: u128) -> Finished {
 
 fn refused(n: u128, message: &str, user: &str) -> Reported {
     let context = Context { user_id: Some(user.to_owned()), ..Context::default() };
-    let refusal = Refusal { command_id: id(n), command_type: None, context, code: Code::EXPIRED, message: message.to_owned() };
+    let refusal =
+        Refusal { command_id: id(n), command_type: None, context, timely_until: None, code: Code::EXPIRED, message: message.to_owned() };
     let mut recent = Recent::default();
     recent.refused(&refusal, &Way::Direct(Direct::Local), Timestamp::from_millis(7));
     let past = recent.get(id(n)).map(|brief| Box::new(Past::of(brief, None)));

@@ -19,12 +19,13 @@ use super::trouble::Trouble;
 use super::wire::{RawRecord, read};
 use super::{Behind, Event, RENEWALS, Renewal, Settings, Side, StartPositions, TURN};
 use crate::domain::{Position, Timestamp};
+use crate::record::Terms;
 use crate::threads::{Deadline, Exit, Published, Stop, StopSource, Thread, ThreadName, alive_by, at_rest, spawn, stop_pair};
 use crossbeam_channel::{Receiver, Sender, bounded, never, select_biased};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::mem;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 const NAME: ThreadName = ThreadName::new("kafka-consumer");
 /// Marks on their way. The newest per partition counts, so a few are enough; the coordinator drops what finds no room.
@@ -242,7 +243,9 @@ impl Intake {
             // What is read proves the link, before any answer to a question does.
             self.ready()?;
         }
-        let inbound = Box::new(read(&record, self.settings.max_message_bytes));
+        let keys = self.settings.command_keys.newest();
+        let terms = Terms { agent: &self.settings.agent, keys: &keys, max_message_bytes: self.settings.max_message_bytes };
+        let inbound = Box::new(read(&record, &terms, Timestamp::from(SystemTime::now())));
         let position = Position { topic: message.topic.clone(), partition: message.partition, offset: message.offset };
         let mut event = Event::Read(position, inbound);
         self.lag.next(message.partition, message.offset);

@@ -29,7 +29,8 @@ pub(crate) use producer::dry;
 pub use settings::StartError;
 pub use trouble::{Trouble, TroubleCode};
 
-use crate::domain::{Code, Command, CommandId, Context, EventId, LinkState, Position, Refusal, Sensitive};
+use crate::domain::{AgentId, Code, Command, CommandId, Context, EventId, LinkState, Position, Refusal, Sensitive};
+use crate::signing::Keys;
 use crate::threads::{Exit, Published};
 use crossbeam_channel::Sender;
 use std::path::{Path, PathBuf};
@@ -61,6 +62,10 @@ pub struct Settings {
     pub librdkafka: Vec<(String, Sensitive<String>)>,
     /// `limits.max_message_bytes`.
     pub max_message_bytes: usize,
+    /// Who the agent is: a signed command names whom it is for.
+    pub agent: AgentId,
+    /// The keys that a command may be signed with; those that hold when it is read.
+    pub command_keys: Published<Keys>,
 }
 
 /// What is promised about events.

@@ -257,8 +257,9 @@ pub(super) fn unusable(reason: String) -> StartError {
 pub(super) mod tests {
     use super::super::native::Client;
     use super::*;
-    use crate::domain::Sensitive;
+    use crate::domain::{AgentId, Sensitive};
     use crate::kafka::{EventMode, Security};
+    use crate::threads::Published;
 
     pub(in super::super) fn settings() -> Settings {
         Settings {
@@ -273,6 +274,8 @@ pub(super) mod tests {
             security: Security::default(),
             librdkafka: Vec::new(),
             max_message_bytes: 1 << 20,
+            agent: AgentId::new("a").unwrap(),
+            command_keys: Published::default(),
         }
     }
 

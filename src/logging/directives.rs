@@ -35,6 +35,7 @@ const MODULES: &[&str] = &[
     "proto",
     "record",
     "service",
+    "signing",
     "stack",
     "telemetry",
     "threads",

@@ -4,8 +4,9 @@ use super::error::{WireError, kind};
 use super::fields::Fields;
 use super::head::Head;
 use super::limits::{MAX_CONTEXT_BYTES, MAX_DEPTH};
-use super::{Envelope, Read, payload};
-use crate::domain::{Action, Command, CommandId, Context, ProjectId, Refusal, Timestamp, Traceparent};
+use super::signed::Signed;
+use super::{Bearer, Read, payload};
+use crate::domain::{Action, CLOCK_SKEW, Command, CommandId, Context, ProjectId, Refusal, Timestamp, Traceparent};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -16,8 +17,19 @@ const SHOWN_TYPE_CHARS: usize = 64;
 
 /// Reads a command; what is wrong with it is part of the answer.
 #[must_use]
-pub fn read(bytes: &[u8], envelope: Envelope, max_message_bytes: usize) -> Read {
+pub fn read(bytes: &[u8], bearer: Bearer, max_message_bytes: usize) -> Read {
     let (head, whole) = Head::read(bytes);
+    answer(bytes, (head, whole), bearer, max_message_bytes, None)
+}
+
+/// What becomes of bytes that have been looked at; `signed` says by whom they are, where that is proven.
+pub(super) fn answer(
+    bytes: &[u8],
+    (head, whole): (Head, Result<(), WireError>),
+    bearer: Bearer,
+    max_message_bytes: usize,
+    signed: Option<&Signed<'_>>,
+) -> Read {
     let Some(id) = head.command_id.as_deref().and_then(|text| CommandId::parse(text).ok()) else {
         let error = match whole {
             _ if bytes.is_empty() => WireError::Empty,
@@ -27,7 +39,7 @@ pub fn read(bytes: &[u8], envelope: Envelope, max_message_bytes: usize) -> Read 
         };
         return Read::Unreadable { code: error.code(), message: error.to_string() };
     };
-    let Envelope { mut context, made_at } = envelope;
+    let Bearer { mut context, made_at } = bearer;
     if let Some(correlation_id) = head.correlation_id.as_deref().and_then(|text| Uuid::try_parse(text).ok()) {
         context.correlation_id = Some(correlation_id);
     }
@@ -36,27 +48,43 @@ pub fn read(bytes: &[u8], envelope: Envelope, max_message_bytes: usize) -> Read 
         context.traceparent = Some(traceparent);
     }
     let command_type = head.command_type.map(|text| text.chars().take(SHOWN_TYPE_CHARS).collect());
+    let mut timely_until = None;
     let parsed = if bytes.len() > max_message_bytes {
         Err(WireError::TooLarge { length: bytes.len(), limit: max_message_bytes })
     } else {
-        whole.and_then(|()| command(bytes, id, &mut context, made_at))
+        whole.and_then(|()| command(bytes, id, &mut context, made_at, signed.map(|signed| (signed, &mut timely_until))))
     };
     match parsed {
         Ok(command) => Read::Command(command),
-        Err(error) => Read::Refused(Refusal { command_id: id, command_type, context, code: error.code(), message: error.to_string() }),
+        Err(error) => {
+            let (code, message) = (error.code(), error.to_string());
+            Read::Refused(Refusal { command_id: id, command_type, context, timely_until, code, message })
+        }
     }
 }
 
-/// The whole command. What could be read of the context stays in `context` when the rest is refused.
-fn command(bytes: &[u8], id: CommandId, context: &mut Context, made_at: Option<Timestamp>) -> Result<Command, WireError> {
+/// The whole command. What could be read of the context, and until when a signed one is timely, stays when the rest is
+/// refused.
+fn command(
+    bytes: &[u8],
+    id: CommandId,
+    context: &mut Context,
+    made_at: Option<Timestamp>,
+    signed: Option<(&Signed<'_>, &mut Option<Timestamp>)>,
+) -> Result<Command, WireError> {
     let mut envelope = Fields::root(parse(bytes, "$")?);
     read_context(&mut envelope, context)?;
     let issued_at = envelope.parsed("timestamp", "an RFC 3339 time", Timestamp::parse)?;
     let expires_at = envelope.parsed("expires_at", "an RFC 3339 time", Timestamp::parse)?;
+    let signed_by = signed.map(|(signed, timely_until)| {
+        *timely_until = expires_at.map(|expires| expires.plus(CLOCK_SKEW));
+        signed.check(&mut envelope, issued_at, expires_at).map(|()| signed.key.to_string())
+    });
+    let signed_by = signed_by.transpose()?;
     let command_type = envelope.required_text("command_type", "the name of a command, such as Deploy")?;
     let payload = payload_object(&mut envelope)?;
     let action = action(&command_type, payload, context)?;
-    Ok(Command { id, action, issued_at: issued_at.or(made_at), expires_at, context: context.clone() })
+    Ok(Command { id, action, issued_at: issued_at.or(made_at), expires_at, signed_by, context: context.clone() })
 }
 
 fn action(command_type: &str, payload: Fields, context: &mut Context) -> Result<Action, WireError> {

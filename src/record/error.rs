@@ -1,6 +1,6 @@
 //! Why a record is no command: where in it, and what belongs there. Never what stood there.
 
-use crate::domain::{Action, Code};
+use crate::domain::{Action, AgentId, Code, Timestamp};
 use serde_json::Value;
 
 /// What is wrong with a record.
@@ -24,6 +24,12 @@ pub(super) enum WireError {
     TooMany { path: String, count: usize, limit: usize },
     #[error("{path} is nested deeper than {limit} levels")]
     TooDeep { path: String, limit: usize },
+    #[error("the command is signed for the agent {found}, and this one is {own}: sign it for each agent that is to carry it out")]
+    WrongAgent { found: AgentId, own: AgentId },
+    #[error("$.expires_at of a signed command must be after $.timestamp, by at most {days} days")]
+    Lifetime { days: u64 },
+    #[error("the command was issued at {issued}, which is in the future: compare the clocks")]
+    NotYetIssued { issued: Timestamp },
     #[error("command_type {0} is not carried out in this version; it knows {known}", known = Action::NAMES.join(", "))]
     NotYet(&'static str),
     #[error("$.command_type {0:?} is unknown; there are {known}", known = Action::NAMES.join(", "))]
@@ -35,6 +41,8 @@ impl WireError {
         match self {
             Self::TooLarge { .. } => Code::TOO_LARGE,
             Self::NotYet(_) | Self::Unknown(_) => Code::UNSUPPORTED,
+            Self::WrongAgent { .. } => Code::SIGNATURE_WRONG_AGENT,
+            Self::Lifetime { .. } | Self::NotYetIssued { .. } => Code::SIGNATURE_LIFETIME,
             Self::Empty
             | Self::NotJson(_)
             | Self::NoCommandId

@@ -14,6 +14,8 @@ pub(super) struct Head {
     pub(super) command_type: Option<String>,
     pub(super) correlation_id: Option<String>,
     pub(super) traceparent: Option<String>,
+    /// Only envelopes have one.
+    pub(super) payload_type: Option<String>,
 }
 
 impl Head {
@@ -49,6 +51,7 @@ impl<'de> Visitor<'de> for HeadSeed<'_> {
                 "command_type" => self.0.command_type = map.next_value_seed(TextSeed)?,
                 "correlation_id" => self.0.correlation_id = map.next_value_seed(TextSeed)?,
                 "traceparent" => self.0.traceparent = map.next_value_seed(TextSeed)?,
+                "payloadType" => self.0.payload_type = map.next_value_seed(TextSeed)?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }

@@ -5,6 +5,8 @@
 //! be read is itself an answer. Nothing here ever repeats the value of a field in an error, since any of
 //! them may hold a secret: an error names the JSON path and what belongs there.
 //!
+//! [`receive`] is the same for what comes from afar: a command may stand there in a signed envelope (`signed.rs`).
+//!
 //! The limits on what a command may hold are the constants of [`limits`].
 
 mod command;
@@ -13,15 +15,19 @@ mod event;
 mod fields;
 mod head;
 mod payload;
+mod signed;
+#[cfg(test)]
+mod signed_tests;
 
 pub use command::read;
 pub use event::{Written, read_event, write_event};
+pub use signed::{Terms, receive};
 
 use crate::domain::{Code, Command, Context, Refusal, Timestamp};
 
 /// What the bearer of a command says beside it; the command's own word wins.
 #[derive(Debug, Clone, Default)]
-pub struct Envelope {
+pub struct Bearer {
     /// Correlation, user, project.
     pub context: Context,
     /// When the command was made.
@@ -46,6 +52,8 @@ pub enum Read {
 
 /// What a command may hold at most, beside `limits.max_message_bytes` for the whole record.
 pub mod limits {
+    use std::time::Duration;
+
     /// Objects and arrays inside one another. A command of this version needs four; the rest is room
     /// for fields of later versions. Each level costs stack in every reader behind this one.
     pub const MAX_DEPTH: usize = 32;
@@ -67,6 +75,9 @@ pub mod limits {
     pub const MAX_MANAGERS: usize = 100;
     /// The most lines that one answer has; they must fit into a record.
     pub const MAX_TAIL: u64 = 1_000;
+    /// The longest time from the issue of a signed command to its expiry: so long its id is remembered, and so long it
+    /// can be withheld and still be carried out.
+    pub const MAX_SIGNED_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
     /// The longest user id that is passed on, in bytes: it goes into a header of every event.
     pub const MAX_CONTEXT_BYTES: usize = 512;
 }

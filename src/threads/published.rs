@@ -25,6 +25,12 @@ impl<T> Published<T> {
     }
 }
 
+impl<T: Default> Default for Published<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
 impl<T> Clone for Published<T> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))

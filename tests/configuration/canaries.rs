@@ -7,7 +7,7 @@ use super::support::events::{Start, TopicReader};
 use super::support::{Agent, Bed, Broker, COMMAND, Draft, Plan, READY, Stage};
 use axion_agent::config::{self, Sources, UnknownKeys};
 use axion_agent::domain::Sensitive;
-use axion_agent::record::{Envelope, Read, read};
+use axion_agent::record::{Bearer, Read, read};
 use axion_agent::threads::{ThreadName, spawn};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -423,7 +423,7 @@ pub fn commands(_stage: &Stage) {
     let join = json!({"remote_addrs": ["a:1"], "join_token": JOIN_TOKEN});
     let mut seen = Seen::default();
     for bytes in [body("Deploy", deploy), body("SwarmJoin", join)] {
-        let Read::Command(command) = read(&bytes, Envelope::default(), 1 << 20) else { panic!("no command") };
+        let Read::Command(command) = read(&bytes, Bearer::default(), 1 << 20) else { panic!("no command") };
         seen.add(format!("Debug of {}", command.action.name()), format!("{command:?} {command:#?}"));
     }
     // Bytes of a file are shown as numbers where they are shown at all.

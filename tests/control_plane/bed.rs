@@ -129,7 +129,7 @@ impl Room {
         let (exit, exits) = bounded(4);
         let senders = control_plane::Events { control_plane, session };
         let settings = Published::new(settings);
-        let sources = Sources { settings: settings.clone(), health, swarm, samples };
+        let sources = Sources { settings: settings.clone(), health, swarm, samples, command_keys: Published::default() };
         let running = control_plane::start(sources, identity, senders, exit).unwrap();
         Self { running: Some(running), settings, events, session: session_events, exits }
     }

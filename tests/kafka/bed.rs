@@ -6,7 +6,7 @@ use crate::support::mock::MockBroker;
 use crate::support::{Broker, Stage};
 use axion_agent::domain::{AgentId, CommandId, Context, Event as Report, EventKind, LinkState, Position, Stage as EventStage, Timestamp};
 use axion_agent::kafka::{Consumer, Event, EventMode, Producer, Receipt, Request, Security, Settings, StartPositions};
-use axion_agent::threads::{Exit, StopSource};
+use axion_agent::threads::{Exit, Published, StopSource};
 use crossbeam_channel::{Receiver, bounded};
 use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -173,6 +173,8 @@ pub fn settings(brokers: &str) -> Settings {
         security: Security::default(),
         librdkafka: Vec::new(),
         max_message_bytes: 1 << 20,
+        agent: AgentId::new(&id).unwrap(),
+        command_keys: Published::default(),
     }
 }
 

@@ -135,7 +135,7 @@ impl<'a> Lanes<'a> {
     fn hand_over(&self, id: CommandId, action: Action, entry: Entry, cancelled: Stop) -> bool {
         let docker = self.docker.borrow();
         let queue = if action.changes() == Scope::Nothing { &docker.queries } else { &docker.jobs };
-        let command = Command { id, action, issued_at: None, expires_at: None, context: Context::default() };
+        let command = Command { id, action, issued_at: None, expires_at: None, signed_by: None, context: Context::default() };
         queue.send(Job { command: Arc::new(command), agent: AgentId::new("me").unwrap(), entry, cancelled }).is_ok()
     }
 

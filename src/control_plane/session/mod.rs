@@ -20,14 +20,15 @@ use super::Settings;
 use super::access::{Access, Reader as AccessReader};
 use super::code::LinkCode;
 use super::fault::{Fault, Manner};
-use crate::domain::{Code, CommandId, EventId, Follow, FollowId, FollowPart, LinkState};
-use crate::record::{self, Envelope, Read};
+use crate::domain::{AgentId, Code, CommandId, EventId, Follow, FollowId, FollowPart, LinkState, Timestamp};
+use crate::record::{self, Bearer, Read, Terms};
+use crate::signing::Keys;
 use crate::threads::{Backoff, Deadline, Published, Stop};
 use crossbeam_channel::{Receiver, Sender, bounded, never, select_biased};
 use follow::{Followed, Follows, Lost};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use stream::{Bell, Stream};
 use wire::{SessionUp, Word};
 
@@ -141,6 +142,7 @@ enum Known {
 /// The thread's own things.
 pub(super) struct Session {
     settings: Published<Settings>,
+    command_keys: Published<Keys>,
     access: AccessReader,
     requests: Receiver<Request>,
     events: Sender<Event>,
@@ -155,7 +157,7 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn new(
-        settings: Published<Settings>,
+        (settings, command_keys): (Published<Settings>, Published<Keys>),
         access: AccessReader,
         requests: Receiver<Request>,
         events: Sender<Event>,
@@ -165,6 +167,7 @@ impl Session {
         let (bell, rung) = bounded(1);
         Self {
             settings,
+            command_keys,
             access,
             requests,
             events,
@@ -273,7 +276,7 @@ impl Session {
                         welcome_by = None;
                         self.welcome()?;
                     }
-                    word => self.on_word(word)?,
+                    word => self.on_word(word, &access.agent)?,
                 }
             }
             if welcome_by.is_some_and(Deadline::has_passed) {
@@ -337,11 +340,13 @@ impl Session {
         self.tell(Event::Link(LinkState::Up))
     }
 
-    fn on_word(&mut self, word: Word) -> Result<(), Over> {
+    fn on_word(&mut self, word: Word, agent: &AgentId) -> Result<(), Over> {
         match word {
             Word::Welcome | Word::Unknown => log::debug!("the control plane said something that this version does not know"),
             Word::Action(bytes) => {
-                let read = record::read(&bytes, Envelope::default(), self.settings.newest().max_message_bytes);
+                let keys = self.command_keys.newest();
+                let terms = Terms { agent, keys: &keys, max_message_bytes: self.settings.newest().max_message_bytes };
+                let read = record::receive(&bytes, Bearer::default(), &terms, Timestamp::from(SystemTime::now()));
                 self.tell(Event::Action(Box::new(read)))?;
             }
             Word::Received(id) => self.tell(Event::Received(EventId(id)))?,

@@ -8,7 +8,11 @@ use crate::proto::agent::session_up::Message;
 fn session() -> (Session, Receiver<Event>) {
     let ((_, requests), (events, inbox)) = (bounded(1), bounded(EVENTS));
     let settings = Settings { max_message_bytes: 1024, ..Settings::of_nowhere() };
-    (Session::new(Published::new(settings), access::pair().1, requests, events, Stop::never()), inbox)
+    (Session::new((Published::new(settings), Published::default()), access::pair().1, requests, events, Stop::never()), inbox)
+}
+
+fn me() -> AgentId {
+    AgentId::new("edge-7").unwrap()
 }
 
 fn follow(name: &str) -> Follow {
@@ -52,7 +56,7 @@ fn only_so_many_logs_are_followed_and_answers_do_not_pile_up() {
     }
     assert!(session.on_follow(follow("x"), 0, 0).is_ok());
     assert_eq!(ends(&mut session), [end("x", "logs.too_many")]);
-    assert!(session.on_word(Word::EndFollow(FollowId::new("0").unwrap())).is_ok());
+    assert!(session.on_word(Word::EndFollow(FollowId::new("0").unwrap()), &me()).is_ok());
     assert!(session.on_follow(follow("x"), 0, 0).is_ok());
     assert_eq!((ends(&mut session), inbox.len()), (vec![], follow::MAX_FOLLOWS + 2));
     let asked = (0..100).take_while(|_| session.on_follow(follow("y"), 0, 0).is_ok()).count();
@@ -63,7 +67,7 @@ fn only_so_many_logs_are_followed_and_answers_do_not_pile_up() {
 fn an_action_is_read_as_a_record_is() {
     let (mut session, inbox) = session();
     let mut read = |bytes: &[u8]| {
-        assert!(session.on_word(Word::Action(bytes.to_vec())).is_ok());
+        assert!(session.on_word(Word::Action(bytes.to_vec()), &me()).is_ok());
         let Ok(Event::Action(read)) = inbox.try_recv() else { panic!("an action was expected") };
         *read
     };
@@ -84,7 +88,7 @@ fn what_cannot_be_followed_is_answered_in_short() {
         let (stack_name, service) = (stack.to_owned(), service.to_owned());
         let asked = FollowLogs { follow_id, project_id, stack_name, service, ..FollowLogs::default() };
         let message = Some(session_down::Message::FollowLogs(asked));
-        assert!(session.on_word(wire::word(SessionDown { message, ..SessionDown::default() })).is_ok());
+        assert!(session.on_word(wire::word(SessionDown { message, ..SessionDown::default() }), &me()).is_ok());
         ends(&mut session)
     };
     let long = "x".repeat(1 << 20);

@@ -154,6 +154,7 @@ fn what_the_broker_has_not_confirmed_is_in_the_list_once() {
         command_id: id(2),
         command_type: None,
         context: Context::default(),
+        timely_until: None,
         code: Code::UNSUPPORTED,
         message: "unknown".to_owned(),
     };

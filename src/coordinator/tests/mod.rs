@@ -146,7 +146,7 @@ fn position(offset: i64) -> Position {
 }
 
 fn command(n: u128, action: Action) -> Command {
-    Command { id: id(n), action, issued_at: None, expires_at: None, context: Context::default() }
+    Command { id: id(n), action, issued_at: None, expires_at: None, signed_by: None, context: Context::default() }
 }
 
 fn removal(n: u128, stack: &str) -> Command {
@@ -266,6 +266,7 @@ fn a_refusal_is_the_commands_one_terminal_event() {
         command_id: id(2),
         command_type: None,
         context: Context::default(),
+        timely_until: None,
         code: Code::UNSUPPORTED,
         message: "no such command".into(),
     };

@@ -147,8 +147,14 @@ fn what_cannot_be_carried_out_is_answered() {
     let mut desk = opened();
     let Inbound::Command(late) = remove(1, "s") else { panic!("a command was expected") };
     desk.act(Inbound::Command(Command { expires_at: Some(Timestamp::from_millis(1)), ..late }));
-    let refusal =
-        Refusal { command_id: id(2), command_type: None, context: Context::default(), code: Code::UNSUPPORTED, message: "what?".into() };
+    let refusal = Refusal {
+        command_id: id(2),
+        command_type: None,
+        context: Context::default(),
+        timely_until: None,
+        code: Code::UNSUPPORTED,
+        message: "what?".into(),
+    };
     desk.hear(SessionEvent::Action(Box::new(Read::Refused(refusal))));
     desk.hear(SessionEvent::Action(Box::new(Read::Unreadable { code: Code::MALFORMED, message: "no JSON".into() })));
     let (answers, events) = desk.up();
@@ -209,8 +215,14 @@ fn a_control_plane_that_does_not_read_costs_bounded_memory() {
 #[test]
 fn neither_refusals_nor_what_the_topic_does_not_take_pile_up() {
     let mut desk = opened();
-    let refusal =
-        |n| Refusal { command_id: id(n), command_type: None, context: Context::default(), code: Code::UNSUPPORTED, message: String::new() };
+    let refusal = |n| Refusal {
+        command_id: id(n),
+        command_type: None,
+        context: Context::default(),
+        timely_until: None,
+        code: Code::UNSUPPORTED,
+        message: String::new(),
+    };
     for n in 1..=200 {
         desk.hear(SessionEvent::Action(Box::new(Read::Refused(refusal(n)))));
         desk.said.try_iter().for_each(drop);

@@ -62,7 +62,7 @@ impl Bed {
 
     fn run(&self, number: u128, deploy: Deploy, entry: Entry) -> Outcome {
         let (id, action) = (CommandId(Uuid::from_u128(number)), Action::Deploy(deploy));
-        let command = Command { id, action, issued_at: None, expires_at: None, context: Context::default() };
+        let command = Command { id, action, issued_at: None, expires_at: None, signed_by: None, context: Context::default() };
         self.docker
             .jobs
             .send(Job { command: Arc::new(command), agent: AgentId::new("me").unwrap(), entry, cancelled: self.cancelled.clone() })

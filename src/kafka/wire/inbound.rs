@@ -4,7 +4,7 @@ use super::headers::{self, Headers};
 use super::letter::dead_letter;
 use crate::domain::Timestamp;
 use crate::kafka::Inbound;
-use crate::record::{self, Envelope, Read};
+use crate::record::{self, Bearer, Read, Terms};
 
 /// A record as the broker gave it.
 #[derive(Debug, Clone, Copy)]
@@ -25,13 +25,13 @@ pub struct RawRecord<'a> {
     pub timestamp: Option<Timestamp>,
 }
 
-/// Reads a record; what is wrong with it is part of the answer.
+/// Reads a record at this time; what is wrong with it is part of the answer.
 #[must_use]
-pub fn read(record: &RawRecord<'_>, max_message_bytes: usize) -> Inbound {
+pub fn read(record: &RawRecord<'_>, terms: &Terms<'_>, at: Timestamp) -> Inbound {
     let made_at = headers::timestamp(record.headers).or(record.timestamp);
     let context = headers::context(record.headers);
-    let envelope = Envelope { context: context.clone(), made_at };
-    match record::read(record.value.unwrap_or_default(), envelope, max_message_bytes) {
+    let bearer = Bearer { context: context.clone(), made_at };
+    match record::receive(record.value.unwrap_or_default(), bearer, terms, at) {
         Read::Command(command) => Inbound::Command(command),
         Read::Refused(refusal) => Inbound::Refused(refusal),
         Read::Unreadable { code, message } => Inbound::Unreadable(dead_letter(record, code, message, context)),

@@ -3,11 +3,12 @@
 use super::headers::Headers;
 use super::*;
 use crate::domain::{
-    Action, AgentId, Code, Command, CommandId, Context, Event, EventKind, OnFailure, Prune, Refusal, ResolveImage, Stage, SwarmAddresses,
-    SwarmLeave, Timestamp, Traceparent,
+    Action, AgentId, Code, Command, CommandId, Context, Event, EventKind, OnFailure, ProjectId, Prune, Refusal, ResolveImage, Stage,
+    SwarmAddresses, SwarmLeave, Timestamp, Traceparent,
 };
 use crate::kafka::{DeadLetter, Inbound};
-use crate::record::limits;
+use crate::record::{Terms, limits};
+use crate::signing::{KeyId, Keys, PayloadType, PrivateKey, sign};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -19,7 +20,8 @@ const LIMIT: usize = 1 << 20;
 
 fn read_bytes(value: Option<&[u8]>, headers: &Headers, limit: usize) -> Inbound {
     let record = RawRecord { topic: "t", partition: 3, offset: 7, key: Some(b"p"), value, headers, timestamp: None };
-    read(&record, limit)
+    let agent = AgentId::new("edge-7").unwrap();
+    read(&record, &Terms { agent: &agent, keys: &Keys::default(), max_message_bytes: limit }, Timestamp::from_millis(0))
 }
 
 fn read_json(value: &Value) -> Inbound {
@@ -301,6 +303,36 @@ fn a_record_without_a_readable_id_is_a_dead_letter() {
     }
     let letter = letter(read_bytes(Some(b"abc"), &Headers::new(), LIMIT));
     assert_eq!(letter.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+#[test]
+fn headers_fill_nothing_of_a_signed_command_and_name_what_a_forged_one_belongs_to() {
+    let key = PrivateKey::generate(KeyId::parse("ops-1").unwrap()).unwrap();
+    let mut keys = Keys::default();
+    keys.add(key.public().unwrap()).unwrap();
+    let agent = AgentId::new("edge-7").unwrap();
+    let times = ("2026-01-31T12:00:00Z", "2026-01-31T13:00:00Z");
+    let mut body = envelope("Remove", json!({"project_id": "p"}));
+    body["agent_id"] = json!(agent);
+    (body["timestamp"], body["expires_at"]) = (json!(times.0), json!(times.1));
+    let signed = sign(PayloadType::COMMAND, body.to_string().as_bytes(), &[key]).unwrap();
+    let headers = [("x-correlation-id", CORRELATION), ("x-user-id", "eve"), ("x-project-id", "other"), ("x-timestamp", "1")];
+    let headers: Headers = headers.map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec())).to_vec();
+    let receive = |keys: &Keys| {
+        let record =
+            RawRecord { topic: "t", partition: 3, offset: 7, key: Some(b"p"), value: Some(&signed), headers: &headers, timestamp: None };
+        read(&record, &Terms { agent: &agent, keys, max_message_bytes: LIMIT }, Timestamp::parse(times.0).unwrap())
+    };
+    let Inbound::Command(command) = receive(&keys) else { panic!("no command") };
+    let own = Context { project_id: ProjectId::new("p").ok(), ..Context::default() };
+    assert_eq!((command.context, command.issued_at), (own, Some(Timestamp::parse(times.0).unwrap())));
+    assert_eq!(command.signed_by.as_deref(), Some("ops-1"));
+    let letter = letter(receive(&Keys::default()));
+    assert_eq!((letter.code, letter.value == signed), (Code::SIGNATURE_UNKNOWN_KEY, true));
+    assert_eq!(letter.message, "the envelope is signed with ops-1, and the known keys are none");
+    assert_eq!(letter.context.correlation_id, Some(Uuid::try_parse(CORRELATION).unwrap()));
+    let told = write_dead_letter(&letter).headers;
+    assert!(told.iter().any(|(name, value)| name == "x-dead-letter-code" && value == b"signature.unknown_key"), "{told:?}");
 }
 
 #[test]

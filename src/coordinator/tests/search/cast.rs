@@ -62,7 +62,7 @@ impl Cast {
         let stack = StackName::new(format!("s{}", self.stack(command))).unwrap();
         let target = Target { project: ProjectId::new("p").unwrap(), stack };
         let action = Action::Rollback(Rollback { target, to_revision: None, timeout_seconds: None, dry_run: false });
-        Command { id: id(command), action, issued_at: None, expires_at: None, context: Context::default() }
+        Command { id: id(command), action, issued_at: None, expires_at: None, signed_by: None, context: Context::default() }
     }
 
     pub(super) fn inbound(&self, offset: u8) -> Inbound {
@@ -72,6 +72,7 @@ impl Cast {
                 command_id: id(command),
                 command_type: None,
                 context: Context::default(),
+                timely_until: None,
                 code: Code::UNSUPPORTED,
                 message: "no such command".to_owned(),
             }),
