@@ -93,9 +93,10 @@ delivery:            ## a backlog, and one command at a time, beside a bare loop
 	@$(dev)/setup.sh build bed
 	AXION_TEST_MEASURE=1 $(dev)/with-broker.sh cargo bench --locked --config 'profile.dev.package.axion-agent.opt-level="s"' --profile dev --bench delivery
 
-deploy-bench:        ## fifty services deployed, and once more, beside docker stack deploy (two minutes)
+deploy-bench:        ## fifty services deployed, and once more, beside docker stack deploy (two minutes; AXION_TEST_AGENT names a binary)
 	@$(dev)/setup.sh build bed
-	AXION_TEST_MEASURE=1 cargo bench --locked --bench deploy
+	cargo build --locked --release --bin axion-agent
+	AXION_TEST_MEASURE=1 AXION_TEST_AGENT="$${AXION_TEST_AGENT:-$$CARGO_TARGET_DIR/release/axion-agent}" cargo bench --locked --profile dev --bench deploy
 
 telemetry-bench:     ## a look at fifty containers and a scrape of them, beside `docker stats --no-stream` (three minutes; AXION_TEST_AGENT names a binary)
 	@$(dev)/setup.sh build bed

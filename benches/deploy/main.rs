@@ -2,17 +2,18 @@
 //! fifty new services, and the same file again. The services have no tasks, so that the engine's containers do not
 //! decide the figures.
 //!
-//! `make deploy-bench` runs it. The agent is its Docker room with a real journal, inside this program.
+//! `make deploy-bench` runs it with the release binary, AXION_TEST_AGENT names another. What the agent takes is the whole of it:
+//! the command line from its start to its end, and what the agent behind the socket works meanwhile.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a measuring program: it fails by panicking and prints")]
 
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
-use axion_agent::domain::{Action, Remove};
 use std::fmt::Write as _;
+use std::process::Command;
 use std::time::{Duration, Instant};
-use support::{Lanes, Need, Stage, Test, processor, run};
+use support::{Local, Need, Stage, Test, processor, run};
 
 const SERVICES: usize = 50;
 /// Of each kind; both in turn, so that both meet the same machine.
@@ -31,8 +32,6 @@ const TESTS: &[Test] = &[Test {
 }];
 
 fn main() -> std::process::ExitCode {
-    // As the agent does.
-    axion_agent::heap::share();
     run("deploy_bench", TESTS)
 }
 
@@ -41,20 +40,26 @@ fn main() -> std::process::ExitCode {
 struct Cost {
     wall: Duration,
     cpu: Duration,
+    /// The agent's part of it, without its command line.
+    behind: Duration,
 }
 
 fn side_by_side(stage: &Stage) {
+    let local = Local::start(stage, "deploy-bench", "");
+    local.write("stack.yml", &file());
     let (mut agent, mut cli) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
     for _ in 0..ROUNDS {
-        for turn in 0..2 {
-            let lanes = Lanes::start(stage);
-            std::fs::write(lanes.folder.join("stack.yml"), file()).unwrap();
-            for costs in if turn == 0 { &mut agent } else { &mut cli } {
-                costs.push(if turn == 0 { by_the_agent(&lanes) } else { by_the_cli(&lanes) });
-                assert_eq!(lanes.counts()[0], SERVICES);
-            }
-            lanes.run(Action::Remove(Remove { target: lanes.target(), volumes: false })).completed();
+        for costs in &mut agent {
+            costs.push(measured(&local, local.command(&["deploy", "STACK", "-c", "stack.yml", "--resolve-image", "never"])));
+            assert_eq!(services(&local, stage), SERVICES);
         }
+        local.good(&["rm", "STACK"]);
+        for costs in &mut cli {
+            costs.push(measured(&local, docker(&local, stage)));
+            assert_eq!(services(&local, stage), SERVICES);
+        }
+        local.good(&["deploy", "STACK", "-c", "stack.yml", "--resolve-image", "never", "--adopt"]);
+        local.good(&["rm", "STACK"]);
     }
     let new = compare("new services", &mut agent[0], &mut cli[0]);
     let again = compare("the same file again", &mut agent[1], &mut cli[1]);
@@ -66,18 +71,19 @@ fn compare(what: &str, agent: &mut [Cost], cli: &mut [Cost]) -> (f64, f64) {
     let (agent, cli) = (median(agent), median(cli));
     let (wall, cpu) = (agent.wall.as_secs_f64() / cli.wall.as_secs_f64(), agent.cpu.as_secs_f64() / cli.cpu.as_secs_f64());
     println!(
-        "{SERVICES} {what}: the agent {:.0?} with {:.0?} of CPU, docker stack deploy {:.0?} with {:.0?}: {wall:.2} and {cpu:.2} times",
-        agent.wall, agent.cpu, cli.wall, cli.cpu
+        "{SERVICES} {what}: the agent {:.0?} with {:.1?} of CPU, {:.1?} of it behind the socket; docker stack deploy {:.0?} with {:.1?}: \
+         {wall:.2} and {cpu:.2} times",
+        agent.wall, agent.cpu, agent.behind, cli.wall, cli.cpu
     );
     (wall, cpu)
 }
 
 fn median(costs: &mut [Cost]) -> Cost {
     let middle = costs.len() / 2;
-    costs.sort_by_key(|cost| cost.cpu);
-    let cpu = costs[middle].cpu;
     costs.sort_by_key(|cost| cost.wall);
-    Cost { wall: costs[middle].wall, cpu }
+    let wall = costs[middle].wall;
+    costs.sort_by_key(|cost| cost.cpu);
+    Cost { wall, ..costs[middle] }
 }
 
 fn file() -> String {
@@ -89,21 +95,25 @@ fn file() -> String {
     text
 }
 
-fn by_the_agent(lanes: &Lanes) -> Cost {
-    let request = lanes.deploy(file());
-    let (began, before) = (Instant::now(), processor::used_by(libc::RUSAGE_SELF));
-    lanes.run(Action::Deploy(request)).completed();
-    Cost { wall: began.elapsed(), cpu: processor::used_by(libc::RUSAGE_SELF) - before }
+/// Runs it to its end, and looks what it and the agent have used.
+fn measured(local: &Local<'_>, mut command: Command) -> Cost {
+    let (began, own, behind) = (Instant::now(), processor::used_by(libc::RUSAGE_CHILDREN), local.used());
+    let output = command.output().unwrap();
+    let (wall, own, behind) = (began.elapsed(), processor::used_by(libc::RUSAGE_CHILDREN) - own, local.used() - behind);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // The CLI has nobody behind it, but the agent may look meanwhile.
+    let behind = if command.get_program() == "docker" { Duration::ZERO } else { behind };
+    Cost { wall, cpu: own + behind, behind }
 }
 
 #[allow(clippy::disallowed_methods, reason = "the agent has no children, this is the program that it is compared with")]
-fn by_the_cli(lanes: &Lanes) -> Cost {
-    let mut docker = std::process::Command::new("docker");
-    docker.arg("-H").arg(lanes.engine.host()).args(["stack", "deploy", "--detach=true", "--resolve-image", "never", "-c", "stack.yml"]);
-    docker.arg(lanes.stack.as_str()).current_dir(&lanes.folder);
-    let (began, before) = (Instant::now(), processor::used_by(libc::RUSAGE_CHILDREN));
-    let output = docker.output().unwrap();
-    let cost = Cost { wall: began.elapsed(), cpu: processor::used_by(libc::RUSAGE_CHILDREN) - before };
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    cost
+fn docker(local: &Local<'_>, stage: &Stage) -> Command {
+    let mut docker = Command::new("docker");
+    docker.arg("-H").arg(stage.engine().host()).args(["stack", "deploy", "--detach=true", "--resolve-image", "never", "-c", "stack.yml"]);
+    docker.arg(&local.stack).current_dir(local.folder());
+    docker
+}
+
+fn services(local: &Local<'_>, stage: &Stage) -> usize {
+    stage.engine().services(&local.stack).unwrap().len()
 }

@@ -7,7 +7,9 @@ use super::failure::{Failure, codes};
 use super::invocation::Files;
 use super::next::About;
 use crate::domain::{Code, StackName};
-use crate::stack::{self, ApiVersion, Binds, ComposeFile, InvalidDotenv, InvalidVariables, Loaded, Location, Source, StackError};
+use crate::stack::{
+    self, ApiVersion, Binds, ComposeFile, InvalidDotenv, InvalidVariables, Loaded, Location, Merged, Reading, Source, StackError,
+};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -120,38 +122,59 @@ impl Compose {
         Ok(Self { stack: stack.clone(), texts, env, base, home, api })
     }
 
-    fn on<T>(&self, shipped: &BTreeMap<String, Vec<u8>>, act: impl FnOnce(&Source<'_>) -> T) -> T {
+    /// What they come to.
+    pub(super) fn load(&self) -> Result<Loaded, ComposeError> {
+        Ok(self.read_all(|_| Ok(()))?.0)
+    }
+
+    /// The files as one, and what they come to.
+    pub(super) fn merged(&self) -> Result<(Loaded, String), ComposeError> {
+        self.read_all(|reading| Ok(reading.merge()?.text))
+    }
+
+    /// What a command carries, so that the agent comes to the same specs without our environment, folders and files; and what they are.
+    pub(super) fn shipment(&self) -> Result<(Loaded, Shipment), ComposeError> {
+        self.read_all(|reading| {
+            let Merged { text, variables, files } = reading.merge()?;
+            let env = variables.into_iter().filter_map(|name| self.env.get(&name).cloned().map(|value| (name, value))).collect();
+            // Each was read under the path that its own file gives, and is named by another now.
+            let read = files.into_iter().filter_map(|path| bytes(File::open(&path)).ok().map(|content| (path, content)));
+            Ok(Shipment { text, files: read.collect(), env })
+        })
+    }
+
+    /// Loads the files with those that they name, and makes something else of them. Optional ones may be absent; of the others the stack
+    /// says who names them.
+    fn read_all<T>(&self, make: impl FnOnce(Reading<'_>) -> Result<T, StackError>) -> Result<(Loaded, T), ComposeError> {
         let files: Vec<ComposeFile<'_>> = self.texts.iter().map(|(name, text)| ComposeFile { name, text }).collect();
         let binds = Binds::From { base: &self.base, home: &self.home };
-        act(&Source { stack: &self.stack, files: &files, env: &self.env, shipped, binds, api: self.api })
-    }
-
-    /// What they come to, and the contents that they name.
-    pub(super) fn load(&self) -> Result<(Loaded, BTreeMap<String, Vec<u8>>), ComposeError> {
-        self.on(&BTreeMap::new(), |source| load(&self.base, source))
-    }
-
-    /// The files as one.
-    pub(super) fn merged(&self, shipped: &BTreeMap<String, Vec<u8>>) -> Result<String, ComposeError> {
-        Ok(self.on(shipped, stack::merged)?)
-    }
-
-    /// What a command carries, so that the agent comes to the same specs without our environment, folders and files.
-    pub(super) fn shipment(&self, shipped: &BTreeMap<String, Vec<u8>>) -> Result<Shipment, ComposeError> {
-        let text = self.merged(shipped)?;
-        let variables = self.on(shipped, stack::content_variables)?.into_iter();
-        let env = variables.filter_map(|name| self.env.get(&name).cloned().map(|value| (name, value))).collect();
-        let named = stack::missing(&Source {
-            stack: &self.stack,
-            files: &[ComposeFile { name: "merged", text: &text }],
-            env: &env,
-            shipped: &BTreeMap::new(),
-            binds: Binds::Refused,
-            api: self.api,
-        });
-        // Every path is absolute by now. What was read a moment ago is there, unless it is optional.
-        let files = named.into_iter().filter_map(|path| bytes(File::open(&path)).ok().map(|content| (path, content))).collect();
-        Ok(Shipment { text, files, env })
+        let mut shipped = BTreeMap::new();
+        let mut unreadable: BTreeMap<String, io::Error> = BTreeMap::new();
+        for _ in 0..MAX_ROUNDS {
+            let source = Source { stack: &self.stack, files: &files, env: &self.env, shipped: &shipped, binds, api: self.api };
+            let result = Reading::of(&source).and_then(|reading| Ok((reading.load()?, reading)));
+            // A file that is read may name others.
+            let named = result.as_ref().map_or_else(|_| stack::missing(&source), |(loaded, _)| loaded.absent.clone());
+            let new: Vec<String> = named.into_iter().filter(|path| !unreadable.contains_key(path)).collect();
+            if new.is_empty() {
+                return match result {
+                    Ok((loaded, reading)) => Ok((loaded, make(reading)?)),
+                    Err(StackError::FileMissing { at, path }) if unreadable.contains_key(&path) => {
+                        let source = unreadable.remove(&path).unwrap_or_else(|| io::ErrorKind::NotFound.into());
+                        Err(ComposeError::Named { at, path: self.base.join(path), source })
+                    }
+                    Err(error) => Err(error.into()),
+                };
+            }
+            drop(result);
+            for name in new {
+                match bytes(File::open(self.base.join(&name))) {
+                    Ok(content) => drop(shipped.insert(name, content)),
+                    Err(error) => drop(unreadable.insert(name, error)),
+                }
+            }
+        }
+        Err(ComposeError::Rounds)
     }
 }
 
@@ -168,37 +191,6 @@ fn variables(arguments: &Files) -> Result<BTreeMap<String, String>, ComposeError
         env = stack::dotenv(&text(&path)?, &env).map_err(|problem| ComposeError::Dotenv { path, problem })?;
     }
     Ok(env)
-}
-
-/// Loads the files with those that they name. Optional ones may be absent; of the others the stack says who
-/// names them.
-fn load(base: &Path, source: &Source<'_>) -> Result<(Loaded, BTreeMap<String, Vec<u8>>), ComposeError> {
-    let mut shipped = BTreeMap::new();
-    let mut unreadable: BTreeMap<String, io::Error> = BTreeMap::new();
-    for _ in 0..MAX_ROUNDS {
-        let source = Source { shipped: &shipped, ..*source };
-        let result = stack::load(&source);
-        // A file that is read may name others.
-        let named = result.as_ref().map_or_else(|_| stack::missing(&source), |loaded| loaded.absent.clone());
-        let new: Vec<String> = named.into_iter().filter(|path| !unreadable.contains_key(path)).collect();
-        if new.is_empty() {
-            return match result {
-                Ok(loaded) => Ok((loaded, shipped)),
-                Err(StackError::FileMissing { at, path }) if unreadable.contains_key(&path) => {
-                    let source = unreadable.remove(&path).unwrap_or_else(|| io::ErrorKind::NotFound.into());
-                    Err(ComposeError::Named { at, path: base.join(path), source })
-                }
-                Err(error) => Err(error.into()),
-            };
-        }
-        for name in new {
-            match bytes(File::open(base.join(&name))) {
-                Ok(content) => drop(shipped.insert(name, content)),
-                Err(error) => drop(unreadable.insert(name, error)),
-            }
-        }
-    }
-    Err(ComposeError::Rounds)
 }
 
 /// The folder of a file, absolute; standard input lies in the working directory.
@@ -255,8 +247,7 @@ mod tests {
         let stack = StackName::new("shop").unwrap();
         let files = [folder.join("base.yml"), folder.join("over.yml")];
         let compose = Compose::with(&stack, &files, env, ApiVersion::NEWEST).unwrap();
-        let (loaded, shipped) = compose.load().unwrap();
-        let shipment = compose.shipment(&shipped).unwrap();
+        let (loaded, shipment) = compose.shipment().unwrap();
         let again = stack::load(&Source {
             stack: &stack,
             files: &[ComposeFile { name: "sent", text: &shipment.text }],

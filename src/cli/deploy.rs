@@ -29,8 +29,7 @@ pub(super) fn deploy(call: &Call, arguments: &Deploy) -> Result<Exit, Failure> {
     let stack = &arguments.files.stack;
     let failed = |error: ComposeError| error.failure(stack);
     let compose = Compose::read(&arguments.files, ApiVersion::NEWEST).map_err(failed)?;
-    let (loaded, shipped) = compose.load().map_err(failed)?;
-    let shipment = compose.shipment(&shipped).map_err(failed)?;
+    let (loaded, shipment) = compose.shipment().map_err(failed)?;
     let mut body = Map::new();
     body.insert("docker_stack_yml".to_owned(), json!(shipment.text));
     let files: Map<String, Value> = shipment.files.iter().map(|(path, content)| (path.clone(), json!(STANDARD.encode(content)))).collect();

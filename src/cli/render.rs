@@ -19,13 +19,17 @@ pub(super) fn render(arguments: &Render) -> Result<Exit, Failure> {
     };
     let failed = |error: ComposeError| error.failure(&arguments.files.stack);
     let compose = Compose::read(&arguments.files, api).map_err(failed)?;
-    let (loaded, shipped) = compose.load().map_err(failed)?;
+    let (loaded, merged) = match arguments.form {
+        Form::Merged => compose.merged().map(|(loaded, text)| (loaded, Some(text))),
+        Form::Bodies => compose.load().map(|loaded| (loaded, None)),
+    }
+    .map_err(failed)?;
     for warning in &loaded.warnings {
         print::err(format!("warning: {warning}"));
     }
-    let text = match arguments.form {
-        Form::Merged => compose.merged(&shipped).map_err(failed)?,
-        Form::Bodies => serde_json::to_string(&loaded.specs).map(|text| text + "\n").map_err(|error| {
+    let text = match merged {
+        Some(text) => text,
+        None => serde_json::to_string(&loaded.specs).map(|text| text + "\n").map_err(|error| {
             Failure::new(Exit::Failed, codes::WRITE, format!("the bodies cannot be written as JSON: {error}"), "use --merged instead")
         })?,
     };

@@ -131,42 +131,89 @@ impl FromStr for ApiVersion {
     }
 }
 
+/// The files of a stack, read and merged once for all that is made of them.
+pub struct Reading<'a> {
+    context: load::Context<'a>,
+    stack: &'a StackName,
+    tree: yaml::Node,
+}
+
+impl fmt::Debug for Reading<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reading").field("stack", &self.stack).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Reading<'a> {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// With the first thing that keeps the files from being merged, and its place.
+    pub fn of(source: &Source<'a>) -> Result<Self, StackError> {
+        let context = load::Context::new(source, load::Absent::Refused);
+        let tree = load::tree(&context, source).map_err(|error| Hidden::new(source.env).error(error))?;
+        Ok(Self { context, stack: source.stack, tree })
+    }
+
+    /// Makes the specs of the stack.
+    ///
+    /// # Errors
+    /// With the first thing in the files that cannot be deployed, and its place.
+    pub fn load(&self) -> Result<Loaded, StackError> {
+        let (context, hidden) = (&self.context, Hidden::new(self.context.env));
+        let specs = load::read(context, &self.tree).and_then(|model| convert::specs(context, self.stack, model));
+        let specs = specs.map_err(|error| hidden.error(error))?;
+        let warnings = context.take_warnings().into_iter().map(|warning| hidden.warning(warning)).collect();
+        Ok(Loaded { specs, warnings, deviations: context.take_deviations(), absent: context.take_missing() })
+    }
+
+    /// The files as one, with every short form spelled out: YAML that comes to the same specs. What has no meaning is in it too;
+    /// [`Self::load`] says what is wrong and what is not honoured.
+    ///
+    /// # Errors
+    /// With the first thing that cannot be spelled out, and its place.
+    pub fn merge(self) -> Result<Merged, StackError> {
+        let Self { context, tree, .. } = self;
+        let variables = normal::contents(&tree, "environment");
+        let mut tree = normal::of(&context, tree).map_err(|error| Hidden::new(context.env).error(error))?;
+        let files = normal::contents(&tree, "file");
+        normal::escape(&mut tree);
+        Ok(Merged { text: yaml::write(&tree), variables, files })
+    }
+}
+
+/// The files of a stack as one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Merged {
+    /// Its text.
+    pub text: String,
+    /// The variables whose values are the contents of secrets and configs: the text names them, and leaves them out.
+    pub variables: BTreeSet<String>,
+    /// The files whose contents are those of secrets and configs, as the text names them.
+    pub files: BTreeSet<String>,
+}
+
+// The text holds passwords.
+impl fmt::Debug for Merged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Merged").field("variables", &self.variables).field("files", &self.files).finish_non_exhaustive()
+    }
+}
+
 /// Makes the specs of a stack.
 ///
 /// # Errors
 /// With the first thing in the files that cannot be deployed, and its place.
 pub fn load(source: &Source<'_>) -> Result<Loaded, StackError> {
-    let context = load::Context::new(source, load::Absent::Refused);
-    let hidden = Hidden::new(source.env);
-    let specs = specs(&context, source).map_err(|error| hidden.error(error))?;
-    let warnings = context.take_warnings().into_iter().map(|warning| hidden.warning(warning)).collect();
-    Ok(Loaded { specs, warnings, deviations: context.take_deviations(), absent: context.take_missing() })
+    Reading::of(source)?.load()
 }
 
-fn specs(context: &load::Context<'_>, source: &Source<'_>) -> Result<StackSpecs, StackError> {
-    let tree = load::tree(context, source)?;
-    convert::specs(context, source.stack, load::read(context, &tree)?)
-}
-
-/// The files of a stack as one, merged and with every short form spelled out: YAML that comes to the same
-/// specs. What has no meaning is in it too; [`load`] says what is wrong and what is not honoured.
+/// The text of the files as one.
 ///
 /// # Errors
 /// With the first thing that keeps the files from being merged, and its place.
 pub fn merged(source: &Source<'_>) -> Result<String, StackError> {
-    let context = load::Context::new(source, load::Absent::Refused);
-    let tree = load::tree(&context, source).and_then(|tree| normal::of(&context, tree));
-    tree.map(|tree| yaml::write(&tree)).map_err(|error| Hidden::new(source.env).error(error))
-}
-
-/// The variables whose values are the contents of secrets and configs: [`merged`] names them, and leaves them out.
-///
-/// # Errors
-/// With the first thing that keeps the files from being merged, and its place.
-pub fn content_variables(source: &Source<'_>) -> Result<BTreeSet<String>, StackError> {
-    let context = load::Context::new(source, load::Absent::Refused);
-    let tree = load::tree(&context, source).map_err(|error| Hidden::new(source.env).error(error))?;
-    Ok(normal::content_variables(&tree))
+    Ok(Reading::of(source)?.merge()?.text)
 }
 
 /// The files that a stack names and that were not sent along, by the paths to send them under. Files
@@ -175,7 +222,8 @@ pub fn content_variables(source: &Source<'_>) -> Result<BTreeSet<String>, StackE
 pub fn missing(source: &Source<'_>) -> BTreeSet<String> {
     let context = load::Context::new(source, load::Absent::PassedOver);
     // A mistake ends the reading, and `load` will tell it.
-    let _ended = specs(&context, source);
+    let _ended = load::tree(&context, source)
+        .and_then(|tree| load::read(&context, &tree).and_then(|model| convert::specs(&context, source.stack, model)));
     context.take_missing()
 }
 

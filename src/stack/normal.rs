@@ -45,7 +45,7 @@ const TYPED: &[&str] = &[
     "configs.*.external",
 ];
 
-/// The normal form of a merged tree.
+/// The normal form of a merged tree. Its texts are as they are meant: see [`escape`].
 pub fn of(cx: &Context<'_>, mut tree: Node) -> Result<Node, StackError> {
     // Any version is read as the newest.
     tree.remove("version");
@@ -85,14 +85,13 @@ pub fn of(cx: &Context<'_>, mut tree: Node) -> Result<Node, StackError> {
     if let Value::Map(entries) = &mut tree.value {
         entries.sort_by_key(|(key, _)| FIRST.iter().position(|first| *first == key.text).unwrap_or(FIRST.len()));
     }
-    escape(&mut tree);
     Ok(tree)
 }
 
-/// The variables that secrets and configs of a tree take their contents from.
-pub fn content_variables(tree: &Node) -> BTreeSet<String> {
+/// What secrets and configs of a tree take their contents from: their texts under this key.
+pub fn contents(tree: &Node, key: &str) -> BTreeSet<String> {
     let objects = ["secrets", "configs"].into_iter().filter_map(|section| tree.get(section)).flat_map(Node::entries);
-    let named = objects.filter_map(|(_, object)| match &object.get("environment")?.value {
+    let named = objects.filter_map(|(_, object)| match &object.get(key)?.value {
         Value::Text(name) => Some(name.clone()),
         _ => None,
     });
@@ -265,8 +264,8 @@ fn sorted(node: &mut Node) {
     }
 }
 
-/// A `$` of a value begins no variable when the text is read again.
-fn escape(node: &mut Node) {
+/// So that a `$` of a value begins no variable when the text is read again.
+pub fn escape(node: &mut Node) {
     match &mut node.value {
         Value::Text(text) if text.contains('$') => *text = text.replace('$', "$$"),
         Value::Map(entries) => entries.iter_mut().for_each(|(_, node)| escape(node)),

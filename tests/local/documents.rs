@@ -1,7 +1,6 @@
 //! What is printed with --json: each command, where it does what it is to do and where it does not.
 
-use crate::agent::{Local, QUICK};
-use crate::support::{Stage, schema};
+use crate::support::{Local, QUICK, Stage, schema};
 use std::collections::BTreeSet;
 
 /// What stands on standard output.

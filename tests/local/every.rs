@@ -1,7 +1,6 @@
 //! Each command that the help names, once. The tests beside this one look closer at those that change a stack.
 
-use crate::agent::{Local, QUICK};
-use crate::support::Stage;
+use crate::support::{Local, QUICK, Stage};
 
 /// What is typed, and how it exits. Those that go on for ever are typed by others.
 const TYPED: &[(&str, i32)] = &[

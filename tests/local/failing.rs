@@ -1,7 +1,6 @@
 //! What fails, and how that is told.
 
-use crate::agent::{Local, QUICK};
-use crate::support::{Stage, schema, until};
+use crate::support::{Local, QUICK, Stage, schema, until};
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::time::Duration;

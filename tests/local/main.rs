@@ -8,7 +8,6 @@
     reason = "tests, though clippy cannot see it: they have no libtest"
 )]
 
-mod agent;
 mod documents;
 mod every;
 mod failing;

@@ -1,7 +1,6 @@
 //! How long a person waits, from the start of the process to its end. `AXION_TEST_AGENT` names an optimised binary.
 
-use crate::agent::{Local, QUICK};
-use crate::support::Stage;
+use crate::support::{Local, QUICK, Stage};
 use std::time::{Duration, Instant};
 
 /// Of so many runs the median counts.

@@ -1,7 +1,6 @@
 //! A stack's life by the command line.
 
-use crate::agent::{Local, QUICK};
-use crate::support::{Stage, until};
+use crate::support::{Local, QUICK, Stage, until};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::time::Duration;
 

@@ -1,8 +1,11 @@
 //! An agent in local mode for one test, with a folder of its own, and the command line that speaks to it.
 
-use crate::support::{Agent, Launch, Stage, free_port, schema};
+use super::agent::{Agent, Launch};
+use super::bed::free_port;
+use super::runner::Stage;
+use super::{processor, schema};
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -52,6 +55,10 @@ impl<'a> Local<'a> {
         assert!(status.success(), "{status}");
     }
 
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     pub fn write(&self, name: &str, text: &str) {
         std::fs::write(self.folder.join(name), text).unwrap();
     }
@@ -69,14 +76,14 @@ impl<'a> Local<'a> {
         command
     }
 
-    pub fn run(&self, words: &[&str]) -> Told {
+    pub fn run(&self, words: &[&str]) -> Said {
         let output = self.command(words).output().unwrap();
-        Told { words: words.join(" "), output }
+        Said { words: words.join(" "), output }
     }
 
     /// A script of its folder, to which the program is `axion-agent`.
     #[allow(clippy::disallowed_methods, reason = "the program under test is a child process of its test")]
-    pub fn shell(&self, script: &str) -> Told {
+    pub fn shell(&self, script: &str) -> Said {
         let words = self.command(&[]);
         let program = PathBuf::from(words.get_program());
         let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
@@ -88,7 +95,7 @@ impl<'a> Local<'a> {
                 None => shell.env_remove(name),
             };
         }
-        Told { words: script.to_owned(), output: shell.output().unwrap() }
+        Said { words: script.to_owned(), output: shell.output().unwrap() }
     }
 
     /// Runs it so that it may go on.
@@ -126,6 +133,11 @@ impl<'a> Local<'a> {
         named.map(|line| line.split("  ").next().unwrap_or_default().to_owned()).collect()
     }
 
+    /// The processor time of the agent so far.
+    pub fn used(&self) -> Duration {
+        processor::of_process(self.agent.as_ref().expect("it runs").pid())
+    }
+
     pub fn log(&self) -> String {
         self.agent.as_ref().map(Agent::log_tail).unwrap_or_default()
     }
@@ -140,12 +152,12 @@ impl Drop for Local<'_> {
 
 /// What a command line said.
 #[derive(Debug)]
-pub struct Told {
+pub struct Said {
     words: String,
     output: Output,
 }
 
-impl Told {
+impl Said {
     pub fn code(&self) -> i32 {
         self.output.status.code().unwrap_or(-1)
     }
