@@ -10,8 +10,10 @@
 
 mod support;
 
+use axion_agent::domain::Timestamp;
+use axion_agent::signing::{self, KeyId, PayloadType, PrivateKey};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use support::agents::Sighting;
 use support::{AGENT, Bed, COMMAND, Draft, READY, Record, Stage, Test, free_port, run, until};
 use uuid::Uuid;
@@ -31,6 +33,7 @@ const TESTS: &[Test] = &[
     Test { name: "a_record_with_an_id_that_is_no_command_is_rejected", needs: AGENT, body: rejected },
     Test { name: "a_command_sent_twice_is_carried_out_once", needs: AGENT, body: duplicate },
     Test { name: "an_expired_command_is_rejected", needs: AGENT, body: expired },
+    Test { name: "only_what_a_known_key_has_signed_is_carried_out", needs: AGENT, body: signed },
     Test { name: "a_paused_agent_lets_a_deploy_wait_also_over_a_restart", needs: AGENT, body: paused },
     Test { name: "the_control_plane_sees_the_agent_come_and_go", needs: AGENT, body: heartbeats },
 ];
@@ -240,6 +243,64 @@ fn expired(stage: &Stage) {
     let end = bed.carry_out(draft);
     assert_eq!((end.event_type.as_str(), end.code()), ("CommandRejected", Some("command.expired")), "{end:?}");
     assert_eq!(bed.engine().remains(&bed.stack).unwrap(), Vec::<String>::new());
+}
+
+/// A draft as the holder of the key sends it.
+fn enveloped(draft: Draft, agent: &str, key: &PrivateKey) -> Record {
+    let record = draft.record();
+    let mut body: Value = serde_json::from_slice(&record.body).unwrap();
+    let now = Timestamp::from(SystemTime::now());
+    body["agent_id"] = json!(agent);
+    body["expires_at"] = json!(now.plus(Duration::from_secs(600)));
+    let body = signing::sign(PayloadType::COMMAND, body.to_string().as_bytes(), std::slice::from_ref(key)).unwrap();
+    Record { body, ..record }
+}
+
+fn signed(stage: &Stage) {
+    let bed = Bed::start(stage);
+    let [key, next] = ["ops-1", "ops-2"].map(|id| PrivateKey::generate(KeyId::parse(id).unwrap()).unwrap());
+    let text = bed.configuration();
+    let trust = |keys: &[&PrivateKey]| {
+        let keys: Vec<String> = keys.iter().map(|key| key.public().unwrap().to_string()).collect();
+        bed.reconfigure(&format!("{text}[security]\ncommand_public_keys = {keys:?}\n"));
+        bed.agent().reload();
+    };
+    let end_of = |record: &Record| {
+        let end = bed.terminal(bed.send_record(record).unwrap());
+        (end.event_type.clone(), end.code().unwrap_or_default().to_owned())
+    };
+    let is = |kind: &str, code: &str| (kind.to_owned(), code.to_owned());
+    trust(&[&key]);
+
+    assert_eq!(end_of(&bed.query().record()), is("CommandRejected", "signature.missing"));
+    let deploy = enveloped(bed.deploy(&one_service("exec sleep 1000", "")), &bed.id, &key);
+    assert_eq!(end_of(&deploy).0, "DeployCompleted");
+    assert_eq!(end_of(&enveloped(bed.query(), "another", &key)), is("CommandRejected", "signature.wrong_agent"));
+
+    // A forged record is buried, and uses up nothing: the true one with its id comes behind it, twice.
+    let scale = enveloped(bed.draft("Scale").with("services", json!({"app": 2})), &bed.id, &key);
+    let mut forged: Value = serde_json::from_slice(&scale.body).unwrap();
+    forged["signatures"][0]["sig"] = json!(format!("{}==", "A".repeat(86)));
+    bed.send_record(&Record { body: forged.to_string().into_bytes(), ..scale.clone() });
+    bed.send_record(&scale);
+    assert_eq!(end_of(&scale).0, "CommandCompleted");
+    assert_eq!(bed.dead_letter().body, forged.to_string().into_bytes());
+    let report = bed.event("the report", COMMAND, |event| event.event_type == "ErrorReport");
+    assert_eq!((report.code(), report.terminal, report.causation_id), (Some("signature.invalid"), false, None), "{report:?}");
+
+    // Another key takes its place, and what only the old one has signed is not believed any more.
+    trust(&[&key, &next]);
+    assert_eq!(end_of(&enveloped(bed.query(), &bed.id, &next)).0, "StatusReport");
+    trust(&[&next]);
+    bed.send_record(&enveloped(bed.query(), &bed.id, &key));
+    bed.event("the report", COMMAND, |event| event.event_type == "ErrorReport" && event.code() == Some("signature.unknown_key"));
+
+    // Beside keys unsigned commands are taken where that is wanted.
+    let keys = [next.public().unwrap().to_string()];
+    bed.reconfigure(&format!("{text}[security]\ncommand_public_keys = {keys:?}\nrequire_signed_commands = false\n"));
+    bed.agent().reload();
+    assert_eq!(end_of(&enveloped(bed.query(), &bed.id, &next)).0, "StatusReport");
+    assert_eq!(bed.all_of(scale.command_id.unwrap()).iter().filter(|event| event.terminal).count(), 1);
 }
 
 fn paused(stage: &Stage) {

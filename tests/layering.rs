@@ -40,7 +40,10 @@ fn rules() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     let probed = ["control_plane", "docker", "filesystem", "journal", "kafka"];
     rules.insert("doctor", base.into_iter().chain(probed).collect());
     rules.insert("agent", base.into_iter().chain(subjects).chain(["coordinator", "doctor", "logging", "signing"]).collect());
-    rules.insert("cli", BTreeSet::from(["agent", "bundle", "config", "doctor", "domain", "logging", "stack", "threads", "unix_http"]));
+    rules.insert(
+        "cli",
+        BTreeSet::from(["agent", "bundle", "config", "doctor", "domain", "logging", "record", "signing", "stack", "threads", "unix_http"]),
+    );
     rules
 }
 

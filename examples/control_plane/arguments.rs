@@ -35,7 +35,7 @@ control_plane send --brokers LIST --agent ID [--wait [--timeout SECONDS]] [--jso
 control_plane send --via session --sessions DIR --agent ID [--wait [--timeout SECONDS]] [--json] COMMAND
     Sends one command: through its topic, or as an action through the session of a 'serve' with the same --sessions.
     COMMAND is either a file with a JSON record ('-' is standard input):
-        FILE             ids and times that are absent are filled in
+        FILE             ids and times that are absent are filled in; an envelope of 'axion-agent keys sign' stays as it is
         --raw            send the bytes as they are, even if they are no command
     or is made of:
         --type TYPE      Deploy, Rollback, Stop, Logs, Cancel … any command_type

@@ -96,14 +96,28 @@ pub struct Record {
 impl Record {
     /// Bytes as they are: no key, no headers, perhaps no command at all.
     pub fn raw(body: Vec<u8>) -> Self {
-        let read = serde_json::from_slice::<Value>(&body).ok();
-        let command_id = read.and_then(|record| record["command_id"].as_str().and_then(|id| id.parse().ok()));
+        let command_id = Self::command_of(&body)["command_id"].as_str().and_then(|id| id.parse().ok());
         Self { command_id, key: None, body, headers: Vec::new() }
     }
 
-    /// A record from a file: what is absent of ids and times is filled in.
+    /// What the bytes say: themselves, or the body of an envelope (`axion-agent keys sign`). Who has signed it does not
+    /// matter here.
+    fn command_of(bytes: &[u8]) -> Value {
+        let read = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap_or_default();
+        let record = read(bytes);
+        match record["payload"].as_str().filter(|_| record["payloadType"].is_string()) {
+            Some(signed) => read(&STANDARD.decode(signed).unwrap_or_default()),
+            None => record,
+        }
+    }
+
+    /// A record from a file: what is absent of ids and times is filled in. What is signed stays as it is.
     pub fn from_json(text: &[u8]) -> Result<Self, CommandError> {
         match serde_json::from_slice(text)? {
+            Value::Object(body) if body.contains_key("payloadType") => {
+                let project = Self::command_of(text)["payload"]["project_id"].as_str().map(str::to_owned);
+                Ok(Self { key: project, ..Self::raw(text.to_vec()) })
+            }
             Value::Object(body) => Ok(Self::complete(body)),
             _ => Err(CommandError::NoObject),
         }

@@ -3,13 +3,14 @@
 use super::client::Reach;
 use super::definition::{Given, Opt, Shell, options, topic};
 use super::invocation::{
-    Call, Change, Commands, Deploy, Enroll, Files, Flags, Follow, Form, Goal, Invocation, LogLevel, Logs, Look, Output, Render, Since,
-    Steer, Sure, Times, Unenroll, Verb, Volumes, Wait, Which, Writers,
+    Call, Change, Commands, Deploy, Enroll, Existing, Files, Flags, Follow, Form, Generate, Goal, Invocation, Keys, LogLevel, Logs, Look,
+    Output, Render, Sign, Since, Steer, Subject, Sure, Times, Unenroll, Verb, Verify, Volumes, Wait, Which, Writers,
 };
 use crate::agent::Farewell;
 use crate::config::seconds;
-use crate::domain::{StackName, Timestamp};
+use crate::domain::{AgentId, StackName, Timestamp};
 use crate::logging::Directives;
+use crate::signing::KeyId;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -263,8 +264,58 @@ pub(super) fn update(given: &Given) -> Read {
     Ok(Invocation::NotYet(given.command().name, output(given)))
 }
 
-pub(super) fn keys(given: &Given) -> Read {
-    Ok(Invocation::NotYet(given.command().name, output(given)))
+pub(super) fn keys_generate(given: &Given) -> Read {
+    let id = KeyId::parse(&given.first().unwrap_or_default()).map_err(|error| error.to_string())?;
+    let generate = Generate { id, file: given.path(&options::OUTPUT), existing: existing(given) };
+    Ok(Invocation::Keys(Keys::Generate(generate), output(given)))
+}
+
+pub(super) fn keys_sign(given: &Given) -> Read {
+    let keys: Vec<PathBuf> = given.values(&options::KEY).into_iter().map(PathBuf::from).collect();
+    let key_id = given.text(&options::KEY_ID).map(|text| KeyId::parse(&text)).transpose();
+    let key_id = key_id.map_err(|error| format!("--key-id: {error}"))?;
+    if key_id.is_some() && keys.len() > 1 {
+        return Err("--key-id names one key: leave it out, or the others".to_owned());
+    }
+    let expires_in = given.text(&options::EXPIRES).map(|text| seconds(&text).map_err(|problem| format!("--expires: {problem}")));
+    let sign = Sign {
+        file: PathBuf::from(given.first().unwrap_or_default()),
+        subject: subject(given),
+        keys,
+        key_id,
+        agent: agent(given)?,
+        expires_in: expires_in.transpose()?.map(Duration::from_secs),
+        output: given.path(&options::OUTPUT),
+        existing: existing(given),
+    };
+    let of_commands = sign.agent.is_some() || sign.expires_in.is_some();
+    if sign.subject == Subject::Manifest && of_commands {
+        return Err("--agent and --expires are for commands: a manifest is signed as it is".to_owned());
+    }
+    Ok(Invocation::Keys(Keys::Sign(sign), output(given)))
+}
+
+pub(super) fn keys_verify(given: &Given) -> Read {
+    let verify = Verify {
+        file: PathBuf::from(given.first().unwrap_or_default()),
+        subject: subject(given),
+        public_key: given.text(&options::PUBLIC_KEY),
+        agent: agent(given)?,
+        config: given.path(&options::CONFIG),
+    };
+    Ok(Invocation::Keys(Keys::Verify(verify), output(given)))
+}
+
+fn subject(given: &Given) -> Subject {
+    if given.has(&options::MANIFEST) { Subject::Manifest } else { Subject::Command }
+}
+
+fn existing(given: &Given) -> Existing {
+    if given.has(&options::FORCE) { Existing::Replaced } else { Existing::Kept }
+}
+
+fn agent(given: &Given) -> Result<Option<AgentId>, String> {
+    given.text(&options::AGENT).map(AgentId::new).transpose().map_err(|error| format!("--agent: {error}"))
 }
 
 pub(super) fn schema(given: &Given) -> Read {

@@ -73,11 +73,7 @@ pub(super) fn confirm(consequence: &str, answer: &str) -> Result<(), Failure> {
 
 /// For what a version does not have yet.
 pub(super) fn not_yet(command: &str, output: Output) -> Exit {
-    let (what, next) = if command.starts_with("keys") {
-        ("no signatures", "until it has, security.allowed_commands and the group of the socket say who may do what")
-    } else {
-        ("no update manager", "install the package of the other version, and restart the service")
-    };
-    let message = format!("{command}: this version ({}) has {what} yet", env!("CARGO_PKG_VERSION"));
+    let next = "install the package of the other version, and restart the service";
+    let message = format!("{command}: this version ({}) has no update manager yet", env!("CARGO_PKG_VERSION"));
     Failure::new(Exit::Failed, crate::domain::Code::UNSUPPORTED.as_str(), message, next).tell(output)
 }

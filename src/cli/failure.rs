@@ -88,7 +88,8 @@ impl Failure {
 /// How a code of the agent exits, where the stack's state does not say more.
 pub(super) fn exit_of(code: &str) -> Exit {
     let is = |one: Code| code == one.as_str();
-    if is(Code::NOT_ALLOWED) || is(Code::FOREIGN_PROJECT) || is(Code::OWNED_ELSEWHERE) || code.starts_with("policy.") {
+    let is_policy = ["policy.", "signature."].iter().any(|family| code.starts_with(family));
+    if is(Code::NOT_ALLOWED) || is(Code::FOREIGN_PROJECT) || is(Code::OWNED_ELSEWHERE) || is_policy {
         Exit::Refused
     } else if is(Code::TIMED_OUT) || is(Code::EXPIRED) {
         Exit::TimedOut

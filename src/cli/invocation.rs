@@ -3,7 +3,8 @@
 use super::client::Reach;
 use super::definition::{Shell, Topic};
 use crate::agent::Farewell;
-use crate::domain::{StackName, Timestamp};
+use crate::domain::{AgentId, StackName, Timestamp};
+use crate::signing::KeyId;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -45,6 +46,8 @@ pub enum Invocation {
     Events(Call, Option<StackName>),
     /// `commands`.
     Commands(Call, Commands),
+    /// `keys generate`, `keys sign`, `keys verify`.
+    Keys(Keys, Output),
     /// A command of the table that this version cannot carry out.
     NotYet(&'static str, Output),
     /// `schema`.
@@ -135,6 +138,82 @@ pub struct Unenroll {
     pub farewell: Farewell,
     /// For whom the end is printed.
     pub output: Output,
+}
+
+/// What is done with keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keys {
+    /// `keys generate`.
+    Generate(Generate),
+    /// `keys sign`.
+    Sign(Sign),
+    /// `keys verify`.
+    Verify(Verify),
+}
+
+/// `keys generate ID`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generate {
+    /// What the key is called.
+    pub id: KeyId,
+    /// Where its private half goes.
+    pub file: Option<PathBuf>,
+    /// What becomes of a file that is there.
+    pub existing: Existing,
+}
+
+/// `keys sign FILE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sign {
+    /// What is signed.
+    pub file: PathBuf,
+    /// What that is.
+    pub subject: Subject,
+    /// The private keys.
+    pub keys: Vec<PathBuf>,
+    /// What the key is called, over its file.
+    pub key_id: Option<KeyId>,
+    /// Whom a command is for.
+    pub agent: Option<AgentId>,
+    /// How long it may take to begin.
+    pub expires_in: Option<Duration>,
+    /// Where the envelope goes.
+    pub output: Option<PathBuf>,
+    /// What becomes of a file that is there.
+    pub existing: Existing,
+}
+
+/// `keys verify FILE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verify {
+    /// The envelope.
+    pub file: PathBuf,
+    /// What is in it.
+    pub subject: Subject,
+    /// The key, in place of those of the configuration.
+    pub public_key: Option<String>,
+    /// Whom a command is to be for.
+    pub agent: Option<AgentId>,
+    /// The configuration.
+    pub config: Option<PathBuf>,
+}
+
+/// What is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// A command.
+    Command,
+    /// The manifest of an update.
+    Manifest,
+}
+
+/// What becomes of a file that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// It stays.
+    Kept,
+    /// Another takes its place.
+    Replaced,
 }
 
 /// Whether a command that cannot be taken back is meant.

@@ -16,6 +16,7 @@ mod exit;
 mod failure;
 mod ids;
 mod invocation;
+mod keys;
 mod log_level;
 mod logins;
 mod logs;
@@ -77,6 +78,7 @@ pub fn execute(invocation: Invocation) -> Leaving {
         Invocation::Logs(call, arguments) => (logs::logs(&call, &arguments), call.output),
         Invocation::Events(call, stack) => (events::events(&call, stack.as_ref()), call.output),
         Invocation::Commands(call, arguments) => (events::commands(&call, &arguments), call.output),
+        Invocation::Keys(what, output) => (keys::keys(&what, output), output),
         Invocation::NotYet(command, output) => (Ok(change::not_yet(command, output)), output),
         Invocation::Schema(name) => (schema::schema(name.as_deref()), Output::Text),
         Invocation::Completions(shell) => (Ok(pages::completions(shell)), Output::Text),

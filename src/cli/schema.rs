@@ -33,6 +33,9 @@ schemas! {
     "doctor": "`doctor --json`",
     "enroll": "`enroll --json`",
     "unenroll": "`unenroll --json`",
+    "envelope": "what `keys sign` prints: a command, or the manifest of an update, with its signatures",
+    "keys-generate": "`keys generate --json`",
+    "keys-verify": "`keys verify --json`",
     "ipc-deploy": "the body of POST /v1/stacks/NAME/deploy and plan",
     "ipc-change": "the body of POST /v1/stacks/NAME/scale, rollback, stop, start and restart",
 }

@@ -33,9 +33,9 @@ const TYPED: &[(&str, i32)] = &[
     ("config show", 0),
     ("config example", 0),
     ("render STACK -c a.yml", 0),
-    ("keys generate", 1),
-    ("keys sign a.yml", 1),
-    ("keys verify a.yml", 1),
+    ("keys generate ops-1", 0),
+    ("keys sign a.json --key ops-1.key --agent edge-7", 0),
+    ("keys verify a.json", 3),
     ("schema", 0),
     ("completions bash", 0),
     ("man deploy", 0),
@@ -51,6 +51,7 @@ pub fn command(stage: &Stage) {
             "services:\n  app: {{{QUICK}, command: [sh, -c, 'echo here; exec sleep 1000'], deploy: {{update_config: {{monitor: 1s}}}}}}\n"
         ),
     );
+    local.write("a.json", r#"{"command_type": "HealthCheck"}"#);
     for (line, exit) in TYPED {
         let told = local.run(&line.split(' ').collect::<Vec<_>>());
         assert_eq!(told.code(), *exit, "{line}: {told:?}\n{}", local.log());

@@ -1,6 +1,6 @@
 //! The development control plane as a process of its own: killed and started again, it must forget nothing.
 
-use super::commands::Draft;
+use super::commands::{Draft, Record};
 use super::events::EventRecord;
 use super::session::book::{Follow, Line};
 use super::session::local::{self, Enough, Reply, Request};
@@ -52,7 +52,11 @@ impl ControlPlane {
 
     /// Gives it an action for the agent.
     pub fn act(&self, draft: Draft) -> Uuid {
-        let record = draft.record();
+        self.act_record(draft.record())
+    }
+
+    /// The same with a record that is made already.
+    pub fn act_record(&self, record: Record) -> Uuid {
         let id = record.command_id.expect("a draft has an id");
         let command = String::from_utf8(record.body).expect("a record is text");
         self.keep(&Request::Send { agent: self.agent.clone(), id, command });

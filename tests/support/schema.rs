@@ -67,6 +67,8 @@ fn validate(root: &Value, schema: &Value, value: &Value, at: &str, problems: &mu
             "maximum" => value.as_f64().is_none_or(|number| number <= wanted.as_f64().unwrap()),
             "minLength" => value.as_str().is_none_or(|text| text.chars().count() as u64 >= wanted.as_u64().unwrap()),
             "maxLength" => value.as_str().is_none_or(|text| text.chars().count() as u64 <= wanted.as_u64().unwrap()),
+            "minItems" => value.as_array().is_none_or(|items| items.len() as u64 >= wanted.as_u64().unwrap()),
+            "maxItems" => value.as_array().is_none_or(|items| items.len() as u64 <= wanted.as_u64().unwrap()),
             "minProperties" => value.as_object().is_none_or(|object| object.len() as u64 >= wanted.as_u64().unwrap()),
             "pattern" => value.as_str().is_none_or(|text| matches(wanted.as_str().unwrap(), text)),
             "items" => {
@@ -109,13 +111,14 @@ fn validate(root: &Value, schema: &Value, value: &Value, at: &str, problems: &mu
     }
 }
 
-/// The patterns that the schemas have: UUIDs and ids of checks.
+/// The patterns that the schemas have: UUIDs, ids of checks and ids of keys.
 fn matches(pattern: &str, text: &str) -> bool {
     match pattern {
         "^[a-z_]+\\.[a-z_]+$" => {
             text.split('.').count() == 2 && text.bytes().all(|byte| byte.is_ascii_lowercase() || b"._".contains(&byte))
         }
         uuid if uuid.contains("[0-9a-fA-F]{12}") => uuid::Uuid::try_parse(text).is_ok(),
+        "^[A-Za-z0-9._-]+-[1-9][0-9]{0,5}$" => axion_agent::signing::KeyId::parse(text).is_ok(),
         other => panic!("the checker does not know the pattern {other}"),
     }
 }

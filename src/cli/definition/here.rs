@@ -1,6 +1,9 @@
 //! The rows of the service itself and of the commands that need no agent.
 
-use super::options::{API_VERSION, COMPOSE, CONFIG, ENV_FILE, FOLDER, JSON, LOCAL, MERGED, OUTPUT, SCHEMAS, TOKEN_FILE, YES};
+use super::options::{
+    AGENT, API_VERSION, COMPOSE, CONFIG, ENV_FILE, EXPIRES, FOLDER, FORCE, JSON, KEY, KEY_ID, LOCAL, MANIFEST, MERGED, OUTPUT, PUBLIC_KEY,
+    SCHEMAS, TOKEN_FILE, YES,
+};
 use super::{Argument, Command, Count, Example, Part, Thing};
 use crate::cli::{Exit, args};
 
@@ -142,34 +145,55 @@ pub(super) static COMMANDS: &[Command] = &[
         name: "keys generate",
         part: Part::Here,
         summary: "Make a key that signs commands",
-        about: &[NO_KEYS],
-        arguments: &[],
-        options: &[&OUTPUT, &JSON],
-        examples: &[],
+        about: &[
+            "Prints the line for security.command_public_keys of the hosts. The private half goes into a file that only its owner may read \
+             (PEM, PKCS #8): ID.key in this folder unless another is named. It is to stay where commands are signed.",
+            "docs/signing.md has the rules, and how one key takes the place of another.",
+        ],
+        arguments: &[Argument {
+            name: "ID",
+            count: Count::One,
+            thing: Thing::Text,
+            help: "What it is called: whose it is, and the how many-th of theirs, as in ops-1",
+        }],
+        options: &[&OUTPUT, &FORCE, &JSON],
+        examples: &[Example { line: "keys generate ops-1 -o ~/ops-1.key", why: "and its public half on the screen" }],
         exits: &[],
-        read: args::keys,
+        read: args::keys_generate,
     },
     Command {
         name: "keys sign",
         part: Part::Here,
-        summary: "Sign a file",
-        about: &[NO_KEYS],
-        arguments: &[Argument { name: "FILE", count: Count::One, thing: Thing::File, help: "What is signed" }],
-        options: &[&OUTPUT, &JSON],
-        examples: &[],
-        exits: &[],
-        read: args::keys,
+        summary: "Sign a command, or the manifest of an update",
+        about: &[
+            "Prints the envelope, which goes into the topic, or into an action, in the command's place. Of a command it fills in what is absent: \
+             command_id, timestamp, expires_at, and the agent that --agent names. A command that its agent would refuse is not signed.",
+        ],
+        arguments: &[Argument { name: "FILE", count: Count::One, thing: Thing::File, help: "What is signed; - is standard input" }],
+        options: &[&KEY, &KEY_ID, &AGENT, &EXPIRES, &MANIFEST, &OUTPUT, &FORCE, &JSON],
+        examples: &[
+            Example { line: "keys sign remove.json --key ops-1.key --agent edge-7", why: "for an hour from now" },
+            Example {
+                line: "keys sign - --key ops-1.key --key ops-2.key --expires 15m -o signed.json",
+                why: "with both keys, while they change",
+            },
+        ],
+        exits: &[Exit::Refused, Exit::TimedOut],
+        read: args::keys_sign,
     },
     Command {
         name: "keys verify",
         part: Part::Here,
-        summary: "See whether a signature is good",
-        about: &[NO_KEYS],
-        arguments: &[Argument { name: "FILE", count: Count::One, thing: Thing::File, help: "What was signed" }],
-        options: &[&JSON],
-        examples: &[],
-        exits: &[],
-        read: args::keys,
+        summary: "See who has signed something, for whom and until when",
+        about: &["It believes what an agent with this configuration would believe now, and says with the agent's codes why not."],
+        arguments: &[Argument { name: "FILE", count: Count::One, thing: Thing::File, help: "The envelope; - is standard input" }],
+        options: &[&PUBLIC_KEY, &AGENT, &MANIFEST, &CONFIG, &JSON],
+        examples: &[
+            Example { line: "keys verify signed.json", why: "would this host take it?" },
+            Example { line: "keys verify - --public-key ops-1:BASE64 --agent edge-7", why: "would that one?" },
+        ],
+        exits: &[Exit::Config, Exit::Refused, Exit::TimedOut],
+        read: args::keys_verify,
     },
     Command {
         name: "schema",
@@ -224,5 +248,3 @@ pub(super) static COMMANDS: &[Command] = &[
         read: args::man,
     },
 ];
-
-const NO_KEYS: &str = "This version signs nothing yet: the command answers with code command.unsupported.";

@@ -83,3 +83,23 @@ pub(in crate::cli) static TOKEN_FILE: Opt = Opt::of("token-file", "FILE", Thing:
 pub(in crate::cli) static LOCAL: Opt = Opt::flag("local", "Forget the identity without telling the control plane");
 pub(in crate::cli) static FOLDER: Opt = Opt::of("folder", "FOLDER", Thing::Folder, "Write every page into this folder instead");
 pub(in crate::cli) static OUTPUT: Opt = Opt::of("output", "FILE", Thing::File, "Where to write it").short('o');
+pub(in crate::cli) static FORCE: Opt = Opt::flag("force", "Replace a file of that name");
+pub(in crate::cli) static KEY: Opt = Opt::of(
+    "key",
+    "FILE",
+    Thing::File,
+    "The private key, as `keys generate` has made it; several sign side by side while one takes the other's place",
+)
+.needed();
+pub(in crate::cli) static KEY_ID: Opt =
+    Opt::of("key-id", "ID", Thing::Text, "What the key is called, such as ops-1 [default: what its file says]");
+pub(in crate::cli) static AGENT: Opt = Opt::of("agent", "ID", Thing::Text, "The agent that the command is for");
+pub(in crate::cli) static EXPIRES: Opt =
+    Opt::of("expires", "TIME", Thing::Text, "How long it may take to begin, such as 15m; at most 7 days [default: 1h]");
+pub(in crate::cli) static MANIFEST: Opt = Opt::flag("manifest", "It is the manifest of an update, no command");
+pub(in crate::cli) static PUBLIC_KEY: Opt = Opt::of(
+    "public-key",
+    "KEY",
+    Thing::Text,
+    "Who may have signed it, as `keys generate` prints it [default: security.command_public_keys of the configuration]",
+);

@@ -5,9 +5,11 @@ use super::*;
 use crate::agent::Farewell;
 use crate::cli::client::Reach;
 use crate::cli::invocation::{
-    Change, Commands, Enroll, Files, Follow, Form, Goal, Look, Output, Render, Since, Steer, Sure, Unenroll, Verb, Volumes, Wait, Which,
+    Change, Commands, Enroll, Existing, Files, Follow, Form, Generate, Goal, Keys, Look, Output, Render, Sign, Since, Steer, Subject, Sure,
+    Unenroll, Verb, Verify, Volumes, Wait, Which,
 };
-use crate::domain::StackName;
+use crate::domain::{AgentId, StackName};
+use crate::signing::KeyId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -79,7 +81,42 @@ fn each_command_line_means_one_thing() {
         ("cancel 8d0d", Invocation::Steer(call(Output::Text), Steer::Cancel("8d0d".into()))),
         ("pause --json", Invocation::Steer(call(Output::Json), Steer::Pause)),
         ("update check", Invocation::NotYet("update check", Output::Text)),
-        ("keys sign x", Invocation::NotYet("keys sign", Output::Text)),
+        (
+            "keys generate ops-1 -o k --force --json",
+            Invocation::Keys(
+                Keys::Generate(Generate { id: KeyId::parse("ops-1").unwrap(), file: Some("k".into()), existing: Existing::Replaced }),
+                Output::Json,
+            ),
+        ),
+        (
+            "keys sign - --key a --key b --agent edge-7 --expires 15m",
+            Invocation::Keys(
+                Keys::Sign(Sign {
+                    file: "-".into(),
+                    subject: Subject::Command,
+                    keys: vec!["a".into(), "b".into()],
+                    key_id: None,
+                    agent: Some(AgentId::new("edge-7").unwrap()),
+                    expires_in: Some(Duration::from_secs(900)),
+                    output: None,
+                    existing: Existing::Kept,
+                }),
+                Output::Text,
+            ),
+        ),
+        (
+            "keys verify x --manifest --public-key ops-1:K",
+            Invocation::Keys(
+                Keys::Verify(Verify {
+                    file: "x".into(),
+                    subject: Subject::Manifest,
+                    public_key: Some("ops-1:K".to_owned()),
+                    agent: None,
+                    config: None,
+                }),
+                Output::Text,
+            ),
+        ),
         ("completions zsh", Invocation::Completions(Shell::Zsh)),
         ("man config check", Invocation::Man(topic_of("config check"), None)),
         ("schema stacks", Invocation::Schema(Some("stacks".into()))),
@@ -144,6 +181,14 @@ fn mistakes_say_what_was_meant_and_where_help_is() {
         ("logs shop --since yesterday", "a time ago such as 10m"),
         ("cancel web", "\"web\" is no id of a command"),
         ("cancel", "ID is missing"),
+        ("keys generate", "ID is missing: what it is called"),
+        ("keys generate ops", "\"ops\" is no id of a key"),
+        ("keys sign x", "--key FILE is missing"),
+        ("keys sign x --key a --key b --key-id ops-1", "--key-id names one key"),
+        ("keys sign x --key a --key-id 1", "--key-id: \"1\" is no id"),
+        ("keys sign x --key a --agent a/b", "--agent: agent id"),
+        ("keys sign x --key a --expires soon", "--expires: \"soon\" is no span of time"),
+        ("keys sign x --key a --manifest --agent edge-7", "a manifest is signed as it is"),
         ("completions csh", "one of bash, zsh, fish"),
         ("schema stakcs", "did you mean stacks?"),
         ("man deplyo", "did you mean deploy?"),
