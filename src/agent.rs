@@ -5,6 +5,7 @@ pub mod diagnosis;
 mod enroll;
 mod local;
 mod reload;
+mod trust;
 mod unenroll;
 
 pub use enroll::{EnrollError, Enrollment, enroll};
@@ -13,7 +14,7 @@ pub use unenroll::{Enrolled, Farewell, UnenrollError};
 
 use crate::config::{self, Config, OldImages, SwarmAutoInit};
 use crate::coordinator::{self, Configured, Group, Inbox, KafkaClients, Ports, Pulse, Rules, Shown, Signal, State, Unsigned, Workers};
-use crate::domain::{AgentId, DependencyState, Ledger, LinkState, Position, Recent, Sensitive, Timestamp};
+use crate::domain::{AgentId, DependencyState, Ledger, LinkState, Patience, Position, Recent, Sensitive, Timestamp};
 use crate::journal::{self, Identity, Journal, Origin};
 use crate::service::{Environment, Notifier};
 use crate::signing::Keys;
@@ -25,6 +26,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
+use trust::trust;
 use uuid::Uuid;
 
 /// Events of the lanes on their way to the coordinator. Lanes may wait for room.
@@ -82,7 +84,7 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
         control_plane: configured(config.control_plane.is_some()),
         local_socket: configured(config.local.is_some()),
     };
-    let published = Published::new(coordinator::initial_health(ways, understood(&config.ignored), rules(&config).patience(), at));
+    let published = Published::new(coordinator::initial_health(ways, understood(&config.ignored), patience(&config), at));
     let recent = Published::new(Recent::default());
     let metrics = Arc::new(Metrics::new(at));
     let mut rest = start_health(&config, &published, &metrics, &exit_reports)?;
@@ -100,11 +102,14 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
     rest.threads.push(measuring.thread);
     let sampled = Arc::clone(&metrics);
     let measured = Measured { health: published.clone(), swarm: engine.swarm.clone(), samples: Arc::new(move || sampled.samples()) };
-    let command_keys = Published::new(config.security.command_keys.clone());
+    let pinned = identity.as_ref().map(|identity| identity.command_keys.clone()).unwrap_or_default();
+    let trust = trust(&config, &pinned);
+    let command_keys = Published::new(trust.keys);
     let link = start_control_plane(&config, identity.as_ref(), &journal, (measured, &command_keys), &exit_reports)?;
     let rooms = reload::Rooms {
         config: Published::new(config.clone()),
         identity: identity.clone(),
+        pinned: Published::new(pinned),
         command_keys,
         docker,
         telemetry: reload::Hand { settings: telemetry, wake: measuring.wake },
@@ -130,7 +135,7 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
         ipc::Sources { started: at, health: published.clone(), swarm: engine.swarm, recent: recent.clone(), reads: Arc::new(reads) };
     let (ipc, local_socket) = start_ipc(&config, sources, &mut rest, &exit_reports);
     let ports = Ports { jobs, queries, producer: None, commits: None, session: link.requests, follows };
-    let rules = rules(&config);
+    let rules = rules(&config, trust.unsigned);
     let agent = identity.as_ref().map(|identity| identity.agent_id.clone());
     let mut state = State::new(agent, rules, ports, journal, metrics, Shown { health: published, recent }, recovered);
     if let Some(link) = local_socket {
@@ -241,15 +246,17 @@ fn start_ipc(config: &Config, sources: ipc::Sources, rest: &mut Group, exits: &S
     }
 }
 
-fn rules(config: &Config) -> Rules {
+/// How long what has worked may fail before the agent is not ready.
+fn patience(config: &Config) -> Patience {
+    Patience::of(config.health.failure_threshold, config.health.check_interval)
+}
+
+fn rules(config: &Config, unsigned: Unsigned) -> Rules {
     Rules {
         lanes: config.docker.lanes,
         max_command_age: config.limits.max_command_age,
         allowed_commands: config.security.allowed_commands.clone(),
-        unsigned: match config.security.unsigned {
-            config::Unsigned::Taken => Unsigned::Taken,
-            config::Unsigned::Refused => Unsigned::Refused,
-        },
+        unsigned,
         min_free_disk: config.limits.min_free_disk,
         journal_size: config.limits.journal_size,
         check_interval: config.health.check_interval,
@@ -404,7 +411,11 @@ fn kafka_starter(
     exits: Sender<Exit>,
 ) -> coordinator::StartKafka {
     let (config, keys, hands, behind) = (rooms.config.clone(), rooms.command_keys.clone(), rooms.kafka.clone(), behind.clone());
+    let pinned = rooms.pinned.clone();
     Box::new(move |identity| {
+        // An enrolment may have brought keys just now.
+        pinned.publish(identity.command_keys.clone());
+        keys.publish(trust(&config.newest(), &identity.command_keys).keys);
         let Some(settings) = kafka_settings(&config.newest(), identity, &keys) else { return Ok(None) };
         let (producer, consumer) =
             kafka::start(&settings, positions.clone(), (reports.clone(), commands.clone()), behind.clone(), exits.clone())
@@ -501,6 +512,7 @@ mod tests {
             origin: Origin::Enrolled { wish: wish.map(agent) },
             credential: Some(Sensitive::new("c".to_owned())),
             kafka: EnrolledKafka::default(),
+            command_keys: Vec::new(),
         };
         let local = |id: &str| Identity::local(agent(id));
         let table = [

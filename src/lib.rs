@@ -34,7 +34,7 @@
 //! | stack deploy | [`stack`] and `docker/deploy/` | `stack` is pure: Compose text → model (`load/`) → specs (`convert/`, `spec/`), the files as one (`normal.rs`), what differs and what that does (`compare.rs`, `change.rs`), what is to be done to each object (`plan/`). `docker/deploy/` acts on it: what is there (`prepare.rs`), what is changed (`apply.rs`), what went wrong (`trouble.rs`), whether it runs (`watch.rs`) |
 //! | health server | [`health`] | `gate.rs` caps connections, `scrape.rs` answers Prometheus, `pages.rs` everybody else |
 //! | telemetry collector | [`telemetry`] | `family.rs` is the table of metrics, `own.rs` counts, `worker.rs` is the thread that looks; `host/` and `cgroup/` read the kernel's files, `containers.rs` knows which there are, `page.rs` is the text format |
-//! | command line | [`cli`] | `definition/` is the table that parsing, help, completions and manual pages come from; `client.rs` is one call over the socket, `deploy.rs` and `change.rs` give commands, `watch/` follows one to its end, `show/` prints answers, `failure.rs` and `next.rs` say what went wrong and what to do |
+//! | command line | [`cli`] | `definition/` is the table that parsing, help, completions and manual pages come from; `client.rs` is one call over the socket, `deploy.rs` and `change.rs` give commands, `watch/` follows one to its end, `show/` prints answers, `keys/` makes keys, signs and verifies, `failure.rs` and `next.rs` say what went wrong and what to do |
 //! | IPC server | [`ipc`] | `door.rs` is the thread that reads what all clients ask, `route.rs` says what that is, `serve.rs` answers one of them, `stream.rs` goes on answering; `coordinator/on_ipc.rs` is its other end, `agent/local.rs` what is looked at; `docs/ipc.openapi.json` describes it. The command line ([`cli`]) is its client |
 //! | update manager | none yet | [`control_plane`] asks for updates, and says what is offered |
 //! | doctor | [`doctor`] | `catalogue.rs` is the table of checks, one file per subject looks and judges, `round.rs` does all side by side; what only a room can ask is its `examine.rs`; `agent/diagnosis.rs` says what is looked at. `bundle/` writes what `support-bundle` gathers |
@@ -47,7 +47,7 @@
 //!
 //! Imports run one way: `main → cli → agent → coordinator → faces of the rooms → domain, threads`. Rooms
 //! never import each other; `docker` uses `stack`, which is its library, `record` is that of the rooms
-//! that carry commands, [`filesystem`] (how much room is left) that of `docker` and `journal`, and [`unix_http`] (HTTP over
+//! that carry commands and of `cli`, [`signing`] that of `record`, of those rooms, of `config` and `cli`, [`filesystem`] (how much room is left) that of `docker` and `journal`, and [`unix_http`] (HTTP over
 //! a Unix socket) that of `docker` and `cli`, [`logging`] that of `config`, `ipc`, `agent` and `cli`. [`doctor`] asks the faces of rooms, as the coordinator does; [`bundle`] is a library of `cli`. `tests/layering.rs` enforces it.
 //!
 //! ## Where would you add …
@@ -61,7 +61,9 @@
 //!   help, completions and manual pages follow, tests hold them together. What it prints with `--json` has a schema in
 //!   `docs/schema/`, named in `cli/schema.rs`; a code of its own is in `cli/failure.rs` and `docs/cli.md`, the next step
 //!   after a code of the agent in `cli/next.rs`.
-//! - **a reason to refuse every command of a kind**: `coordinator/rules.rs`.
+//! - **a reason to refuse every command of a kind**: `coordinator/rules.rs`, which also says who needs a signature.
+//! - **a rule for signed commands**: `record/signed.rs`; how keys and envelopes are written: [`signing`]; where keys come from:
+//!   `agent/trust.rs`.
 //! - **a command**: its variant, and what it changes, in `domain/command.rs`; its name in
 //!   `record/command.rs`, its payload in `record/payload.rs`; its file in `docker/`, called by
 //!   `docker/lane.rs` (in `docker/deploy/` where it writes whole specs and waits for a deploy's verdict); a
@@ -164,6 +166,7 @@
 //! - A record that is no command, or is gone, is told of before the position moves past it.
 //! - Blocks for what the journal may still need are reserved on the disk (`journal/reserve.rs`); a failed flush is never tried again.
 //! - No id is forgotten while its record could be read again, or while the wall clock jumps.
+//! - Nothing of an envelope is believed before a known key is seen to have signed it, its command_id neither.
 //! - A command is forgotten only when everybody who is owed its terminal event has confirmed it.
 //! - Every channel is bounded, and the bound is a named constant with its reason. Workers may block when
 //!   they report; the coordinator never blocks on a worker.

@@ -10,10 +10,9 @@
 
 mod support;
 
-use axion_agent::domain::Timestamp;
-use axion_agent::signing::{self, KeyId, PayloadType, PrivateKey};
+use axion_agent::signing::{KeyId, PrivateKey};
 use serde_json::{Value, json};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use support::agents::Sighting;
 use support::{AGENT, Bed, COMMAND, Draft, READY, Record, Stage, Test, free_port, run, until};
 use uuid::Uuid;
@@ -245,17 +244,6 @@ fn expired(stage: &Stage) {
     assert_eq!(bed.engine().remains(&bed.stack).unwrap(), Vec::<String>::new());
 }
 
-/// A draft as the holder of the key sends it.
-fn enveloped(draft: Draft, agent: &str, key: &PrivateKey) -> Record {
-    let record = draft.record();
-    let mut body: Value = serde_json::from_slice(&record.body).unwrap();
-    let now = Timestamp::from(SystemTime::now());
-    body["agent_id"] = json!(agent);
-    body["expires_at"] = json!(now.plus(Duration::from_secs(600)));
-    let body = signing::sign(PayloadType::COMMAND, body.to_string().as_bytes(), std::slice::from_ref(key)).unwrap();
-    Record { body, ..record }
-}
-
 fn signed(stage: &Stage) {
     let bed = Bed::start(stage);
     let [key, next] = ["ops-1", "ops-2"].map(|id| PrivateKey::generate(KeyId::parse(id).unwrap()).unwrap());
@@ -273,12 +261,12 @@ fn signed(stage: &Stage) {
     trust(&[&key]);
 
     assert_eq!(end_of(&bed.query().record()), is("CommandRejected", "signature.missing"));
-    let deploy = enveloped(bed.deploy(&one_service("exec sleep 1000", "")), &bed.id, &key);
+    let deploy = bed.deploy(&one_service("exec sleep 1000", "")).signed_for(&bed.id, &key);
     assert_eq!(end_of(&deploy).0, "DeployCompleted");
-    assert_eq!(end_of(&enveloped(bed.query(), "another", &key)), is("CommandRejected", "signature.wrong_agent"));
+    assert_eq!(end_of(&bed.query().signed_for("another", &key)), is("CommandRejected", "signature.wrong_agent"));
 
     // A forged record is buried, and uses up nothing: the true one with its id comes behind it, twice.
-    let scale = enveloped(bed.draft("Scale").with("services", json!({"app": 2})), &bed.id, &key);
+    let scale = bed.draft("Scale").with("services", json!({"app": 2})).signed_for(&bed.id, &key);
     let mut forged: Value = serde_json::from_slice(&scale.body).unwrap();
     forged["signatures"][0]["sig"] = json!(format!("{}==", "A".repeat(86)));
     bed.send_record(&Record { body: forged.to_string().into_bytes(), ..scale.clone() });
@@ -290,16 +278,16 @@ fn signed(stage: &Stage) {
 
     // Another key takes its place, and what only the old one has signed is not believed any more.
     trust(&[&key, &next]);
-    assert_eq!(end_of(&enveloped(bed.query(), &bed.id, &next)).0, "StatusReport");
+    assert_eq!(end_of(&bed.query().signed_for(&bed.id, &next)).0, "StatusReport");
     trust(&[&next]);
-    bed.send_record(&enveloped(bed.query(), &bed.id, &key));
+    bed.send_record(&bed.query().signed_for(&bed.id, &key));
     bed.event("the report", COMMAND, |event| event.event_type == "ErrorReport" && event.code() == Some("signature.unknown_key"));
 
     // Beside keys unsigned commands are taken where that is wanted.
     let keys = [next.public().unwrap().to_string()];
     bed.reconfigure(&format!("{text}[security]\ncommand_public_keys = {keys:?}\nrequire_signed_commands = false\n"));
     bed.agent().reload();
-    assert_eq!(end_of(&enveloped(bed.query(), &bed.id, &next)).0, "StatusReport");
+    assert_eq!(end_of(&bed.query().signed_for(&bed.id, &next)).0, "StatusReport");
     assert_eq!(bed.all_of(scale.command_id.unwrap()).iter().filter(|event| event.terminal).count(), 1);
 }
 

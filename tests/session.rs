@@ -10,13 +10,14 @@
 
 mod support;
 
+use axion_agent::signing::{KeyId, PrivateKey};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use support::agents::Sighting;
 use support::session::book::Follow;
 use support::session::{Hearing, Sessions};
-use support::{AGENT, Bed, COMMAND, ControlPlane, Draft, Need, Plan, READY, Stage, Test, run, until};
+use support::{AGENT, Bed, COMMAND, ControlPlane, Draft, Need, Plan, READY, Record, Stage, Test, run, until};
 use uuid::Uuid;
 
 const WITH_PROGRAM: &[Need] = &[Need::Engine, Need::Broker, Need::ControlPlane];
@@ -31,6 +32,7 @@ const TESTS: &[Test] = &[
         body: log_of_an_engine,
     },
     Test { name: "certificates_are_renewed_under_load_and_no_command_fails", needs: WITH_PROGRAM, body: rotated },
+    Test { name: "an_action_is_believed_that_a_key_of_the_enrolment_has_signed", needs: WITH_PROGRAM, body: signed },
     Test { name: "heartbeats_keep_their_time_while_a_session_is_not_read", needs: AGENT, body: deaf },
 ];
 
@@ -111,6 +113,45 @@ fn killed(stage: &Stage) {
     let lines = plane.lines(&follow);
     println!("{rounds} kills, {} actions, {} lines, resident {resident:?} KiB, then {late}", ids.len(), lines.len());
     assert!(late <= early + GROWTH, "from {early} to {late} KiB: {resident:?}");
+}
+
+/// Keys come with the identity, and the configuration has the last word.
+fn signed(stage: &Stage) {
+    let [key, own] = ["plane-1", "ops-1"].map(|id| PrivateKey::generate(KeyId::parse(id).unwrap()).unwrap());
+    let mut bed = Bed::prepare(stage, Plan::Enrolled);
+    let mut plane = bed.start_control_plane_naming(&[key.public().unwrap().to_string()]);
+    bed.start_agent();
+    bed.agent().wait_ready(READY);
+    let end = |plane: &ControlPlane, record: Record| {
+        let end = plane.end_of(plane.act_record(record), COMMAND);
+        (end.event_type.clone(), end.code().unwrap_or_default().to_owned())
+    };
+    let missing = ("CommandRejected".to_owned(), "signature.missing".to_owned());
+    assert_eq!(end(&plane, bed.deploy(&talker()).signed_for(&bed.id, &key)).0, "DeployCompleted");
+    // Who only asks needs no key.
+    assert_eq!(end(&plane, bed.draft("GetStatus").record()).0, "StatusReport");
+    let scale = || bed.draft("Scale").with("services", json!({"app": 2}));
+    assert_eq!(end(&plane, scale().record()), missing);
+    assert_eq!(end(&plane, scale().signed_for(&bed.id, &key)).0, "CommandCompleted");
+    // An action that is sent again after a break is the same.
+    let id = plane.act_record(scale().signed_for(&bed.id, &key));
+    plane.kill_and_restart();
+    assert_eq!(plane.end_of(id, ENDS).event_type, "CommandCompleted");
+
+    // They are kept with the identity.
+    let agent = bed.take_agent();
+    agent.terminate();
+    bed.start_agent();
+    bed.agent().wait_ready(READY);
+    let scale = || bed.draft("Scale").with("services", json!({"app": 1}));
+    assert_eq!(end(&plane, scale().record()), missing);
+    assert_eq!(end(&plane, scale().signed_for(&bed.id, &key)).0, "CommandCompleted");
+
+    let keys = [own.public().unwrap().to_string()];
+    bed.reconfigure(&format!("{}[security]\ncommand_public_keys = {keys:?}\n", bed.configuration()));
+    bed.agent().reload();
+    assert_eq!(end(&plane, scale().signed_for(&bed.id, &own)).0, "CommandCompleted");
+    assert!(bed.whole_log().contains("signed by plane-1") && bed.whole_log().contains("signed by ops-1"), "{}", bed.whole_log());
 }
 
 /// Certificates of seconds, while actions and commands come and a log is followed.

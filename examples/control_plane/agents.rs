@@ -79,6 +79,8 @@ pub struct Settings {
     pub listen: String,
     /// What an agent must show.
     pub token: String,
+    /// Who may sign commands for an enrolled agent: `ops-1:BASE64`.
+    pub command_keys: Vec<String>,
     /// The brokers that an enrolled agent is told; none keeps its own.
     pub brokers: Vec<String>,
     /// The beat that agents are told.
@@ -105,6 +107,7 @@ impl Default for Settings {
         Self {
             listen: "127.0.0.1:0".to_owned(),
             token: "development".to_owned(),
+            command_keys: Vec::new(),
             brokers: Vec::new(),
             interval_seconds: 5,
             tls: None,
@@ -323,7 +326,8 @@ impl Desk {
             ..KafkaSettings::default()
         };
         let credential = self.credential(&agent);
-        Ok(EnrollResponse { agent_id: agent, credential, certificate, kafka: Some(kafka).into(), ..EnrollResponse::default() })
+        let (kafka, command_public_keys) = (Some(kafka).into(), self.settings.command_keys.clone());
+        Ok(EnrollResponse { agent_id: agent, credential, certificate, kafka, command_public_keys, ..EnrollResponse::default() })
     }
 
     /// A request that came before is the same agent again; a further one finds a one-time token used up.

@@ -20,6 +20,8 @@ control_plane serve [--listen ADDRESS] [--token TOKEN] [--brokers LIST | --mock-
     Its first lines are 'grpc ADDRESS', 'brokers LIST' and with --state 'ca FILE', then 'ready'.
     --listen ADDRESS     where gRPC listens [127.0.0.1:0, a free port]
     --token TOKEN        what an agent must show to be enrolled [development]
+    --command-key KEY    a key that commands may be signed with, as 'axion-agent keys generate' prints it: the agents get it at
+                         enrolment; repeat it
     --brokers LIST       the Kafka brokers; the agents get them at enrolment
     --mock-broker        be the broker too: librdkafka's mock cluster, in memory, on a free port
     --interval SECONDS   how often agents shall beat, 5 to 300 [5]
@@ -89,6 +91,7 @@ pub enum Invocation {
 pub struct Serve {
     pub listen: String,
     pub token: String,
+    pub command_keys: Vec<String>,
     pub kafka: Kafka,
     pub interval_seconds: u32,
     /// 0 leaves it to the agents.
@@ -169,6 +172,7 @@ fn serve(mut words: lexopt::Parser) -> Result<Invocation, lexopt::Error> {
     let mut options = Serve {
         listen: "127.0.0.1:0".to_owned(),
         token: "development".to_owned(),
+        command_keys: Vec::new(),
         kafka: Kafka::None,
         interval_seconds: DEFAULT_INTERVAL_SECONDS,
         report_seconds: 0,
@@ -185,6 +189,7 @@ fn serve(mut words: lexopt::Parser) -> Result<Invocation, lexopt::Error> {
             Long("help") | Short('h') => return Ok(Invocation::Help),
             Long("listen") => options.listen = words.value()?.string()?,
             Long("token") => options.token = words.value()?.string()?,
+            Long("command-key") => options.command_keys.push(words.value()?.string()?),
             Long("brokers") => options.kafka = Kafka::Brokers(words.value()?.string()?),
             Long("mock-broker") => options.kafka = Kafka::Mock,
             Long("interval") => options.interval_seconds = words.value()?.parse()?,

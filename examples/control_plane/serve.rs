@@ -71,6 +71,7 @@ pub fn run(options: Serve) -> Result<ExitCode, Failure> {
     let settings = Settings {
         listen: options.listen,
         token: options.token,
+        command_keys: options.command_keys,
         brokers: told,
         interval_seconds: options.interval_seconds,
         tls: options.tls,

@@ -4,6 +4,7 @@
 //!
 //! Runs on the main thread, called by the coordinator, which decides what is said of it.
 
+use super::trust::trust;
 use super::{control_plane_settings, docker_settings, kafka_settings, rules, telemetry_settings, understood};
 use crate::config::{self, Config, Key};
 use crate::coordinator::{Fresh, Reload, Reloaded};
@@ -23,6 +24,8 @@ pub(super) struct Rooms {
     pub(super) config: Published<Config>,
     /// The lanes and the event stream.
     pub(super) docker: Published<docker::Settings>,
+    /// The keys for commands that enrolment brought.
+    pub(super) pinned: Published<Vec<String>>,
     /// The keys that commands may be signed with.
     pub(super) command_keys: Published<Keys>,
     /// Who the agent was at its start.
@@ -78,7 +81,8 @@ pub(super) fn reload(again: Again, started: Config, rooms: Rooms) -> Reload {
         for doubt in doubts {
             log::warn!("{doubt}");
         }
-        rooms.command_keys.publish(config.security.command_keys.clone());
+        let trust = trust(&config, &rooms.pinned.newest());
+        rooms.command_keys.publish(trust.keys);
         rooms.docker.publish(docker_settings(&config));
         if let (Some(hand), Some(settings)) = (&rooms.control_plane, control_plane_settings(&config, rooms.identity.as_ref())) {
             hand.publish(settings);
@@ -88,7 +92,8 @@ pub(super) fn reload(again: Again, started: Config, rooms: Rooms) -> Reload {
             renewals.hand_over();
         }
         let after_restart = given.changed(&started.given).into_iter().filter(|key| key.needs_restart());
-        let fresh = Fresh { rules: rules(&config), understood, changed: names(changed), after_restart: names(after_restart) };
+        let fresh =
+            Fresh { rules: rules(&config, trust.unsigned), understood, changed: names(changed), after_restart: names(after_restart) };
         rooms.config.publish(config);
         last = given;
         Reloaded::Taken(fresh)

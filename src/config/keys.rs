@@ -242,11 +242,11 @@ keys! {
         "The oldest version of TLS that is spoken: 1.2 or 1.3. Refused where a library cannot keep to it.";
     SECURITY_REQUIRE_SIGNED = "security"."require_signed_commands", Kind::Flag, None, "true",
         "Whether commands of Kafka and of the control plane that are not signed are refused, as signature.missing. Not set:\n\
-         as soon as there are command_public_keys. Those of the local socket are never signed: its permissions say who may speak.";
+         as soon as there are keys. Those of the local socket are never signed: its permissions say who may speak.";
     SECURITY_COMMAND_KEYS = "security"."command_public_keys", Kind::List, None, "[\"ops-1:BASE64\"]",
         "The keys that commands may be signed with, as `axion-agent keys generate` prints them: a name, the number of the key among\n\
          those of that name (its epoch), and the key. To change a key, list both until nobody signs with the old one. A key that\n\
-         counts for a time alone has ;from=TIME or ;until=TIME behind it.";
+         counts for a time alone has ;from=TIME or ;until=TIME behind it. Not set: those that enrolment brought, if it did.";
     SECURITY_ALLOWED = "security"."allowed_commands", Kind::List, None, "[\"Deploy\", \"Scale\", \"GetStatus\", \"HealthCheck\"]",
         "The command types that this host takes; any other is refused as command.not_allowed. Not set: all.";
     SECURITY_DOCKER_POLICY = "security"."docker_policy", Kind::Table, None, "{}",

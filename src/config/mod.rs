@@ -321,8 +321,8 @@ pub struct Security {
     pub allowed_commands: Option<BTreeSet<&'static str>>,
     /// The keys that commands may be signed with.
     pub command_keys: Keys,
-    /// What becomes of commands from afar that nobody has signed.
-    pub unsigned: Unsigned,
+    /// What becomes of commands from afar that nobody has signed, where it says so.
+    pub unsigned: Option<Unsigned>,
 }
 
 /// What becomes of commands from afar that nobody has signed.

@@ -341,7 +341,7 @@ fn security(reader: &mut Reader) -> Security {
         ca: reader.file(&SECURITY_CA),
         min_tls,
         allowed_commands: allowed_commands(reader),
-        unsigned: unsigned(reader, &command_keys),
+        unsigned: unsigned(reader),
         command_keys,
     }
 }
@@ -365,14 +365,14 @@ fn public_keys(reader: &mut Reader, key: &Key) -> Keys {
     keys
 }
 
-/// Whoever lists keys means them, unless they say otherwise.
-fn unsigned(reader: &mut Reader, keys: &Keys) -> Unsigned {
+/// A control plane may give the keys at enrolment; without one only the configuration can.
+fn unsigned(reader: &mut Reader) -> Option<Unsigned> {
     let required = reader.flag(&SECURITY_REQUIRE_SIGNED);
-    if required == Some(true) && !reader.is_set(&SECURITY_COMMAND_KEYS) {
+    if required == Some(true) && !reader.is_set(&SECURITY_COMMAND_KEYS) && !reader.is_set(&CONTROL_PLANE_URL) {
         let mend = "list the keys of those who may sign there, or remove this";
         reader.refuse(&SECURITY_REQUIRE_SIGNED, format!("needs security.command_public_keys, without which nobody could command: {mend}"));
     }
-    if required.unwrap_or(!keys.is_empty()) { Unsigned::Refused } else { Unsigned::Taken }
+    required.map(|required| if required { Unsigned::Refused } else { Unsigned::Taken })
 }
 
 /// Which kinds of command this host takes, if it says so at all.

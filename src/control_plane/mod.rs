@@ -173,6 +173,8 @@ pub struct Enrolment {
     pub event_topic: String,
     /// Where unreadable records go.
     pub dead_letter_topic: String,
+    /// Who may sign commands; none where the server named nobody.
+    pub command_keys: Keys,
 }
 
 /// From the thread to the coordinator.

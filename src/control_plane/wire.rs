@@ -11,6 +11,7 @@ use crate::proto::agent::{
     HostFacts as WireFacts, LastCommand, Load, ReportMetricsRequest, ReportMetricsResponse, Series, StackBrief, StackTasks,
     UnregisterRequest,
 };
+use crate::signing::{InvalidKey, Keys, PublicKey};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,8 +106,22 @@ pub(super) fn enroll_request(settings: &Settings, asking: Asking<'_>) -> EnrollR
     }
 }
 
+/// An answer that makes nobody of the agent.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unusable {
+    #[error(transparent)]
+    Id(#[from] InvalidId),
+    #[error("command_public_keys: {0}")]
+    Key(#[from] InvalidKey),
+}
+
 /// What the answer brought, and the certificate in it (PEM), if there is one.
-pub(super) fn enrolment(response: EnrollResponse, wish: Option<AgentId>) -> Result<(Enrolment, Option<Vec<u8>>), InvalidId> {
+pub(super) fn enrolment(response: EnrollResponse, wish: Option<AgentId>) -> Result<(Enrolment, Option<Vec<u8>>), Unusable> {
+    // One key that cannot be read leaves the agent without an identity: it would believe others than it should.
+    let mut command_keys = Keys::default();
+    for text in &response.command_public_keys {
+        command_keys.add(PublicKey::parse(text)?)?;
+    }
     let kafka = response.kafka.unwrap_or_default();
     let certificate = Some(response.certificate).filter(|chain| !chain.is_empty());
     let enrolment = Enrolment {
@@ -117,6 +132,7 @@ pub(super) fn enrolment(response: EnrollResponse, wish: Option<AgentId>) -> Resu
         command_topic: kafka.command_topic,
         event_topic: kafka.event_topic,
         dead_letter_topic: kafka.dead_letter_topic,
+        command_keys,
     };
     Ok((enrolment, certificate))
 }

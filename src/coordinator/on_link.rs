@@ -91,7 +91,8 @@ pub fn enrolled_identity(enrolment: control_plane::Enrolment) -> Identity {
         dead_letter_topic: enrolment.dead_letter_topic,
     };
     let origin = Origin::Enrolled { wish: enrolment.wish };
-    Identity { agent_id: enrolment.agent_id, origin, credential: enrolment.credential, kafka }
+    let command_keys = enrolment.command_keys.iter().map(ToString::to_string).collect();
+    Identity { agent_id: enrolment.agent_id, origin, credential: enrolment.credential, kafka, command_keys }
 }
 
 /// The dependencies as they are now.
@@ -245,6 +246,9 @@ impl State {
         let identity = self.take_down(event)?;
         log::info!("enrolled as {}", identity.agent_id);
         self.agent = Some(identity.agent_id.clone());
+        if !identity.command_keys.is_empty() {
+            self.rules.know_keys();
+        }
         self.resume();
         Some(identity)
     }

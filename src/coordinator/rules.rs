@@ -31,6 +31,8 @@ pub struct Rules {
 pub enum Unsigned {
     /// They are taken like others.
     Taken,
+    /// The same, until enrolment brings keys: from then on they are refused.
+    TakenForWantOfKeys,
     /// They are refused, but for questions of the session.
     Refused,
 }
@@ -40,6 +42,13 @@ impl Rules {
     #[must_use]
     pub fn patience(&self) -> Patience {
         Patience::of(self.failure_threshold, self.check_interval)
+    }
+
+    /// Enrolment has brought keys.
+    pub(super) fn know_keys(&mut self) {
+        if self.unsigned == Unsigned::TakenForWantOfKeys {
+            self.unsigned = Unsigned::Refused;
+        }
     }
 
     /// Why a command is refused that comes now, if it is.
@@ -122,7 +131,7 @@ pub(super) mod tests {
             lanes,
             max_command_age: Duration::from_secs(3600),
             allowed_commands: None,
-            unsigned: Unsigned::Taken,
+            unsigned: Unsigned::TakenForWantOfKeys,
             min_free_disk: 0,
             journal_size: u64::MAX,
             check_interval: Duration::from_secs(3600),
@@ -167,6 +176,17 @@ pub(super) mod tests {
             assert_eq!(code(&strict, None), (!taken).then_some(Code::SIGNATURE_MISSING), "{action:?} {way:?}");
             assert_eq!(code(&strict, Some("ops-1".to_owned())), None, "{action:?} {way:?}");
             assert_eq!(code(&open(1), None), None, "{action:?} {way:?}");
+        }
+    }
+
+    #[test]
+    fn keys_that_enrolment_brings_count_where_nothing_else_was_said() {
+        for (before, after) in
+            [(Unsigned::Taken, Unsigned::Taken), (Unsigned::TakenForWantOfKeys, Unsigned::Refused), (Unsigned::Refused, Unsigned::Refused)]
+        {
+            let mut rules = Rules { unsigned: before, ..open(1) };
+            rules.know_keys();
+            assert_eq!(rules.unsigned, after);
         }
     }
 

@@ -106,6 +106,10 @@ pub struct Identity {
     pub credential: Option<Sensitive<String>>,
     /// The Kafka settings that enrolment brought; the configuration wins over them.
     pub kafka: EnrolledKafka,
+    /// The keys that commands may be signed with, as a configuration writes them. Enrolment brought them; the configuration
+    /// wins over them. Records of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command_keys: Vec<String>,
 }
 
 /// How an agent came by its id.
@@ -130,7 +134,7 @@ impl Identity {
     /// An agent that no control plane has given anything.
     #[must_use]
     pub fn local(agent_id: AgentId) -> Self {
-        Self { agent_id, origin: Origin::Local, credential: None, kafka: EnrolledKafka::default() }
+        Self { agent_id, origin: Origin::Local, credential: None, kafka: EnrolledKafka::default(), command_keys: Vec::new() }
     }
 
     /// Whether it is what an agent has that the configuration calls `wished`.

@@ -3,7 +3,7 @@
 use crate::agents::{Shown, TokenUse};
 use crate::bed::*;
 use crate::mischief::Mischief;
-use axion_agent::control_plane::{Identity, Settings};
+use axion_agent::control_plane::{Event, Identity, Settings};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
@@ -50,6 +50,27 @@ fn in_clear_there_is_no_certificate_and_the_credential_stays() {
     assert_eq!((beat.shown, beat.asked), (Shown::Credential, false));
     assert_eq!(fs::read_dir(&state.0).unwrap().count(), 0, "no key is made that nothing uses");
     room.stop();
+}
+
+#[test]
+fn keys_for_commands_come_with_the_identity_and_without_one_that_can_be_read_there_is_none() {
+    let good = "ops-1:6T4nqzplpfMGeCQJMMqlP+2oGG0g8/q9zy9A4+RQrVI=".to_owned();
+    let keys = vec![good.clone(), "ops-2:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=;until=2099-01-01T00:00:00Z".to_owned()];
+    let (state, server) = (Folder::new(), Server::start(|serve| serve.command_keys.clone_from(&keys)));
+    let room = Room::start(settings(server.port(), &state, None), to_enrol());
+    let came: Vec<String> = room.event("it is enrolled", |event| match event {
+        Event::Enrolled(enrolment) => Some(enrolment.command_keys.iter().map(ToString::to_string).collect()),
+        _ => None,
+    });
+    assert_eq!(came, keys);
+    room.stop();
+    for (bad, words) in [(vec![good.clone(), good], "two keys ops-1"), (vec!["ops-1:BASE64".to_owned()], "not the 44 characters")] {
+        let server = Server::start(|serve| serve.command_keys = bad);
+        let room = Room::start(settings(server.port(), &state, None), to_enrol());
+        let reason = room.down("control_plane.answer");
+        assert!(reason.contains("the answer to Enroll: command_public_keys: ") && reason.contains(words), "{reason}");
+        room.stop();
+    }
 }
 
 #[test]

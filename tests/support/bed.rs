@@ -187,9 +187,15 @@ impl<'a> Bed<'a> {
 
     /// Starts one as a process of its own, in place of the one that stands, at the address that the agent knows.
     pub fn start_control_plane_apart(&mut self) -> ControlPlane {
+        self.start_control_plane_naming(&[])
+    }
+
+    /// The same; enrolment names these keys for commands.
+    pub fn start_control_plane_naming(&mut self, keys: &[String]) -> ControlPlane {
         self.stop_control_plane();
         let listen = format!("127.0.0.1:{}", self.grpc_port);
-        ControlPlane::start(&listen, &self.broker.brokers(), &self.directory.join("control-plane"), &self.id, &[])
+        let more: Vec<&str> = keys.iter().flat_map(|key| ["--command-key", key]).collect();
+        ControlPlane::start(&listen, &self.broker.brokers(), &self.directory.join("control-plane"), &self.id, &more)
     }
 
     /// The same over TLS: it issues certificates that are valid for `life`, such as `9s`. The agent is configured for it.

@@ -27,6 +27,7 @@ mod prometheus;
 mod registry;
 mod runner;
 pub mod schema;
+mod signed;
 mod small_disk;
 mod swarm;
 mod wait;

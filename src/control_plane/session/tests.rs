@@ -74,6 +74,11 @@ fn an_action_is_read_as_a_record_is() {
     let id = "7e9f2f0a-4c0c-4f57-9d5b-3c62a1c7a001";
     assert!(matches!(read(format!(r#"{{"command_id": "{id}", "command_type": "HealthCheck"}}"#).as_bytes()), Read::Command(_)));
     assert!(matches!(read(b"{"), Read::Unreadable { code: Code::MALFORMED, .. }));
+    // The session knows no keys: an envelope proves nothing, whatever stands beside it.
+    let envelope = format!(
+        r#"{{"command_id": "{id}", "payloadType": "application/vnd.axion.command+json", "payload": "", "signatures": [{{"keyid": "ops-1", "sig": ""}}]}}"#
+    );
+    assert!(matches!(read(envelope.as_bytes()), Read::Unreadable { code: Code::SIGNATURE_UNKNOWN_KEY, .. }));
     let long = format!(r#"{{"command_id": "{id}", "command_type": "HealthCheck", "x": "{}"}}"#, "x".repeat(1024));
     let Read::Refused(refusal) = read(long.as_bytes()) else { panic!("it is too large") };
     assert_eq!((refusal.code, refusal.command_id.to_string().as_str()), (Code::TOO_LARGE, id));
