@@ -37,7 +37,7 @@ fn rules() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     rules.entry("config").or_default().insert("signing");
     let faces = ["control_plane", "docker", "ipc", "journal", "kafka", "service", "telemetry"];
     rules.insert("coordinator", base.into_iter().chain(faces).collect());
-    let probed = ["control_plane", "docker", "filesystem", "journal", "kafka"];
+    let probed = ["control_plane", "docker", "filesystem", "journal", "kafka", "signing"];
     rules.insert("doctor", base.into_iter().chain(probed).collect());
     rules.insert("agent", base.into_iter().chain(subjects).chain(["coordinator", "doctor", "logging", "signing"]).collect());
     rules.insert(

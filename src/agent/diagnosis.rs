@@ -1,9 +1,11 @@
 //! What the doctor is to look at: the configuration and the identity, as the doctor's own settings. For the running agent
 //! and for a process of its own.
 
+use super::trust::{self, Trust};
 use super::{control_plane_settings, kafka_settings};
 use crate::config::{self, Config, Salvaged, SwarmAutoInit};
 use crate::control_plane;
+use crate::coordinator::Unsigned;
 use crate::doctor::{self, AutoInit, Certificate, Configuration, Identity as Known, Kafka, Secret, Vantage, Wanted};
 use crate::domain::{AgentId, Health};
 use crate::journal::{self, EnrolledKafka, Identity, JournalError, Origin};
@@ -100,6 +102,7 @@ fn settings(config: &Config, configuration: Configuration, who: Who, vantage: Va
     doctor::Settings {
         vantage,
         configuration,
+        signers: signers(config, kept),
         journal: doctor::Journal {
             directory: config.agent.state_dir.clone(),
             min_free_disk: config.limits.min_free_disk,
@@ -117,6 +120,16 @@ fn settings(config: &Config, configuration: Configuration, who: Who, vantage: Va
         kafka,
         control_plane,
     }
+}
+
+/// Whose commands the agent believes, or would.
+fn signers(config: &Config, identity: Option<&Identity>) -> doctor::Signers {
+    let Trust { keys, unsigned } = trust::trust(config, identity.map_or(&[][..], |identity| &identity.command_keys));
+    let unsigned = match unsigned {
+        Unsigned::Taken | Unsigned::TakenForWantOfKeys => doctor::Unsigned::Taken,
+        Unsigned::Refused => doctor::Unsigned::Refused,
+    };
+    doctor::Signers { keys, unsigned }
 }
 
 /// The control plane has issued a certificate.

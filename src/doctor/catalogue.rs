@@ -32,6 +32,10 @@ checks! {
         "who may read the files that hold secrets and private keys",
         "Other users of this host can read the agent's secrets.",
         "Take the permission from others: `chmod o-rwx FILE`; the agent's user must still be able to read it.";
+    CONFIG_SIGNERS = "config.signers",
+        "the keys that commands may be signed with, and how long each counts",
+        "Commands are refused that a key has signed which does not count.",
+        "List the next epoch of the key in security.command_public_keys before the old one ends, and take out those that are over; docs/signing.md says how.";
 
     STATE_DIRECTORY = "state.directory",
         "the state directory: there, of the agent's user, closed to others, writable",

@@ -28,6 +28,7 @@ mod process;
 mod round;
 mod running;
 mod sandbox;
+mod signers;
 mod state;
 mod versions;
 
@@ -36,6 +37,7 @@ pub use configuration::{Configuration, Secret};
 pub use finding::{Finding, Line, Seen, State, differing, text};
 pub use http::over_unix;
 pub use running::{Reported, agent_process, page};
+pub use signers::{Signers, Unsigned};
 pub use versions::versions;
 
 use crate::domain::{AgentId, Sensitive};
@@ -64,6 +66,8 @@ pub struct Settings {
     pub vantage: Vantage,
     /// What became of the configuration.
     pub configuration: Configuration,
+    /// Whose commands are believed.
+    pub signers: Signers,
     /// The state directory and its bounds.
     pub journal: Journal,
     /// The engine's socket.

@@ -3,7 +3,7 @@
 use super::catalogue::Check;
 use super::running::Running;
 use super::{Finding, Settings, TOTAL, catalogue as checks};
-use super::{certificates, configuration, control_plane, engine, host, kafka, names, ports, running, sandbox, state};
+use super::{certificates, configuration, control_plane, engine, host, kafka, names, ports, running, sandbox, signers, state};
 use crate::threads::{Deadline, ThreadName, spawn};
 use crossbeam_channel::bounded;
 use std::convert::Infallible;
@@ -18,11 +18,7 @@ struct Part {
 
 /// What only reads files that are always there comes first, and on one thread.
 static PARTS: [Part; 8] = [
-    Part {
-        thread: ThreadName::new("doctor-config"),
-        stands_for: &checks::CONFIG_VALID,
-        look: |all, _, _| configuration::look(&all.configuration),
-    },
+    Part { thread: ThreadName::new("doctor-config"), stands_for: &checks::CONFIG_VALID, look: of_configuration },
     Part {
         thread: ThreadName::new("doctor-state"),
         stands_for: &checks::STATE_DIRECTORY,
@@ -35,6 +31,12 @@ static PARTS: [Part; 8] = [
     Part { thread: ThreadName::new("doctor-kafka"), stands_for: &checks::KAFKA_BROKERS, look: kafka::look },
     Part { thread: ThreadName::new("doctor-control"), stands_for: &checks::CONTROL_PLANE_REACH, look: control_plane::look },
 ];
+
+fn of_configuration(settings: &Settings, _: &Running, _: Deadline) -> Vec<Finding> {
+    let mut found = configuration::look(&settings.configuration);
+    found.extend(signers::look(&settings.signers));
+    found
+}
 
 fn of_host(settings: &Settings, running: &Running, _: Deadline) -> Vec<Finding> {
     let mut found = running::look(settings, running);
