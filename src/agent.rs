@@ -7,10 +7,12 @@ mod local;
 mod reload;
 mod trust;
 mod unenroll;
+mod update;
 
 pub use enroll::{EnrollError, Enrollment, enroll};
 pub use reload::Again;
 pub use unenroll::{Enrolled, Farewell, UnenrollError};
+pub use update::{help, places};
 
 use crate::config::{self, Config, OldImages, SwarmAutoInit};
 use crate::coordinator::{self, Configured, Group, Inbox, KafkaClients, Ports, Pulse, Rules, Shown, Signal, State, Unsigned, Workers};
@@ -20,6 +22,7 @@ use crate::service::{Environment, Notifier};
 use crate::signing::Keys;
 use crate::telemetry::Metrics;
 use crate::threads::{Exit, Published, ThreadName, spawn};
+use crate::update::Started;
 use crate::{control_plane, docker, health, ipc, kafka, telemetry};
 use crossbeam_channel::{Receiver, Sender, bounded, never};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -45,8 +48,10 @@ const EXITS: usize = 64;
 /// How the agent ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// Why, when it was not asked to.
+    /// Why, when something went wrong.
     pub failure: Option<String>,
+    /// Why it is to be started again, if it left for that.
+    pub restart: Option<String>,
     /// Whether threads of foreign code still run: the process must end without waiting for them.
     pub stragglers: bool,
 }
@@ -68,11 +73,12 @@ pub enum StartError {
     Threads(#[from] std::io::Error),
 }
 
-/// Runs the agent until it has left. `again` is how it reads its configuration when it is told to.
+/// Runs the agent until it has left. `started` is how this process came to run, `again` how it reads its configuration
+/// when it is told to.
 ///
 /// # Errors
 /// When it cannot start; what goes wrong later is in [`Ended`].
-pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
+pub fn run(config: Config, started: Started, again: Again) -> Result<Ended, StartError> {
     let at = Timestamp::from(SystemTime::now());
     let (exit_reports, exits) = bounded(EXITS);
     let signals = listen_to_signals(&exit_reports)?;
@@ -92,7 +98,11 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
     let (docker_events, docker_inbox) = bounded(DOCKER_EVENTS);
     let ledger: Arc<dyn Ledger> = Arc::new(journal.clone());
     let docker = Published::new(docker_settings(&config));
-    let engine = docker::start(docker.clone(), ledger, docker_events, exit_reports.clone())?;
+    let engine = docker::start(docker.clone(), Arc::clone(&ledger), docker_events, exit_reports.clone())?;
+    let updates = update::settings(&config, started);
+    let no_update = updates.refusal().map(|fault| (fault.code(), fault.to_string()));
+    let sources = crate::update::Sources { health: published.clone(), ledger };
+    let updating = update::start(updates, sources, &mut rest, &exit_reports)?;
 
     let telemetry = Published::new(telemetry_settings(&config));
     let measured = telemetry::Sources { containers: engine.containers, ended: engine.ended, swarm: engine.swarm.clone() };
@@ -129,13 +139,14 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
         metrics: Arc::clone(&metrics),
         config: rooms.config.clone(),
         health: published.clone(),
+        update: updating.desk,
         look: Mutex::default(),
     };
     let sources =
         ipc::Sources { started: at, health: published.clone(), swarm: engine.swarm, recent: recent.clone(), reads: Arc::new(reads) };
     let (ipc, local_socket) = start_ipc(&config, sources, &mut rest, &exit_reports);
-    let ports = Ports { jobs, queries, producer: None, commits: None, session: link.requests, follows };
-    let rules = rules(&config, trust.unsigned);
+    let ports = Ports { jobs, queries, producer: None, commits: None, session: link.requests, follows, updates: updating.requests };
+    let rules = Rules { no_update, ..rules(&config, trust.unsigned) };
     let agent = identity.as_ref().map(|identity| identity.agent_id.clone());
     let mut state = State::new(agent, rules, ports, journal, metrics, Shown { health: published, recent }, recovered);
     if let Some(link) = local_socket {
@@ -157,11 +168,13 @@ pub fn run(config: Config, again: Again) -> Result<Ended, StartError> {
         workers.start_kafka(&mut state, identity);
     }
     let (control_plane, session) = (link.events, link.session);
-    let inbox = Inbox { signals, exits, docker: docker_inbox, reports, commands, control_plane, session, ipc, looks };
+    let inbox =
+        Inbox { signals, exits, docker: docker_inbox, reports, commands, control_plane, session, ipc, looks, updates: updating.events };
     let pulse = Pulse::new(Notifier::new(&Environment::of_process()));
     let departure = coordinator::run(state, inbox, workers, pulse);
     let failure = departure.reason.is_failure().then(|| departure.reason.to_string());
-    Ok(Ended { failure, stragglers: !departure.stragglers.is_empty() })
+    let restart = departure.reason.restart().map(str::to_owned);
+    Ok(Ended { failure, restart, stragglers: !departure.stragglers.is_empty() })
 }
 
 fn configured(yes: bool) -> DependencyState {
@@ -261,6 +274,7 @@ fn rules(config: &Config, unsigned: Unsigned) -> Rules {
         journal_size: config.limits.journal_size,
         check_interval: config.health.check_interval,
         failure_threshold: config.health.failure_threshold,
+        no_update: None,
     }
 }
 
@@ -334,8 +348,8 @@ fn control_plane_settings(config: &Config, identity: Option<&Identity>) -> Optio
         }),
         updates: config
             .update
-            .clone()
-            .map(|update| control_plane::Updates { channel: update.channel, check_interval: update.check_interval }),
+            .enabled
+            .then(|| control_plane::Updates { channel: config.update.channel.clone(), check_interval: config.update.check_interval }),
         max_message_bytes: config.limits.max_message_bytes,
         token: config.agent.token.clone(),
         // An agent that has an identity does not look at it any more.

@@ -36,7 +36,7 @@
 //! | telemetry collector | [`telemetry`] | `family.rs` is the table of metrics, `own.rs` counts, `worker.rs` is the thread that looks; `host/` and `cgroup/` read the kernel's files, `containers.rs` knows which there are, `page.rs` is the text format |
 //! | command line | [`cli`] | `definition/` is the table that parsing, help, completions and manual pages come from; `client.rs` is one call over the socket, `deploy.rs` and `change.rs` give commands, `watch/` follows one to its end, `show/` prints answers, `keys/` makes keys, signs and verifies, `failure.rs` and `next.rs` say what went wrong and what to do |
 //! | IPC server | [`ipc`] | `door.rs` is the thread that reads what all clients ask, `route.rs` says what that is, `serve.rs` answers one of them, `stream.rs` goes on answering; `coordinator/on_ipc.rs` is its other end, `agent/local.rs` what is looked at; `docs/ipc.openapi.json` describes it. The command line ([`cli`]) is its client |
-//! | update manager | none yet | [`control_plane`] asks for updates, and says what is offered |
+//! | update manager | [`update`] | `manifest.rs` and `decide.rs` are the rules, `worker.rs` is the agent's thread, `install.rs` root's helper, `launch.rs` the start that becomes the current version, `trial.rs` whether a new one is healthy; `versions.rs` and `staging.rs` are the two folders. [`https`] fetches, [`signing`] believes, `coordinator/on_update.rs` is its other end, [`control_plane`] brings what is offered |
 //! | doctor | [`doctor`] | `catalogue.rs` is the table of checks, one file per subject looks and judges, `round.rs` does all side by side; what only a room can ask is its `examine.rs`; `agent/diagnosis.rs` says what is looked at. `bundle/` writes what `support-bundle` gathers |
 //! | logs | [`logging`] | `line.rs` is what a line looks like, `directives.rs` the levels, `repeats.rs` what is counted in place of being written; what a line is about is [`threads::Errand`], entered by the lanes, the coordinator and the socket |
 //! | retry and shutdown | [`threads`], [`coordinator`] | [`threads::Backoff`], [`threads::supervise`]; the phases of leaving are `coordinator/shutdown.rs` |
@@ -47,7 +47,7 @@
 //!
 //! Imports run one way: `main → cli → agent → coordinator → faces of the rooms → domain, threads`. Rooms
 //! never import each other; `docker` uses `stack`, which is its library, `record` is that of the rooms
-//! that carry commands and of `cli`, [`signing`] that of `record`, of those rooms, of `config` and `cli`, [`filesystem`] (how much room is left) that of `docker` and `journal`, and [`unix_http`] (HTTP over
+//! that carry commands and of `cli`, [`signing`] that of `record`, of those rooms, of `config`, `update` and `cli`, [`filesystem`] (how much room is left) that of `docker`, `journal` and `update`, [`https`] that of `update`, and [`unix_http`] (HTTP over
 //! a Unix socket) that of `docker` and `cli`, [`logging`] that of `config`, `ipc`, `agent` and `cli`. [`doctor`] asks the faces of rooms, as the coordinator does; [`bundle`] is a library of `cli`. `tests/layering.rs` enforces it.
 //!
 //! ## Where would you add …
@@ -99,6 +99,8 @@
 //! - **a path of the local socket**: `ipc/route.rs` and its table, the answer in `ipc/serve.rs` (what has to be asked of a room: `ipc::Reads`,
 //!   answered in `agent/local.rs`), its description in `docs/ipc.openapi.json`, which a test holds against the server.
 //! - **a check of the doctor**: its row in `doctor/catalogue.rs`, its verdict in the subject's file; `docs/doctor.md` is made from the table.
+//! - **a rule for releases**: `update/decide.rs`, its code in `domain/code.rs`, its row in `docs/update.md`. **A step of the helper**: its place in the
+//!   lists of `update/install.rs`; its tests cut the power behind each.
 //! - **a thread**: `spawn` in its room's face, its channel and its stop in [`agent`], its phase in
 //!   `coordinator/shutdown.rs`, its row in the table below; if the agent cannot be without it, its sign of
 //!   life around what could hang.
@@ -127,6 +129,7 @@
 //! | `timer_manager`, `event_engine`, `grpc_global_timer`, `default-executor`, `resolver-executor` | gRPC's core (in the static binary they bear the name of the thread that made them: `control-plane`) | sockets, timers | together less than ten times a second |
 //! | `health-gate` | [`health`] | connections, its wake-up | never |
 //! | `health-http` (several: tiny_http's own too) | [`health`] | a request | never |
+//! | `update` (only where updates are wanted, or one is on trial) | [`update`] | a command, an offer, the time of its next look, its stop | never, or every `update.check_interval`; once a second during a trial |
 //! | `telemetry` | [`telemetry`] | the time of its next look, new settings, its stop | every `telemetry.interval_seconds` |
 //! | `doctor-…` (one for each part and each broker) | [`doctor`] | what it looks at | never there: they live for a look, at most seconds |
 //! | `health-stop` | [`health`] | the stop, to wake the other two | never |
@@ -193,6 +196,7 @@ pub mod domain;
 pub mod filesystem;
 pub mod health;
 pub mod heap;
+pub mod https;
 pub mod ipc;
 pub mod journal;
 pub mod kafka;
@@ -205,3 +209,4 @@ pub mod stack;
 pub mod telemetry;
 pub mod threads;
 pub mod unix_http;
+pub mod update;

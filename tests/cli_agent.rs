@@ -181,11 +181,12 @@ fn every_error_ends_with_a_code_and_a_next_step() {
             "registry_auth.store",
             "docker.registries",
         ),
-        (&["update", "check"], refusal(500, "x"), 1, "command.unsupported", "the package"),
-        (&["update", "status"], refusal(500, "x"), 1, "command.unsupported", "the package"),
+        (&["update", "check"], refusal(403, "update.disabled"), 7, "update.disabled", "update.public_keys"),
+        (&["update", "status"], refusal(503, "agent.leaving"), 1, "agent.leaving", "systemctl status axion-agent"),
         (&["keys", "generate", "ops-1", "-o", "/none/k"], refusal(500, "x"), 1, "file.unwritable", "a folder that you may write to"),
-        (&["update", "apply"], refusal(500, "x"), 1, "command.unsupported", "the package"),
-        (&["update", "rollback"], refusal(500, "x"), 1, "command.unsupported", "the package"),
+        (&["update", "apply"], refusal(501, "update.managed_elsewhere"), 1, "update.managed_elsewhere", "docs/update.md"),
+        (&["update", "rollback"], refusal(404, "update.no_previous"), 1, "update.no_previous", "update status"),
+        (&["update", "helper", "--config", "none.toml"], refusal(500, "x"), 3, "config.invalid", "config check"),
         (&["keys", "sign", "a.yml", "--key", "a.yml"], refusal(500, "x"), 1, "file.unreadable", "axion-agent keys generate"),
         (&["keys", "verify", "a.yml", "--config", "local.toml"], refusal(500, "x"), 3, "config.invalid", "--public-key"),
         (&["config", "check", "--config", "none.toml"], refusal(500, "x"), 3, "config.invalid", "config check"),
@@ -223,8 +224,8 @@ fn every_error_ends_with_a_code_and_a_next_step() {
         assert!(step.contains(next), "{arguments:?}: {step}");
         assert!(text.starts_with("axion-agent: ") && out(&told).is_empty(), "{arguments:?}: {told:?}");
         // With --json the same is a document, alone.
-        let takes_json =
-            !matches!(arguments[0], "run" | "man" | "schema" | "completions" | "support-bundle") && arguments.get(1) != Some(&"example");
+        let takes_json = !matches!(arguments[0], "run" | "man" | "schema" | "completions" | "support-bundle")
+            && !matches!(arguments.get(1), Some(&"example" | &"helper"));
         if takes_json {
             let told = run(&agent, &[arguments, &["--json"]].concat());
             let document: Value = serde_json::from_str(&out(&told)).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {told:?}"));

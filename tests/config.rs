@@ -269,6 +269,15 @@ fn one_mistake_is_told_from_another() {
         ("[local]\nipc_socket_mode = \"rw\"\n", vec![], "must be permissions in octal"),
         ("[local]\nipc_socket_mode = 660\n", vec![], "must be permissions in octal"),
         ("[update]\nmanifest_url = \"http://insecure\"\n", vec![], "must be an https:// address"),
+        ("[update]\nmanifest_url = \"https://me:secret@host/\"\n", vec![], "must be an https:// address"),
+        ("[update]\npublic_keys = [\"release:x\"]\n", vec![], "update.public_keys: \"release\" is no id of a key"),
+        ("[update]\nversions_dir = \"here\"\n", vec![], "update.versions_dir"),
+        (
+            "[update]\npublic_keys = [\"r-1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"]\n\
+             [security]\ncommand_public_keys = [\"ops-1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"]\n",
+            vec![],
+            "r-1 is the key ops-1 of security.command_public_keys",
+        ),
         ("[telemetry]\nbatch_size = 0\n", vec![], "0 is outside of 1 to 10000"),
         ("[limits]\njournal_size = \"1MiB\"\n", vec![], "1048576 bytes is outside of 16777216"),
         ("[kafka]\nevents = \"exactly-once\"\nevent_topic = \"t\"\n", vec![], "3:15: kafka.event_topic: needs {agent_id}"),
@@ -337,28 +346,22 @@ fn every_key_of_the_contract_has_its_value() {
 }
 
 #[test]
-fn a_key_of_a_later_part_is_taken_with_a_warning() {
-    let text = "[update]\nhealth_window = 60\nmax_backups = 3\n[telemetry]\nkafka = true\n";
-    let warnings: Vec<String> = load(text).warnings.iter().map(|warning| format!("{}: {}", warning.key, warning.message)).collect();
-    let idle = |key: &str| format!("{key}: has no effect in this version yet");
-    assert_eq!(warnings, [idle("update.health_window"), idle("update.max_backups")]);
-}
-
-#[test]
 fn what_is_reported_and_asked_for_is_read() {
     let config = load("");
     let telemetry = config.telemetry.unwrap();
     let seconds = |seconds| Duration::from_secs(seconds);
     assert_eq!((telemetry.interval, telemetry.batch_size, telemetry.send_timeout), (seconds(10), 500, seconds(5)));
-    assert_eq!(config.update, None);
+    assert!(!config.update.enabled && config.update.keys.is_empty());
     let url = "[control_plane]\ngrpc_url = \"https://c\"\n";
     let config =
         load(&format!("{url}[telemetry]\nenabled = false\n[update]\nenabled = true\nchannel = \"beta\"\ncheck_interval = \"2h\"\n"));
     assert_eq!(config.telemetry, None);
-    assert_eq!(config.update, Some(Update { channel: "beta".to_owned(), check_interval: seconds(7200) }));
+    let Update { enabled, channel, check_interval, .. } = config.update;
+    assert_eq!((enabled, channel.as_str(), check_interval), (true, "beta", seconds(7200)));
     let warning = |text: &str| load(text).warnings[0].message.clone();
-    assert_eq!(warning(&format!("{url}[update]\nenabled = true\n")), "makes the agent ask for updates: this version installs none yet");
-    assert_eq!(warning("[update]\nenabled = true\n"), "has no effect without control_plane.grpc_url");
+    assert!(warning(&format!("{url}[update]\nenabled = true\n")).contains("no effect without update.public_keys"));
+    let key = "[update]\nenabled = true\npublic_keys = [\"release-1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"]\n";
+    assert!(warning(key).contains("nothing to ask without"));
 }
 
 #[test]
@@ -399,7 +402,10 @@ fn a_reload_takes_over_all_but_what_needs_a_restart() {
                     [kafka]\nbrokers = [\"new:1\"]\ncommand_topic = \"new\"\nevent_topic = \"new.{agent_id}\"\nevents = \"at-least-once\"\ndead_letter_topic = \"new\"\n\
                     consumer_group = \"new\"\n[docker]\nhost = \"unix:///new\"\nlanes = 9\nrevisions = 9\n\
                     [health]\nbind = \"::1\"\nport = 9\ncheck_interval = 9\ntimeout = 9\n\
-                    [local]\nenabled = false\nipc_socket_path = \"/new\"\nipc_socket_mode = \"0600\"\nipc_group = \"new\"\n";
+                    [local]\nenabled = false\nipc_socket_path = \"/new\"\nipc_socket_mode = \"0600\"\nipc_group = \"new\"\n\
+                    [update]\nenabled = true\nchannel = \"new\"\nmanifest_url = \"https://new\"\ncheck_interval = 999\ndownload_timeout = 9\n\
+                    public_keys = [\"release-1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"]\ninstall_timeout = 9\nhealth_window = 9\n\
+                    rollback_on_failure = false\nmax_backups = 9\nversions_dir = \"/new\"\n";
     let (old, new) = (load(old_text), load(new_text));
     let changed: Vec<String> = new.given.changed(&old.given).iter().map(|key| key.dotted()).collect();
     let after_restart: Vec<String> = KEYS.iter().filter(|key| key.needs_restart()).map(|key| key.dotted()).collect();
@@ -480,6 +486,8 @@ fn the_example_is_the_table_of_keys() {
         .lines()
         .map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ') && rest.contains('=')).unwrap_or(line))
         .fold(String::new(), |text, line| text + line + "\n");
+    // Where a key of somebody's stands, the example has a word.
+    let live = live.replace("release-1:BASE64", "release-1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
     for key in KEYS {
         assert!(live.lines().any(|line| line.starts_with(&format!("{} = ", key.name))), "{}", key.dotted());
     }

@@ -54,9 +54,6 @@ fn meaning(key: &Key) -> String {
     if key.needs_restart() {
         text.push_str(" **A change counts after a restart.**");
     }
-    if key.is_idle() {
-        text.push_str(" No effect in this version yet.");
-    }
     text
 }
 

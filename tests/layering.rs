@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// For each room, the rooms of the crate that it may name. A room that is not listed fails the test.
 fn rules() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
-    let subjects = ["config", "control_plane", "docker", "health", "ipc", "journal", "kafka", "service", "telemetry"];
+    let subjects = ["config", "control_plane", "docker", "health", "ipc", "journal", "kafka", "service", "telemetry", "update"];
     let base = ["domain", "threads"];
     let mut rules: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     rules.insert("domain", BTreeSet::new());
@@ -25,8 +25,9 @@ fn rules() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     }
     rules.insert("filesystem", BTreeSet::new());
     rules.insert("heap", BTreeSet::new());
+    rules.insert("https", BTreeSet::from(["threads"]));
     rules.insert("unix_http", BTreeSet::new());
-    rules.entry("config").or_default().insert("logging");
+    rules.entry("config").or_default().extend(["logging", "signing"]);
     rules.entry("docker").or_default().extend(["filesystem", "stack", "unix_http"]);
     rules.entry("journal").or_default().insert("filesystem");
     rules.entry("telemetry").or_default().insert("filesystem");
@@ -35,15 +36,14 @@ fn rules() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     rules.entry("kafka").or_default().extend(["record", "signing"]);
     rules.entry("record").or_default().insert("signing");
     rules.entry("config").or_default().insert("signing");
-    let faces = ["control_plane", "docker", "ipc", "journal", "kafka", "service", "telemetry"];
+    rules.entry("update").or_default().extend(["filesystem", "https", "signing"]);
+    let faces = ["control_plane", "docker", "ipc", "journal", "kafka", "service", "telemetry", "update"];
     rules.insert("coordinator", base.into_iter().chain(faces).collect());
     let probed = ["control_plane", "docker", "filesystem", "journal", "kafka", "signing"];
     rules.insert("doctor", base.into_iter().chain(probed).collect());
-    rules.insert("agent", base.into_iter().chain(subjects).chain(["coordinator", "doctor", "logging", "signing"]).collect());
-    rules.insert(
-        "cli",
-        BTreeSet::from(["agent", "bundle", "config", "doctor", "domain", "logging", "record", "signing", "stack", "threads", "unix_http"]),
-    );
+    rules.insert("agent", base.into_iter().chain(subjects).chain(["coordinator", "doctor", "https", "logging", "signing"]).collect());
+    let libraries = ["bundle", "domain", "logging", "record", "signing", "stack", "threads", "unix_http"];
+    rules.insert("cli", BTreeSet::from(libraries).into_iter().chain(["agent", "config", "doctor", "update"]).collect());
     rules
 }
 

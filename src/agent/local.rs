@@ -9,6 +9,7 @@ use crate::ipc::{Failure, LogQuery, Reads, Settings};
 use crate::journal::Journal;
 use crate::telemetry::Metrics;
 use crate::threads::Published;
+use crate::update::Desk;
 use serde_json::{Map, Value, json};
 use std::sync::{Arc, Mutex};
 
@@ -19,6 +20,7 @@ pub(super) struct Rooms {
     pub(super) metrics: Arc<Metrics>,
     pub(super) config: Published<Config>,
     pub(super) health: Published<Health>,
+    pub(super) update: Desk,
     /// Held while the doctor looks, with threads and connections of its own: one look at a time.
     pub(super) look: Mutex<()>,
 }
@@ -90,6 +92,15 @@ impl Reads for Rooms {
         let identity = self.journal.identity().map_err(|error| Failure::of(Code::JOURNAL_UNAVAILABLE, error.to_string()))?;
         let settings = diagnosis::of_agent(&self.config.newest(), identity.as_ref(), &self.health.newest());
         Ok(json!({"checks": doctor::examine(&settings)}))
+    }
+
+    fn update(&self) -> Value {
+        self.update.status()
+    }
+
+    fn check_for_update(&self) -> Result<Value, Failure> {
+        let checked = self.update.check().map_err(|fault| Failure::of(fault.code(), fault.to_string()))?;
+        Ok(json!(checked))
     }
 
     fn resources(&self) -> Value {

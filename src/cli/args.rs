@@ -4,11 +4,11 @@ use super::client::Reach;
 use super::definition::{Given, Opt, Shell, options, topic};
 use super::invocation::{
     Call, Change, Commands, Deploy, Enroll, Existing, Files, Flags, Follow, Form, Generate, Goal, Invocation, Keys, LogLevel, Logs, Look,
-    Output, Render, Sign, Since, Steer, Subject, Sure, Times, Unenroll, Verb, Verify, Volumes, Wait, Which, Writers,
+    Output, Render, Sign, Since, Steer, Subject, Sure, Times, Unenroll, Update, Verb, Verify, Volumes, Wait, Which, Writers,
 };
 use crate::agent::Farewell;
 use crate::config::seconds;
-use crate::domain::{AgentId, StackName, Timestamp};
+use crate::domain::{AgentId, Release, StackName, Timestamp};
 use crate::logging::Directives;
 use crate::signing::KeyId;
 use std::collections::BTreeMap;
@@ -260,8 +260,31 @@ pub(super) fn support_bundle(given: &Given) -> Read {
     Ok(Invocation::SupportBundle(given.path(&options::CONFIG), given.path(&options::OUTPUT)))
 }
 
-pub(super) fn update(given: &Given) -> Read {
-    Ok(Invocation::NotYet(given.command().name, output(given)))
+pub(super) fn update_status(given: &Given) -> Read {
+    Ok(Invocation::Update(call(given), Update::Status))
+}
+
+pub(super) fn update_check(given: &Given) -> Read {
+    Ok(Invocation::Update(call(given), Update::Check))
+}
+
+pub(super) fn update_apply(given: &Given) -> Read {
+    let to = match (given.text(&options::RELEASE), given.text(&options::MANIFEST_URL)) {
+        (None, None) => Release::Newest,
+        (Some(version), None) => Release::Version(version),
+        (None, Some(url)) if url.starts_with("https://") => Release::Manifest(url),
+        (None, Some(_)) => return Err("--manifest-url: it must be an https:// address".to_owned()),
+        (Some(_), Some(_)) => return Err("--manifest-url names a release already: leave --release out".to_owned()),
+    };
+    Ok(Invocation::Update(call(given), Update::Apply(to, wait(given))))
+}
+
+pub(super) fn update_rollback(given: &Given) -> Read {
+    Ok(Invocation::Update(call(given), Update::Apply(Release::Previous, wait(given))))
+}
+
+pub(super) fn update_helper(given: &Given) -> Read {
+    Ok(Invocation::UpdateHelper(given.path(&options::CONFIG)))
 }
 
 pub(super) fn keys_generate(given: &Given) -> Read {

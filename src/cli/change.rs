@@ -5,7 +5,7 @@ use super::client::{Client, Request, path_of};
 use super::definition::wrapped;
 use super::deploy::{Given, command, plan};
 use super::failure::{Failure, codes};
-use super::invocation::{Call, Change, Goal, Output, Steer, Sure, Verb, Volumes, Wait};
+use super::invocation::{Call, Change, Goal, Steer, Sure, Verb, Volumes, Wait};
 use super::next::About;
 use super::terminal::Page;
 use super::{Exit, ids, print};
@@ -69,11 +69,4 @@ pub(super) fn confirm(consequence: &str, answer: &str) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::new(Exit::Failed, codes::UNASKED, "nothing was changed", format!("type {answer} to go on, or add --yes")))
-}
-
-/// For what a version does not have yet.
-pub(super) fn not_yet(command: &str, output: Output) -> Exit {
-    let next = "install the package of the other version, and restart the service";
-    let message = format!("{command}: this version ({}) has no update manager yet", env!("CARGO_PKG_VERSION"));
-    Failure::new(Exit::Failed, crate::domain::Code::UNSUPPORTED.as_str(), message, next).tell(output)
 }

@@ -12,7 +12,7 @@ pub(super) fn loaded(sources: &Sources) -> Result<Config, Failure> {
     load(sources, UnknownKeys::WarnedWithJournal).map_err(|error| invalid(&error))
 }
 
-fn invalid(error: &Error) -> Failure {
+pub(super) fn invalid(error: &Error) -> Failure {
     Failure::new(Exit::Config, codes::CONFIG, error.to_string(), "mend it; axion-agent config check looks at it again")
 }
 

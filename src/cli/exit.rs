@@ -24,11 +24,13 @@ pub enum Exit {
     Refused = 7,
     /// Its time was over.
     TimedOut = 8,
+    /// The service left to be started again, as another version.
+    Again = 9,
 }
 
 impl Exit {
     /// All of them, in their order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Done,
         Self::Failed,
         Self::Usage,
@@ -38,6 +40,7 @@ impl Exit {
         Self::NotRolledBack,
         Self::Refused,
         Self::TimedOut,
+        Self::Again,
     ];
 
     /// What it means, as help and man pages say it.
@@ -53,6 +56,7 @@ impl Exit {
             Self::NotRolledBack => "deploy failed and not rolled back",
             Self::Refused => "refused by policy or ownership",
             Self::TimedOut => "timed out",
+            Self::Again => "to be started again",
         }
     }
 
@@ -86,6 +90,7 @@ mod tests {
             (6, "deploy failed and not rolled back"),
             (7, "refused by policy or ownership"),
             (8, "timed out"),
+            (9, "to be started again"),
         ];
         assert_eq!(told, promised);
     }

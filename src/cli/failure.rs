@@ -89,7 +89,9 @@ impl Failure {
 pub(super) fn exit_of(code: &str) -> Exit {
     let is = |one: Code| code == one.as_str();
     let is_policy = ["policy.", "signature."].iter().any(|family| code.starts_with(family));
-    if is(Code::NOT_ALLOWED) || is(Code::FOREIGN_PROJECT) || is(Code::OWNED_ELSEWHERE) || is_policy {
+    let forbidden = [Code::UPDATE_DISABLED, Code::UPDATE_BAD_SIGNATURE, Code::UPDATE_DOWNGRADE, Code::UPDATE_EXPIRED];
+    let is_forbidden = is_policy || forbidden.into_iter().any(is);
+    if is(Code::NOT_ALLOWED) || is(Code::FOREIGN_PROJECT) || is(Code::OWNED_ELSEWHERE) || is_forbidden {
         Exit::Refused
     } else if is(Code::TIMED_OUT) || is(Code::EXPIRED) {
         Exit::TimedOut

@@ -3,7 +3,7 @@
 use super::client::Reach;
 use super::definition::{Shell, Topic};
 use crate::agent::Farewell;
-use crate::domain::{AgentId, StackName, Timestamp};
+use crate::domain::{AgentId, Release, StackName, Timestamp};
 use crate::signing::KeyId;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -48,8 +48,10 @@ pub enum Invocation {
     Commands(Call, Commands),
     /// `keys generate`, `keys sign`, `keys verify`.
     Keys(Keys, Output),
-    /// A command of the table that this version cannot carry out.
-    NotYet(&'static str, Output),
+    /// `update status`, `check`, `apply` and `rollback`.
+    Update(Call, Update),
+    /// `update helper`, with what `--config` names.
+    UpdateHelper(Option<PathBuf>),
     /// `schema`.
     Schema(Option<String>),
     /// `completions`.
@@ -331,6 +333,17 @@ pub enum Steer {
     Pause,
     /// It goes on.
     Resume,
+}
+
+/// What is wanted of other versions of the agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Update {
+    /// To see how it stands.
+    Status,
+    /// To ask whether there is one.
+    Check,
+    /// To go over to one, or back.
+    Apply(Release, Wait),
 }
 
 /// What is wanted of the levels of the agent's log.

@@ -33,6 +33,7 @@ mod support_bundle;
 mod table;
 mod terminal;
 mod unenroll;
+mod update;
 mod watch;
 mod wire;
 mod written;
@@ -79,7 +80,8 @@ pub fn execute(invocation: Invocation) -> Leaving {
         Invocation::Events(call, stack) => (events::events(&call, stack.as_ref()), call.output),
         Invocation::Commands(call, arguments) => (events::commands(&call, &arguments), call.output),
         Invocation::Keys(what, output) => (keys::keys(&what, output), output),
-        Invocation::NotYet(command, output) => (Ok(change::not_yet(command, output)), output),
+        Invocation::Update(call, what) => (update::update(&call, &what), call.output),
+        Invocation::UpdateHelper(file) => (update::help(file), Output::Text),
         Invocation::Schema(name) => (schema::schema(name.as_deref()), Output::Text),
         Invocation::Completions(shell) => (Ok(pages::completions(shell)), Output::Text),
         Invocation::Man(topic, folder) => (pages::man(topic, folder.as_deref()), Output::Text),

@@ -83,6 +83,23 @@ fn of_code(code: Code) -> Option<&'static str> {
         Code::PORT_CLASH => "publish another port, or stop what has it",
         Code::UPDATE_PAUSED | Code::UPDATE_ROLLED_BACK => TASKS,
         Code::TIMED_OUT => "axion-agent ps NAME shows how far it came; --timeout gives it more time",
+        Code::UPDATE_DISABLED => "set update.enabled = true and update.public_keys in the configuration, and restart the service",
+        Code::UPDATE_MANAGED_ELSEWHERE => "replace the package or the image instead; docs/update.md says what an update needs of its host",
+        Code::UPDATE_BAD_SIGNATURE => "see that update.public_keys holds the release key that the manifest was signed with",
+        Code::UPDATE_BAD_MANIFEST | Code::UPDATE_NOT_FOR_THIS_HOST => {
+            "let whoever publishes releases mend the manifest; axion-agent update check looks at it"
+        }
+        Code::UPDATE_EXPIRED => "let whoever publishes releases sign the manifest anew; date shows this host's clock",
+        Code::UPDATE_DOWNGRADE => "axion-agent update status shows the floors; axion-agent update rollback goes to the version before",
+        Code::UPDATE_NOT_OFFERED => "axion-agent update check shows what is offered; --manifest-url names the address of a manifest",
+        Code::UPDATE_UNREACHABLE | Code::UPDATE_CHECKSUM => {
+            "see that the release is there and can be reached from this host, then give the command again"
+        }
+        Code::UPDATE_NO_SPACE => "make room where the agent keeps its state and its versions",
+        Code::UPDATE_INSTALL => "journalctl -u axion-agent-update shows what the helper did",
+        Code::UPDATE_UNHEALTHY => "axion-agent status shows how the agent is now; its log has more of the version that failed",
+        Code::UPDATE_NO_PREVIOUS => "axion-agent update status shows which versions there are; install the older package instead",
+        Code::UPDATE_BUSY => "axion-agent update status shows the trial; give the command again when it is over",
         Code::NOT_OPEN | Code::COMMAND_NOT_FOUND => "axion-agent commands lists those that are open, and the last that were",
         Code::BUSY => "give the command again in a moment; axion-agent commands shows what is open",
         Code::LEAVING => "wait until the agent is back (systemctl status axion-agent): what was accepted goes on then",

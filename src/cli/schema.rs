@@ -27,6 +27,8 @@ schemas! {
     "command": "`commands ID --json`",
     "log-level": "`log-level --json`, and what /v1/logging answers",
     "log-line": "a line of `logs --json`",
+    "update": "`update status --json`",
+    "update-check": "`update check --json`",
     "render": "`render`",
     "config-check": "`config check --json`",
     "config-show": "`config show --json`",

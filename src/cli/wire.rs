@@ -155,6 +155,58 @@ pub(super) struct StackCount {
     pub(super) desired: u64,
 }
 
+/// `GET /v1/update`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Versions {
+    pub(super) running: String,
+    pub(super) package: String,
+    pub(super) channel: String,
+    pub(super) refused: Option<Why>,
+    /// Why the current version does not run.
+    pub(super) held: Option<String>,
+    pub(super) last_check: Checked,
+    pub(super) current: Option<String>,
+    pub(super) previous: Option<String>,
+    pub(super) version_floor: Option<String>,
+    pub(super) security_floor: Option<String>,
+    pub(super) trial: Option<Trial>,
+}
+
+/// A code in words.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Why {
+    pub(super) code: String,
+    pub(super) message: String,
+}
+
+/// What the last look for another version has found.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Checked {
+    pub(super) at: Option<String>,
+    pub(super) source: Option<String>,
+    pub(super) version: Option<String>,
+    pub(super) installable: bool,
+    pub(super) code: Option<String>,
+    pub(super) message: Option<String>,
+}
+
+/// A version that has to prove itself.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Trial {
+    pub(super) version: String,
+    pub(super) since: String,
+    pub(super) goes_back_to: String,
+    pub(super) attempts: u64,
+    pub(super) attempts_allowed: Option<u64>,
+    pub(super) outages_before: Vec<String>,
+    pub(super) verdict: Option<String>,
+    pub(super) reason: Option<String>,
+}
+
 /// `GET /v1/logging`.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(super) struct LogLevels {

@@ -67,12 +67,6 @@ impl Key {
         AFTER_RESTART.iter().any(|key| std::ptr::eq(*key, self))
     }
 
-    /// Whether the part of the agent that it is for is not in this version yet.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        IDLE.iter().any(|key| std::ptr::eq(*key, self))
-    }
-
     /// `section.name`.
     #[must_use]
     pub fn dotted(&self) -> String {
@@ -207,26 +201,30 @@ keys! {
         "Whether what is reported also goes to the event topic with each sample, as MetricsReport.";
 
     UPDATE_ENABLED = "update"."enabled", Kind::Flag, Some("false"), "",
-        "Whether the agent asks the control plane for updates. One that is offered is shown on /readyz and in the log;\n\
-         installing it is not in this version yet.";
+        "Whether the agent looks for other versions of itself, and installs one when it is told to. Without it Update is\n\
+         refused.";
     UPDATE_CHANNEL = "update"."channel", Kind::Text, Some("stable"), "",
         "Which releases it follows.";
     UPDATE_MANIFEST = "update"."manifest_url", Kind::Text, None, "\"https://releases.example.com/axion-agent/stable.json\"",
-        "Where the signed manifest is, where the control plane names none.";
+        "Where the signed manifest is, where the control plane offers none.";
     UPDATE_KEYS = "update"."public_keys", Kind::List, None, "[\"release-1:BASE64\"]",
-        "The keys that a manifest may be signed with.";
+        "The release keys: a manifest is believed if one of them has signed it. None of them should sign commands, too.\n\
+         ID:BASE64, with ;from=TIME and ;until=TIME behind it where a key counts for a time alone.";
     UPDATE_CHECK_INTERVAL = "update"."check_interval", Kind::Number(Unit::Seconds, MINUTE, 30 * DAY), Some("1h"), "",
         "How often it asks, a tenth more or less.";
     UPDATE_DOWNLOAD_TIMEOUT = "update"."download_timeout", Kind::Number(Unit::Seconds, 1, DAY), Some("5m"), "",
         "The longest time that a download may take.";
     UPDATE_INSTALL_TIMEOUT = "update"."install_timeout", Kind::Number(Unit::Seconds, 1, HOUR), Some("1m"), "",
-        "The longest time that the installation may take.";
+        "The longest time that the helper may take to install.";
     UPDATE_ROLLBACK = "update"."rollback_on_failure", Kind::Flag, Some("true"), "",
         "Whether the version before comes back when the new one does not become healthy.";
     UPDATE_BACKUPS = "update"."max_backups", Kind::Number(Unit::Count, 1, 10), Some("2"), "",
-        "How many versions are kept.";
+        "How many versions stay beside the current one.";
     UPDATE_HEALTH_WINDOW = "update"."health_window", Kind::Number(Unit::Seconds, 1, HOUR), Some("2m"), "",
-        "For how long a new version must be healthy before it counts.";
+        "For how long a new version must be ready without a break before it counts. It has three times as long, and a\n\
+         minute, for that.";
+    UPDATE_VERSIONS = "update"."versions_dir", Kind::Path, Some("/var/lib/axion-agent-versions"), "",
+        "Where root's helper installs versions. Where it is not there, as in a container, Update is refused.";
 
     LOGGING_LEVEL = "logging"."level", Kind::Levels, Some("info"), "",
         "What is logged at all: off, error, warn, info, debug or trace. Also by module, as env_logger has it:\n\
@@ -236,8 +234,8 @@ keys! {
          journal reads it, each line has its priority.";
 
     SECURITY_CA = "security"."tls_ca_location", Kind::Path, None, "\"/etc/axion/ca.pem\"",
-        "A private CA, in PEM, for whatever has none of its own: the control plane and the brokers. Not set: the system's\n\
-         bundle. Registries are reached by the engine, which has its own.";
+        "A private CA, in PEM, for whatever has none of its own: the control plane, the brokers and releases. Not set: the\n\
+         system's bundle. Registries are reached by the engine, which has its own.";
     SECURITY_MIN_TLS = "security"."min_tls_version", Kind::Choice(&["1.2", "1.3"]), Some("1.2"), "",
         "The oldest version of TLS that is spoken: 1.2 or 1.3. Refused where a library cannot keep to it.";
     SECURITY_REQUIRE_SIGNED = "security"."require_signed_commands", Kind::Flag, None, "true",
@@ -253,8 +251,8 @@ keys! {
         "What a stack may ask of this host. Not in this version yet: refused.";
 
     NETWORK_PROXY = "network"."https_proxy", Kind::Secret, None, "\"http://proxy.example.com:3128\"",
-        "The HTTP proxy for what is spoken with TLS: the control plane. Kafka cannot use one. http://user:password@host:port\n\
-         logs in. Where this is not set, $https_proxy and $HTTPS_PROXY count; an empty text means none.";
+        "The HTTP proxy for what is spoken with TLS: the control plane and releases. Kafka cannot use one.\n\
+         http://user:password@host:port logs in. Where this is not set, $https_proxy and $HTTPS_PROXY count; an empty text means none.";
     NETWORK_NO_PROXY = "network"."no_proxy", Kind::List, None, "[\"localhost\", \".example.com\", \"10.0.0.0/8\"]",
         "Hosts, domains, addresses and networks that are reached without it; * is all of them. Where this is not set,\n\
          $no_proxy and $NO_PROXY count.";
@@ -287,7 +285,7 @@ pub(super) static SECTIONS: &[(&str, &str)] = &[
     ("docker", "The Docker Engine."),
     ("health", "The health pages over HTTP: /health, /livez, /readyz, /metrics and / for people."),
     ("telemetry", "What is measured and reported."),
-    ("update", "Self-update. In this version the agent only asks."),
+    ("update", "Self-update."),
     ("logging", "The log, on standard error."),
     ("security", "Whom to trust with what."),
     ("network", "The way out."),
@@ -302,18 +300,6 @@ pub(super) static SHARED_VARIABLES: &[(&str, &Key)] = &[
     ("HTTPS_PROXY", &NETWORK_PROXY),
     ("no_proxy", &NETWORK_NO_PROXY),
     ("NO_PROXY", &NETWORK_NO_PROXY),
-];
-
-/// Keys whose part of the agent comes with a later version. They are read and checked; whoever sets one is told that
-/// it has no effect yet.
-pub(super) static IDLE: &[&Key] = &[
-    &UPDATE_MANIFEST,
-    &UPDATE_KEYS,
-    &UPDATE_DOWNLOAD_TIMEOUT,
-    &UPDATE_INSTALL_TIMEOUT,
-    &UPDATE_ROLLBACK,
-    &UPDATE_BACKUPS,
-    &UPDATE_HEALTH_WINDOW,
 ];
 
 /// Keys that count when the process starts and not when it reloads: what they name is held open, or others know
@@ -337,6 +323,17 @@ pub(super) static AFTER_RESTART: &[&Key] = &[
     &LOCAL_SOCKET,
     &LOCAL_MODE,
     &LOCAL_GROUP,
+    &UPDATE_ENABLED,
+    &UPDATE_CHANNEL,
+    &UPDATE_MANIFEST,
+    &UPDATE_KEYS,
+    &UPDATE_CHECK_INTERVAL,
+    &UPDATE_DOWNLOAD_TIMEOUT,
+    &UPDATE_INSTALL_TIMEOUT,
+    &UPDATE_ROLLBACK,
+    &UPDATE_BACKUPS,
+    &UPDATE_HEALTH_WINDOW,
+    &UPDATE_VERSIONS,
 ];
 
 /// What a name in the file or the environment stands for.
@@ -390,7 +387,6 @@ mod tests {
         assert!(matches!(look_up("agent", "token_file"), Lookup::SecretFile(_)));
         assert!(matches!(look_up("agent", "name_file"), Lookup::Unknown));
         assert!(matches!(look_up("control_plane", "ca_file"), Lookup::Known(_)));
-        assert!(matches!(look_up("update", "channel"), Lookup::Known(key) if !key.is_idle()));
         assert!(matches!(look_up("kafka", "broker"), Lookup::Unknown));
     }
 }

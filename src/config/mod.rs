@@ -19,6 +19,7 @@ mod salvage;
 mod sections;
 mod show;
 mod suggest;
+mod updates;
 mod values;
 
 use crate::domain::{AgentId, RegistryCredential, Sensitive};
@@ -40,6 +41,7 @@ pub use proxy::{Direct, Network, Proxy};
 pub use salvage::{Salvaged, salvage};
 pub use show::{Shown, effective, example, show};
 pub use suggest::nearest;
+pub use updates::{load_for_helper, update_places};
 pub use values::{GrpcUrl, Topic, TopicTemplate, Transport, seconds};
 
 /// Read where neither `--config` nor `$AXION_AGENT_CONFIG` names another file. It may be missing: the
@@ -67,8 +69,8 @@ pub struct Config {
     pub health: Health,
     /// What is measured and reported, unless it is turned off.
     pub telemetry: Option<Telemetry>,
-    /// Which updates are asked for, where it is turned on.
-    pub update: Option<Update>,
+    /// Other versions of the agent.
+    pub update: Update,
     /// The log.
     pub logging: logging::Settings,
     /// Whom to trust with what.
@@ -111,6 +113,7 @@ impl Config {
             kafka,
             docker: Docker { socket: old.docker.socket.clone(), lanes: old.docker.lanes, ..self.docker },
             local: old.local.clone(),
+            update: old.update.clone(),
             health: Health { bind: old.health.bind, check_interval: old.health.check_interval, ..self.health },
             ..self
         }
@@ -304,10 +307,28 @@ pub enum Containers {
 /// `[update]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Update {
+    /// Whether they are looked for, and installed.
+    pub enabled: bool,
     /// Which releases it follows.
     pub channel: String,
     /// How often to ask.
     pub check_interval: Duration,
+    /// Where a signed manifest is: an `https://` address.
+    pub manifest_url: Option<String>,
+    /// Who may sign one.
+    pub keys: Keys,
+    /// The longest time that a download may take.
+    pub download_timeout: Duration,
+    /// The longest time that the helper may take.
+    pub install_timeout: Duration,
+    /// Whether the version before comes back where the new one is not healthy.
+    pub rollback_on_failure: bool,
+    /// How many versions stay beside the current one.
+    pub max_backups: usize,
+    /// For how long a new version must be healthy.
+    pub health_window: Duration,
+    /// Where versions are installed.
+    pub versions_dir: PathBuf,
 }
 
 /// `[security]`.

@@ -41,11 +41,14 @@ impl Network {
     /// meant for it.
     #[must_use]
     pub fn proxy_for(&self, url: &GrpcUrl) -> Option<&Proxy> {
-        let proxy = self.https_proxy.as_ref().filter(|_| url.transport == Transport::Tls)?;
-        let (host, port) = url.authority.rsplit_once(':')?;
-        let host = host.trim_matches(['[', ']']);
-        let port = port.parse().ok()?;
-        (!self.no_proxy.iter().any(|direct| direct.is_for(host, port))).then_some(proxy)
+        let (host, port) = url.authority.rsplit_once(':').filter(|_| url.transport == Transport::Tls)?;
+        self.proxy_to(host.trim_matches(['[', ']']), port.parse().ok()?)
+    }
+
+    /// The proxy to reach a host through that is spoken to with TLS.
+    #[must_use]
+    pub fn proxy_to(&self, host: &str, port: u16) -> Option<&Proxy> {
+        self.https_proxy.as_ref().filter(|_| !self.no_proxy.iter().any(|direct| direct.is_for(host, port)))
     }
 }
 

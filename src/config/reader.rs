@@ -185,25 +185,6 @@ impl Reader {
         })
     }
 
-    /// Reads a key as its kind says, for its mistakes alone.
-    pub(super) fn check(&mut self, key: &Key) {
-        match key.kind {
-            Kind::Text => drop(self.text(key)),
-            Kind::Secret => drop(self.secret(key)),
-            Kind::Path => drop(self.path(key)),
-            Kind::List => drop(self.list(key)),
-            Kind::Number(..) => drop(self.number(key)),
-            Kind::Flag => drop(self.flag(key)),
-            Kind::Choice(_) => drop(self.choice(key)),
-            Kind::Levels => drop(self.levels(key)),
-            Kind::Mode => drop(self.mode(key)),
-            Kind::Pairs => drop(self.pairs(key)),
-            Kind::Registries => drop(self.registries(key)),
-            // Its reader knows its form.
-            Kind::Table => {}
-        }
-    }
-
     /// Texts; the environment splits on commas.
     pub(super) fn list(&mut self, key: &Key) -> Vec<String> {
         let items = match self.found.get(&key.dotted()).map(|found| &found.value) {

@@ -4,10 +4,11 @@
 use super::keys::*;
 use super::later;
 use super::reader::Reader;
+use super::updates;
 use super::values::{GrpcUrl, Topic, TopicTemplate, Transport, docker_socket, host_and_port};
 use super::{
     Agent, ClientIdentity, Config, Containers, ControlPlane, Direct, Docker, EventMode, Given, Health, Kafka, Limits, Local, MetricsEvents,
-    Network, OldImages, Proxy, Sasl, Security, SwarmAutoInit, Telemetry, TlsVersion, Unsigned, Update, nearest,
+    Network, OldImages, Proxy, Sasl, Security, SwarmAutoInit, Telemetry, TlsVersion, Unsigned, nearest,
 };
 use crate::domain::{Action, AgentId, Sensitive};
 use crate::logging;
@@ -42,7 +43,7 @@ pub(super) fn config(reader: &mut Reader) -> Config {
         docker: docker(reader),
         health: health(reader),
         telemetry: telemetry(reader),
-        update: update(reader),
+        update: updates::update(reader),
         logging: logging(reader),
         security: security(reader),
         network: network(reader),
@@ -58,6 +59,7 @@ pub(super) fn config(reader: &mut Reader) -> Config {
         given: Given::default(),
     };
     check_tls(reader, &config);
+    updates::check_keys(reader, &config);
     config
 }
 
@@ -75,11 +77,11 @@ fn check_tls(reader: &mut Reader, config: &Config) {
     }
 }
 
-fn seconds(reader: &mut Reader, key: &Key) -> Duration {
+pub(super) fn seconds(reader: &mut Reader, key: &Key) -> Duration {
     Duration::from_secs(reader.number(key))
 }
 
-fn count(reader: &mut Reader, key: &Key) -> usize {
+pub(super) fn count(reader: &mut Reader, key: &Key) -> usize {
     usize::try_from(reader.number(key)).unwrap_or(usize::MAX)
 }
 
@@ -194,7 +196,7 @@ fn template(reader: &mut Reader, key: &Key, parse: fn(&str) -> Result<TopicTempl
 }
 
 /// A key without which there is nothing: an empty text would not mean its default.
-fn not_empty(reader: &mut Reader, key: &Key) {
+pub(super) fn not_empty(reader: &mut Reader, key: &Key) {
     if reader.place(key) != super::Place::Default && !reader.is_set(key) {
         reader.refuse(key, "is empty: remove it for the default");
     }
@@ -308,21 +310,6 @@ fn telemetry(reader: &mut Reader) -> Option<Telemetry> {
         events: if reader.switch(&TELEMETRY_KAFKA) { MetricsEvents::Sent } else { MetricsEvents::None },
     };
     reader.switch(&TELEMETRY_ENABLED).then_some(telemetry)
-}
-
-fn update(reader: &mut Reader) -> Option<Update> {
-    not_empty(reader, &UPDATE_CHANNEL);
-    let update =
-        Update { channel: reader.text(&UPDATE_CHANNEL).unwrap_or_default(), check_interval: seconds(reader, &UPDATE_CHECK_INTERVAL) };
-    if !reader.switch(&UPDATE_ENABLED) {
-        return None;
-    }
-    if reader.is_set(&CONTROL_PLANE_URL) {
-        reader.warn(&UPDATE_ENABLED, "makes the agent ask for updates: this version installs none yet");
-    } else {
-        reader.warn(&UPDATE_ENABLED, "has no effect without control_plane.grpc_url");
-    }
-    Some(update)
 }
 
 fn logging(reader: &mut Reader) -> logging::Settings {

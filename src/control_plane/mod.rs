@@ -187,7 +187,16 @@ pub enum Event {
     /// The link changed.
     Link(LinkState),
     /// An update is offered, another one, or none any more.
-    Update(Option<Manifest>),
+    Update(Option<Offer>),
+}
+
+/// An update that the control plane offers: nobody has verified it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// What it is known by.
+    pub manifest: Manifest,
+    /// The signed manifest, as it came.
+    pub envelope: Vec<u8>,
 }
 
 /// The running threads.

@@ -2,7 +2,7 @@
 
 use super::backlog::{Batch, Title};
 use super::host::HostFacts;
-use super::{Enrolment, Settings};
+use super::{Enrolment, Offer, Settings};
 use crate::domain::{
     self, AgentId, DependencyState, Health, InvalidId, Manifest, Phase, Sensitive, StackCount, StackName, SwarmCount, Timestamp,
 };
@@ -205,13 +205,13 @@ pub(super) fn check_request(agent: &AgentId, channel: &str) -> CheckForUpdateReq
 }
 
 /// What is offered, if anything is; or why the answer cannot be used.
-pub(super) fn manifest(response: CheckForUpdateResponse) -> Result<Option<Manifest>, String> {
-    let manifest = response.manifest;
-    match manifest.len() {
+pub(super) fn offer(response: CheckForUpdateResponse) -> Result<Option<Offer>, String> {
+    let envelope = response.manifest;
+    match envelope.len() {
         0 => Ok(None),
         bytes @ 1..=MAX_MANIFEST_BYTES => {
-            let sha256 = openssl::sha::sha256(&manifest).iter().map(|byte| format!("{byte:02x}")).collect();
-            Ok(Some(Manifest { sha256, bytes }))
+            let sha256 = openssl::sha::sha256(&envelope).iter().map(|byte| format!("{byte:02x}")).collect();
+            Ok(Some(Offer { manifest: Manifest { sha256, bytes }, envelope }))
         }
         bytes => Err(format!("the manifest has {bytes} bytes, and may have {MAX_MANIFEST_BYTES}")),
     }
@@ -316,12 +316,12 @@ mod tests {
 
     #[test]
     fn a_manifest_is_known_by_its_digest_and_has_a_bound() {
-        let answer = |bytes: usize| manifest(CheckForUpdateResponse { manifest: vec![b'm'; bytes], ..Default::default() });
+        let answer = |bytes: usize| offer(CheckForUpdateResponse { manifest: vec![b'm'; bytes], ..Default::default() });
         assert_eq!(answer(0), Ok(None));
-        assert_eq!(answer(MAX_MANIFEST_BYTES).unwrap().unwrap().bytes, 65_536);
+        assert_eq!(answer(MAX_MANIFEST_BYTES).unwrap().unwrap().manifest.bytes, 65_536);
         assert!(answer(MAX_MANIFEST_BYTES + 1).unwrap_err().contains("65537 bytes"));
         assert_ne!(answer(1), answer(2));
         let sha256 = "62c66a7a5dd70c3146618063c344e531e6d4b59e379808443ce962b3abd63c5a";
-        assert_eq!(answer(1).unwrap().unwrap().sha256, sha256);
+        assert_eq!(answer(1).unwrap().unwrap().manifest.sha256, sha256);
     }
 }

@@ -12,6 +12,8 @@ pub enum ExitReason {
     Vital(String),
     /// The journal cannot be written.
     Journal(String),
+    /// Another version of the agent is to take its place.
+    Restart(String),
 }
 
 /// Whether the agent cannot be without a thread. The others end without a consequence of their own.
@@ -20,10 +22,16 @@ pub(super) fn is_vital(thread: &str) -> bool {
 }
 
 impl ExitReason {
-    /// Whether the service manager should start the agent again.
+    /// Whether something went wrong.
     #[must_use]
     pub fn is_failure(&self) -> bool {
-        !matches!(self, Self::Asked)
+        !matches!(self, Self::Asked | Self::Restart(_))
+    }
+
+    /// Why it leaves to be started again, if it does.
+    #[must_use]
+    pub fn restart(&self) -> Option<&str> {
+        if let Self::Restart(why) = self { Some(why) } else { None }
     }
 }
 
@@ -33,6 +41,7 @@ impl fmt::Display for ExitReason {
             Self::Asked => f.write_str("a signal asked for it"),
             Self::Vital(text) => f.write_str(text),
             Self::Journal(text) => write!(f, "the journal is unavailable: {text}"),
+            Self::Restart(why) => write!(f, "to be started again for {why}"),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! not on disk. Everything else it gives away with `try_send`; full is a decision.
 //!
 //! One file per subject: [`on_command`], [`on_session`], [`on_ipc`], [`on_cancel`], [`on_pause`], [`on_docker`], [`on_report`], [`on_loss`], [`on_link`],
-//! [`on_space`], [`on_look`], [`on_reload`]; what it sees of the journal is [`book`], what the host takes at all [`rules`], whether the clock can be believed [`wall_clock`], what the service manager hears [`pulse`], the end [`shutdown`].
+//! [`on_space`], [`on_look`], [`on_reload`], [`on_update`]; what it sees of the journal is [`book`], what the host takes at all [`rules`], whether the clock can be believed [`wall_clock`], what the service manager hears [`pulse`], the end [`shutdown`].
 
 mod book;
 mod exit;
@@ -24,6 +24,7 @@ mod on_report;
 mod on_session;
 mod on_space;
 mod on_topic;
+mod on_update;
 mod pulse;
 mod rules;
 mod shutdown;
@@ -40,7 +41,7 @@ pub use state::{Ports, Shown, State};
 
 use crate::telemetry::Queue;
 use crate::threads::Exit;
-use crate::{control_plane, docker, ipc, kafka, telemetry};
+use crate::{control_plane, docker, ipc, kafka, telemetry, update};
 use crossbeam_channel::{Receiver, Sender, never, select_biased};
 use std::time::{Duration, Instant};
 use wall_clock::{Gait, WallClock};
@@ -75,6 +76,8 @@ pub struct Inbox {
     pub ipc: Receiver<ipc::Event>,
     /// Looks at the host, where the event topic is told of them.
     pub looks: Receiver<telemetry::Event>,
+    /// Updates of the agent itself.
+    pub updates: Receiver<update::Event>,
 }
 
 /// A channel whose last sender has ended. It would be ready for ever, and hide those behind it.
@@ -87,6 +90,7 @@ enum Closed {
     Session,
     Ipc,
     Looks,
+    Updates,
 }
 
 impl Inbox {
@@ -100,6 +104,7 @@ impl Inbox {
             Closed::Session => self.session = never(),
             Closed::Ipc => self.ipc = never(),
             Closed::Looks => self.looks = never(),
+            Closed::Updates => self.updates = never(),
         }
     }
 }
@@ -236,6 +241,10 @@ fn step(state: &mut State, inbox: &Inbox, workers: &mut Workers, pulse: &Pulse, 
         recv(inbox.looks) -> event => match event {
             Ok(telemetry::Event::Looked) => state.on_measured(),
             Err(_) => return Turn::Closed(Closed::Looks),
+        },
+        recv(inbox.updates) -> event => match event {
+            Ok(event) => state.on_update(event),
+            Err(_) => return Turn::Closed(Closed::Updates),
         },
         recv(commands) -> event => if let Ok(event) = event {
             state.on_kafka(event);

@@ -24,17 +24,19 @@ impl State {
         match event {
             docker::Event::Progress(id, progress) => self.on_progress(id, &progress),
             docker::Event::Finished(id, outcome) => self.note_end(id, &outcome),
-            docker::Event::Suspended(id) => {
-                let _errand = self.open.get(&id).map(|open| Errand::of(open.command.errand()).begin());
-                // It stays accepted in the journal and goes on at the next start.
-                log::info!("command {id} stopped at a checkpoint and goes on at the next start");
-                self.admission.finish(id);
-            }
+            docker::Event::Suspended(id) => self.on_suspended(id),
             docker::Event::Engine(engine) => self.on_engine(engine),
         }
     }
 
-    fn on_progress(&mut self, id: CommandId, progress: &Progress) {
+    /// It stays accepted in the journal and goes on at the next start.
+    pub(super) fn on_suspended(&mut self, id: CommandId) {
+        let _errand = self.open.get(&id).map(|open| Errand::of(open.command.errand()).begin());
+        log::info!("command {id} stopped at a checkpoint and goes on at the next start");
+        self.admission.finish(id);
+    }
+
+    pub(super) fn on_progress(&mut self, id: CommandId, progress: &Progress) {
         let Some(open) = self.open.get_mut(&id) else { return };
         let stage = Stage::Progress { since: open.since, n: open.progress };
         open.progress += 1;

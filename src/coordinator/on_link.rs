@@ -2,12 +2,13 @@
 
 use super::ExitReason;
 use super::state::{State, now};
+use crate::control_plane::Offer;
 use crate::docker::{EngineState, SwarmRole};
 use crate::domain::{
     Dependency, DependencyState, HasTopic, Health, LinkState, Manifest, Patience, Phase, Sensitive, Timestamp, UpdateOffer, Weight,
 };
 use crate::journal::{EnrolledKafka, Identity, Origin};
-use crate::{control_plane, kafka};
+use crate::{control_plane, kafka, update};
 use std::time::Instant;
 
 pub(super) const CONFIGURATION: &str = "configuration";
@@ -273,22 +274,25 @@ impl State {
                 }
                 None
             }
-            control_plane::Event::Update(manifest) => {
-                self.on_update(manifest);
+            control_plane::Event::Update(offer) => {
+                self.on_offer(offer);
                 None
             }
         }
     }
 
-    /// It is shown and nothing else: to install it is not in this version yet.
-    fn on_update(&mut self, manifest: Option<Manifest>) {
-        match &manifest {
-            Some(Manifest { sha256, bytes }) => {
-                log::info!(
-                    "the control plane offers an update, which this version does not install (manifest of {bytes} bytes, sha256 {sha256})"
-                );
+    /// It is shown, and handed to the thread that verifies it. Nothing is installed before somebody asks for it.
+    fn on_offer(&mut self, offer: Option<Offer>) {
+        match &offer {
+            Some(Offer { manifest: Manifest { sha256, bytes }, .. }) => {
+                log::info!("the control plane offers an update (manifest of {bytes} bytes, sha256 {sha256})");
             }
             None => log::info!("the control plane offers no update any more"),
+        }
+        let (envelope, manifest) = offer.map(|offer| (offer.envelope, offer.manifest)).unzip();
+        if let Some(updates) = &self.ports.updates {
+            // Full: it is busy with an update, and `check` asks again.
+            drop(updates.try_send(update::Request::Offered(envelope)));
         }
         self.update_offered = manifest.map(|manifest| UpdateOffer { since: now(), manifest });
     }

@@ -55,7 +55,8 @@ impl State {
         if !after_restart.is_empty() {
             log::warn!("SIGHUP: the old values hold until a restart: {}", after_restart.join(", "));
         }
-        self.rules = rules;
+        // [update] counts after a restart alone.
+        self.rules = Rules { no_update: self.rules.no_update.take(), ..rules };
         self.links.weigh(self.rules.patience());
         if self.standing == Standing::Fenced {
             self.on_kafka_for_good();

@@ -24,6 +24,8 @@ pub struct Rules {
     pub check_interval: Duration,
     /// After so many failures in a row, one in each interval, what has worked counts as not ready.
     pub failure_threshold: u32,
+    /// Why no update of the agent can be installed here, if none can.
+    pub no_update: Option<(Code, String)>,
 }
 
 /// What becomes of commands from afar that nobody has signed.
@@ -53,7 +55,9 @@ impl Rules {
 
     /// Why a command is refused that comes now, if it is.
     pub(super) fn refuse(&self, command: &Command, way: &Way, at: Timestamp) -> Option<(Code, String)> {
-        self.unsigned(command, way).or_else(|| self.forbidden(command)).or_else(|| self.untimely(command, at))
+        let without_update = || self.no_update.clone().filter(|_| matches!(command.action, Action::Update(_)));
+        let refused = self.unsigned(command, way).or_else(|| self.forbidden(command));
+        refused.or_else(|| self.untimely(command, at)).or_else(without_update)
     }
 
     /// On the local socket the peer's identity speaks for a command.
@@ -136,6 +140,7 @@ pub(super) mod tests {
             journal_size: u64::MAX,
             check_interval: Duration::from_secs(3600),
             failure_threshold: 3,
+            no_update: None,
         }
     }
 
@@ -214,6 +219,15 @@ pub(super) mod tests {
         assert_eq!(code(&rules(&["HealthCheck"]), Action::HealthCheck), None);
         assert_eq!(code(&rules(&["Deploy", "Scale"]), Action::HealthCheck), Some(Code::NOT_ALLOWED));
         assert_eq!(code(&rules(&[]), Action::HealthCheck), Some(Code::NOT_ALLOWED));
+    }
+
+    #[test]
+    fn an_update_is_refused_where_none_can_be_installed() {
+        let reason = Some((Code::UPDATE_MANAGED_ELSEWHERE, "in a container".to_owned()));
+        let rules = Rules { no_update: reason, ..open(1) };
+        let update = Action::Update(crate::domain::Update { to: crate::domain::Release::Newest });
+        assert_eq!((code(&rules, update.clone()), code(&open(1), update)), (Some(Code::UPDATE_MANAGED_ELSEWHERE), None));
+        assert_eq!(code(&rules, Action::HealthCheck), None);
     }
 
     #[test]

@@ -228,6 +228,7 @@ fn wait(
             recv(inbox.control_plane) -> event => event.map_or(Some(Closed::ControlPlane), |event| { drop(state.take_down(event)); None }),
             recv(inbox.session) -> event => event.map_or(Some(Closed::Session), |event| { state.on_session_while_leaving(event); None }),
             recv(inbox.ipc) -> event => event.map_or(Some(Closed::Ipc), |event| { state.on_ipc_while_leaving(event); None }),
+            recv(inbox.updates) -> event => event.map_or(Some(Closed::Updates), |event| { state.on_update_while_leaving(event); None }),
             recv(inbox.exits) -> exit => exit.map_or(Some(Closed::Exits), |exit| { ended.insert(exit.thread); None }),
             recv(crossbeam_channel::at(deadline.instant())) -> _ => None,
         };

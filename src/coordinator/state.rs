@@ -18,7 +18,7 @@ use crate::domain::{
 use crate::journal::{Entry, Journal, Recovered};
 use crate::telemetry::Metrics;
 use crate::threads::{Published, Stop, StopSource, stop_pair};
-use crate::{control_plane, kafka};
+use crate::{control_plane, kafka, update};
 use crossbeam_channel::Sender;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -50,6 +50,8 @@ pub struct Ports {
     pub session: Option<Sender<control_plane::SessionRequest>>,
     /// Where logs are followed.
     pub follows: Follows,
+    /// To the thread that updates the agent, if there is one.
+    pub updates: Option<Sender<update::Request>>,
 }
 
 /// What everybody may look at.
@@ -265,6 +267,10 @@ impl State {
             Action::Pause => self.on_pause(command.id),
             Action::Resume => self.on_resume(command.id),
             Action::HealthCheck => self.on_health_check(command.id),
+            // It is on trial, or was returned from: nothing waits for its end.
+            Action::Update(_) if entry == crate::docker::Entry::Resumed && self.was_begun(command.id) => {
+                self.hand_to_update(&command, entry)
+            }
             _ if entry == crate::docker::Entry::Resumed && self.was_begun(command.id) => self.admission.admit_begun(command),
             _ => self.admission.admit(command),
         }
@@ -283,6 +289,12 @@ impl State {
                 Admitted::Reading(command) => (command, &self.ports.queries),
             };
             let entry = self.open.get(&command.id).map_or(crate::docker::Entry::Fresh, |open| open.entry);
+            if let Action::Update(_) = command.action {
+                let command = Arc::clone(command);
+                self.listeners.note(|recent| recent.started(command.id, now()));
+                self.hand_to_update(&command, entry);
+                continue;
+            }
             let cancelled = self.open.get(&command.id).map_or_else(Stop::never, |open| open.cancelled.clone());
             let job = Job { command: Arc::clone(command), agent: agent.clone(), entry, cancelled };
             // Admission gives out no more than there are takers, and each port has room for all of them.

@@ -105,7 +105,8 @@ fn time_of(command: &Command, settings: &Settings) -> Duration {
         Action::Rollback(rollback) => rollback.timeout_seconds,
         Action::Remove(_) | Action::Prune(_) => None,
         Action::SwarmInit(_) | Action::SwarmJoin(_) | Action::SwarmLeave(_) => return SWARM,
-        Action::GetStatus(_) | Action::Logs(_) | Action::Cancel(_) | Action::Pause | Action::Resume | Action::HealthCheck => return QUERY,
+        Action::GetStatus(_) | Action::Logs(_) => return QUERY,
+        Action::Cancel(_) | Action::Pause | Action::Resume | Action::HealthCheck | Action::Update(_) => return QUERY,
     };
     seconds.map_or(settings.deploy_timeout, Duration::from_secs).min(LONGEST)
 }
@@ -134,7 +135,7 @@ fn dispatch(work: &Work, room: &Room<'_>) -> End {
         (Action::Prune(request), role) => prune::run(room, request, role),
         (Action::GetStatus(query), _) => status::run(room, query, role),
         (Action::Logs(request), SwarmRole::Manager) => logs::run(room, request),
-        (Action::Cancel(_) | Action::Pause | Action::Resume | Action::HealthCheck, _) => {
+        (Action::Cancel(_) | Action::Pause | Action::Resume | Action::HealthCheck | Action::Update(_), _) => {
             refused(Code::UNSUPPORTED, "no lane has a part in this command")
         }
         (_, SwarmRole::Inactive) => refused(Code::SWARM_INACTIVE, &inactive(&info.swarm)),

@@ -106,6 +106,36 @@ codes! { Code:
     UPDATE_PAUSED = "update.paused";
     /// Swarm rolled the update back.
     UPDATE_ROLLED_BACK = "update.rolled_back";
+    /// Updates of the agent are turned off, or no release key is configured.
+    UPDATE_DISABLED = "update.disabled";
+    /// This agent is replaced by other means: in a container, or where the package's folder or its helper is not there.
+    UPDATE_MANAGED_ELSEWHERE = "update.managed_elsewhere";
+    /// No release key of this host has signed the manifest.
+    UPDATE_BAD_SIGNATURE = "update.bad_signature";
+    /// The manifest is signed, and cannot be used.
+    UPDATE_BAD_MANIFEST = "update.bad_manifest";
+    /// The manifest is for another product, channel or architecture.
+    UPDATE_NOT_FOR_THIS_HOST = "update.not_for_this_host";
+    /// The manifest's time is over.
+    UPDATE_EXPIRED = "update.expired";
+    /// The version is below what ran here, what the package holds, or the security floor.
+    UPDATE_DOWNGRADE = "update.downgrade";
+    /// Nobody offers a manifest, or not of the version that is wanted.
+    UPDATE_NOT_OFFERED = "update.not_offered";
+    /// The manifest or the binary could not be fetched.
+    UPDATE_UNREACHABLE = "update.unreachable";
+    /// The binary is not the one that the manifest names.
+    UPDATE_CHECKSUM = "update.checksum";
+    /// There is too little room for another version.
+    UPDATE_NO_SPACE = "update.no_space";
+    /// The new version could not be installed or started.
+    UPDATE_INSTALL = "update.install_failed";
+    /// The new version did not become healthy.
+    UPDATE_UNHEALTHY = "update.unhealthy";
+    /// There is no version to go back to.
+    UPDATE_NO_PREVIOUS = "update.no_previous";
+    /// Another update is under way.
+    UPDATE_BUSY = "update.busy";
     /// The command's own time is over.
     TIMED_OUT = "command.timed_out";
     /// The command that is to be cancelled is over, or never came.

@@ -67,6 +67,8 @@ pub enum Action {
     SwarmLeave(SwarmLeave),
     /// Remove what nothing needs from this engine.
     Prune(Prune),
+    /// Go over to another version of the agent.
+    Update(Update),
     /// End another command before its time.
     Cancel(Cancel),
     /// Let what changes something wait.
@@ -259,6 +261,26 @@ pub struct Prune {
     pub keep: u64,
 }
 
+/// Another version of the agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Update {
+    /// Which.
+    pub to: Release,
+}
+
+/// Which version of the agent is meant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Release {
+    /// The one that is offered.
+    Newest,
+    /// The same, if it is this one.
+    Version(String),
+    /// That of the manifest at this `https://` address.
+    Manifest(String),
+    /// The one before the current one.
+    Previous,
+}
+
 /// What a command changes: it decides what may run beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope<'a> {
@@ -317,6 +339,7 @@ impl Action {
         "SwarmJoin",
         "SwarmLeave",
         "Prune",
+        "Update",
         "Cancel",
         "Pause",
         "Resume",
@@ -340,6 +363,7 @@ impl Action {
             Self::SwarmJoin(_) => "SwarmJoin",
             Self::SwarmLeave(_) => "SwarmLeave",
             Self::Prune(_) => "Prune",
+            Self::Update(_) => "Update",
             Self::Cancel(_) => "Cancel",
             Self::Pause => "Pause",
             Self::Resume => "Resume",
@@ -358,7 +382,7 @@ impl Action {
             Self::Scale(scale) => Some(&scale.target),
             Self::Restart(services) | Self::Stop(services) | Self::Start(services) => Some(&services.target),
             Self::Rollback(rollback) => Some(&rollback.target),
-            Self::SwarmInit(_) | Self::SwarmJoin(_) | Self::SwarmLeave(_) | Self::Prune(_) => None,
+            Self::SwarmInit(_) | Self::SwarmJoin(_) | Self::SwarmLeave(_) | Self::Prune(_) | Self::Update(_) => None,
             Self::Cancel(_) | Self::Pause | Self::Resume | Self::HealthCheck => None,
             Self::Logs(logs) => Some(&logs.target),
             Self::GetStatus(status) => status.target.as_ref(),
@@ -377,6 +401,8 @@ impl Action {
         match self {
             _ if self.is_dry_run() => Scope::Nothing,
             Self::Cancel(_) | Self::Pause | Self::Resume | Self::HealthCheck | Self::Logs(_) | Self::GetStatus(_) => Scope::Nothing,
+            // Nothing is in the middle of something when the agent leaves for its next version.
+            Self::Update(_) => Scope::Engine,
             Self::SwarmInit(_) | Self::SwarmJoin(_) | Self::SwarmLeave(_) | Self::Prune(_) => Scope::Engine,
             Self::Deploy(Deploy { target, .. })
             | Self::Remove(Remove { target, .. })

@@ -29,8 +29,8 @@ pub use admission::{Admission, Admitted, WINDOW};
 pub use code::Code;
 pub(crate) use code::codes;
 pub use command::{
-    Action, CLOCK_SKEW, Cancel, Command, Context, Deploy, GetStatus, Logs, OnFailure, Prune, RegistryCredential, Remove, ResolveImage,
-    Rollback, Scale, Scope, Selection, SwarmAddresses, SwarmJoin, SwarmLeave, Target,
+    Action, CLOCK_SKEW, Cancel, Command, Context, Deploy, GetStatus, Logs, OnFailure, Prune, RegistryCredential, Release, Remove,
+    ResolveImage, Rollback, Scale, Scope, Selection, SwarmAddresses, SwarmJoin, SwarmLeave, Target, Update,
 };
 pub use container::{Container, ContainerId, Containers};
 pub use event::{Event, EventKind, Stage};

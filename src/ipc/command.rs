@@ -44,6 +44,10 @@ pub(super) fn read(asked: &Asked, head: &Head, body: &[u8], around: &Around<'_>)
             ("Cancel", None)
         }
         Asked::Plain(command_type) => (*command_type, None),
+        Asked::UpdateBack => {
+            payload.insert("rollback".to_owned(), Value::Bool(true));
+            ("Update", None)
+        }
     };
     if let Some(stack) = stack {
         let said = payload.insert("stack_name".to_owned(), json!(stack.as_str()));

@@ -35,15 +35,19 @@ impl Failure {
 fn status_of(code: Code) -> u16 {
     match code {
         Code::NOT_ALLOWED | Code::FOREIGN_PROJECT | Code::OWNED_ELSEWHERE => 403,
+        Code::UPDATE_DISABLED | Code::UPDATE_BAD_SIGNATURE | Code::UPDATE_DOWNGRADE | Code::UPDATE_EXPIRED => 403,
         Code::STACK_NOT_FOUND | Code::SERVICE_NOT_FOUND | Code::TASK_NOT_FOUND | Code::NO_REVISION | Code::COMMAND_NOT_FOUND => 404,
+        Code::UPDATE_NOT_OFFERED | Code::UPDATE_NO_PREVIOUS => 404,
         Code::CONFLICT | Code::NOT_OPEN | Code::SWARM_ACTIVE | Code::NETWORK_IN_USE | Code::CONTENT_CHANGED => 409,
+        Code::UPDATE_BUSY | Code::UPDATE_NOT_FOR_THIS_HOST => 409,
         Code::TOO_LARGE => 413,
         Code::BUSY | Code::TOO_MANY_FOLLOWS => 429,
-        Code::UNSUPPORTED => 501,
+        Code::UNSUPPORTED | Code::UPDATE_MANAGED_ELSEWHERE => 501,
         Code::ENGINE_AWAY | Code::NOT_MANAGER | Code::SWARM_INACTIVE | Code::LEAVING | Code::NOT_ENROLLED => 503,
         Code::ENGINE_REFUSED | Code::ENGINE_ERROR => 502,
+        Code::UPDATE_UNREACHABLE | Code::UPDATE_CHECKSUM | Code::UPDATE_BAD_MANIFEST => 502,
         Code::TIMED_OUT => 504,
-        Code::JOURNAL_FULL | Code::JOURNAL_UNAVAILABLE => 507,
+        Code::JOURNAL_FULL | Code::JOURNAL_UNAVAILABLE | Code::UPDATE_NO_SPACE => 507,
         _ => 400,
     }
 }

@@ -116,6 +116,13 @@ pub trait Reads: Send + Sync {
     /// # Errors
     /// When it cannot look.
     fn doctor(&self) -> Result<Value, Failure>;
+    /// What is known of other versions of the agent.
+    fn update(&self) -> Value;
+    /// Looks whether there is another one; it may take as long as a look over the network.
+    ///
+    /// # Errors
+    /// When none could be installed here, or nobody offers one.
+    fn check_for_update(&self) -> Result<Value, Failure>;
     /// What the agent itself takes: memory, CPU, threads.
     fn resources(&self) -> Value;
     /// How many records of the command topic wait to be taken in; none where that is not known.

@@ -23,6 +23,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/commands/{id}/cancel"),
     ("POST", "/v1/pause"),
     ("POST", "/v1/resume"),
+    ("GET", "/v1/update"),
     ("POST", "/v1/update/check"),
     ("POST", "/v1/update/apply"),
     ("POST", "/v1/update/rollback"),
@@ -52,6 +53,8 @@ pub(super) enum Route {
     OneCommand(CommandId),
     Listen(CommandId),
     Doctor,
+    Update,
+    CheckForUpdate,
     Levels,
     SetLevels,
     RestoreLevels,
@@ -68,8 +71,10 @@ pub(super) enum Asked {
     Remove(StackName, Volumes),
     /// `Cancel`.
     Cancel(CommandId),
-    /// One that says all by its name.
+    /// One that says all by its name and its body.
     Plain(&'static str),
+    /// `Update`, to the version before.
+    UpdateBack,
 }
 
 /// Whether volumes go with their stack.
@@ -149,11 +154,10 @@ pub(super) fn route(method: &str, target: &str) -> Result<Route, Failure> {
         ("POST", ["v1", "commands", id, "cancel"]) => Route::Command(Asked::Cancel(command(id)?), query.answer()?),
         ("POST", ["v1", "pause"]) => Route::Command(Asked::Plain("Pause"), query.answer()?),
         ("POST", ["v1", "resume"]) => Route::Command(Asked::Plain("Resume"), query.answer()?),
-        ("POST", ["v1", "update", "check" | "apply" | "rollback"]) => {
-            let message =
-                format!("this version ({}) has no update manager yet: install the package of the other version", env!("CARGO_PKG_VERSION"));
-            return Err(Failure::of(Code::UNSUPPORTED, message));
-        }
+        ("GET" | "HEAD", ["v1", "update"]) => Route::Update,
+        ("POST", ["v1", "update", "check"]) => Route::CheckForUpdate,
+        ("POST", ["v1", "update", "apply"]) => Route::Command(Asked::Plain("Update"), query.answer()?),
+        ("POST", ["v1", "update", "rollback"]) => Route::Command(Asked::UpdateBack, query.answer()?),
         ("GET" | "HEAD", ["v1", "doctor"]) => Route::Doctor,
         ("GET" | "HEAD", ["v1", "logging"]) => Route::Levels,
         ("PUT", ["v1", "logging"]) => Route::SetLevels,
@@ -298,6 +302,8 @@ mod tests {
             ("POST", &format!("/v1/commands/{ID}/cancel"), Route::Command(Asked::Cancel(id), Answer::Events)),
             ("PUT", "/v1/logging", Route::SetLevels),
             ("POST", "/v1/pause", Route::Command(Asked::Plain("Pause"), Answer::Events)),
+            ("GET", "/v1/update", Route::Update),
+            ("POST", "/v1/update/rollback?detach=true", Route::Command(Asked::UpdateBack, Answer::Id)),
         ] {
             assert_eq!(route(method, target), Ok(expected), "{method} {target}");
         }
@@ -326,7 +332,7 @@ mod tests {
             ("GET", "/v1/stacks/a/logs?since=yesterday", 400, "RFC 3339"),
             ("GET", "/v1/stacks/a/logs?follow=maybe", 400, "true or false"),
             ("GET", "/v1/stacks/a/logs?follow=true&task=x", 400, "read once"),
-            ("POST", "/v1/update/apply", 501, "no update manager"),
+            ("GET", "/v1/update/apply", 405, "use POST"),
         ] {
             let failure = route(method, target).expect_err(target);
             assert_eq!(failure.status, status, "{method} {target}: {failure:?}");
@@ -339,7 +345,7 @@ mod tests {
         for (method, pattern) in ROUTES {
             let target = pattern.replace("{name}", "s").replace("{id}", ID);
             let answer = route(method, &target);
-            assert!(answer.is_ok() || pattern.contains("update"), "{method} {pattern}: {answer:?}");
+            assert!(answer.is_ok(), "{method} {pattern}: {answer:?}");
         }
     }
 }

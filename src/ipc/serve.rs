@@ -82,6 +82,8 @@ impl Service {
             Route::Stacks => self.document(request, &reads.stacks()?),
             Route::Stack(stack) => self.document(request, &reads.stack(&stack)?),
             Route::Doctor => self.document(request, &reads.doctor()?),
+            Route::Update => self.document(request, &reads.update()),
+            Route::CheckForUpdate => self.document(request, &reads.check_for_update()?),
             Route::Levels => self.document(request, &levels::shown()?),
             Route::SetLevels => self.document(request, &levels::set(&request.body, request.peer)?),
             Route::RestoreLevels => self.document(request, &levels::restore(request.peer)?),

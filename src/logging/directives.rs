@@ -28,6 +28,7 @@ const MODULES: &[&str] = &[
     "filesystem",
     "health",
     "heap",
+    "https",
     "ipc",
     "journal",
     "kafka",
@@ -40,6 +41,7 @@ const MODULES: &[&str] = &[
     "telemetry",
     "threads",
     "unix_http",
+    "update",
 ];
 
 /// The levels that are shown.

@@ -10,8 +10,6 @@ use crate::domain::{Action, CLOCK_SKEW, Command, CommandId, Context, ProjectId, 
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-/// Command types of the contract that this version does not carry out.
-const NOT_YET: &[&str] = &["Update"];
 /// The longest unknown command_type that an answer repeats, in characters.
 const SHOWN_TYPE_CHARS: usize = 64;
 
@@ -100,16 +98,14 @@ fn action(command_type: &str, payload: Fields, context: &mut Context) -> Result<
         "SwarmJoin" => payload::swarm_join(payload, context).map(Action::SwarmJoin),
         "SwarmLeave" => payload::swarm_leave(payload, context).map(Action::SwarmLeave),
         "Prune" => payload::prune(payload, context).map(Action::Prune),
+        "Update" => payload::update(payload, context).map(Action::Update),
         "Pause" => payload::nothing(payload, context).map(|()| Action::Pause),
         "Resume" => payload::nothing(payload, context).map(|()| Action::Resume),
         "Cancel" => payload::cancel(payload, context).map(Action::Cancel),
         "HealthCheck" => Ok(Action::HealthCheck),
         "Logs" => payload::logs(payload, context).map(Action::Logs),
         "GetStatus" => payload::get_status(payload, context).map(Action::GetStatus),
-        other => Err(match NOT_YET.iter().find(|known| **known == other) {
-            Some(known) => WireError::NotYet(known),
-            None => WireError::Unknown(other.chars().take(SHOWN_TYPE_CHARS).collect()),
-        }),
+        other => Err(WireError::Unknown(other.chars().take(SHOWN_TYPE_CHARS).collect())),
     }
 }
 

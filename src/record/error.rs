@@ -30,8 +30,6 @@ pub(super) enum WireError {
     Lifetime { days: u64 },
     #[error("the command was issued at {issued}, which is in the future: compare the clocks")]
     NotYetIssued { issued: Timestamp },
-    #[error("command_type {0} is not carried out in this version; it knows {known}", known = Action::NAMES.join(", "))]
-    NotYet(&'static str),
     #[error("$.command_type {0:?} is unknown; there are {known}", known = Action::NAMES.join(", "))]
     Unknown(String),
 }
@@ -40,7 +38,7 @@ impl WireError {
     pub(super) fn code(&self) -> Code {
         match self {
             Self::TooLarge { .. } => Code::TOO_LARGE,
-            Self::NotYet(_) | Self::Unknown(_) => Code::UNSUPPORTED,
+            Self::Unknown(_) => Code::UNSUPPORTED,
             Self::WrongAgent { .. } => Code::SIGNATURE_WRONG_AGENT,
             Self::Lifetime { .. } | Self::NotYetIssued { .. } => Code::SIGNATURE_LIFETIME,
             Self::Empty

@@ -6,8 +6,8 @@ use super::limits::{
     MAX_FILES, MAX_KEPT_IMAGES, MAX_MANAGERS, MAX_REGISTRIES, MAX_REPLICAS, MAX_SERVICES, MAX_TAIL, MAX_TIMEOUT_SECONDS, MAX_VARIABLES,
 };
 use crate::domain::{
-    Cancel, CommandId, Context, Deploy, GetStatus, Logs, OnFailure, ProjectId, Prune, RegistryCredential, Remove, ResolveImage, Rollback,
-    Scale, Selection, Sensitive, StackName, SwarmAddresses, SwarmJoin, SwarmLeave, Target, Timestamp,
+    Cancel, CommandId, Context, Deploy, GetStatus, Logs, OnFailure, ProjectId, Prune, RegistryCredential, Release, Remove, ResolveImage,
+    Rollback, Scale, Selection, Sensitive, StackName, SwarmAddresses, SwarmJoin, SwarmLeave, Target, Timestamp, Update,
 };
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -121,6 +121,29 @@ fn addresses(payload: &mut Fields) -> Result<SwarmAddresses, WireError> {
 fn speak_for_a_project(payload: &mut Fields, context: &mut Context) -> Result<(), WireError> {
     context.project_id = project(payload)?.or(context.project_id.take());
     Ok(())
+}
+
+/// One of them, or none: the version that is offered.
+pub(super) fn update(mut payload: Fields, context: &mut Context) -> Result<Update, WireError> {
+    speak_for_a_project(&mut payload, context)?;
+    let version = payload.text("version", "the version, such as 1.4.0")?;
+    let manifest = payload.text("manifest_url", "the https:// address of a signed manifest")?;
+    let back = payload.flag("rollback")?.unwrap_or(false);
+    let to = match (version, manifest, back) {
+        (None, None, false) => Release::Newest,
+        (Some(version), None, false) => Release::Version(version),
+        (None, Some(url), false) if url.starts_with("https://") => Release::Manifest(url),
+        (None, Some(_), false) => {
+            let problem = "must be an https:// address".to_owned();
+            return Err(WireError::Value { path: payload.path("manifest_url"), problem });
+        }
+        (None, None, true) => Release::Previous,
+        _ => {
+            let problem = "stands beside another of version, manifest_url and rollback: give one".to_owned();
+            return Err(WireError::Value { path: payload.path("version"), problem });
+        }
+    };
+    Ok(Update { to })
 }
 
 /// Nothing is removed that the payload does not name.

@@ -142,7 +142,9 @@ fn an_update_that_is_offered_is_told_once() {
     let room = Room::start(Settings { updates, ..settings(server.port(), &state, None) }, to_enrol());
     let check = || server.sight("a question", |sighting| if let Sighting::Check(check) = sighting { Some(check.clone()) } else { None });
     let update = || -> Option<Manifest> {
-        room.event("news of an update", |event| if let Event::Update(manifest) = event { Some(manifest.clone()) } else { None })
+        room.event("news of an update", |event| {
+            if let Event::Update(offer) = event { Some(offer.as_ref().map(|offer| offer.manifest.clone())) } else { None }
+        })
     };
     let asked = |offered_bytes| Check {
         agent: "edge-7".to_owned(),

@@ -1,6 +1,6 @@
 //! The rows of the commands that ask the agent about itself and its commands.
 
-use super::options::{CONFIG, FOLLOW, JSON, QUIET, RESET, SOCKET, SPAN, STACK};
+use super::options::{CONFIG, DETACH, FOLLOW, JSON, MANIFEST_URL, QUIET, RELEASE, RESET, SOCKET, SPAN, STACK};
 use super::{Argument, Command, Count, Example, Part, Thing};
 use crate::cli::{Exit, args};
 
@@ -107,50 +107,56 @@ pub(super) static COMMANDS: &[Command] = &[
         read: args::log_level,
     },
     Command {
-        name: "update check",
+        name: "update status",
         part: Part::Agent,
-        summary: "Ask whether there is another version",
-        about: &[NO_UPDATE],
+        summary: "Show which version runs, which there are, how a trial goes, and why not",
+        about: &["The package holds one version; newer ones are installed beside it and take its place. docs/update.md tells how."],
         arguments: &[],
         options: &[&SOCKET, &CONFIG, &JSON],
-        examples: &[],
-        exits: &[],
-        read: args::update,
+        examples: &[Example { line: "update status", why: "which version runs, and which would come back?" }],
+        exits: &[Exit::Unreachable],
+        read: args::update_status,
+    },
+    Command {
+        name: "update check",
+        part: Part::Agent,
+        summary: "Ask whether there is another version of the agent",
+        about: &["At the control plane, or at update.manifest_url. What is offered is verified, and nothing is installed."],
+        arguments: &[],
+        options: &[&SOCKET, &CONFIG, &JSON],
+        examples: &[Example { line: "update check", why: "is there a newer version for this host?" }],
+        exits: &[Exit::Unreachable, Exit::Refused],
+        read: args::update_check,
     },
     Command {
         name: "update apply",
         part: Part::Agent,
-        summary: "Go over to another version",
-        about: &[NO_UPDATE],
+        summary: "Go over to another version of the agent",
+        about: &[
+            "The release is verified and fetched, root's helper installs it, and the agent starts again as that version, on trial: it counts \
+             once it was ready for update.health_window without a break. Otherwise the version before comes back by itself.",
+            "Containers go on meanwhile. What is watched goes on to be watched over the restart.",
+        ],
         arguments: &[],
-        options: &[&SOCKET, &CONFIG, &JSON],
-        examples: &[],
-        exits: &[],
-        read: args::update,
+        options: &[&RELEASE, &MANIFEST_URL, &DETACH, &SOCKET, &CONFIG, &JSON],
+        examples: &[
+            Example { line: "update apply", why: "to the version that is offered" },
+            Example { line: "update apply --release 1.4.0", why: "only if that is the one" },
+        ],
+        exits: &[Exit::Unreachable, Exit::Refused, Exit::TimedOut],
+        read: args::update_apply,
     },
     Command {
         name: "update rollback",
         part: Part::Agent,
-        summary: "Return to the version before",
-        about: &[NO_UPDATE],
+        summary: "Return to the version of the agent before the current one",
+        about: &[
+            "To the one that was installed before it, else to the package's. Nothing goes below the security floor of a release that ran here.",
+        ],
         arguments: &[],
-        options: &[&SOCKET, &CONFIG, &JSON],
-        examples: &[],
-        exits: &[],
-        read: args::update,
-    },
-    Command {
-        name: "update status",
-        part: Part::Agent,
-        summary: "Show the version, and what is known of others",
-        about: &[NO_UPDATE],
-        arguments: &[],
-        options: &[&SOCKET, &CONFIG, &JSON],
-        examples: &[],
-        exits: &[],
-        read: args::update,
+        options: &[&DETACH, &SOCKET, &CONFIG, &JSON],
+        examples: &[Example { line: "update rollback", why: "the new version does something that you do not like" }],
+        exits: &[Exit::Unreachable, Exit::Refused, Exit::TimedOut],
+        read: args::update_rollback,
     },
 ];
-
-const NO_UPDATE: &str =
-    "This version has no update manager yet: the command answers with code command.unsupported. Replace the package instead.";

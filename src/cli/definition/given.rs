@@ -45,11 +45,6 @@ pub struct Given {
 }
 
 impl Given {
-    /// The command itself.
-    pub(in crate::cli) fn command(&self) -> &'static Command {
-        self.command
-    }
-
     /// Whether a flag stands.
     pub(in crate::cli) fn has(&self, option: &Opt) -> bool {
         self.options.iter().any(|(long, _)| *long == option.long)

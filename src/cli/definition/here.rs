@@ -19,8 +19,22 @@ pub(super) static COMMANDS: &[Command] = &[
             Example { line: "run", why: "as the unit does" },
             Example { line: "run --config ./agent.toml", why: "with another configuration" },
         ],
-        exits: &[Exit::Config],
+        exits: &[Exit::Config, Exit::Again],
         read: args::run,
+    },
+    Command {
+        name: "update helper",
+        part: Part::Service,
+        summary: "Install what the agent has asked for; this is what axion-agent-update.service does",
+        about: &[
+            "As root, started by axion-agent-update.path when there is something to do. It verifies the release again, with the keys of the \
+             configuration, and writes update.versions_dir. Without a request it does nothing.",
+        ],
+        arguments: &[],
+        options: &[&CONFIG],
+        examples: &[Example { line: "update helper", why: "as its unit does" }],
+        exits: &[Exit::Config],
+        read: args::update_helper,
     },
     Command {
         name: "enroll",

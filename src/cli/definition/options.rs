@@ -79,6 +79,14 @@ pub(in crate::cli) static STACK: Opt = Opt::of("stack", "NAME", Thing::Stack, "O
 pub(in crate::cli) static SPAN: Opt =
     Opt::of("for", "TIME", Thing::Text, "For so long, such as 15m [default: until the configuration is read again]");
 pub(in crate::cli) static RESET: Opt = Opt::flag("reset", "Go back to the levels of the configuration");
+pub(in crate::cli) static RELEASE: Opt =
+    Opt::of("release", "VERSION", Thing::Text, "Only if it is this version, such as 1.4.0 [default: whatever is offered]");
+pub(in crate::cli) static MANIFEST_URL: Opt = Opt::of(
+    "manifest-url",
+    "URL",
+    Thing::Text,
+    "The https:// address of the release's manifest [default: what the control plane offers, else update.manifest_url]",
+);
 pub(in crate::cli) static TOKEN_FILE: Opt = Opt::of("token-file", "FILE", Thing::File, "The token, in place of agent.token");
 pub(in crate::cli) static LOCAL: Opt = Opt::flag("local", "Forget the identity without telling the control plane");
 pub(in crate::cli) static FOLDER: Opt = Opt::of("folder", "FOLDER", Thing::Folder, "Write every page into this folder instead");

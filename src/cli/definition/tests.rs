@@ -6,9 +6,9 @@ use crate::agent::Farewell;
 use crate::cli::client::Reach;
 use crate::cli::invocation::{
     Change, Commands, Enroll, Existing, Files, Follow, Form, Generate, Goal, Keys, Look, Output, Render, Sign, Since, Steer, Subject, Sure,
-    Unenroll, Verb, Verify, Volumes, Wait, Which,
+    Unenroll, Update, Verb, Verify, Volumes, Wait, Which,
 };
-use crate::domain::{AgentId, StackName};
+use crate::domain::{AgentId, Release, StackName};
 use crate::signing::KeyId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -80,7 +80,6 @@ fn each_command_line_means_one_thing() {
         ("commands 8D0D -f", Invocation::Commands(call(Output::Text), Commands { id: Some("8d0d".into()), follow: Follow::Yes })),
         ("cancel 8d0d", Invocation::Steer(call(Output::Text), Steer::Cancel("8d0d".into()))),
         ("pause --json", Invocation::Steer(call(Output::Json), Steer::Pause)),
-        ("update check", Invocation::NotYet("update check", Output::Text)),
         (
             "keys generate ops-1 -o k --force --json",
             Invocation::Keys(
@@ -117,6 +116,13 @@ fn each_command_line_means_one_thing() {
                 Output::Text,
             ),
         ),
+        ("update check", Invocation::Update(call(Output::Text), Update::Check)),
+        (
+            "update apply --release 1.4.0 -d",
+            Invocation::Update(call(Output::Text), Update::Apply(Release::Version("1.4.0".into()), Wait::ForTheId)),
+        ),
+        ("update rollback --json", Invocation::Update(call(Output::Json), Update::Apply(Release::Previous, Wait::ToTheEnd))),
+        ("update helper", Invocation::UpdateHelper(None)),
         ("completions zsh", Invocation::Completions(Shell::Zsh)),
         ("man config check", Invocation::Man(topic_of("config check"), None)),
         ("schema stacks", Invocation::Schema(Some("stacks".into()))),

@@ -9,7 +9,7 @@ use super::super::call::{CallError, Packing};
 use super::super::code::LinkCode;
 use super::super::fault::{Fault, Manner};
 use super::super::pace::{CheckPace, DEADLINE_PART, ReportPace};
-use super::super::{Event, Samples, wire};
+use super::super::{Event, Offer, Samples, wire};
 use super::{Me, Stopped, Worker, now};
 use crate::domain::Manifest;
 use crate::threads::Deadline;
@@ -124,11 +124,11 @@ impl Worker {
         let request = wire::check_request(&me.agent, &updates.channel);
         let answer = self.call(me, &wire::CHECK_FOR_UPDATE, &request, self.settings.timeout.min(room), &self.stop);
         let errands = &mut self.errands;
-        let fault = match answer.map(wire::manifest) {
-            Ok(Ok(manifest)) => {
+        let fault = match answer.map(wire::offer) {
+            Ok(Ok(offer)) => {
                 errands.checks.answered(updates.check_interval, Instant::now());
                 errands.check_fault = None;
-                return self.offer(manifest);
+                return self.offer(offer);
             }
             Ok(Err(words)) => Fault::new(LinkCode::ANSWER, words, Manner::Away),
             Err(CallError::Stopped) => return Err(Stopped),
@@ -143,12 +143,13 @@ impl Worker {
     }
 
     /// Says what is offered, where that has changed.
-    fn offer(&mut self, manifest: Option<Manifest>) -> Result<(), Stopped> {
+    fn offer(&mut self, offer: Option<Offer>) -> Result<(), Stopped> {
+        let manifest = offer.as_ref().map(|offer| offer.manifest.clone());
         if self.errands.offered == manifest {
             return Ok(());
         }
-        self.errands.offered.clone_from(&manifest);
-        self.tell(Event::Update(manifest))
+        self.errands.offered = manifest;
+        self.tell(Event::Update(offer))
     }
 
     /// How long a call may take that is over before the next beat; none where it is not worth to begin one.

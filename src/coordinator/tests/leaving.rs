@@ -32,6 +32,7 @@ pub(super) fn street() -> (Street, Inbox) {
         session: never(),
         ipc: never(),
         looks: never(),
+        updates: never(),
     };
     (Street { signals, docker, reports, exits, _commands: commands, control_plane }, inbox)
 }

@@ -72,7 +72,7 @@ impl Desk {
         let (session, said) = bounded(control_plane::SESSION_REQUESTS);
         let (follows, _) = docker::Follows::unread();
         let (producer, session) = (Some(producer), Some(session));
-        let ports = Ports { jobs: jobs_in, queries: queries_in, producer, commits: None, session, follows };
+        let ports = Ports { jobs: jobs_in, queries: queries_in, producer, commits: None, session, follows, updates: None };
         let rules = rules::tests::open(2);
         let configured = Configured { kafka, control_plane: DependencyState::Off, local_socket: DependencyState::Off };
         let health = Published::new(initial_health(configured, LinkState::Up, rules::tests::open(2).patience(), Timestamp::from_millis(0)));

@@ -48,7 +48,8 @@ fn keys_that_wait_for_a_restart_are_named_until_they_do_not() {
 fn an_update_is_on_the_health_pages_while_it_is_offered() {
     let mut desk = Desk::new();
     let mut told = |manifest: Option<Manifest>| {
-        assert!(desk.state.on_control_plane(control_plane::Event::Update(manifest)).is_none());
+        let offer = manifest.map(|manifest| control_plane::Offer { manifest, envelope: b"seven b".to_vec() });
+        assert!(desk.state.on_control_plane(control_plane::Event::Update(offer)).is_none());
         desk.state.settle();
         desk.health.newest().update_offered.clone()
     };

@@ -3,8 +3,8 @@
 use super::headers::Headers;
 use super::*;
 use crate::domain::{
-    Action, AgentId, Code, Command, CommandId, Context, Event, EventKind, OnFailure, ProjectId, Prune, Refusal, ResolveImage, Stage,
-    SwarmAddresses, SwarmLeave, Timestamp, Traceparent,
+    Action, AgentId, Code, Command, CommandId, Context, Event, EventKind, OnFailure, ProjectId, Prune, Refusal, Release, ResolveImage,
+    Stage, SwarmAddresses, SwarmLeave, Timestamp, Traceparent,
 };
 use crate::kafka::{DeadLetter, Inbound};
 use crate::record::{Terms, limits};
@@ -257,10 +257,33 @@ fn a_refusal_names_the_path_and_what_belongs_there_but_never_what_stood_there() 
 
 #[test]
 fn what_this_version_does_not_carry_out_is_said_with_what_it_does() {
-    for (name, expected) in [("Update", "not carried out in this version"), ("Dance", "\"Dance\" is unknown")] {
-        let refused = refusal(read_json(&envelope(name, json!({}))));
-        assert_eq!((refused.code, refused.command_type.as_deref()), (Code::UNSUPPORTED, Some(name)));
-        assert!(refused.message.contains(expected) && refused.message.contains("Deploy, Remove, Scale, Restart"), "{}", refused.message);
+    let refused = refusal(read_json(&envelope("Dance", json!({}))));
+    assert_eq!((refused.code, refused.command_type.as_deref()), (Code::UNSUPPORTED, Some("Dance")));
+    let says = |words| refused.message.contains(words);
+    assert!(says("\"Dance\" is unknown") && says("Deploy, Remove, Scale, Restart"), "{}", refused.message);
+}
+
+#[test]
+fn an_update_names_a_version_or_a_manifest_or_the_way_back_or_nothing() {
+    let to = |payload: Value| match read_json(&envelope("Update", payload)) {
+        Inbound::Command(command) => match command.action {
+            Action::Update(update) => Ok(update.to),
+            other => panic!("{other:?}"),
+        },
+        other => Err(refusal(other).message),
+    };
+    assert_eq!(to(json!({})), Ok(Release::Newest));
+    assert_eq!(to(json!({"version": "1.4.0", "project_id": "p"})), Ok(Release::Version("1.4.0".to_owned())));
+    assert_eq!(to(json!({"manifest_url": "https://h/m"})), Ok(Release::Manifest("https://h/m".to_owned())));
+    assert_eq!(to(json!({"rollback": true})), Ok(Release::Previous));
+    for (payload, words) in [
+        (json!({"version": "1.4.0", "manifest_url": "https://h/m"}), "$.payload.version: stands beside another"),
+        (json!({"version": "1.4.0", "rollback": true}), "give one"),
+        (json!({"manifest_url": "http://h/m"}), "$.payload.manifest_url: must be an https:// address"),
+        (json!({"version": 1}), "$.payload.version holds a number"),
+    ] {
+        let problem = to(payload.clone()).unwrap_err();
+        assert!(problem.contains(words), "{payload}: {problem}");
     }
 }
 

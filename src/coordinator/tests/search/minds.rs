@@ -121,7 +121,8 @@ impl Minds {
         let (producer, wishes) = bounded(ROOM);
         let (commits, marks) = bounded(ROOM);
         let (follows, _) = Follows::unread();
-        let ports = Ports { jobs: jobs_in, queries, producer: Some(producer), commits: Some(commits), session: None, follows };
+        let ports =
+            Ports { jobs: jobs_in, queries, producer: Some(producer), commits: Some(commits), session: None, follows, updates: None };
         let (states, numbers, turns) = (Vec::new(), Map::default(), Map::default());
         Self { sheet: Sheet::new(Rc::clone(&cast)), cast, lanes, light, ports, jobs, wishes, marks, states, numbers, turns }
     }
