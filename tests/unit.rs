@@ -8,14 +8,28 @@
     reason = "tests, though clippy cannot see it: they have no libtest"
 )]
 
+#[path = "update/release.rs"]
+#[allow(dead_code, reason = "the update's own tests use the rest")]
+mod release;
+#[path = "update/server.rs"]
+mod server;
 mod support;
 
+use openssl::base64::encode_block;
+use openssl::pkey::PKey;
+use release::Release;
+use serde_json::json;
+use server::{Files, serve};
+use std::os::unix::fs::MetadataExt as _;
+use std::sync::Arc;
 use std::time::Duration;
+use support::authority::{Authority, ServerCertificate};
 use support::{AGENT, Agent, Bed, Need, Plan, READY, Stage, Test, run, until};
 
 const TESTS: &[Test] = &[
     Test { name: "the_agent_works_inside_the_units_sandbox", needs: UNIT, body: sandbox },
     Test { name: "the_doctor_sees_the_sandbox_and_what_is_inside", needs: UNIT, body: doctor },
+    Test { name: "the_agent_goes_over_to_another_version_and_comes_back_from_a_bad_one", needs: UNIT, body: update },
     Test { name: "a_loop_that_hangs_is_ended_by_the_watchdog_and_started_again", needs: UNIT, body: hang },
 ];
 
@@ -103,6 +117,64 @@ fn doctor(stage: &Stage) {
     is("control_plane.identity", "ok", &bed.id);
     // From inside: what it alone may not see is skipped, and nothing that it needs is hidden.
     assert_eq!((&json["agent"]["answers"], &json["counts"]["fail"]), (&true.into(), &0.into()), "{json:#}");
+}
+
+/// Its own units, its own account: the agent asks, root's helper installs, the manager starts again; and each `Update` ends
+/// once on its topic, whichever version tells it.
+fn update(stage: &Stage) {
+    let mut bed = Bed::prepare(stage, Plan::Enrolled);
+    bed.under_the_unit("[Service]\nRestartSec=100ms\n");
+    bed.hide_token();
+    let authority = Authority::open(&bed.directory().join("axion"), Duration::from_secs(3600)).unwrap();
+    let issued = authority.server(ServerCertificate::Right).unwrap();
+    let (key, files) = (PKey::generate_ed25519().unwrap(), Files::default());
+    let port = serve(&issued.certificate, &issued.key, Arc::clone(&files));
+    let publish = |release: &Release, name: &str| {
+        let mut files = files.lock().unwrap();
+        files.insert("/manifest.json".to_owned(), release.envelope(&format!("https://localhost:{port}/{name}"), &key));
+        files.insert(format!("/{name}"), release.bytes());
+    };
+    let lines = format!(
+        "[security]\ntls_ca_location = \"/etc/axion/ca.pem\"\n[update]\nenabled = true\nhealth_window = 2\n\
+         manifest_url = \"https://localhost:{port}/manifest.json\"\npublic_keys = [\"release-1:{}\"]\n",
+        encode_block(&key.raw_public_key().unwrap())
+    );
+    bed.reconfigure(&(bed.configuration() + &lines));
+    bed.start_agent();
+    bed.agent().wait_ready(READY);
+    let runs = |bed: &Bed<'_>| {
+        let pid = bed.agent().under_systemd().expect("the unit runs");
+        std::fs::read_link(format!("/proc/{pid}/exe")).expect("a program").display().to_string()
+    };
+    assert_eq!(runs(&bed), "/usr/bin/axion-agent");
+
+    publish(&Release::agent("9.1.0"), "good");
+    let end = bed.carry_out(bed.draft("Update").with("version", "9.1.0"));
+    assert_eq!((end.event_type.as_str(), &end.payload["details"]["running_version"]), ("CommandCompleted", &json!("9.1.0")), "{end:?}");
+    let installed = "/var/lib/axion-agent-versions/9.1.0/axion-agent";
+    assert_eq!(runs(&bed), installed);
+    assert_ne!(status(bed.agent(), "Uid"), "0", "it runs as root");
+    property_is(bed.agent(), "NRestarts", "1");
+    property_is(bed.agent(), "ActiveState", "active");
+    let binary = std::fs::metadata(format!("/proc/{}/exe", bed.agent().under_systemd().unwrap())).unwrap();
+    assert_eq!((binary.uid(), binary.mode() & 0o7777), (0, 0o755), "root's, and nobody else writes it");
+    let helper = bed.agent().inside(&["systemctl", "show", "--value", "--property", "Result", "axion-agent-update.service"]);
+    assert_eq!(helper.as_deref(), Ok("success"));
+
+    publish(&Release::script("9.2.0", "exit 1"), "bad");
+    let end = bed.carry_out(bed.draft("Update"));
+    let details = &end.payload["details"];
+    assert_eq!(
+        (end.event_type.as_str(), &details["code"], &details["returned"]),
+        ("CommandFailed", &json!("update.unhealthy"), &json!(true))
+    );
+    assert_eq!(runs(&bed), installed, "the version before, not the package's");
+
+    let end = bed.carry_out(bed.draft("Update").with("rollback", true));
+    assert_eq!(end.event_type, "CommandCompleted", "{end:?}");
+    assert_eq!(runs(&bed), "/usr/bin/axion-agent");
+    let (status, _) = bed.take_agent().terminate();
+    assert!(status.success(), "{status}");
 }
 
 fn hang(stage: &Stage) {

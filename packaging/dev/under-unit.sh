@@ -7,8 +7,8 @@
 # laid over them (overlay file systems in memory, gone with it) and shares the machine's network and engine
 # alone. FILE becomes /etc/axion/agent.toml, except for what the unit decides: the state directory, the agent's
 # own socket in /run/axion-agent, and the engine's, which is /run/docker.sock. agent.state_dir of FILE is where /var/lib/axion-agent really is, so
-# the next run finds what this one left. FILE's folder may hold unit.conf, a drop-in for the unit, and credstore,
-# which becomes /etc/credstore.
+# the next run finds what this one left. FILE's folder may hold unit.conf, a drop-in for the unit, credstore,
+# which becomes /etc/credstore, and axion, whose files go into /etc/axion. The helper of updates runs too, by its own units.
 #
 # SIGTERM stops the unit, and this script ends with the agent's exit code; SIGKILL is a power cut. The log
 # goes to agent.log beside FILE. Needs root, systemd and overlay file systems.
@@ -100,6 +100,7 @@ inside() {
   mount --bind "$state" /var/lib/axion-agent
   sed '/^state_dir *=/d; /^host *=/d; /^ipc_socket_path *=/d' "$config" >/etc/axion/agent.toml
   [ ! -d "$folder/credstore" ] || cp -r "$folder/credstore" /etc/
+  [ ! -d "$folder/axion" ] || install -m 644 "$folder/axion"/*.pem /etc/axion/
   systemd-sysusers "$packaging/systemd/axion-agent.sysusers.conf"
   systemd-tmpfiles --create "$packaging/systemd/axion-agent.tmpfiles.conf"
   may_write || fail "the engine's socket belongs to $(stat -L -c '%U and the group %G' /run/docker.sock), not to the group docker"
@@ -138,11 +139,12 @@ may_write() { setpriv --reuid axion-agent --regid axion-agent --groups docker te
 units() {
   rm -rf /etc/systemd/system
   mkdir -p /etc/systemd/system/axion-agent.service.d
-  cp "$packaging/systemd/axion-agent.service" /etc/systemd/system/
+  cp "$packaging"/systemd/*.service "$packaging"/systemd/*.path /etc/systemd/system/
   cat >/etc/systemd/system/axion-agent.service.d/10-test.conf <<END
 [Unit]
 DefaultDependencies=no
 OnFailure=failed.service
+Wants=axion-agent-update.path
 [Service]
 StandardOutput=append:$folder/agent.log
 StandardError=append:$folder/agent.log
@@ -154,6 +156,10 @@ DefaultDependencies=no
 Type=oneshot
 ExecStart=/bin/sh -c 'exec systemctl exit "$MONITOR_EXIT_STATUS"'
 END
+  for unit in axion-agent-update.path axion-agent-update.service; do
+    mkdir "/etc/systemd/system/$unit.d"
+    printf '[Unit]\nDefaultDependencies=no\n' >"/etc/systemd/system/$unit.d/10-test.conf"
+  done
   [ ! -e "$folder/unit.conf" ] || cp "$folder/unit.conf" /etc/systemd/system/axion-agent.service.d/20-test.conf
 }
 

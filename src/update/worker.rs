@@ -390,5 +390,5 @@ fn outcome(end: &End, named: &Version) -> Outcome {
             Outcome::failed(Code::UPDATE_UNHEALTHY, message).with("returned", false)
         }
     };
-    outcome.with("version", json!(named)).with("running", Version::own().to_string())
+    outcome.with("version", json!(named)).with("running_version", Version::own().to_string())
 }

@@ -4,20 +4,18 @@
 use crate::authority::{Authority, ServerCertificate};
 use crate::child;
 use crate::release::{Release, stripped};
+use crate::server::{Files, serve};
 use openssl::base64::encode_block;
 use openssl::pkey::{PKey, Private};
-use openssl::ssl::{SslAcceptor, SslMethod};
-use openssl::x509::X509;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -25,9 +23,6 @@ use uuid::Uuid;
 const TICK: Duration = Duration::from_millis(10);
 /// A command that does not watch anything.
 const ANSWER: Duration = Duration::from_secs(30);
-
-/// What is served, by path.
-type Files = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
 /// How a command of the command line ended.
 #[derive(Debug)]
@@ -77,7 +72,8 @@ impl Host {
         fs::set_permissions(&binary, Permissions::from_mode(0o755)).unwrap();
         let authority = Authority::open(&folder, Duration::from_secs(3600)).unwrap();
         let files = Files::default();
-        let server = serve(&authority, Arc::clone(&files));
+        let issued = authority.server(ServerCertificate::Right).unwrap();
+        let server = serve(&issued.certificate, &issued.key, Arc::clone(&files));
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let key = PKey::generate_ed25519().unwrap();
         let public = encode_block(&key.raw_public_key().unwrap());
@@ -275,35 +271,4 @@ impl Drop for Host {
 #[allow(clippy::disallowed_methods, reason = "a test that polls processes")]
 fn pause(time: Duration) {
     std::thread::sleep(time);
-}
-
-/// Serves files over HTTPS until the process ends.
-#[allow(clippy::disallowed_methods, reason = "the thread of a test's server")]
-fn serve(authority: &Authority, files: Files) -> u16 {
-    let issued = authority.server(ServerCertificate::Right).unwrap();
-    let mut chain = X509::stack_from_pem(&issued.certificate).unwrap().into_iter();
-    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
-    acceptor.set_certificate(&chain.next().unwrap()).unwrap();
-    chain.for_each(|certificate| acceptor.add_extra_chain_cert(certificate).unwrap());
-    acceptor.set_private_key(&PKey::private_key_from_pem(&issued.key).unwrap()).unwrap();
-    let acceptor = acceptor.build();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let Ok(mut stream) = acceptor.accept(stream) else { continue };
-            let mut line = String::new();
-            if BufReader::new(&mut stream).read_line(&mut line).is_err() {
-                continue;
-            }
-            let path = line.split(' ').nth(1).unwrap_or_default();
-            let body = files.lock().unwrap().get(path).cloned();
-            let (status, body) = body.map_or(("404 Not Found", Vec::new()), |body| ("200 OK", body));
-            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-            // Who has heard enough hangs up.
-            drop(stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body)));
-            drop(stream.shutdown());
-        }
-    });
-    port
 }

@@ -14,6 +14,7 @@ mod authority;
 mod child;
 mod host;
 mod release;
+mod server;
 
 use host::Host;
 use release::Release;
