@@ -353,7 +353,7 @@ impl Journal {
     /// # Errors
     /// When the store cannot be read.
     pub fn brief(&self, stack: &StackName) -> Result<Option<StackBrief>, JournalError> {
-        Ok(self.store.stack(stack)?.brief())
+        Ok(self.store.outline(stack)?.brief())
     }
 
     /// The owners of all stacks that this agent knows.
@@ -399,7 +399,7 @@ impl Ledger for Journal {
     }
 
     fn owner(&self, stack: &StackName) -> Result<Option<ProjectId>, LedgerError> {
-        Ok(self.store.stack(stack).map_err(unavailable)?.owner)
+        Ok(self.store.outline(stack).map_err(unavailable)?.owner)
     }
 
     fn revisions(&self, stack: &StackName) -> Result<Vec<Revision>, LedgerError> {

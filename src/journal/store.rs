@@ -55,11 +55,23 @@ pub(super) struct Stack {
     pub(super) logins: BTreeMap<String, String>,
 }
 
-impl Stack {
+/// The same record without what its revisions hold, which is nearly all of it.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Outline {
+    pub(super) owner: Option<ProjectId>,
+    revisions: Vec<Numbered>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Numbered {
+    number: u64,
+}
+
+impl Outline {
     /// Nothing for a stack that is nobody's.
-    pub(super) fn brief(&self) -> Option<StackBrief> {
+    pub(super) fn brief(self) -> Option<StackBrief> {
         let revision = self.revisions.last().map_or(0, |newest| newest.number);
-        self.owner.clone().map(|project| StackBrief { project, revision })
+        self.owner.map(|project| StackBrief { project, revision })
     }
 }
 
@@ -157,7 +169,7 @@ impl Store {
         let mut briefs = BTreeMap::new();
         for row in read.open_table(STACKS).map_err(failed("read"))?.iter().map_err(failed("read"))? {
             let (name, record) = row.map_err(failed("read"))?;
-            let stack: Stack = decode("stacks", record.value())?;
+            let stack: Outline = decode("stacks", record.value())?;
             if let (Ok(name), Some(brief)) = (StackName::new(name.value()), stack.brief()) {
                 briefs.insert(name, brief);
             }
@@ -236,10 +248,19 @@ impl Store {
 
     /// A stack; an unknown one is nobody's and has no revisions.
     pub(super) fn stack(&self, stack: &StackName) -> Result<Stack, JournalError> {
+        self.record_of(stack)
+    }
+
+    /// The same in short.
+    pub(super) fn outline(&self, stack: &StackName) -> Result<Outline, JournalError> {
+        self.record_of(stack)
+    }
+
+    fn record_of<T: DeserializeOwned + Default>(&self, stack: &StackName) -> Result<T, JournalError> {
         let read = self.database.begin_read().map_err(failed("read"))?;
         let stacks = read.open_table(STACKS).map_err(failed("read"))?;
         let record = stacks.get(stack.as_str()).map_err(failed("read"))?;
-        record.map_or_else(|| Ok(Stack::default()), |guard| decode("stacks", guard.value()))
+        record.map_or_else(|| Ok(T::default()), |guard| decode("stacks", guard.value()))
     }
 
     /// The stacks of which there is a record.
@@ -258,7 +279,7 @@ impl Store {
         let mut owners = BTreeMap::new();
         for row in read.open_table(STACKS).map_err(failed("read"))?.iter().map_err(failed("read"))? {
             let (name, record) = row.map_err(failed("read"))?;
-            let stack: Stack = decode("stacks", record.value())?;
+            let stack: Outline = decode("stacks", record.value())?;
             if let (Ok(name), Some(owner)) = (StackName::new(name.value()), stack.owner) {
                 owners.insert(name, owner);
             }
