@@ -1,11 +1,11 @@
 //! The binary: parses the command line, does what it asks, turns the end into an exit code.
 
 use axion_agent::cli::{self, Leaving};
-use axion_agent::heap;
+use axion_agent::memory;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    heap::share();
+    memory::share_heap();
     let leaving = match cli::parse(std::env::args_os()) {
         Ok(invocation) => cli::execute(invocation),
         Err(error) => cli::refuse(&error),

@@ -24,7 +24,7 @@ fn rules() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         rules.insert(subject, BTreeSet::from(base));
     }
     rules.insert("filesystem", BTreeSet::new());
-    rules.insert("heap", BTreeSet::new());
+    rules.insert("memory", BTreeSet::new());
     rules.insert("https", BTreeSet::from(["threads"]));
     rules.insert("unix_http", BTreeSet::new());
     rules.entry("config").or_default().extend(["logging", "signing"]);
@@ -38,7 +38,7 @@ fn rules() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     rules.entry("config").or_default().insert("signing");
     rules.entry("update").or_default().extend(["filesystem", "https", "signing"]);
     let faces = ["control_plane", "docker", "ipc", "journal", "kafka", "service", "telemetry", "update"];
-    rules.insert("coordinator", base.into_iter().chain(faces).collect());
+    rules.insert("coordinator", base.into_iter().chain(faces).chain(["memory"]).collect());
     let probed = ["control_plane", "docker", "filesystem", "journal", "kafka", "signing"];
     rules.insert("doctor", base.into_iter().chain(probed).collect());
     rules.insert("agent", base.into_iter().chain(subjects).chain(["coordinator", "doctor", "https", "logging", "signing"]).collect());

@@ -41,7 +41,7 @@ pub use state::{Ports, Shown, State};
 
 use crate::telemetry::Queue;
 use crate::threads::Exit;
-use crate::{control_plane, docker, ipc, kafka, telemetry, update};
+use crate::{control_plane, docker, ipc, kafka, memory, telemetry, update};
 use crossbeam_channel::{Receiver, Sender, never, select_biased};
 use std::time::{Duration, Instant};
 use wall_clock::{Gait, WallClock};
@@ -182,6 +182,7 @@ impl Clock {
             state.look_at_backlog();
             // What the log has counted in place of writing it is said in time also where nothing else is.
             log::logger().flush();
+            memory::give_back_code();
         }
     }
 }
