@@ -1,5 +1,5 @@
 //! The memory that this process keeps: how the C library's heap behaves, set once before there is a second thread, and the pages of the
-//! program's own code, which the coordinator gives back now and then.
+//! program's own file, which the coordinator gives back now and then.
 
 use std::ptr;
 
@@ -20,7 +20,7 @@ pub fn share_heap() {
     }
 }
 
-/// Gives back the pages of the program's code that are mapped; those that run are there again with their first use, from the
+/// Gives back the pages of the program's code and constants that are mapped; those that are used are there again with their first use, from the
 /// kernel's cache. The kernel maps sixteen pages for each that is used and takes none away: what a start or a deploy has touched once would
 /// count as resident for ever, which is two thirds of an idle agent.
 pub fn give_back_code() {
