@@ -34,10 +34,9 @@ unsafe extern "C" fn give_back(object: *mut libc::dl_phdr_info, _size: libc::siz
     let object = unsafe { &*object };
     // SAFETY: the list is the object's own, and as long as it says.
     let segments = unsafe { std::slice::from_raw_parts(object.dlpi_phdr, usize::from(object.dlpi_phnum)) };
-    // Only what nobody can have written to: other segments hold what the loader has filled in.
-    let is_code =
-        |segment: &&libc::Elf64_Phdr| segment.p_type == libc::PT_LOAD && segment.p_flags & (libc::PF_X | libc::PF_W) == libc::PF_X;
-    for segment in segments.iter().filter(is_code) {
+    // Only what nobody can have written to: other segments hold what the loader has filled in, also where they are closed after that.
+    let is_constant = |segment: &&libc::Elf64_Phdr| segment.p_type == libc::PT_LOAD && segment.p_flags & libc::PF_W == 0;
+    for segment in segments.iter().filter(is_constant) {
         let begin = object.dlpi_addr.wrapping_add(segment.p_vaddr);
         let first = begin.next_multiple_of(PAGE);
         let end = begin.wrapping_add(segment.p_filesz) / PAGE * PAGE;
