@@ -8,6 +8,9 @@ use std::ptr;
 #[cfg(target_env = "gnu")]
 const TRIM: libc::c_int = 512 * 1024;
 
+/// No page of x86_64 or of any aarch64 kernel is larger: what is given back is whole pages on each.
+const PAGE: u64 = 64 << 10;
+
 /// Lets all threads share one heap. glibc gives each an arena of its own, which grows by a page with each call of the system and is
 /// given back as soon: a deploy of fifty services made three hundred such calls. Our threads mostly wait; they do not
 /// stand in each other's way.
@@ -49,9 +52,6 @@ unsafe extern "C" fn give_back(object: *mut libc::dl_phdr_info, _size: libc::siz
     }
     1
 }
-
-/// No page of x86_64 or of any aarch64 kernel is larger: what is given back is whole pages on each.
-const PAGE: u64 = 64 << 10;
 
 #[cfg(test)]
 mod tests {
