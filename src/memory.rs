@@ -26,7 +26,7 @@ pub fn share_heap() {
 /// Gives back the pages of the program's code and constants that are mapped; those that are used are there again with their first use, from the
 /// kernel's cache. The kernel maps sixteen pages for each that is used and takes none away: what a start or a deploy has touched once would
 /// count as resident for ever, which is two thirds of an idle agent.
-pub fn give_back_code() {
+pub fn give_back_pages() {
     // SAFETY: the function fits, and gets no data.
     unsafe { libc::dl_iterate_phdr(Some(give_back), ptr::null_mut()) };
 }
@@ -69,7 +69,7 @@ mod tests {
         // Other tests run beside this one, and map theirs meanwhile.
         let is_less = || {
             let before = of_files();
-            give_back_code();
+            give_back_pages();
             of_files() < before
         };
         assert!((0..10).any(|_| is_less()), "{} KiB", of_files());

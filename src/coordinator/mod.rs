@@ -182,7 +182,7 @@ impl Clock {
             state.look_at_backlog();
             // What the log has counted in place of writing it is said in time also where nothing else is.
             log::logger().flush();
-            memory::give_back_code();
+            memory::give_back_pages();
         }
     }
 }

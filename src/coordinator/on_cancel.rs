@@ -5,8 +5,7 @@
 //! Cancel ends after it, and says how it went.
 
 use super::state::State;
-use crate::docker::Entry;
-use crate::domain::{Action, Code, Command, CommandId, Outcome, Verdict};
+use crate::domain::{Action, Code, Command, CommandId, Entry, Outcome, Verdict};
 use serde_json::json;
 use std::time::Instant;
 

@@ -5,7 +5,6 @@ use super::on_report::Ended;
 #[cfg(doc)]
 use super::rules::Rules;
 use super::state::{State, now};
-use crate::docker::Entry as LaneEntry;
 use crate::domain::{Command, CommandId, Direct, Event, EventKind, Position, Refusal, Stage, Timestamp, Way};
 use crate::journal::{Entry, JournalError};
 use crate::kafka::Inbound;
@@ -92,7 +91,7 @@ impl State {
                     log::info!("accepted {} {} (local, {user})", command.action.name(), command.id);
                 }
             }
-            self.admit(command, way, accepted_at, LaneEntry::Fresh);
+            self.admit(command, way, accepted_at, crate::domain::Entry::Fresh);
         }
         Taken::Accepted
     }

@@ -3,8 +3,7 @@
 
 use super::on_report::Ended;
 use super::state::{Open, State};
-use crate::docker::Entry;
-use crate::domain::{CommandId, EventId, Position, Reader};
+use crate::domain::{CommandId, Entry, EventId, Position, Reader};
 use crate::journal::Reported;
 
 /// How this process stands to the event topic.

@@ -6,20 +6,15 @@
 
 use super::ExitReason;
 use super::state::State;
-use crate::docker;
-use crate::domain::{Code, Command, Outcome};
+use crate::domain::{Code, Command, Entry, Outcome};
 use crate::threads::Stop;
-use crate::update::{self, Entry, Event, Job, Request};
+use crate::update::{self, Event, Job, Request};
 use std::sync::Arc;
 
 impl State {
     /// Gives the command to the thread.
-    pub(super) fn hand_to_update(&mut self, command: &Arc<Command>, entry: docker::Entry) {
+    pub(super) fn hand_to_update(&mut self, command: &Arc<Command>, entry: Entry) {
         let cancelled = self.open.get(&command.id).map_or_else(Stop::never, |open| open.cancelled.clone());
-        let entry = match entry {
-            docker::Entry::Fresh => Entry::Fresh,
-            docker::Entry::Resumed => Entry::Resumed,
-        };
         let job = Job { command: Arc::clone(command), entry, cancelled };
         let Some(updates) = &self.ports.updates else {
             let outcome = Outcome::failed(Code::UPDATE_DISABLED, update::Fault::Disabled.to_string());

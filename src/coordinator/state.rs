@@ -70,7 +70,7 @@ pub(super) struct Open {
     pub(super) way: Way,
     /// Who is owed its end.
     pub(super) readers: BTreeSet<Reader>,
-    pub(super) entry: crate::docker::Entry,
+    pub(super) entry: crate::domain::Entry,
     /// When this process took it up.
     pub(super) since: Timestamp,
     /// The number of its next progress event.
@@ -198,7 +198,7 @@ impl State {
                 }
                 None => {
                     let id = entry.command.id;
-                    self.admit(Arc::new(entry.command), entry.way, entry.accepted_at, crate::docker::Entry::Resumed);
+                    self.admit(Arc::new(entry.command), entry.way, entry.accepted_at, crate::domain::Entry::Resumed);
                     // A reader drops an event whose id it knows: what is told from here on must not have the number of
                     // something else that the process before has told. It told no more than one a millisecond.
                     let told = now().since(entry.accepted_at).as_millis();
@@ -253,13 +253,13 @@ impl State {
         self.listeners.publish();
     }
 
-    pub(super) fn admit(&mut self, command: Arc<Command>, way: Way, accepted_at: Timestamp, entry: crate::docker::Entry) {
+    pub(super) fn admit(&mut self, command: Arc<Command>, way: Way, accepted_at: Timestamp, entry: crate::domain::Entry) {
         let ((cancel, cancelled), readers) = (stop_pair(), way.readers(self.has_topic()));
         let (since, cancel) = (now(), Some(cancel));
         self.listeners.note(|recent| recent.accepted(&command, &way, accepted_at));
         let open = Open { command: Arc::clone(&command), way, readers, entry, since, progress: 0, cancel, cancelled };
         self.open.insert(command.id, open);
-        if entry == crate::docker::Entry::Fresh {
+        if entry == crate::domain::Entry::Fresh {
             self.tell(&command, EventKind::CommandAccepted, Stage::Accepted, json!({"command_type": command.action.name()}));
         }
         match &command.action {
@@ -268,10 +268,10 @@ impl State {
             Action::Resume => self.on_resume(command.id),
             Action::HealthCheck => self.on_health_check(command.id),
             // It is on trial, or was returned from: nothing waits for its end.
-            Action::Update(_) if entry == crate::docker::Entry::Resumed && self.was_begun(command.id) => {
+            Action::Update(_) if entry == crate::domain::Entry::Resumed && self.was_begun(command.id) => {
                 self.hand_to_update(&command, entry)
             }
-            _ if entry == crate::docker::Entry::Resumed && self.was_begun(command.id) => self.admission.admit_begun(command),
+            _ if entry == crate::domain::Entry::Resumed && self.was_begun(command.id) => self.admission.admit_begun(command),
             _ => self.admission.admit(command),
         }
     }
@@ -288,7 +288,7 @@ impl State {
                 Admitted::Changing(command) => (command, &self.ports.jobs),
                 Admitted::Reading(command) => (command, &self.ports.queries),
             };
-            let entry = self.open.get(&command.id).map_or(crate::docker::Entry::Fresh, |open| open.entry);
+            let entry = self.open.get(&command.id).map_or(crate::domain::Entry::Fresh, |open| open.entry);
             if let Action::Update(_) = command.action {
                 let command = Arc::clone(command);
                 self.listeners.note(|recent| recent.started(command.id, now()));

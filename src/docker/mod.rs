@@ -48,7 +48,7 @@ pub use examine::{Examined, PublishedPort, Reachability, Readiness, SeenNode, Sw
 pub use follow::{FollowJob, Follows, MAX_FOLLOWS};
 pub use view::View;
 
-use crate::domain::{AgentId, Command, CommandId, Containers, Ledger, Outcome, Progress, RegistryCredential, SwarmCount};
+use crate::domain::{AgentId, Command, CommandId, Containers, Entry, Ledger, Outcome, Progress, RegistryCredential, SwarmCount};
 use crate::threads::{Exit, Published, Stop, StopSource, Thread, ThreadName, spawn, stop_pair};
 use client::Client;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -170,15 +170,6 @@ pub struct Job {
     pub entry: Entry,
     /// Comes when somebody cancels it.
     pub cancelled: Stop,
-}
-
-/// How a command comes to its lane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Entry {
-    /// For the first time.
-    Fresh,
-    /// Again, after a crash or a restart: observe first, assume nothing.
-    Resumed,
 }
 
 /// From the lanes, the query thread and the event stream.

@@ -6,6 +6,15 @@ use super::{Command, CommandId, Scope, StackName};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+/// How a command comes to whoever carries it out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// For the first time.
+    Fresh,
+    /// Again, after a crash or a restart: observe first, assume nothing.
+    Resumed,
+}
+
 /// How many commands may be admitted and not finished. A command is at most 1 MiB, in practice some
 /// KiB, so a full window stays within a few MB. Beyond it the topic itself is the queue.
 pub const WINDOW: usize = 256;

@@ -25,7 +25,7 @@ mod trace;
 mod way;
 mod words;
 
-pub use admission::{Admission, Admitted, WINDOW};
+pub use admission::{Admission, Admitted, Entry, WINDOW};
 pub use code::Code;
 pub(crate) use code::codes;
 pub use command::{
@@ -49,4 +49,4 @@ pub use swarm::{ServiceCount, StackCount, SwarmCount};
 pub use time::{InvalidTimestamp, Timestamp, unix_nanos};
 pub use trace::Traceparent;
 pub use way::{Direct, HasTopic, Reader, Way};
-pub use words::counted;
+pub use words::{counted, hex};

@@ -3,11 +3,10 @@
 //! They are service labels: changing them replaces no task. They are put on when a spec is sent, and
 //! left out of every comparison. Pure.
 
-use crate::domain::{AgentId, CommandId};
+use crate::domain::{AgentId, CommandId, hex};
 use openssl::sha::Sha256;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Value, json};
-use std::fmt::Write as _;
 
 /// The hash of the spec as it was sent, without these labels.
 pub const SPEC: &str = "io.axion.spec";
@@ -133,15 +132,6 @@ impl Serialize for Without<'_> {
             other => other.serialize(serializer),
         }
     }
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -161,8 +161,7 @@ impl<'a> Reading<'a> {
     /// With the first thing in the files that cannot be deployed, and its place.
     pub fn load(&self) -> Result<Loaded, StackError> {
         let (context, hidden) = (&self.context, Hidden::new(self.context.env));
-        let specs = load::read(context, &self.tree).and_then(|model| convert::specs(context, self.stack, model));
-        let specs = specs.map_err(|error| hidden.error(error))?;
+        let specs = specs(context, self.stack, &self.tree).map_err(|error| hidden.error(error))?;
         let warnings = context.take_warnings().into_iter().map(|warning| hidden.warning(warning)).collect();
         Ok(Loaded { specs, warnings, deviations: context.take_deviations(), absent: context.take_missing() })
     }
@@ -180,6 +179,10 @@ impl<'a> Reading<'a> {
         normal::escape(&mut tree);
         Ok(Merged { text: yaml::write(&tree), variables, files })
     }
+}
+
+fn specs(context: &load::Context<'_>, stack: &StackName, tree: &yaml::Node) -> Result<StackSpecs, StackError> {
+    convert::specs(context, stack, load::read(context, tree)?)
 }
 
 /// The files of a stack as one.
@@ -222,8 +225,7 @@ pub fn merged(source: &Source<'_>) -> Result<String, StackError> {
 pub fn missing(source: &Source<'_>) -> BTreeSet<String> {
     let context = load::Context::new(source, load::Absent::PassedOver);
     // A mistake ends the reading, and `load` will tell it.
-    let _ended = load::tree(&context, source)
-        .and_then(|tree| load::read(&context, &tree).and_then(|model| convert::specs(&context, source.stack, model)));
+    let _ended = load::tree(&context, source).and_then(|tree| specs(&context, source.stack, &tree));
     context.take_missing()
 }
 

@@ -5,7 +5,7 @@
 //! HMAC with a random key of the stack's own: a plain hash of a weak secret in a public name could be
 //! guessed. Pure.
 
-use super::marks::hex;
+use crate::domain::hex;
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;

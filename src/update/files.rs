@@ -4,6 +4,7 @@
 //! flushed. What somebody else may have put into a folder is opened without following a link, and read within a bound.
 
 use super::fault::Fault;
+use crate::domain::hex;
 use openssl::sha::Sha256;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -141,7 +142,7 @@ impl Measured {
         if self.length != size {
             return Err(Fault::Checksum(format!("it has {} bytes, and {size} are expected", self.length)));
         }
-        let found: String = self.sha.finish().iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = hex(&self.sha.finish());
         if found != sha256 {
             return Err(Fault::Checksum(format!("its SHA-256 is {found}, and {sha256} is expected")));
         }
@@ -265,7 +266,7 @@ pub(super) mod tests {
 
     /// As a manifest writes it.
     pub(in crate::update) fn sha256(bytes: &[u8]) -> String {
-        openssl::sha::sha256(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&openssl::sha::sha256(bytes))
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub use manifest::{MAX_BINARY_BYTES, MAX_MANIFEST_BYTES, Manifest, is_https};
 pub use status::{Checked, Desk};
 pub use version::{InvalidVersion, Version};
 
-use crate::domain::{Code, Command, CommandId, Health, Ledger, Outcome, Progress};
+use crate::domain::{Code, Command, CommandId, Entry, Health, Ledger, Outcome, Progress};
 use crate::https::Net;
 use crate::signing::Keys;
 use crate::threads::{Exit, Published, Stop, StopSource, Thread, ThreadName, spawn, stop_pair, supervise};
@@ -129,15 +129,6 @@ pub struct Job {
     pub entry: Entry,
     /// Comes when somebody cancels it.
     pub cancelled: Stop,
-}
-
-/// How a command comes to the thread.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Entry {
-    /// It is new.
-    Fresh,
-    /// It was accepted before the last end of the process.
-    Resumed,
 }
 
 /// To the coordinator.

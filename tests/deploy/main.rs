@@ -13,9 +13,8 @@ mod replaced;
 #[path = "../support/mod.rs"]
 mod support;
 
-use axion_agent::docker::Entry;
 use axion_agent::domain::{
-    Action, Code, CommandId, Deploy, Ledger, Note, OnFailure, ProjectId, RegistryCredential, Remove, ResolveImage, Rollback, Scale,
+    Action, Code, CommandId, Deploy, Entry, Ledger, Note, OnFailure, ProjectId, RegistryCredential, Remove, ResolveImage, Rollback, Scale,
     Selection, Sensitive, Target,
 };
 use serde_json::{Value, json};

@@ -5,9 +5,9 @@ use super::engine::Engine;
 use super::gate::Gate;
 use super::runner::Stage;
 use super::until;
-use axion_agent::docker::{Docker, EngineState, Entry, Event, Job, Settings, Swarmless, start};
+use axion_agent::docker::{Docker, EngineState, Event, Job, Settings, Swarmless, start};
 use axion_agent::domain::{
-    Action, AgentId, Code, Command, CommandId, Context, Deploy, Ledger, Outcome, Progress, ProjectId, Remove, ResolveImage, Scope,
+    Action, AgentId, Code, Command, CommandId, Context, Deploy, Entry, Ledger, Outcome, Progress, ProjectId, Remove, ResolveImage, Scope,
     StackName, Target, Verdict,
 };
 use axion_agent::journal::{self, Journal};

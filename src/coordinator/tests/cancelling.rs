@@ -78,7 +78,7 @@ fn after_a_crash_a_command_that_may_have_begun_is_left_to_its_lane() {
     desk.read(1, cancel(2, 1));
     let desk = desk.crash();
     let job = desk.jobs.try_recv().unwrap();
-    assert_eq!((job.command.id, job.entry, job.cancelled.is_stopped()), (id(1), LaneEntry::Resumed, true));
+    assert_eq!((job.command.id, job.entry, job.cancelled.is_stopped()), (id(1), crate::domain::Entry::Resumed, true));
     assert_eq!(ends(&desk), []);
 }
 

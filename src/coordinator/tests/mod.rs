@@ -16,7 +16,7 @@ mod watched;
 use super::rules;
 use super::state::{Ports, Shown, State};
 use super::*;
-use crate::docker::{Entry as LaneEntry, Job};
+use crate::docker::Job;
 use crate::domain::{
     Action, AgentId, Code, Command, CommandId, Context, DependencyState, Deploy, EventKind, GetStatus, Health, Ledger as _, LinkState,
     Note, Outcome, Position, Progress, ProjectId, Recent, Refusal, Remove, Sensitive, StackName, Step, Target, Timestamp,
@@ -199,7 +199,7 @@ fn after_a_crash_what_was_accepted_goes_on_and_what_was_finished_is_sent_again()
 
     let mut desk = desk.crash();
     let job = desk.jobs.try_recv().unwrap();
-    assert_eq!((job.command.id, job.entry), (id(2), LaneEntry::Resumed));
+    assert_eq!((job.command.id, job.entry), (id(2), crate::domain::Entry::Resumed));
     let again = desk.published.try_recv().unwrap();
     let event = |request: &Request| match request {
         Request::Publish(_, event) => (event.id, event.kind, event.terminal),

@@ -7,8 +7,7 @@
 use super::{Broken, Failure};
 use crate::docker::room::{Room, StepError};
 use crate::docker::types::{Store, StoreKind};
-use crate::domain::{Code, Deploy, LedgerError, Sensitive};
-use crate::stack::marks::hex;
+use crate::domain::{Code, Deploy, LedgerError, Sensitive, hex};
 use crate::stack::plan::{self, Answer, Content, Observed};
 use crate::stack::rotate;
 use serde_json::{Value, json};

@@ -6,12 +6,11 @@
 //! what is still to be done. What was removed is remembered in the journal, so that there is a way back without a revision.
 
 use super::{Broken, Failure, apply};
-use crate::docker::Entry;
 use crate::docker::census::{Census, down};
 use crate::docker::leftovers;
 use crate::docker::room::{Halt, Room, StepError};
 use crate::docker::types::{Network, Task};
-use crate::domain::{Code, Progress, StackName, Step, StepOutcome};
+use crate::domain::{Code, Entry, Progress, StackName, Step, StepOutcome};
 use crate::stack::plan::{self, Action, NetworkPlan, ServicePlan};
 use crate::threads::Deadline;
 use serde_json::Value;

@@ -5,10 +5,10 @@ mod ports;
 use crate::docker::fake_engine::FakeEngine;
 use crate::docker::fake_ledger::FakeLedger;
 use crate::docker::fake_swarm::{Fault, NO_PORT, Swarm};
-use crate::docker::{Docker, Entry, Event, Job, Settings, start};
+use crate::docker::{Docker, Event, Job, Settings, start};
 use crate::domain::{
-    Action, AgentId, Code, Command, CommandId, Context, Deploy, Ledger, Note, OnFailure, Outcome, ProjectId, ResolveImage, StackName, Step,
-    StepOutcome, Target, Verdict,
+    Action, AgentId, Code, Command, CommandId, Context, Deploy, Entry, Ledger, Note, OnFailure, Outcome, ProjectId, ResolveImage,
+    StackName, Step, StepOutcome, Target, Verdict,
 };
 use crate::threads::{Published, Stop, stop_pair};
 use crossbeam_channel::{Receiver, bounded};

@@ -1,10 +1,9 @@
 //! A record that nobody can answer becomes a dead letter.
 
 use super::inbound::RawRecord;
-use crate::domain::{Code, Context, Position};
+use crate::domain::{Code, Context, Position, hex};
 use crate::kafka::DeadLetter;
 use openssl::sha::sha256;
-use std::fmt::Write as _;
 
 /// The largest value that is kept whole, in bytes: with key and headers the new record stays below the
 /// 1 MiB that a topic accepts by default (`max.message.bytes`).
@@ -25,12 +24,4 @@ pub(super) fn dead_letter(record: &RawRecord<'_>, code: Code, message: String, c
         message,
         context,
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing into a String cannot fail.
-        let _ok = write!(text, "{byte:02x}");
-        text
-    })
 }
