@@ -3,7 +3,7 @@
 //!
 //! `make footprint` runs it. It measures the binary at `AXION_TEST_AGENT`, else this build's. Each
 //! situation is measured `FOOTPRINT_ROUNDS` times [3] for `FOOTPRINT_SECONDS` [60], and the medians are
-//! shown. It fails when one is above its budget.
+//! shown. It fails when one is above its budget. `FOOTPRINT_ONLY` leaves out the situations whose names it is no part of.
 //!
 //! With `FOOTPRINT_GROWTH_MINUTES` it does something else: it looks for so long, once a minute, how much
 //! memory an agent has from which everything is away (`make growth`). With `FOOTPRINT_ENGINE_MINUTES` it compares what the engine of
@@ -99,7 +99,10 @@ fn main() -> ExitCode {
     }
     println!("{rounds} rounds of {seconds} s each; medians\n");
     let mut over = Vec::new();
-    for situation in Situation::ALL {
+    let only = std::env::var("FOOTPRINT_ONLY").unwrap_or_default();
+    let wanted: Vec<Situation> = Situation::ALL.into_iter().filter(|situation| situation.name().contains(&only)).collect();
+    assert!(!wanted.is_empty(), "FOOTPRINT_ONLY is part of no situation's name: {only}");
+    for situation in wanted {
         if let Some(reason) = surroundings.lacks(situation) {
             println!("{}: skipped: {reason}\n", situation.name());
             continue;

@@ -12,6 +12,8 @@ use uuid::Uuid;
 
 /// Between becoming ready and the first look: connections settle, caches fill.
 const SETTLE: Duration = Duration::from_secs(10);
+/// The same where nothing is there: what an outage begins with is said and done, other clients that look for brokers too.
+const SETTLE_AWAY: Duration = Duration::from_secs(30);
 /// Between two looks while the agent starts or stops.
 const LOOK: Duration = Duration::from_micros(200);
 /// An agent that needs longer to start or to stop is broken.
@@ -54,14 +56,18 @@ impl Running {
         let folder = Folder(std::env::temp_dir().join(format!("axion-footprint-{}", Uuid::new_v4().simple())));
         fs::create_dir_all(&folder.0).expect("a directory for the agent");
         let port = free_port();
+        let configure =
+            |situation| fs::write(folder.config(), surroundings.configuration(situation, &folder.0, port)).expect("its configuration");
         if situation == Situation::Away {
             // Only an agent that was enrolled starts Kafka's clients.
-            let mut enrolled = Process::launch(surroundings, Situation::Plain, &folder.0, port);
+            configure(Situation::Plain);
+            let mut enrolled = Process::launch(&folder);
             wait_ready(port);
             enrolled.stop();
         }
+        configure(situation);
         let began = Instant::now();
-        let process = Process::launch(surroundings, situation, &folder.0, port);
+        let process = Process::launch(&folder);
         wait(PATIENCE, "alive", || page(port, "/livez").is_some());
         Self { process, port, began, _folder: folder }
     }
@@ -78,10 +84,9 @@ impl Running {
 
 impl Process {
     #[allow(clippy::disallowed_methods, reason = "what is measured is a process")]
-    fn launch(surroundings: &Surroundings, situation: Situation, folder: &Path, port: u16) -> Self {
-        let config = folder.join("agent.toml");
-        fs::write(&config, surroundings.configuration(situation, folder, port)).expect("its configuration");
-        let log = File::create(folder.join("agent.log")).expect("its log");
+    fn launch(folder: &Folder) -> Self {
+        let config = folder.config();
+        let log = File::create(folder.0.join("agent.log")).expect("its log");
         let binary = std::env::var_os("AXION_TEST_AGENT").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_axion-agent")), PathBuf::from);
         let mut command = Command::new(binary);
         command.args(["run".as_ref(), "--config".as_ref(), config.as_os_str()]).env_remove("DOCKER_HOST");
@@ -107,6 +112,12 @@ impl Drop for Process {
     }
 }
 
+impl Folder {
+    fn config(&self) -> PathBuf {
+        self.0.join("agent.toml")
+    }
+}
+
 impl Drop for Folder {
     fn drop(&mut self) {
         // What is left is in a place for such things.
@@ -123,7 +134,7 @@ pub fn measure(surroundings: &Surroundings, situation: Situation, span: Duration
         wait_ready(agent.port);
         ready_ms = agent.milliseconds();
     }
-    std::thread::park_timeout(SETTLE);
+    std::thread::park_timeout(if situation == Situation::Away { SETTLE_AWAY } else { SETTLE });
     let before = agent.reading();
     let began = Instant::now();
     std::thread::park_timeout(span);

@@ -40,6 +40,7 @@ pub use channel::{Endpoint, Proxy, Route, Scheme};
 pub use code::LinkCode;
 pub use examine::{Called, Connected, call, connect};
 pub use keyring::PAIR_FILE as CERTIFICATE_FILE;
+pub use line::poll_without_backup;
 pub use once::{enroll, forget, unregister};
 pub use session::{Answer, EVENTS as SESSION_EVENTS, Event as SessionEvent, REQUESTS as SESSION_REQUESTS, Request as SessionRequest};
 

@@ -201,8 +201,7 @@ impl Intake {
     fn begin_anew(&mut self) -> Result<(), Stopped> {
         match connect(&self.settings) {
             Ok(client) => {
-                log::info!("consumer: no broker was found for long, another client looks for one");
-                let look = self.look.of_the_next();
+                let look = self.look.of_the_next("consumer");
                 self.renew(Renewal { settings: self.settings.clone(), client })?;
                 self.look = look;
                 Ok(())

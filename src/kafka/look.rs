@@ -9,6 +9,7 @@ use super::METADATA_INTERVAL;
 use super::native::{Client, Fault, Sought};
 use crate::threads::Backoff;
 use crossbeam_channel::{Receiver, at, never};
+use log::Level;
 use std::time::{Duration, Instant};
 
 /// How long a question stays open. A broker answers the requests of one connection in turn, so it may have
@@ -69,8 +70,10 @@ impl Look {
         Self { topics, next: Some(Instant::now()), broker: None, number: 0, seek: SEEK, lost: None, despair: FIRST_DESPAIR, backoff }
     }
 
-    /// That of the client which follows because this one found nobody.
-    pub(super) fn of_the_next(&self) -> Self {
+    /// That of the client which follows because this one found nobody. `who` it is stands in the log once for each outage, however many follow.
+    pub(super) fn of_the_next(&self, who: &str) -> Self {
+        let level = if self.despair == FIRST_DESPAIR { Level::Info } else { Level::Debug };
+        log::log!(level, "{who}: no broker was found for {} s, another client looks for one", self.despair.as_secs());
         let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
         Self { despair: (self.despair * 2).min(LONGEST_DESPAIR), ..Self::new(&topics) }
     }
@@ -159,7 +162,7 @@ mod tests {
         look.despair = PATIENCE;
         look.due().recv_timeout(2 * LONGEST_RETRY).unwrap();
         assert_eq!(look.look(&client).unwrap(), Sight::Despair);
-        let next = look.of_the_next();
+        let next = look.of_the_next("producer");
         assert_eq!((next.despair, next.lost), (2 * PATIENCE, None));
         assert!(look.is_current(0) && !look.is_current(1), "nobody was asked");
         look.all_is_well();

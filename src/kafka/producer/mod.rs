@@ -195,8 +195,7 @@ impl Output {
             // Another follows anyway.
             Ok(Sight::Despair) if self.renewal.is_some() => Ok(()),
             Ok(Sight::Despair) => {
-                log::info!("producer: no broker was found for long, another client looks for one");
-                let look = self.look.of_the_next();
+                let look = self.look.of_the_next("producer");
                 self.replace_client()?;
                 self.look = look;
                 Ok(())
