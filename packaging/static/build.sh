@@ -28,6 +28,7 @@ main() {
     { tail -n 60 "$log" >&2; fail "the build failed; all of its log: $log"; }
   install -m 755 "$CARGO_TARGET_DIR/$target/dist/axion-agent" "$result.new"
   mv "$result.new" "$result"
+  cp "$CARGO_TARGET_DIR/$target/dist/deps/"axion_agent-*.symbols "$result.symbols"
   echo "$result"
   echo "$(stat -c %s "$result") bytes, sha256 $(sha256sum "$result" | cut -d ' ' -f 1), built in $((SECONDS - started)) s with $road's $("$RUSTC" --version | cut -d ' ' -f 1-2)"
 }
@@ -78,6 +79,14 @@ tools() {
   mkdir -p "$tools"
   cp -r "$source"/{zig.sh,openssl.sh,zig.txt,stub} "$tools/"
   for tool in cc c++ ar ranlib link; do ln -sf zig.sh "$tools/$arch-linux-musl-$tool"; done
+  # What changes here changes the linker's name, which cargo does see: only the program is linked anew.
+  local number
+  number=$(cat "$source"/{link.sh,plain.sh,order.txt} | sha256sum | cut -c 1-12)
+  linker=$tools/$arch-link-$number
+  [ -e "$linker" ] || rm -f "$tools/$arch"-link-*
+  cp "$source/plain.sh" "$tools/"
+  cp "$source/order.txt" "$linker.order"
+  cp "$source/link.sh" "$linker"
 }
 
 environment() {
@@ -97,7 +106,7 @@ environment() {
   export AXION_STATIC_PREFIX=$home/registry/src
   export SOURCE_DATE_EPOCH=315532800
   local upper=${us^^}
-  export "CARGO_TARGET_${upper}_LINKER=$prefix-link"
+  export "CARGO_TARGET_${upper}_LINKER=$linker"
   export "CARGO_TARGET_${upper}_RUSTFLAGS=-C link-self-contained=no -C target-feature=+crt-static -C relocation-model=static \
 -C force-unwind-tables=no --remap-path-prefix=$PWD=. --remap-path-prefix=$home=/cargo --remap-path-prefix=$CARGO_TARGET_DIR=/target"
 }

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# link.sh: what rustc calls as its linker. build.sh copies it beside zig.sh, as ARCH-link-NUMBER, with the list as ARCH-link-NUMBER.order.
+# Zig makes lld's command and knows no list of functions; so its command is taken, and given to lld once more with one.
+#
+# The list names what an idle agent runs (order.sh makes it). Those functions come first and beside each other, and are as good as all
+# of the program that is in memory: 1 MB of 8. Scattered as the linker finds them they keep 6 MB there, because the kernel maps sixteen
+# pages for each that is used.
+#
+# Beside the program it leaves PROGRAM.symbols, the same with its symbols, for profilers and for order.sh.
+set -euo pipefail
+: "${ZIG:?the zig program, from the Python package ziglang}"
+arch=${0##*/}
+arch=${arch%%-*}
+
+said=$(ZIG_VERBOSE_LINK=1 "${0%/*}/$arch-linux-musl-link" "$@" 2>&1) || { echo "$said" >&2; exit 1; }
+grep -v '^ld\.lld ' <<<"$said" >&2 || true
+# Zig does not quote: a path with a blank in it would be two words, and lld says that it finds neither.
+read -ra words <<<"$(grep '^ld\.lld ' <<<"$said" || { echo "link.sh: zig has not said how it links" >&2; exit 1; })"
+
+output='' whole=()
+for ((at = 1; at < ${#words[@]}; at++)); do
+  case ${words[at]} in
+    -o) output=${words[++at]} ;;
+    -s) ;;
+    *) whole+=("${words[at]}") ;;
+  esac
+done
+symbols=$output.symbols order=$output.order
+
+"$ZIG" ld.lld "${whole[@]}" -o "$symbols"
+nm --defined-only "$symbols" | awk '$2 ~ /^[TtWw]$/ { print $3 }' | LC_ALL=C sort -u >"$order.names"
+"${0%/*}/plain.sh" <"$order.names" | paste -d '\t' - "$order.names" |
+  awk -F '\t' 'NR == FNR { place[$0] = NR; next } $1 in place { print place[$1] "\t" $2 }' "$0.order" - |
+  sort -s -n -k 1,1 | cut -f 2 >"$order"
+[ -s "$order" ] || { echo "link.sh: the program has none of the functions in the list" >&2; exit 1; }
+
+# Some are in several libraries of which one is linked, and some names are those of several functions: no word about that.
+ordered=("${whole[@]}" "--symbol-ordering-file=$order" --no-warn-symbol-ordering)
+"$ZIG" ld.lld "${ordered[@]}" -o "$symbols"
+"$ZIG" ld.lld "${ordered[@]}" -s -o "$output"
+rm "$order" "$order.names"
