@@ -10,7 +10,7 @@ static_agent = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/static/$(ARCH)
 current_engine = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/axion-agent/engine-current
 dev := packaging/dev
 
-.PHONY: help demo test test-engines lint fuzz mutations soak search torture bounce delivery deploy-bench render-bench telemetry-bench footprint growth engine-cost build pages static test-static image size clean
+.PHONY: help demo test test-engines lint fuzz mutations soak search torture bounce delivery deploy-bench render-bench telemetry-bench footprint order growth engine-cost build pages static test-static image size clean
 help:                ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
 
@@ -79,6 +79,10 @@ measure := cargo bench --locked --profile dev --bench footprint
 footprint: static    ## what the idle static binary costs, beside its budget (20 minutes; AXION_TEST_AGENT names another)
 	@$(dev)/setup.sh build bed
 	AXION_TEST_AGENT="$${AXION_TEST_AGENT:-$(static_agent)}" $(dev)/with-broker.sh $(measure)
+
+order: static        ## which functions an idle agent runs, written down anew for the linker (six minutes; needs valgrind and a real broker)
+	@$(dev)/setup.sh build bed order
+	packaging/static/order.sh "$(static_agent).symbols"
 
 growth: static       ## whether its memory grows in 30 minutes (MINUTES) while everything is away
 	@$(dev)/setup.sh build bed

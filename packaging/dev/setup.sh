@@ -3,6 +3,7 @@
 #   build  a C++ compiler, CMake and Perl for the C libraries; Rust, unless a recent one is installed
 #   bed    a Docker Engine and BusyBox for the private engine of tests and demo
 #   engines  what makes a root folder for another engine
+#   order  valgrind
 #   lint   rustfmt, clippy, shellcheck and systemd's tools, which need no running systemd
 #   static what packaging/static starts from
 #   emulation    qemu, to run another architecture's binary
@@ -27,6 +28,7 @@ main() {
       build) build ;;
       bed) bed ;;
       engines) engines ;;
+      order) order ;;
       lint) lint ;;
       static) static ;;
       emulation) emulation ;;
@@ -74,6 +76,12 @@ bed() {
 engines() {
   missing=
   want debootstrap debootstrap
+  install
+}
+
+order() {
+  missing=
+  want valgrind valgrind
   install
 }
 

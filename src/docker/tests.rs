@@ -215,6 +215,7 @@ fn a_restart_that_goes_on_after_a_crash_rolls_nothing_over_a_second_time() {
         let mut written = written.lock().unwrap();
         let mut now = web(7, 1);
         if written.is_object() {
+            now["Version"]["Index"] = json!(8);
             now["Spec"] = written.clone();
             now["UpdateStatus"] = json!({"State": "completed"});
         }

@@ -66,6 +66,17 @@ pub struct TaskId {
     pub id: String,
 }
 
+/// A service of which only is asked whether it has changed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ServiceVersion {
+    /// Its id.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// Counts up with every change, also of its update's state.
+    pub version: Version,
+}
+
 /// A task: one attempt to run one replica.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "PascalCase")]

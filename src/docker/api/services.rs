@@ -3,7 +3,7 @@
 use super::{of_any_stack, of_stack};
 use crate::docker::client::{Client, Request, encoded};
 use crate::docker::error::EngineError;
-use crate::docker::types::{Created, Published, Service, ServiceHead, Updated, Version};
+use crate::docker::types::{Created, Published, Service, ServiceHead, ServiceVersion, Updated, Version};
 use crate::domain::{Sensitive, StackName, Timestamp};
 use serde::Serialize;
 use serde_json::json;
@@ -20,6 +20,11 @@ const QUIET_FOLLOWED: Duration = Duration::from_secs(30);
 impl Client {
     /// The services of a stack.
     pub(crate) fn services(&self, stack: &StackName) -> Result<Vec<Service>, EngineError> {
+        self.fetch(Request::get("/services").query("filters", &of_stack(stack)))
+    }
+
+    /// The versions at which the services of a stack are: of an answer of some KiB for each, little is kept.
+    pub(crate) fn service_versions(&self, stack: &StackName) -> Result<Vec<ServiceVersion>, EngineError> {
         self.fetch(Request::get("/services").query("filters", &of_stack(stack)))
     }
 

@@ -7,12 +7,13 @@ use super::report::Report;
 use super::watch::{AsWanted, Look, State, Wanted, Watch, Written, grace};
 use super::{Broken, Failure};
 use crate::docker::room::{Halt, Room, StepError};
-use crate::docker::types::{Mode, Service, Task, UpdateState, Version};
+use crate::docker::types::{Mode, Service, ServiceVersion, Task, UpdateState, Version};
 use crate::domain::{Code, Progress, StackName};
 use crate::stack::compare;
 use crate::stack::plan::{Action, ServicePlan};
 use crate::threads::Deadline;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,22 +35,48 @@ const ENDED: [&str; 2] = ["exited", "dead"];
 pub(super) struct Watched<'a> {
     watch: Watch,
     spec: &'a Value,
+    /// As it was when the plan was made.
+    held: Option<&'a Service>,
     state: State,
     /// Whether its spec is as wanted, at this version of the service: it is compared once for each.
     compared: Option<(String, Version, AsWanted)>,
 }
 
-/// One look at a stack.
-pub(super) struct Seen {
-    current: BTreeSet<String>,
-    tasks: Vec<Task>,
-    /// By name.
-    services: BTreeMap<String, Service>,
+/// The services of a stack as they were read last, by name.
+struct Known<'a>(BTreeMap<String, Cow<'a, Service>>);
+
+impl<'a> Known<'a> {
+    /// As the plan was made for.
+    fn of(watched: &[Watched<'a>]) -> Self {
+        Self(watched.iter().filter_map(|one| one.held).map(|held| (held.name().to_owned(), Cow::Borrowed(held))).collect())
+    }
+
+    /// Reads them, unless each still is what it was: most looks find nothing new, and to read them whole is the most of a look.
+    fn refresh(&mut self, room: &Room<'_>, stack: &StackName) -> Result<(), StepError> {
+        let is_news = self.0.is_empty() || !self.are_at(&room.observe(|client| client.service_versions(stack))?);
+        if is_news {
+            let services = room.observe(|client| client.services(stack))?;
+            self.0 = services.into_iter().map(|service| (service.name().to_owned(), Cow::Owned(service))).collect();
+        }
+        Ok(())
+    }
+
+    fn are_at(&self, versions: &[ServiceVersion]) -> bool {
+        let versions: BTreeMap<&str, Version> = versions.iter().map(|one| (one.id.as_str(), one.version)).collect();
+        self.0.len() == versions.len() && self.0.values().all(|known| versions.get(known.id.as_str()) == Some(&known.version))
+    }
 }
 
-impl Seen {
+/// One look at a stack.
+pub(super) struct Seen<'a> {
+    current: BTreeSet<String>,
+    tasks: Vec<Task>,
+    services: &'a Known<'a>,
+}
+
+impl Seen<'_> {
     fn service(&self, name: &str) -> Option<&Service> {
-        self.services.get(name)
+        self.services.0.get(name).map(Cow::as_ref)
     }
 
     /// Whether tasks of an earlier spec of a service have not ended yet.
@@ -86,13 +113,14 @@ pub(super) fn wait_for(
     networks: &BTreeMap<String, String>,
     report: &mut Report,
     phase: &'static str,
-    is_enough: impl Fn(&Seen) -> Result<bool, Broken>,
+    is_enough: impl Fn(&Seen<'_>) -> Result<bool, Broken>,
 ) -> Result<(), Broken> {
     let (started, stack) = (Instant::now(), report.stack().clone());
     let mut told = Vec::new();
     let mut next_telling = Deadline::after(Duration::ZERO);
+    let mut known = Known::of(watched);
     loop {
-        let seen = match see(room, &stack) {
+        let seen = match see(room, &stack, &mut known) {
             Err(StepError::Halted(Halt::TimedOut)) => return Err(out_of_time(watched).into()),
             other => other?,
         };
@@ -148,10 +176,11 @@ impl<'a> Watched<'a> {
         }
         // What an earlier process wrote for this command has no tasks of before.
         let before = if plan.ours_already { Arc::default() } else { Arc::clone(before) };
-        Some(Self { watch: Watch::new(wanted, before), spec: &plan.spec, state: State::Waiting, compared: None })
+        let held = plan.held.as_ref();
+        Some(Self { watch: Watch::new(wanted, before), spec: &plan.spec, held, state: State::Waiting, compared: None })
     }
 
-    fn look(&mut self, at: Duration, seen: &Seen, networks: &BTreeMap<String, String>, pull_timeout: Duration) {
+    fn look(&mut self, at: Duration, seen: &Seen<'_>, networks: &BTreeMap<String, String>, pull_timeout: Duration) {
         let service = seen.service(&self.watch.wanted().name);
         let as_wanted = service.map_or(AsWanted::Yes, |service| self.compare(service, networks));
         let id = service.map_or("", |service| service.id.as_str());
@@ -179,17 +208,16 @@ impl<'a> Watched<'a> {
 
 /// ORDER: tasks before services. A service that still has the wanted spec when it is read had it when
 /// the tasks were read, because a rollback never leads to it.
-fn see(room: &Room<'_>, stack: &StackName) -> Result<Seen, StepError> {
+fn see<'a>(room: &Room<'_>, stack: &StackName, known: &'a mut Known<'_>) -> Result<Seen<'a>, StepError> {
     let current = room.observe(|client| client.current_tasks(stack))?.into_iter().map(|task| task.id).collect();
     let tasks = room.observe(|client| client.tasks(stack))?;
-    let services = room.observe(|client| client.services(stack))?;
-    let services = services.into_iter().map(|service| (service.name().to_owned(), service)).collect();
-    let mut seen = Seen { current, tasks, services };
+    known.refresh(room, stack)?;
+    let mut seen = Seen { current, tasks, services: known };
     seen.look_again_at_stopped(room, stack)?;
     Ok(seen)
 }
 
-impl Seen {
+impl Seen<'_> {
     /// Whether the container of a task that is said to run has ended on this node: an engine that is busy tells the manager seconds
     /// later, and a crash loop with a short monitor would pass for a service that runs. What this command did not write is not
     /// looked at, and what runs on other nodes cannot be.
@@ -215,7 +243,7 @@ impl Seen {
         use UpdateState::{Paused, RollbackPaused, RollbackStarted};
         let in_state = |states: &[UpdateState]| -> BTreeSet<String> {
             let is_so = |service: &&Service| service.update_status.as_ref().is_some_and(|update| states.contains(&update.state));
-            self.services.values().filter(is_so).map(|service| service.id.clone()).collect()
+            self.services.0.values().map(Cow::as_ref).filter(is_so).map(|service| service.id.clone()).collect()
         };
         let (paused, stopped) = (in_state(&[Paused]), in_state(&[Paused, RollbackPaused, RollbackStarted]));
         if stopped.is_empty() {

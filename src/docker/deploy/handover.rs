@@ -82,11 +82,11 @@ fn write_without(
 fn wait(room: &Room<'_>, givers: &[ServicePlan], look: &Look<'_>, report: &mut Report) -> Result<(), Broken> {
     let stack = report.stack().clone();
     let mut watched = Watched::all(givers, look.removals, look.tasks_before);
-    let is_free = |seen: &Seen| have_let_go(room, &stack, givers, seen);
+    let is_free = |seen: &Seen<'_>| have_let_go(room, &stack, givers, seen);
     converge::wait_for(room, &mut watched, look.networks, report, look.phase, is_free)
 }
 
-fn have_let_go(room: &Room<'_>, stack: &StackName, givers: &[ServicePlan], seen: &Seen) -> Result<bool, Broken> {
+fn have_let_go(room: &Room<'_>, stack: &StackName, givers: &[ServicePlan], seen: &Seen<'_>) -> Result<bool, Broken> {
     let published = room.observe(|client| client.published(stack))?;
     let has_let_go = |giver: &ServicePlan| {
         let id = giver.held.as_ref().map_or("", |held| held.id.as_str());
