@@ -43,7 +43,9 @@ run() {
     sleep 1
   done
   sleep 20 # it starts, and comes to rest
-  callgrind_control -i on "$(cat "$work/pid")" >/dev/null
+  callgrind_control -i on "$(cat "$work/pid")" >/dev/null 2>&1
+  sleep 70 # before it is stopped, which is no part of being idle
+  callgrind_control -i off "$(cat "$work/pid")" >/dev/null 2>&1
   wait "$bench" || true
 }
 

@@ -17,6 +17,7 @@ use crate::domain::CommandId;
 use board::Board;
 use crossbeam_channel::{Receiver, Sender, after, bounded, never, select};
 use screen::Screen;
+use serde::Deserialize as _;
 use serde_json::Value;
 use std::io::{self, IsTerminal as _};
 use std::os::fd::AsRawFd as _;
@@ -151,7 +152,7 @@ impl Watch<'_> {
     }
 
     fn on_document(&mut self, document: Value) -> Option<Ended> {
-        let event: Event = serde_json::from_value(document.clone()).unwrap_or_default();
+        let event = Event::deserialize(&document).unwrap_or_default();
         let of_another = event.causation_id.as_deref().is_some_and(|id| id != self.id.to_string());
         if of_another {
             return None;

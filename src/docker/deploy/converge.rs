@@ -177,7 +177,10 @@ impl<'a> Watched<'a> {
         // What an earlier process wrote for this command has no tasks of before.
         let before = if plan.ours_already { Arc::default() } else { Arc::clone(before) };
         let held = plan.held.as_ref();
-        Some(Self { watch: Watch::new(wanted, before), spec: &plan.spec, held, state: State::Waiting, compared: None })
+        // The plan has compared them already.
+        let as_wanted = held.filter(|_| plan.changes.is_empty());
+        let compared = as_wanted.map(|held| (held.id.clone(), held.version, AsWanted::Yes));
+        Some(Self { watch: Watch::new(wanted, before), spec: &plan.spec, held, state: State::Waiting, compared })
     }
 
     fn look(&mut self, at: Duration, seen: &Seen<'_>, networks: &BTreeMap<String, String>, pull_timeout: Duration) {

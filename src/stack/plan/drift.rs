@@ -16,6 +16,11 @@ use std::collections::BTreeMap;
 pub fn drift<'a>(held: &Service, kept: impl IntoIterator<Item = &'a Value>, networks: &BTreeMap<String, String>) -> Vec<Change> {
     let mut kept = kept.into_iter().peekable();
     let Some(&newest) = kept.peek() else { return Vec::new() };
+    let mut changes = compare::changes(newest, &held.spec, networks);
+    changes.retain(|change| change.field != "Mode.Replicated.Replicas");
+    if changes.is_empty() {
+        return changes;
+    }
     let ours_last = match held.label(marks::SPEC) {
         None => true,
         Some(hash) => kept.any(|spec| marks::hash(spec) == hash),
@@ -23,8 +28,6 @@ pub fn drift<'a>(held: &Service, kept: impl IntoIterator<Item = &'a Value>, netw
     if !ours_last {
         return Vec::new();
     }
-    let mut changes = compare::changes(newest, &held.spec, networks);
-    changes.retain(|change| change.field != "Mode.Replicated.Replicas");
     // What others have added is theirs.
     changes.into_iter().map(|change| if change.takes_away() { change } else { change.without_what_variables_bring() }).collect()
 }
