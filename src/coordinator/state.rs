@@ -331,16 +331,16 @@ impl State {
     /// Sends an event that may be shed: the terminal one says all that matters.
     pub(super) fn tell(&mut self, command: &Command, kind: EventKind, stage: Stage, payload: serde_json::Value) {
         let (Some(agent), Some(open)) = (&self.agent, self.open.get(&command.id)) else { return };
-        let event = Event::of_command(agent, command, kind, stage, payload, now());
+        let event = Arc::new(Event::of_command(agent, command, kind, stage, payload, now()));
         let readers = open.readers.clone();
         if self.listeners.hears(command.id) {
-            self.listeners.tell(&Arc::new(event.clone()));
+            self.listeners.tell(&event);
         }
         if readers.contains(&Reader::Session) {
             self.tell_session_lightly(&event);
         }
         if readers.contains(&Reader::Topic) {
-            self.report_lightly(event);
+            self.report_lightly(Arc::unwrap_or_clone(event));
         }
     }
 

@@ -3,6 +3,7 @@
 use super::{Action, AgentId, Command, CommandId, Context, EventId, Outcome, ProjectId, Timestamp, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::io;
 use uuid::Uuid;
 
 /// The kinds of event, spelled as on the wire.
@@ -188,13 +189,30 @@ impl Event {
     /// About the length of its record in bytes: the rest is some hundred.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.payload.to_string().len()
+        let mut written = Written(0);
+        // It counts, which cannot fail.
+        drop(serde_json::to_writer(&mut written, &self.payload));
+        written.0
     }
 
     /// The key of its record: the project, else the agent.
     #[must_use]
     pub fn key(&self) -> &str {
         self.project.as_ref().map_or(self.agent_id.as_str(), ProjectId::as_str)
+    }
+}
+
+/// Counts the bytes that are written, and keeps none.
+struct Written(usize);
+
+impl io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
