@@ -28,7 +28,7 @@ main() {
     { tail -n 60 "$log" >&2; fail "the build failed; all of its log: $log"; }
   install -m 755 "$CARGO_TARGET_DIR/$target/dist/axion-agent" "$result.new"
   mv "$result.new" "$result"
-  cp "$CARGO_TARGET_DIR/$target/dist/deps/"axion_agent-*.symbols "$result.symbols"
+  cp "$tools/$arch.symbols" "$result.symbols"
   echo "$result"
   echo "$(stat -c %s "$result") bytes, sha256 $(sha256sum "$result" | cut -d ' ' -f 1), built in $((SECONDS - started)) s with $road's $("$RUSTC" --version | cut -d ' ' -f 1-2)"
 }
