@@ -97,15 +97,13 @@ delivery:            ## a backlog, and one command at a time, beside a bare loop
 	@$(dev)/setup.sh build bed
 	AXION_TEST_MEASURE=1 $(dev)/with-broker.sh cargo bench --locked --config 'profile.dev.package.axion-agent.opt-level="s"' --profile dev --bench delivery
 
-deploy-bench:        ## fifty services deployed, and once more, beside docker stack deploy (two minutes; AXION_TEST_AGENT names a binary)
+deploy-bench: static  ## fifty services deployed, and once more, beside docker stack deploy (two minutes; AXION_TEST_AGENT names another binary)
 	@$(dev)/setup.sh build bed
-	cargo build --locked --release --bin axion-agent
-	AXION_TEST_MEASURE=1 AXION_TEST_AGENT="$${AXION_TEST_AGENT:-$$CARGO_TARGET_DIR/release/axion-agent}" cargo bench --locked --profile dev --bench deploy
+	AXION_TEST_MEASURE=1 AXION_TEST_AGENT="$${AXION_TEST_AGENT:-$(static_agent)}" cargo bench --locked --profile dev --bench deploy
 
-telemetry-bench:     ## a look at fifty containers and a scrape of them, beside `docker stats --no-stream` (three minutes; AXION_TEST_AGENT names a binary)
+telemetry-bench: static ## a look at fifty containers and a scrape of them, beside `docker stats --no-stream` (three minutes; AXION_TEST_AGENT names another)
 	@$(dev)/setup.sh build bed
-	cargo build --locked --release --bin axion-agent
-	AXION_TEST_MEASURE=1 AXION_TEST_AGENT="$${AXION_TEST_AGENT:-$$CARGO_TARGET_DIR/release/axion-agent}" \
+	AXION_TEST_MEASURE=1 AXION_TEST_AGENT="$${AXION_TEST_AGENT:-$(static_agent)}" \
 		cargo test --locked --test telemetry -- beside_docker_stats
 
 render-bench:        ## how long `render` takes for 200 services on 5000 lines, beside `docker stack config` (AXION_TEST_AGENT names another binary)

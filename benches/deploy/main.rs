@@ -2,7 +2,7 @@
 //! fifty new services, and the same file again. The services have no tasks, so that the engine's containers do not
 //! decide the figures.
 //!
-//! `make deploy-bench` runs it with the release binary, AXION_TEST_AGENT names another. What the agent takes is the whole of it:
+//! `make deploy-bench` runs it with the static binary, AXION_TEST_AGENT names another. What the agent takes is the whole of it:
 //! the command line from its start to its end, and what the agent behind the socket works meanwhile.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a measuring program: it fails by panicking and prints")]
