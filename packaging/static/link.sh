@@ -33,9 +33,11 @@ done
 whole+=(--icf=safe)
 symbols=${0%/*}/$arch.symbols order=$output.order
 
-"$ZIG" ld.lld "${whole[@]}" -o "$symbols"
-nm --defined-only "$symbols" | awk '$2 ~ /^[TtWw]$/ { print $3 }' | LC_ALL=C sort -u >"$order.names"
-"${0%/*}/plain.sh" <"$order.names" | paste -d '\t' - "$order.names" |
+# Which functions there are says lld's map, of any architecture: the names of symbols stand farthest to the right.
+map=$output.map
+"$ZIG" ld.lld "${whole[@]}" -o "$symbols" --no-demangle "-Map=$map"
+names=$(sed -nE 's/^.* {16,}([^ ]+)$/\1/p' "$map" | LC_ALL=C sort -u)
+paste -d '\t' <("${0%/*}/plain.sh" <<<"$names") - <<<"$names" |
   awk -F '\t' 'NR == FNR { place[$0] = NR; next } $1 in place { print place[$1] "\t" $2 }' "$0.order" - |
   sort -s -n -k 1,1 | cut -f 2 >"$order"
 [ -s "$order" ] || { echo "link.sh: the program has none of the functions in the list" >&2; exit 1; }
@@ -44,4 +46,4 @@ nm --defined-only "$symbols" | awk '$2 ~ /^[TtWw]$/ { print $3 }' | LC_ALL=C sor
 ordered=("${whole[@]}" "--symbol-ordering-file=$order" --no-warn-symbol-ordering)
 "$ZIG" ld.lld "${ordered[@]}" -o "$symbols"
 "$ZIG" ld.lld "${ordered[@]}" -s -o "$output"
-rm "$order" "$order.names"
+rm "$order" "$map"
