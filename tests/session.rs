@@ -272,7 +272,9 @@ fn check_once(bed: &Bed<'_>, ids: &[Uuid]) {
         }
     }
     for id in ids {
-        assert_eq!(accepted.get(id.to_string().as_str()), Some(&1), "{id} was accepted so often");
+        // An agent that is killed between its journal and its log has accepted it and never says so; it ends all the same.
+        let times = accepted.get(id.to_string().as_str()).copied().unwrap_or_default();
+        assert!(times <= 1, "{id} was accepted {times} times");
         let events = bed.all_of_so_far(*id);
         // An agent that was killed before it heard of a delivery sends the same event again.
         let ends: BTreeSet<Uuid> = events.iter().filter(|event| event.terminal).map(|event| event.event_id).collect();

@@ -203,7 +203,9 @@ impl Session<'_> {
             text: line.text,
         });
         let told = told.collect();
-        if let Some(after) = self.keep(|book| book.add_lines(&id, told))? {
+        // ORDER: with the book held. A newer session has looked, or will look, how far the log is, and gets all behind that once more.
+        let is_newest = || self.sessions.is_newest(&self.agent, self.number);
+        if let Some(after) = self.keep(|book| if is_newest() { book.add_lines(&id, told) } else { Ok(None) })? {
             self.outbox.push_back(Down::LinesReceived(LinesReceived { follow_id: id, after, ..LinesReceived::default() }));
         }
         Ok(())
