@@ -12,9 +12,7 @@ set -euo pipefail
 arch=${0##*/}
 arch=${arch%%-*}
 
-# Zig compiles the C library for each level. The one for size copies memory byte by byte, at 2.6 GB/s where this one has 57: half of what
-# a short command did were such copies. It costs 0.1 MB.
-said=$(ZIG_VERBOSE_LINK=1 "${0%/*}/$arch-linux-musl-link" "$@" -O2 2>&1) || { echo "$said" >&2; exit 1; }
+said=$(ZIG_VERBOSE_LINK=1 "${0%/*}/$arch-linux-musl-link" "$@" 2>&1) || { echo "$said" >&2; exit 1; }
 grep -v '^ld\.lld ' <<<"$said" >&2 || true
 # Zig does not quote: a path with a blank in it would be two words, and lld says that it finds neither.
 # What it links before that are libraries of its own.
