@@ -357,7 +357,7 @@ fn a_deploy_that_is_piped_is_told_in_lines() {
     let folder = agent.folder().display().to_string();
     assert_eq!(asked.body["files"], json!({format!("{folder}/page.html"): "PHA+"}));
     let text = asked.body["docker_stack_yml"].as_str().unwrap();
-    assert!(text.contains("image: web:7") && text.contains(&format!("source: {folder}/d")), "{text}");
+    assert!(text.contains(r#""image":"web:7""#) && text.contains(&format!(r#""source":"{folder}/d""#)), "{text}");
     assert_eq!((&asked.body["prune"], &asked.body["timeout_seconds"], &asked.body["env_vars"]), (&json!(true), &json!(120), &json!({})));
 }
 

@@ -151,9 +151,12 @@ fn load_twice(texts: &[&str]) -> String {
         };
         let one = stack::merged(source).unwrap_or_else(|error| panic!("what loads is merged: {error}"));
         let moved: BTreeMap<String, Vec<u8>> = world.shipped.iter().map(|(name, bytes)| (format!("/base/{name}"), bytes.clone())).collect();
-        let again = stack::load(&Source { files: &[ComposeFile { name: "one.yml", text: &one }], shipped: &moved, ..*source });
-        let again = again.unwrap_or_else(|error| panic!("what was merged loads: {error}\n{one}"));
-        assert_eq!(again.specs, loaded.specs, "{one}");
+        // The line is read as JSON, with a line break after it as YAML.
+        for one in [one.text(), one.line(), one.line() + "\n"] {
+            let again = stack::load(&Source { files: &[ComposeFile { name: "one.yml", text: &one }], shipped: &moved, ..*source });
+            let again = again.unwrap_or_else(|error| panic!("what was merged loads: {error}\n{one}"));
+            assert_eq!(again.specs, loaded.specs, "{one}");
+        }
         loaded.warnings.iter().map(|warning| kind(&warning.to_string())).collect::<BTreeSet<_>>().into_iter().collect()
     })
 }

@@ -87,10 +87,13 @@ fn merged_files_come_to_the_same_bodies() {
         let (first, again) = (Binds::From { base: Path::new(FOLDER), home }, Binds::From { base: Path::new("/elsewhere"), home });
         let shipped = shipped(&record);
         let Ok(specs) = loaded(&record, &record.compose, &shipped, first) else { continue };
-        let text = with_source(&record, &record.compose, &shipped, first, stack::merged).unwrap();
+        let one = with_source(&record, &record.compose, &shipped, first, stack::merged).unwrap();
         let moved = shipped.into_iter().map(|(name, bytes)| (format!("{FOLDER}/{name}"), bytes)).collect();
-        let specs_again = loaded(&record, std::slice::from_ref(&text), &moved, again).unwrap_or_else(|error| panic!("{error}\n{text}"));
-        assert_eq!(specs_again, specs, "{}:\n{text}", record.name);
+        // The line is read as JSON, with a line break after it as YAML.
+        for text in [one.text(), one.line(), one.line() + "\n"] {
+            let specs_again = loaded(&record, std::slice::from_ref(&text), &moved, again).unwrap_or_else(|error| panic!("{error}\n{text}"));
+            assert_eq!(specs_again, specs, "{}:\n{text}", record.name);
+        }
         merged += 1;
     }
     assert!(merged > COMPARABLE / 2, "{merged}");

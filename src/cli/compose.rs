@@ -99,7 +99,7 @@ pub(super) struct Compose {
 /// What a command carries.
 #[derive(Debug)]
 pub(super) struct Shipment {
-    /// The files as one: variables filled in, paths absolute.
+    /// The files as one, on one line: variables filled in, paths absolute.
     pub(super) text: String,
     /// The contents that it names, by the paths that stand in it.
     pub(super) files: BTreeMap<String, Vec<u8>>,
@@ -129,13 +129,15 @@ impl Compose {
 
     /// The files as one, and what they come to.
     pub(super) fn merged(&self) -> Result<(Loaded, String), ComposeError> {
-        self.read_all(|reading| Ok(reading.merge()?.text))
+        self.read_all(|reading| Ok(reading.merge()?.text()))
     }
 
     /// What a command carries, so that the agent comes to the same specs without our environment, folders and files; and what they are.
     pub(super) fn shipment(&self) -> Result<(Loaded, Shipment), ComposeError> {
         self.read_all(|reading| {
-            let Merged { text, variables, files } = reading.merge()?;
+            let merged = reading.merge()?;
+            let text = merged.line();
+            let Merged { variables, files, .. } = merged;
             let env = variables.into_iter().filter_map(|name| self.env.get(&name).cloned().map(|value| (name, value))).collect();
             // Each was read under the path that its own file gives, and is named by another now.
             let read = files.into_iter().filter_map(|path| bytes(File::open(&path)).ok().map(|content| (path, content)));

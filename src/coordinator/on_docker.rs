@@ -100,23 +100,36 @@ impl State {
         Cow::Owned(outcome.clone().with("changed", self.was_begun(command.id)).with("rolled_back", false))
     }
 
-    /// Writes down how commands have ended, and reports it: those of a burst share one write.
+    /// Writes down how commands have ended, and reports it: those of a burst share one write. Nothing is kept of an end that
+    /// is owed to nobody: its command is reported with it.
     pub(super) fn write_ends(&mut self) {
         let endings = mem::take(&mut self.ending);
         if endings.is_empty() {
             return;
         }
+        let (owed, over): (Vec<&Ending>, Vec<&Ending>) = endings.iter().partition(|ending| ending.ended.is_owed());
         // The result is on disk before anybody hears of it, and before the next command for the same stack begins.
-        let ends = endings.iter().map(|ending| ending.finished.clone()).collect();
-        if let Err(error) = self.journal.finish(ends) {
-            self.fail(super::ExitReason::Journal(error.to_string()));
+        if !owed.is_empty() {
+            let ends = owed.into_iter().map(|ending| ending.finished.clone()).collect();
+            if let Err(error) = self.journal.finish(ends) {
+                self.fail(super::ExitReason::Journal(error.to_string()));
+                return;
+            }
+        }
+        for Ending { ended, finished, .. } in over {
+            self.note_over(ended, finished.past.clone());
+        }
+        if self.write_reports().is_err() {
             return;
         }
         for Ending { ended, finished, stack } in endings {
             if let Some(stack) = stack {
                 self.look_at(&stack);
             }
-            self.report_terminal(ended, finished.terminal);
+            let event = self.tell_end(ended.command, finished.terminal);
+            if ended.is_owed() {
+                self.owe_end(ended, event);
+            }
         }
     }
 

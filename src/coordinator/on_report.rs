@@ -26,6 +26,13 @@ pub(super) struct Ended {
     pub(super) timely_until: Option<Timestamp>,
 }
 
+impl Ended {
+    /// Whether somebody has to confirm its end.
+    pub(super) fn is_owed(&self) -> bool {
+        !self.readers.is_empty()
+    }
+}
+
 /// What the broker has to confirm.
 #[derive(Debug, Clone)]
 enum Pending {
@@ -59,6 +66,10 @@ struct Kept {
     pending: Pending,
     bytes: usize,
 }
+
+/// The journal could not be written, which ends the agent after this turn.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct JournalFailed;
 
 /// The events that were not confirmed yet.
 #[derive(Debug, Default, Clone)]
@@ -238,24 +249,33 @@ impl Reports {
 }
 
 impl State {
-    /// A terminal event: kept until everybody confirms it who is owed it.
+    /// A terminal event of before: kept until everybody confirms it who is owed it.
     pub(super) fn report_terminal(&mut self, ended: Ended, event: Event) {
-        let (command, readers, event) = (ended.command, ended.readers.clone(), Arc::new(event));
+        let event = self.tell_end(ended.command, event);
+        if ended.is_owed() { self.owe_end(ended, event) } else { self.all_heard(&ended) }
+    }
+
+    /// Whoever listens hears of an end.
+    pub(super) fn tell_end(&mut self, command: CommandId, event: Event) -> Arc<Event> {
+        let event = Arc::new(event);
         self.listeners.note(|recent| recent.told(command, &event));
         // ORDER: who hears of an end and looks then sees it.
         if self.listeners.hears(command) {
             self.listeners.publish();
         }
         self.listeners.tell(&event);
-        if readers.is_empty() {
-            return self.all_heard(ended);
-        }
+        event
+    }
+
+    /// A terminal event is owed to these readers.
+    pub(super) fn owe_end(&mut self, ended: Ended, event: Arc<Event>) {
+        let (command, readers) = (ended.command, ended.readers.clone());
         self.reports.answered.insert(command, Answered { ended, event: Arc::clone(&event) });
         if readers.contains(&Reader::Session) {
             self.owe_to_session(command, Arc::clone(&event));
         }
         if readers.contains(&Reader::Topic) {
-            self.publish_terminal(command, Form::Whole, (*event).clone());
+            self.publish_terminal(command, Form::Whole, Arc::unwrap_or_clone(event));
         }
     }
 
@@ -278,18 +298,23 @@ impl State {
         if left > 0 {
             self.reports.heard.push((command, reader));
         } else if let Some(answered) = self.reports.answered.remove(&command) {
-            self.all_heard(answered.ended);
+            self.all_heard(&answered.ended);
         }
     }
 
     /// Everybody has the end of a command: it is reported.
-    pub(super) fn all_heard(&mut self, ended: Ended) {
-        // INVARIANT: an id is known for as long as its record would still be carried out.
-        let too_old = now().plus(self.rules.max_command_age);
-        let known_until = ended.timely_until.map_or(too_old, |until| until.max(too_old));
+    pub(super) fn all_heard(&mut self, ended: &Ended) {
         // Of a refusal nothing was written before.
         let refused = self.listeners.recent().get(ended.command).filter(|brief| brief.state == CommandState::Rejected);
         let past = refused.map(|brief| Box::new(Past::of(brief, brief.terminal.as_deref())));
+        self.note_over(ended, past);
+    }
+
+    /// A command is over with the next write; `past` is what is remembered of it from then on.
+    pub(super) fn note_over(&mut self, ended: &Ended, past: Option<Box<Past>>) {
+        // INVARIANT: an id is known for as long as its record would still be carried out.
+        let too_old = now().plus(self.rules.max_command_age);
+        let known_until = ended.timely_until.map_or(too_old, |until| until.max(too_old));
         self.reports.confirmed.push(Reported { command: ended.command, known_until, past });
     }
 
@@ -331,8 +356,14 @@ impl State {
     pub(super) fn flush_reports(&mut self) {
         self.send_waiting();
         self.send_owed();
+        // What failed ends the agent after this turn.
+        let _noted = self.write_reports();
+    }
+
+    /// Writes down what was confirmed, if anything was.
+    pub(super) fn write_reports(&mut self) -> Result<(), JournalFailed> {
         if !self.reports.has_news_for_the_journal() {
-            return;
+            return Ok(());
         }
         let (confirmed, heard) = (std::mem::take(&mut self.reports.confirmed), std::mem::take(&mut self.reports.heard));
         let marks: Vec<Position> = std::mem::take(&mut self.reports.moved)
@@ -347,7 +378,7 @@ impl State {
         let places = known.map(|((topic, partition), offset)| Position { topic, partition, offset }).chain(marks.iter().cloned());
         if let Err(error) = self.journal.report(confirmed, heard, places.collect()) {
             self.fail(ExitReason::Journal(error.to_string()));
-            return;
+            return Err(JournalFailed);
         }
         for mark in marks {
             // For people's tools only: the journal's own position decides, and the next commit is as good.
@@ -355,6 +386,7 @@ impl State {
                 drop(commits.try_send(mark));
             }
         }
+        Ok(())
     }
 
     pub(super) fn on_kafka(&mut self, event: kafka::Event) {

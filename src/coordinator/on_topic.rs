@@ -94,7 +94,7 @@ impl State {
         }
         if let Some(open) = self.open.remove(&command) {
             let timely_until = self.timely_until(&open.command);
-            self.all_heard(Ended { command, way: open.way, readers: open.readers, timely_until });
+            self.all_heard(&Ended { command, way: open.way, readers: open.readers, timely_until });
         }
     }
 }

@@ -165,11 +165,11 @@ pub struct Reported {
     pub command: CommandId,
     /// Until when its id must be known, so that a replay is never new.
     pub known_until: Timestamp,
-    /// Of a refusal: what is remembered of it.
+    /// What is remembered of it from now on: of a refusal, and of an end that nobody was owed.
     pub past: Option<Box<Past>>,
 }
 
-/// A command that has ended.
+/// A command that has ended, and whose end is owed to somebody.
 #[derive(Debug, Clone)]
 pub struct Finished {
     /// Which.

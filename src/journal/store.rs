@@ -394,10 +394,15 @@ fn accept(transaction: &WriteTransaction, entries: &[Entry]) -> Result<(), Store
 }
 
 fn finish(transaction: &WriteTransaction, Finished { command, terminal, past }: Finished) -> Result<(), StoreFailure> {
-    let id = command.0.as_u128();
     change_entry(transaction, command, |entry| entry.terminal = Some(terminal))?;
-    transaction.open_table(STEPS)?.retain_in((id, 0)..=(id, u32::MAX), |_, _| false)?;
+    forget_steps(transaction, command)?;
     past.map_or(Ok(()), |past| remember(transaction, &past))
+}
+
+fn forget_steps(transaction: &WriteTransaction, command: CommandId) -> Result<(), StoreFailure> {
+    let id = command.0.as_u128();
+    transaction.open_table(STEPS)?.retain_in((id, 0)..=(id, u32::MAX), |_, _| false)?;
+    Ok(())
 }
 
 /// Adds a command to the last that have ended, and drops the oldest of too many.
@@ -438,6 +443,7 @@ fn report(transaction: &WriteTransaction, reported: &[Reported], marks: &[Positi
         let number = known.get(id)?.map(|row| row.value().1);
         if let Some(number) = number {
             commands.remove(number)?;
+            forget_steps(transaction, one.command)?;
         }
         known.insert(id, (one.known_until.as_millis(), u64::MAX))?;
         if let Some(past) = &one.past {

@@ -181,6 +181,13 @@ fn steps_are_kept_in_order_and_dropped_at_the_end() {
     assert!(journal.steps(id(2)).unwrap().is_empty());
     journal.finish(vec![finished(1)]).unwrap();
     assert!(journal.steps(id(1)).unwrap().is_empty());
+    // The end of a command that is owed to nobody is its report.
+    journal.accept(vec![entry(2)]).unwrap();
+    write(Note::Intend(id(2), vec![step("a")]));
+    let reported = Reported { command: id(2), known_until: Timestamp::from_millis(100), past: None };
+    journal.report(vec![reported], vec![], vec![]).unwrap();
+    assert!(journal.steps(id(2)).unwrap().is_empty());
+    assert!(journal.knows(id(2)).unwrap());
 }
 
 #[test]

@@ -167,7 +167,9 @@ fn as_one(stage: &Stage) {
     let options = accepted();
     let texts = [file_of_all(&options)];
     let one = world.with_source(&texts, ApiVersion::NEWEST, stack::merged).unwrap();
-    world.compare_with(&[one], &texts, ApiVersion::NEWEST, &|name| numbered(&options, name));
+    for one in [one.text(), one.line()] {
+        world.compare_with(&[one], &texts, ApiVersion::NEWEST, &|name| numbered(&options, name));
+    }
 }
 
 /// A service for each of these options.

@@ -47,6 +47,8 @@ pub struct Context<'a> {
     deviations: RefCell<Vec<Deviation>>,
     missing: RefCell<BTreeSet<String>>,
     absent: Absent,
+    /// Whether what is said of the files can name a place in them.
+    pub places: Places,
     counts: Cell<Counts>,
     shipped_bytes: Cell<usize>,
     taken_bytes: Cell<usize>,
@@ -59,6 +61,15 @@ pub enum Absent {
     Refused,
     /// It is noted and passed over, to find all of them at once.
     PassedOver,
+}
+
+/// Whether the tree of a file knows where its nodes stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Places {
+    /// It does.
+    Known,
+    /// It does not, and is read in a fraction of the time: for a file of which there is nothing to say.
+    Unknown,
 }
 
 /// Things of which a stack has many, in short texts.
@@ -90,7 +101,7 @@ impl fmt::Debug for Context<'_> {
 impl<'a> Context<'a> {
     /// For one stack.
     #[must_use]
-    pub fn new(source: &Source<'a>, absent: Absent) -> Self {
+    pub fn new(source: &Source<'a>, absent: Absent, places: Places) -> Self {
         Self {
             env: source.env,
             binds: source.binds,
@@ -102,6 +113,7 @@ impl<'a> Context<'a> {
             deviations: RefCell::default(),
             missing: RefCell::default(),
             absent,
+            places,
             counts: Cell::default(),
             shipped_bytes: Cell::default(),
             taken_bytes: Cell::default(),

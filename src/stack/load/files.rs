@@ -1,7 +1,7 @@
 //! From texts to one tree: each file is parsed, interpolated and given its includes and extensions;
 //! then later files are put over earlier ones (Compose Specification, "Merge").
 
-use super::context::{Context, MAX_PORTS, join};
+use super::context::{Context, MAX_PORTS, Places, join};
 use super::environment;
 use super::item::Item;
 use super::path::Path;
@@ -58,7 +58,7 @@ impl<'a> Reader<'a> {
     /// One file with all that it includes and extends.
     pub fn file(&mut self, name: &str, folder: &str, text: &str, depth: usize) -> Result<Node, StackError> {
         let file = self.cx.add_file(name, folder)?;
-        let mut node = yaml::parse(file, text).map_err(|fault| self.cx.fault(fault))?;
+        let mut node = self.parse(file, text)?;
         if !matches!(node.value, Value::Map(_)) {
             return Err(self.cx.invalid(node.at, "", "a Compose file is a mapping that begins with services:"));
         }
@@ -73,6 +73,15 @@ impl<'a> Reader<'a> {
         self.interpolate(&mut node)?;
         self.services(&mut node, depth)?;
         self.include(node, depth)
+    }
+
+    fn parse(&self, file: usize, text: &str) -> Result<Node, StackError> {
+        match self.cx.places {
+            Places::Known => yaml::parse(file, text).map_err(|fault| self.cx.fault(fault)),
+            Places::Unknown => {
+                yaml::read_line(file, text).ok_or_else(|| self.cx.invalid(yaml::Place::default(), "", "it has to be read with its places"))
+            }
+        }
     }
 
     fn interpolate(&mut self, file: &mut Node) -> Result<(), StackError> {

@@ -23,7 +23,7 @@ mod service;
 mod unique;
 mod words;
 
-pub use context::{Absent, Context, join};
+pub use context::{Absent, Context, Places, join};
 pub use environment::{InvalidVariables, parse as variables};
 pub use files::tree;
 pub use item::Item;

@@ -1,11 +1,13 @@
 //! YAML as the Compose tools read it (gopkg.in/yaml.v3: YAML 1.2 with a few scalars of 1.1), into a tree
 //! whose every node knows its place. Pure; the limits here are what makes text from outside harmless.
 
+mod json;
 mod parse;
 mod scalar;
 mod tag;
 mod write;
 
+pub use json::{read_line, write_line};
 pub use parse::{Fault, FaultKind, MAX_TREE_BYTES, NODE_BYTES, parse};
 pub use scalar::{format_float, resolve};
 pub use write::write;

@@ -7,15 +7,15 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// A command is at most so large, so a file of it is too.
-const MAX_BYTES: usize = 1 << 20;
+pub const MAX_BYTES: usize = 1 << 20;
 /// Compose nests some ten levels. The tree is walked by recursion, so this bounds the stack too.
-const MAX_DEPTH: usize = 64;
+pub const MAX_DEPTH: usize = 64;
 /// Memory for a tree with all that aliases repeat. A file of a thousand services takes some 4 MiB.
 pub const MAX_TREE_BYTES: usize = 16 << 20;
 /// What a node takes, about, besides its text.
 pub const NODE_BYTES: usize = 100;
 /// YAML's own limit for a key on one line; paths in messages are made of keys.
-const MAX_KEY_BYTES: usize = 1024;
+pub const MAX_KEY_BYTES: usize = 1024;
 
 /// Why a text is no tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
