@@ -7,6 +7,12 @@ use super::wire::{Event, Service};
 use serde_json::Value;
 use std::fmt::Write as _;
 
+const ROLLED_BACK: &str = "The stack was rolled back.";
+/// The same in full …
+const AS_BEFORE: &str = "The stack was rolled back: it is at its last good revision.";
+/// … and where there need not have been one.
+const REMOVED_AGAIN: &str = "The stack was rolled back: what this deploy had made was removed again.";
+
 /// How the process exits after a terminal event.
 pub(super) fn exit(end: &Event) -> Exit {
     if !end.is_failed() {
@@ -40,6 +46,12 @@ pub(super) fn failure(end: &Event, about: &About) -> Failure {
     if end.event_type == "DeployFailed"
         && let Some(state) = details.rolled_back.as_ref().and_then(|rolled_back| what_became(rolled_back, details.changed))
     {
+        let all_new = !details.services.is_empty() && details.services.iter().all(|service| service.action == "create");
+        let state = match state {
+            ROLLED_BACK if all_new => REMOVED_AGAIN,
+            ROLLED_BACK => AS_BEFORE,
+            other => other,
+        };
         let _ = write!(message, "\n  {state}");
     }
     for note in &details.rollback {
@@ -60,7 +72,7 @@ fn have_gone(end: &Event) -> bool {
 /// What a failed deploy left.
 pub(super) fn what_became(rolled_back: &Value, changed: Option<bool>) -> Option<&'static str> {
     match (rolled_back, changed) {
-        (Value::Bool(true), _) => Some("The stack was rolled back: it is at its last good revision."),
+        (Value::Bool(true), _) => Some(ROLLED_BACK),
         (Value::String(_), _) => Some("The stack could be rolled back only in part."),
         (_, Some(false)) => Some("Nothing was changed."),
         (Value::Bool(false), _) => Some("The stack was not rolled back: it is as the deploy left it."),
@@ -118,6 +130,7 @@ mod tests {
             "services": [{"name": "web", "action": "create", "errors": [{"error": "m", "count": 1}]}],
         });
         let failure = super::failure(&end("DeployFailed", &details), &About::default());
+        assert!(failure.message.ends_with(REMOVED_AGAIN), "{}", failure.message);
         assert!(failure.next.contains("--on-failure leave"), "its service is gone: {}", failure.next);
     }
 }
