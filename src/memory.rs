@@ -1,6 +1,9 @@
 //! The memory that this process keeps: how the C library's heap behaves, set once before there is a second thread, and the pages of the
 //! program's own file, which the coordinator gives back now and then.
 
+#[cfg(target_env = "musl")]
+mod heap;
+
 use std::ptr;
 
 /// What is free at the end of the heap goes back to the system beyond this, in bytes: a command's memory is asked for

@@ -21,7 +21,7 @@ pub(super) trait Book {
     fn has_begun(&self, command: CommandId) -> Result<bool, LedgerError>;
     fn identity(&self) -> Result<Option<Identity>, JournalError>;
     fn space(&self, enough: u64) -> Result<Space, JournalError>;
-    fn brief(&self, stack: &StackName) -> Result<Option<StackBrief>, JournalError>;
+    fn brief(&self, stack: &StackName) -> Option<StackBrief>;
 }
 
 impl Book for Journal {
@@ -65,7 +65,7 @@ impl Book for Journal {
         self.space(enough)
     }
 
-    fn brief(&self, stack: &StackName) -> Result<Option<StackBrief>, JournalError> {
+    fn brief(&self, stack: &StackName) -> Option<StackBrief> {
         self.brief(stack)
     }
 }

@@ -136,10 +136,9 @@ impl State {
     /// A command may have changed whose a stack is, and its newest revision.
     fn look_at(&mut self, stack: &StackName) {
         match self.journal.brief(stack) {
-            Ok(brief) if self.stacks.get(stack) == brief.as_ref() => {}
-            Ok(Some(brief)) => drop(Arc::make_mut(&mut self.stacks).insert(stack.clone(), brief)),
-            Ok(None) => drop(Arc::make_mut(&mut self.stacks).remove(stack)),
-            Err(error) => self.fail(super::ExitReason::Journal(error.to_string())),
+            brief if self.stacks.get(stack) == brief.as_ref() => {}
+            Some(brief) => drop(Arc::make_mut(&mut self.stacks).insert(stack.clone(), brief)),
+            None => drop(Arc::make_mut(&mut self.stacks).remove(stack)),
         }
     }
 }

@@ -98,6 +98,11 @@ impl Request {
         Ok(self)
     }
 
+    /// The same, already written.
+    pub(super) fn body(self, body: Vec<u8>) -> Self {
+        Self { body, ..self }
+    }
+
     /// Sends registry credentials along, as [`super::api::registry_auth`] makes them.
     pub(super) fn registry_auth(mut self, auth: Option<&Sensitive<String>>) -> Self {
         self.registry_auth = auth.cloned();

@@ -119,7 +119,9 @@ pub(super) fn set(room: &Room<'_>, wanted: &Wanted) -> Result<Change, End> {
             mode => return Err(End::Finished(not_scalable(&wanted.name, mode))),
         }
         let spec = with_replicas(&service.spec, wanted.replicas);
-        match room.step("service.update", &wanted.name, |client| client.update_service(&wanted.id, service.version, &spec, None)) {
+        match room.step("service.update", &wanted.name, |client| {
+            client.update_service(&wanted.id, service.version, spec.to_string().into_bytes(), None)
+        }) {
             Ok(_) => return Ok(change),
             Err(StepError::Unknown(error)) => log::warn!("looking at {} again: {error}", wanted.name),
             Err(StepError::Refused(error)) if error.is_conflict() => log::debug!("looking at {} again: {error}", wanted.name),

@@ -102,12 +102,14 @@ impl Progress {
 
 fn payload(command: &Command, status: &str, message: &str, details: Map<String, Value>) -> Value {
     let target = command.action.target();
-    json!({
+    let mut payload = json!({
         "project_id": target.map(|target| target.project.as_str()),
         "stack_name": target.map(|target| target.stack.as_str()),
         "command_type": command.action.name(),
         "status": status,
         "message": message,
-        "details": details,
-    })
+    });
+    // Within the macro they would be written and read once more.
+    payload["details"] = Value::Object(details);
+    payload
 }

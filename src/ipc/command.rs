@@ -9,9 +9,6 @@ use crate::record::{self, Bearer};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-/// What the envelope adds to a body, in bytes.
-const ENVELOPE: usize = 2048;
-
 /// What goes into a command beside the request.
 pub(super) struct Around<'a> {
     pub(super) peer: Peer,
@@ -19,7 +16,6 @@ pub(super) struct Around<'a> {
     /// The project that owns a stack, if one does. On its host the operator speaks in the owner's name: the socket's
     /// permissions say who that may be.
     pub(super) owner: &'a dyn Fn(&StackName) -> Option<ProjectId>,
-    pub(super) max_message_bytes: usize,
 }
 
 /// Reads the command, which has the id that the client gave it, or a new one.
@@ -56,20 +52,20 @@ pub(super) fn read(asked: &Asked, head: &Head, body: &[u8], around: &Around<'_>)
         }
     }
     let context = context(head, around.peer)?;
-    let mut record = json!({
-        "command_id": id,
-        "command_type": command_type,
-        "timestamp": around.at,
-        "payload": payload,
-        "metadata": {"user_id": around.peer.user()},
-    });
+    let mut metadata = Map::from_iter([("user_id".to_owned(), json!(around.peer.user()))]);
     if let Some(project) = &head.project {
-        record["metadata"]["project_id"] = json!(project);
+        metadata.insert("project_id".to_owned(), json!(project));
     } else if let Some(stack) = stack {
-        record["metadata"]["project_id"] = json!((around.owner)(stack).unwrap_or_else(ProjectId::local));
+        metadata.insert("project_id".to_owned(), json!((around.owner)(stack).unwrap_or_else(ProjectId::local)));
     }
-    let bearer = Bearer { context, made_at: None };
-    Ok((id, record::read(record.to_string().as_bytes(), bearer, around.max_message_bytes + ENVELOPE)))
+    let fields = [
+        ("command_type", json!(command_type)),
+        ("timestamp", json!(around.at)),
+        ("payload", Value::Object(payload)),
+        ("metadata", Value::Object(metadata)),
+    ];
+    let record = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    Ok((id, record::read_around(body, id, record, Bearer { context, made_at: None })))
 }
 
 fn payload(body: &[u8]) -> Result<Map<String, Value>, Failure> {
@@ -101,7 +97,7 @@ mod tests {
 
     fn read_with(asked: &Asked, head: &Head, body: &str, owner: Option<&str>) -> Result<(CommandId, Read), Failure> {
         let owner = |_: &StackName| owner.map(|owner| ProjectId::new(owner).unwrap());
-        read(asked, head, body.as_bytes(), &Around { peer: PEER, at: Timestamp::from_millis(1), owner: &owner, max_message_bytes: 1000 })
+        read(asked, head, body.as_bytes(), &Around { peer: PEER, at: Timestamp::from_millis(1), owner: &owner })
     }
 
     fn stack() -> StackName {

@@ -160,7 +160,7 @@ impl Service {
         }
         let owner = |stack: &StackName| health.stacks.get(stack).map(|brief| brief.project.clone());
         let at = Timestamp::from(SystemTime::now());
-        let around = Around { peer: request.peer, at, owner: &owner, max_message_bytes: self.max_message_bytes };
+        let around = Around { peer: request.peer, at, owner: &owner };
         let (id, read) = command::read(asked, &request.head, &request.body, &around)?;
         if let Read::Unreadable { code, message } = read {
             return Err(Failure::of(code, message).into());

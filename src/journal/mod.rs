@@ -349,19 +349,9 @@ impl Journal {
     }
 
     /// A stack in short, if it has an owner.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn brief(&self, stack: &StackName) -> Result<Option<StackBrief>, JournalError> {
-        Ok(self.store.outline(stack)?.brief())
-    }
-
-    /// The owners of all stacks that this agent knows.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn owners(&self) -> Result<BTreeMap<StackName, ProjectId>, JournalError> {
-        self.store.owners()
+    #[must_use]
+    pub fn brief(&self, stack: &StackName) -> Option<StackBrief> {
+        self.store.brief(stack)
     }
 
     fn write_between(&self, before: CrashPoint, write: Write, after: CrashPoint) -> Result<(), Arc<JournalError>> {
@@ -399,7 +389,7 @@ impl Ledger for Journal {
     }
 
     fn owner(&self, stack: &StackName) -> Result<Option<ProjectId>, LedgerError> {
-        Ok(self.store.outline(stack).map_err(unavailable)?.owner)
+        Ok(self.store.brief(stack).map(|brief| brief.project))
     }
 
     fn revisions(&self, stack: &StackName) -> Result<Vec<Revision>, LedgerError> {

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 /// redb's page cache in bytes; its default of 1 GiB is no figure for a small host.
@@ -55,10 +56,17 @@ pub(super) struct Stack {
     pub(super) logins: BTreeMap<String, String>,
 }
 
+impl Stack {
+    fn brief(&self) -> Option<StackBrief> {
+        let revision = self.revisions.last().map_or(0, |newest| newest.number);
+        self.owner.clone().map(|project| StackBrief { project, revision })
+    }
+}
+
 /// The same record without what its revisions hold, which is nearly all of it.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Outline {
-    pub(super) owner: Option<ProjectId>,
+struct Outline {
+    owner: Option<ProjectId>,
     revisions: Vec<Numbered>,
 }
 
@@ -69,7 +77,7 @@ struct Numbered {
 
 impl Outline {
     /// Nothing for a stack that is nobody's.
-    pub(super) fn brief(self) -> Option<StackBrief> {
+    fn brief(self) -> Option<StackBrief> {
         let revision = self.revisions.last().map_or(0, |newest| newest.number);
         self.owner.map(|project| StackBrief { project, revision })
     }
@@ -86,7 +94,12 @@ pub(super) struct Store {
     database: Database,
     path: PathBuf,
     reserve: Option<FileReserve>,
+    /// The stacks that have an owner, as they are on disk: they are asked for after each command, and a record is mostly revisions.
+    briefs: Mutex<BTreeMap<StackName, StackBrief>>,
 }
+
+/// What a transaction makes of stacks, in short; none is left of one that is nobody's.
+type Changed = BTreeMap<StackName, Option<StackBrief>>;
 
 impl Store {
     /// Opens or makes the file with mode 0600 and all its tables.
@@ -111,7 +124,7 @@ impl Store {
             Err(redb::DatabaseError::DatabaseAlreadyOpen) => return Err(JournalError::Locked(state_dir.display().to_string())),
             other => other.map_err(failed("open"))?,
         };
-        let store = Self { database, path: path.to_owned(), reserve };
+        let store = Self { database, path: path.to_owned(), reserve, briefs: Mutex::default() };
         store.transact("prepare", |transaction| {
             transaction.open_table(META)?;
             transaction.open_table(COMMANDS)?;
@@ -122,7 +135,25 @@ impl Store {
             transaction.open_table(HISTORY)?;
             Ok(())
         })?;
+        *store.briefs() = store.read_briefs()?;
         Ok(store)
+    }
+
+    fn briefs(&self) -> MutexGuard<'_, BTreeMap<StackName, StackBrief>> {
+        self.briefs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read_briefs(&self) -> Result<BTreeMap<StackName, StackBrief>, JournalError> {
+        let read = self.database.begin_read().map_err(failed("read"))?;
+        let mut briefs = BTreeMap::new();
+        for row in read.open_table(STACKS).map_err(failed("read"))?.iter().map_err(failed("read"))? {
+            let (name, record) = row.map_err(failed("read"))?;
+            let stack: Outline = decode("stacks", record.value())?;
+            if let (Ok(name), Some(brief)) = (StackName::new(name.value()), stack.brief()) {
+                briefs.insert(name, brief);
+            }
+        }
+        Ok(briefs)
     }
 
     /// The file.
@@ -166,15 +197,8 @@ impl Store {
             let (topic, partition) = key.value();
             positions.push(Position { topic: topic.to_owned(), partition, offset: offset.value() });
         }
-        let mut briefs = BTreeMap::new();
-        for row in read.open_table(STACKS).map_err(failed("read"))?.iter().map_err(failed("read"))? {
-            let (name, record) = row.map_err(failed("read"))?;
-            let stack: Outline = decode("stacks", record.value())?;
-            if let (Ok(name), Some(brief)) = (StackName::new(name.value()), stack.brief()) {
-                briefs.insert(name, brief);
-            }
-        }
-        Ok(Recovered { entries, positions, identity: self.identity()?, stacks: briefs, past: self.past()?, paused: self.paused()? })
+        let stacks = self.briefs().clone();
+        Ok(Recovered { entries, positions, identity: self.identity()?, stacks, past: self.past()?, paused: self.paused()? })
     }
 
     /// The last commands that have ended. One that this version cannot read is left out: no agent stays away for a list.
@@ -248,19 +272,15 @@ impl Store {
 
     /// A stack; an unknown one is nobody's and has no revisions.
     pub(super) fn stack(&self, stack: &StackName) -> Result<Stack, JournalError> {
-        self.record_of(stack)
-    }
-
-    /// The same in short.
-    pub(super) fn outline(&self, stack: &StackName) -> Result<Outline, JournalError> {
-        self.record_of(stack)
-    }
-
-    fn record_of<T: DeserializeOwned + Default>(&self, stack: &StackName) -> Result<T, JournalError> {
         let read = self.database.begin_read().map_err(failed("read"))?;
         let stacks = read.open_table(STACKS).map_err(failed("read"))?;
         let record = stacks.get(stack.as_str()).map_err(failed("read"))?;
-        record.map_or_else(|| Ok(T::default()), |guard| decode("stacks", guard.value()))
+        record.map_or_else(|| Ok(Stack::default()), |guard| decode("stacks", guard.value()))
+    }
+
+    /// The same in short, if it has an owner.
+    pub(super) fn brief(&self, stack: &StackName) -> Option<StackBrief> {
+        self.briefs().get(stack).cloned()
     }
 
     /// The stacks of which there is a record.
@@ -273,27 +293,22 @@ impl Store {
         Ok(names)
     }
 
-    /// Who owns which stack.
-    pub(super) fn owners(&self) -> Result<BTreeMap<StackName, ProjectId>, JournalError> {
-        let read = self.database.begin_read().map_err(failed("read"))?;
-        let mut owners = BTreeMap::new();
-        for row in read.open_table(STACKS).map_err(failed("read"))?.iter().map_err(failed("read"))? {
-            let (name, record) = row.map_err(failed("read"))?;
-            let stack: Outline = decode("stacks", record.value())?;
-            if let (Ok(name), Some(owner)) = (StackName::new(name.value()), stack.owner) {
-                owners.insert(name, owner);
-            }
-        }
-        Ok(owners)
-    }
-
     /// Applies all the writes of all the requests in one synced transaction; for each request the number of its last write
     /// that has one, else 0.
     pub(super) fn commit(&self, requests: Vec<Vec<Write>>) -> Result<Vec<u64>, JournalError> {
-        let of = |transaction: &WriteTransaction, writes: Vec<Write>| {
-            writes.into_iter().try_fold(0, |number, write| apply(transaction, write).map(|fresh| fresh.max(number)))
+        let mut changed = Changed::new();
+        let mut of = |transaction: &WriteTransaction, writes: Vec<Write>| {
+            writes.into_iter().try_fold(0, |number, write| apply(transaction, write, &mut changed).map(|fresh| fresh.max(number)))
         };
-        self.transact("write", |transaction| requests.into_iter().map(|writes| of(transaction, writes)).collect())
+        let numbers = self.transact("write", |transaction| requests.into_iter().map(|writes| of(transaction, writes)).collect())?;
+        let mut briefs = self.briefs();
+        for (stack, brief) in changed {
+            match brief {
+                Some(brief) => drop(briefs.insert(stack, brief)),
+                None => drop(briefs.remove(&stack)),
+            }
+        }
+        Ok(numbers)
     }
 
     fn transact<T>(
@@ -329,7 +344,7 @@ impl<E: Into<redb::Error>> From<E> for StoreFailure {
     }
 }
 
-fn apply(transaction: &WriteTransaction, write: Write) -> Result<u64, StoreFailure> {
+fn apply(transaction: &WriteTransaction, write: Write, changed: &mut Changed) -> Result<u64, StoreFailure> {
     match write {
         Write::Accept(entries) => accept(transaction, &entries)?,
         Write::Finish(ended) => ended.into_iter().try_for_each(|finished| finish(transaction, finished))?,
@@ -358,8 +373,8 @@ fn apply(transaction: &WriteTransaction, write: Write) -> Result<u64, StoreFailu
         Write::Pause(None) => {
             transaction.open_table(META)?.remove(PAUSED)?;
         }
-        Write::Note(note) => return apply_note(transaction, note),
-        Write::RotationKey(stack, fresh) => change_stack(transaction, &stack, |record| {
+        Write::Note(note) => return apply_note(transaction, note, changed),
+        Write::RotationKey(stack, fresh) => change_stack(transaction, changed, &stack, |record| {
             record.rotation_key.get_or_insert(fresh);
         })?,
         Write::ForgetKnown(now) => {
@@ -369,15 +384,16 @@ fn apply(transaction: &WriteTransaction, write: Write) -> Result<u64, StoreFailu
     Ok(0)
 }
 
-fn apply_note(transaction: &WriteTransaction, note: Note) -> Result<u64, StoreFailure> {
+fn apply_note(transaction: &WriteTransaction, note: Note, changed: &mut Changed) -> Result<u64, StoreFailure> {
     match note {
         Note::Intend(command, steps) => intend(transaction, command, steps)?,
         Note::Settle(command, outcomes) => settle(transaction, command, outcomes)?,
-        Note::Own(stack, project) => change_stack(transaction, &stack, |record| record.owner = Some(project))?,
-        Note::Keep(stack, revision, keep) => return keep_revision(transaction, &stack, *revision, keep),
-        Note::KeepLogins(stack, logins) => change_stack(transaction, &stack, |record| record.logins = logins)?,
+        Note::Own(stack, project) => change_stack(transaction, changed, &stack, |record| record.owner = Some(project))?,
+        Note::Keep(stack, revision, keep) => return keep_revision(transaction, changed, &stack, *revision, keep),
+        Note::KeepLogins(stack, logins) => change_stack(transaction, changed, &stack, |record| record.logins = logins)?,
         Note::Forget(stack) => {
             transaction.open_table(STACKS)?.remove(stack.as_str())?;
+            changed.insert(stack, None);
         }
     }
     Ok(0)
@@ -497,7 +513,12 @@ fn step_records(row: &[u8]) -> Result<Vec<StepRecord>, JournalError> {
     if row.starts_with(b"[") { decode("steps", row) } else { decode("steps", row).map(|record| vec![record]) }
 }
 
-fn change_stack<T>(transaction: &WriteTransaction, stack: &StackName, change: impl FnOnce(&mut Stack) -> T) -> Result<T, StoreFailure> {
+fn change_stack<T>(
+    transaction: &WriteTransaction,
+    changed: &mut Changed,
+    stack: &StackName,
+    change: impl FnOnce(&mut Stack) -> T,
+) -> Result<T, StoreFailure> {
     let mut stacks = transaction.open_table(STACKS)?;
     let mut record = match stacks.get(stack.as_str())? {
         Some(guard) => decode("stacks", guard.value()).map_err(StoreFailure::Record)?,
@@ -505,11 +526,18 @@ fn change_stack<T>(transaction: &WriteTransaction, stack: &StackName, change: im
     };
     let value = change(&mut record);
     stacks.insert(stack.as_str(), encode(&record).as_slice())?;
+    changed.insert(stack.clone(), record.brief());
     Ok(value)
 }
 
-fn keep_revision(transaction: &WriteTransaction, stack: &StackName, revision: Revision, keep: usize) -> Result<u64, StoreFailure> {
-    change_stack(transaction, stack, |record| {
+fn keep_revision(
+    transaction: &WriteTransaction,
+    changed: &mut Changed,
+    stack: &StackName,
+    revision: Revision,
+    keep: usize,
+) -> Result<u64, StoreFailure> {
+    change_stack(transaction, changed, stack, |record| {
         // A command that is carried out again after a crash keeps its revision instead of adding one.
         if let Some(same) = record.revisions.iter().find(|kept| kept.command == revision.command) {
             return same.number;

@@ -13,11 +13,14 @@ use uuid::Uuid;
 /// The longest unknown command_type that an answer repeats, in characters.
 const SHOWN_TYPE_CHARS: usize = 64;
 
-/// Reads a command; what is wrong with it is part of the answer.
+/// Reads a command whose record the bearer has put together around a payload that came by itself, in these bytes; what is wrong with
+/// it is part of the answer. Whoever takes bodies in limits their length.
 #[must_use]
-pub fn read(bytes: &[u8], bearer: Bearer, max_message_bytes: usize) -> Read {
-    let (head, whole) = Head::read(bytes);
-    answer(bytes, (head, whole), bearer, max_message_bytes, None)
+pub fn read_around(payload: &[u8], id: CommandId, record: Map<String, Value>, bearer: Bearer) -> Read {
+    let Bearer { mut context, made_at } = bearer;
+    let command_type = record.get("command_type").and_then(Value::as_str).map(shown);
+    let parsed = check_depth(depth(payload) + 1, "$").and_then(|()| command(Fields::root(record), id, &mut context, made_at, None));
+    told(parsed, id, command_type, context, None)
 }
 
 /// What becomes of bytes that have been looked at; `signed` says by whom they are, where that is proven.
@@ -45,13 +48,28 @@ pub(super) fn answer(
     if let Some(traceparent) = head.traceparent.as_deref().and_then(Traceparent::read) {
         context.traceparent = Some(traceparent);
     }
-    let command_type = head.command_type.map(|text| text.chars().take(SHOWN_TYPE_CHARS).collect());
+    let command_type = head.command_type.as_deref().map(shown);
     let mut timely_until = None;
     let parsed = if bytes.len() > max_message_bytes {
         Err(WireError::TooLarge { length: bytes.len(), limit: max_message_bytes })
     } else {
-        whole.and_then(|()| command(bytes, id, &mut context, made_at, signed.map(|signed| (signed, &mut timely_until))))
+        let signed = signed.map(|signed| (signed, &mut timely_until));
+        whole.and_then(|()| parse(bytes, "$")).and_then(|envelope| command(Fields::root(envelope), id, &mut context, made_at, signed))
     };
+    told(parsed, id, command_type, context, timely_until)
+}
+
+fn shown(command_type: &str) -> String {
+    command_type.chars().take(SHOWN_TYPE_CHARS).collect()
+}
+
+fn told(
+    parsed: Result<Command, WireError>,
+    id: CommandId,
+    command_type: Option<String>,
+    context: Context,
+    timely_until: Option<Timestamp>,
+) -> Read {
     match parsed {
         Ok(command) => Read::Command(command),
         Err(error) => {
@@ -64,13 +82,12 @@ pub(super) fn answer(
 /// The whole command. What could be read of the context, and until when a signed one is timely, stays when the rest is
 /// refused.
 fn command(
-    bytes: &[u8],
+    mut envelope: Fields,
     id: CommandId,
     context: &mut Context,
     made_at: Option<Timestamp>,
     signed: Option<(&Signed<'_>, &mut Option<Timestamp>)>,
 ) -> Result<Command, WireError> {
-    let mut envelope = Fields::root(parse(bytes, "$")?);
     read_context(&mut envelope, context)?;
     let issued_at = envelope.parsed("timestamp", "an RFC 3339 time", Timestamp::parse)?;
     let expires_at = envelope.parsed("expires_at", "an RFC 3339 time", Timestamp::parse)?;
@@ -105,7 +122,7 @@ fn action(command_type: &str, payload: Fields, context: &mut Context) -> Result<
         "HealthCheck" => Ok(Action::HealthCheck),
         "Logs" => payload::logs(payload, context).map(Action::Logs),
         "GetStatus" => payload::get_status(payload, context).map(Action::GetStatus),
-        other => Err(WireError::Unknown(other.chars().take(SHOWN_TYPE_CHARS).collect())),
+        other => Err(WireError::Unknown(shown(other))),
     }
 }
 
@@ -158,15 +175,16 @@ fn payload_object(envelope: &mut Fields) -> Result<Fields, WireError> {
 
 /// The JSON object in `bytes`, which stands at `path`, within the allowed depth.
 fn parse(bytes: &[u8], path: &str) -> Result<Map<String, Value>, WireError> {
-    let too_deep = || WireError::TooDeep { path: path.to_owned(), limit: MAX_DEPTH };
-    if depth(bytes) > MAX_DEPTH {
-        return Err(too_deep());
-    }
+    check_depth(depth(bytes), path)?;
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(map)) => Ok(map),
         Ok(other) => Err(WireError::Shape { path: path.to_owned(), expected: "a JSON object", found: kind(&other) }),
         Err(error) => Err(WireError::Value { path: path.to_owned(), problem: format!("is not JSON: {error}") }),
     }
+}
+
+fn check_depth(depth: usize, path: &str) -> Result<(), WireError> {
+    if depth > MAX_DEPTH { Err(WireError::TooDeep { path: path.to_owned(), limit: MAX_DEPTH }) } else { Ok(()) }
 }
 
 /// How deep objects and arrays are nested; the text need not be well-formed.

@@ -1,7 +1,7 @@
 //! The JSON of commands and events, the same whichever way they come and go: a library of the rooms
 //! that carry it.
 //!
-//! Pure: no I/O, no clock, any thread. [`read`] turns bytes into a command and never fails: what cannot
+//! Pure: no I/O, no clock, any thread. [`receive`] turns bytes into a command and never fails: what cannot
 //! be read is itself an answer. Nothing here ever repeats the value of a field in an error, since any of
 //! them may hold a secret: an error names the JSON path and what belongs there.
 //!
@@ -19,7 +19,7 @@ mod signed;
 #[cfg(test)]
 mod signed_tests;
 
-pub use command::read;
+pub use command::read_around;
 pub use event::{Written, read_event, write_event};
 pub use signed::{Terms, receive};
 

@@ -5,8 +5,9 @@
 
 use crate::domain::{AgentId, CommandId, hex};
 use openssl::sha::Sha256;
-use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use serde::ser::{Serialize, Serializer};
 use serde_json::{Value, json};
+use std::ops::Range;
 
 /// The hash of the spec as it was sent, without these labels.
 pub const SPEC: &str = "io.axion.spec";
@@ -17,51 +18,20 @@ pub const OWNER: &str = "io.axion.owner";
 
 /// Where a spec has its labels.
 const LABELS: &str = "Labels";
+/// Where it has what concerns its tasks …
+const TASK: &str = "TaskTemplate";
+/// … and there the counter that forces an update.
+const COUNTER: &str = "ForceUpdate";
 /// How much of the hash stands in the label, in bytes: far more than chance needs.
 const HASH_BYTES: usize = 16;
 
-/// A service's spec with the labels on it, as it is sent.
-pub struct Stamped<'a> {
-    spec: &'a Value,
-    marks: [(&'static str, String); 3],
-}
-
-impl<'a> Stamped<'a> {
-    /// In the name of an agent and of its command. Marks that are on the spec already do not count.
-    #[must_use]
-    pub fn new(spec: &'a Value, command: CommandId, owner: &AgentId) -> Self {
-        Self { spec, marks: [(COMMAND, command.to_string()), (OWNER, owner.to_string()), (SPEC, hash(spec))] }
-    }
-}
-
-impl Serialize for Stamped<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = self.spec.as_object().into_iter().flatten().filter(|(field, _)| *field != LABELS);
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry(LABELS, &Labels(self))?;
-        for (field, value) in fields {
-            map.serialize_entry(field, value)?;
-        }
-        map.end()
-    }
-}
-
-/// The labels of such a spec.
-struct Labels<'a>(&'a Stamped<'a>);
-
-impl Serialize for Labels<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Stamped { spec, marks } = self.0;
-        let own = spec[LABELS].as_object().into_iter().flatten().filter(|(label, _)| !is_mark(label));
-        let mut map = serializer.serialize_map(None)?;
-        for (label, value) in own {
-            map.serialize_entry(label, value)?;
-        }
-        for (label, value) in marks {
-            map.serialize_entry(label, value)?;
-        }
-        map.end()
-    }
+/// The text of a service's spec with the labels on it, as it is sent: in the name of an agent and of its command. Marks that are
+/// on the spec already do not count.
+#[must_use]
+pub fn stamped(spec: &Value, command: CommandId, owner: &AgentId) -> Vec<u8> {
+    let bare = Bare::of(spec);
+    let marks = [(COMMAND, command.to_string()), (OWNER, owner.to_string()), (SPEC, bare.hash())];
+    bare.with(&marks, spec["TaskTemplate"].get(COUNTER))
 }
 
 /// Notes that this command changed a service, and leaves it to whom it belongs; the hash stays that of what was last sent whole.
@@ -89,9 +59,7 @@ pub fn is_mark(label: &str) -> bool {
 /// is another run of the same spec.
 #[must_use]
 pub fn hash(spec: &Value) -> String {
-    // A value is always written. `serde_json` keeps keys sorted, so equal specs are equal texts.
-    let text = serde_json::to_vec(&Bare(spec)).unwrap_or_default();
-    hex(&sum(&text)[..HASH_BYTES])
+    Bare::of(spec).hash()
 }
 
 /// SHA-256. OpenSSL's function for it looks the algorithm up by name each time, which takes as long as the sum of a spec.
@@ -101,22 +69,84 @@ fn sum(text: &[u8]) -> [u8; 32] {
     sum.finish()
 }
 
-/// A spec as it is hashed.
-struct Bare<'a>(&'a Value);
+/// The text of a spec without marks and counter, which is what is hashed. `serde_json` keeps keys sorted, so equal specs are
+/// equal texts.
+#[derive(Default)]
+struct Bare {
+    text: Vec<u8>,
+    /// Where the marks go: within the labels, or in the place of whatever stands there.
+    labels: Option<Range<usize>>,
+    /// Where the counter goes.
+    counter: Option<usize>,
+}
 
-impl Serialize for Bare<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Value::Object(fields) = self.0 else { return self.0.serialize(serializer) };
-        let mut map = serializer.serialize_map(None)?;
+impl Bare {
+    fn of(spec: &Value) -> Self {
+        let mut bare = Self::default();
+        let Value::Object(fields) = spec else { return Self { text: written(spec), ..bare } };
         for (key, value) in fields {
+            bare.text.push(if bare.text.is_empty() { b'{' } else { b',' });
+            bare.write(key);
+            bare.text.push(b':');
+            let begin = bare.text.len();
             match key.as_str() {
-                LABELS => map.serialize_entry(key, &Without { value, is_left_out: is_mark })?,
-                "TaskTemplate" => map.serialize_entry(key, &Without { value, is_left_out: |field| field == "ForceUpdate" })?,
-                _ => map.serialize_entry(key, value)?,
+                LABELS => {
+                    bare.write(&Without { value, is_left_out: is_mark });
+                    let end = bare.text.len();
+                    bare.labels = Some(if value.is_object() { end - 1..end - 1 } else { begin..end });
+                }
+                TASK => {
+                    bare.write(&Without { value, is_left_out: |field| field == COUNTER });
+                    bare.counter = value.is_object().then(|| bare.text.len() - 1);
+                }
+                _ => bare.write(value),
             }
         }
-        map.end()
+        if fields.is_empty() {
+            bare.text.push(b'{');
+        }
+        bare.text.push(b'}');
+        bare
     }
+
+    fn write(&mut self, value: &impl Serialize) {
+        // A value is always written.
+        let _infallible = serde_json::to_writer(&mut self.text, value);
+    }
+
+    fn hash(&self) -> String {
+        hex(&sum(&self.text)[..HASH_BYTES])
+    }
+
+    /// The spec with these labels, and with its counter.
+    fn with(self, marks: &[(&str, String)], counter: Option<&Value>) -> Vec<u8> {
+        let Self { mut text, labels, counter: place } = self;
+        let mut marks: Vec<String> = marks.iter().map(|(label, value)| format!("{}:{}", json!(label), json!(value))).collect();
+        // The later place first, so that the other one stays where it is.
+        if let (Some(at), Some(counter)) = (place, counter) {
+            let comma = if text[at - 1] == b'{' { "" } else { "," };
+            text.splice(at..at, format!("{comma}\"{COUNTER}\":{counter}").into_bytes());
+        }
+        match labels {
+            // The labels' own bracket, or a comma behind their last.
+            Some(at) if at.is_empty() => {
+                if text[at.start - 1] != b'{' {
+                    marks.insert(0, String::new());
+                }
+                text.splice(at, marks.join(",").into_bytes());
+            }
+            Some(at) => drop(text.splice(at, format!("{{{}}}", marks.join(",")).into_bytes())),
+            None => {
+                let comma = if text.len() > 2 { "," } else { "" };
+                text.splice(1..1, format!("\"{LABELS}\":{{{}}}{comma}", marks.join(",")).into_bytes());
+            }
+        }
+        text
+    }
+}
+
+fn written(value: &Value) -> Vec<u8> {
+    value.to_string().into_bytes()
 }
 
 /// An object but for some of its fields.
@@ -140,7 +170,7 @@ mod tests {
     use uuid::Uuid;
 
     fn stamp(spec: &mut Value, command: CommandId, owner: &AgentId) {
-        *spec = serde_json::to_value(Stamped::new(spec, command, owner)).unwrap();
+        *spec = serde_json::from_slice(&stamped(spec, command, owner)).unwrap();
     }
 
     #[test]
@@ -171,6 +201,30 @@ mod tests {
         let text = r#"{"Labels":{"a":"b"},"Name":"st_web","TaskTemplate":{"ContainerSpec":{"Labels":{"io.axion.owner":"kept"}}}}"#;
         assert_eq!(hash(&spec), hex(&sum(text.as_bytes())[..HASH_BYTES]));
         assert_eq!(hash(&json!({"Labels": null})), hex(&sum(br#"{"Labels":null}"#)[..HASH_BYTES]));
+    }
+
+    #[test]
+    fn a_spec_is_sent_as_it_is_but_for_the_marks() {
+        let (owner, command) = (AgentId::new("me").unwrap(), CommandId(Uuid::from_u128(1)));
+        for spec in [
+            json!({"Labels": {"a": "b", "z": "}"}, "Name": "st_web", "TaskTemplate": {"ContainerSpec": {"Image": "a"}, "ForceUpdate": 3}}),
+            json!({"Labels": {OWNER: "other"}, "Name": "st_web", "TaskTemplate": {"ForceUpdate": 3}}),
+            json!({"Labels": null, "Mode": {}, "TaskTemplate": {}}),
+            json!({"Name": "no labels", "TaskTemplate": null}),
+            json!({"ZLabels": {}, "AName": {"Labels": {}}}),
+            json!({}),
+        ] {
+            let mut expected = spec.clone();
+            if !expected["Labels"].is_object() {
+                expected["Labels"] = json!({});
+            }
+            for (mark, value) in [(COMMAND, command.to_string()), (OWNER, owner.to_string()), (SPEC, hash(&spec))] {
+                expected["Labels"][mark] = json!(value);
+            }
+            let sent = stamped(&spec, command, &owner);
+            assert_eq!(serde_json::from_slice::<Value>(&sent).unwrap(), expected);
+            assert_eq!(String::from_utf8(sent).unwrap().matches("\"Labels\"").count(), expected.to_string().matches("\"Labels\"").count());
+        }
     }
 
     #[test]

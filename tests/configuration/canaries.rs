@@ -6,8 +6,8 @@ use super::support::commands::Record;
 use super::support::events::{Start, TopicReader};
 use super::support::{Agent, Bed, Broker, COMMAND, Draft, Plan, READY, Stage};
 use axion_agent::config::{self, Sources, UnknownKeys};
-use axion_agent::domain::Sensitive;
-use axion_agent::record::{Bearer, Read, read};
+use axion_agent::domain::{CommandId, Sensitive};
+use axion_agent::record::{Bearer, Read, read_around};
 use axion_agent::threads::{ThreadName, spawn};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -413,8 +413,9 @@ fn program(words: &[&str], file: &std::path::Path, environment: &[(&str, &str)])
 }
 
 pub fn commands(_stage: &Stage) {
-    let body = |command_type: &str, payload: Value| {
-        json!({"command_id": Uuid::new_v4(), "command_type": command_type, "payload": payload}).to_string().into_bytes()
+    let record = |command_type: &str, payload: Value| {
+        let fields = [("command_type", json!(command_type)), ("payload", payload)];
+        fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     };
     let deploy = json!({
         "project_id": "p", "docker_stack_yml": format!("services: {{a: {{image: {COMPOSE}}}}}"), "env_vars": {"A": VARIABLE},
@@ -422,8 +423,8 @@ pub fn commands(_stage: &Stage) {
     });
     let join = json!({"remote_addrs": ["a:1"], "join_token": JOIN_TOKEN});
     let mut seen = Seen::default();
-    for bytes in [body("Deploy", deploy), body("SwarmJoin", join)] {
-        let Read::Command(command) = read(&bytes, Bearer::default(), 1 << 20) else { panic!("no command") };
+    for record in [record("Deploy", deploy), record("SwarmJoin", join)] {
+        let Read::Command(command) = read_around(b"", CommandId(Uuid::new_v4()), record, Bearer::default()) else { panic!("no command") };
         seen.add(format!("Debug of {}", command.action.name()), format!("{command:?} {command:#?}"));
     }
     // Bytes of a file are shown as numbers where they are shown at all.

@@ -2,7 +2,7 @@
 
 use axion_agent::domain::{AgentId, CommandId};
 use axion_agent::stack::held::{Network, StoreKind};
-use axion_agent::stack::marks::Stamped;
+use axion_agent::stack::marks;
 use axion_agent::stack::plan::{self, Action, Observed, Plan};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -89,7 +89,7 @@ impl Manager {
 
     pub fn make_service(&mut self, spec: &Value, command: CommandId, agent: &AgentId) {
         let id = self.id();
-        let sent = serde_json::to_value(Stamped::new(spec, command, agent)).unwrap();
+        let sent = serde_json::from_slice(&marks::stamped(spec, command, agent)).unwrap();
         let spec = held(&sent, &self.observed.network_ids);
         self.observed.services.push(serde_json::from_value(json!({"ID": id, "Version": {"Index": 1}, "Spec": spec})).unwrap());
     }

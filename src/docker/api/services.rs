@@ -5,7 +5,6 @@ use crate::docker::client::{Client, Request, encoded};
 use crate::docker::error::EngineError;
 use crate::docker::types::{Created, Published, Service, ServiceHead, ServiceVersion, Updated, Version};
 use crate::domain::{Sensitive, StackName, Timestamp};
-use serde::Serialize;
 use serde_json::json;
 use std::io::Read;
 use std::time::Duration;
@@ -54,8 +53,8 @@ impl Client {
     }
 
     /// Makes a service.
-    pub(crate) fn create_service(&self, spec: &impl Serialize, auth: Option<&Sensitive<String>>) -> Result<Created, EngineError> {
-        self.fetch(Request::post("/services/create").registry_auth(auth).json(spec)?)
+    pub(crate) fn create_service(&self, spec: Vec<u8>, auth: Option<&Sensitive<String>>) -> Result<Created, EngineError> {
+        self.fetch(Request::post("/services/create").registry_auth(auth).body(spec))
     }
 
     /// Replaces the spec of a service if it is still at `version` (compare-and-swap); else a conflict.
@@ -64,12 +63,12 @@ impl Client {
         &self,
         id: &str,
         version: Version,
-        spec: &impl Serialize,
+        spec: Vec<u8>,
         auth: Option<&Sensitive<String>>,
     ) -> Result<Updated, EngineError> {
         let request = Request::post(format!("/services/{}/update", encoded(id))).query("version", &version.index.to_string());
         let request = if auth.is_none() { request.query("registryAuthFrom", "spec") } else { request };
-        self.fetch(request.registry_auth(auth).json(spec)?)
+        self.fetch(request.registry_auth(auth).body(spec))
     }
 
     /// What the tasks of a service wrote last, as a stream that ends: at most `tail` lines of each task,

@@ -13,8 +13,7 @@ use crate::docker::room::{Made, Room, STEPS_AT_ONCE, StepError};
 use crate::docker::types::{Created, NAMESPACE, Service, Updated};
 use crate::domain::{Code, Deploy, Sensitive, StackName, Step};
 use crate::stack::plan::{self, Action, ContentPlan, NetworkPlan, ServicePlan};
-use crate::stack::{compare, images::image, marks, marks::Stamped};
-use serde::Serialize;
+use crate::stack::{compare, images::image, marks};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -73,7 +72,7 @@ fn write_services(
     let (all, command, agent) = (&*services, room.command.id, room.agent);
     let results = room.steps(steps, |number, client| {
         let plan = &*all[number];
-        send(client, plan, &Stamped::new(&plan.spec, command, agent), auths[number].as_ref())
+        send(client, plan, marks::stamped(&plan.spec, command, agent), auths[number].as_ref())
     })?;
     let mut first = Ok(());
     for ((plan, auth), result) in services.iter_mut().zip(&auths).zip(results) {
@@ -146,7 +145,7 @@ pub(super) fn write_service(
     networks: &BTreeMap<String, String>,
     auth: Option<&Sensitive<String>>,
 ) -> Result<(), Broken> {
-    write(room, plan, networks, |plan, client| send(client, plan, &Stamped::new(&plan.spec, room.command.id, room.agent), auth))
+    write(room, plan, networks, |plan, client| send(client, plan, marks::stamped(&plan.spec, room.command.id, room.agent), auth))
 }
 
 /// The same, with marks that are on the spec already; among them must be the command's.
@@ -157,7 +156,7 @@ pub(super) fn write_marked(
     networks: &BTreeMap<String, String>,
     auth: Option<&Sensitive<String>>,
 ) -> Result<(), Broken> {
-    write(room, plan, networks, |plan, client| send(client, plan, marked, auth))
+    write(room, plan, networks, |plan, client| send(client, plan, marked.to_string().into_bytes(), auth))
 }
 
 fn write(
@@ -175,7 +174,7 @@ fn write(
     Err(changed_by_others("service", &plan.name))
 }
 
-fn send(client: &Client, plan: &ServicePlan, spec: &impl Serialize, auth: Option<&Sensitive<String>>) -> Result<Written, EngineError> {
+fn send(client: &Client, plan: &ServicePlan, spec: Vec<u8>, auth: Option<&Sensitive<String>>) -> Result<Written, EngineError> {
     match &plan.held {
         None => client.create_service(spec, auth).map(Written::Created),
         Some(held) => client.update_service(&held.id, held.version, spec, auth).map(Written::Updated),

@@ -171,7 +171,6 @@ fn carry_out(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, report:
     rollback::check_not_taken_back(room, &prepared.plan.services)?;
     apply::apply(room, request, prepared, report)?;
     logins::remember(room, request, prepared)?;
-    report.take_plan(prepared);
     if prepared.changes_something() {
         room.progress(Progress::new("apply", report.applied()));
     }

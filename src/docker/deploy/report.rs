@@ -181,7 +181,7 @@ impl Report {
 
     /// The services as they stand.
     pub(super) fn services(&self) -> Value {
-        json!(self.services)
+        self.services.iter().cloned().map(Value::Object).collect()
     }
 
     /// The plan as an event.
@@ -217,10 +217,10 @@ impl Report {
 
     fn details(&self) -> Map<String, Value> {
         let mut details = Map::new();
-        details.insert("services".to_owned(), json!(self.services));
-        details.insert("networks".to_owned(), json!(self.networks));
-        details.insert("secrets".to_owned(), json!(self.secrets));
-        details.insert("configs".to_owned(), json!(self.configs));
+        details.insert("services".to_owned(), self.services());
+        for (what, told) in [("networks", &self.networks), ("secrets", &self.secrets), ("configs", &self.configs)] {
+            details.insert(what.to_owned(), Value::Array(told.clone()));
+        }
         details.insert("warnings".to_owned(), json!(self.warnings));
         details.insert("dry_run".to_owned(), json!(self.dry_run));
         details

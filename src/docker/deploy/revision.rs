@@ -9,6 +9,7 @@ use crate::docker::room::{End, Room, StepError};
 use crate::docker::types::{Service, Store, StoreKind};
 use crate::docker::{OldImages, prune};
 use crate::domain::{Code, Deploy, Note, Outcome, Revision, StackName, StepOutcome, Timestamp};
+use crate::stack::images::image;
 use crate::stack::plan::{Action, ContentPlan};
 use crate::stack::rotate;
 use serde_json::{Value, json};
@@ -38,10 +39,10 @@ pub(super) fn keep_specs(room: &Room<'_>, stack: &StackName, before: Vec<Revisio
     let revision = Revision { number: 0, command: room.command.id, at: Timestamp::from(SystemTime::now()), specs };
     let old_images_go = room.settings.old_images == OldImages::Go;
     let has_contents = contents(&before).chain(contents(slice::from_ref(&revision))).next().is_some();
-    let copy = (has_contents || old_images_go).then(|| revision.clone());
+    let needs = (has_contents || old_images_go).then(|| needs(&revision));
     let number = room.ledger.write(Note::Keep(stack.clone(), Box::new(revision), room.settings.revisions))?;
-    let Some(revision) = copy else { return Ok(number) };
-    let revisions = Kept::after(before, Revision { number, ..revision }, room.settings.revisions);
+    let Some(needs) = needs else { return Ok(number) };
+    let revisions = Kept::after(before, Revision { number, ..needs }, room.settings.revisions);
     match prune(room, stack, &revisions) {
         // The deploy has succeeded: what could not be tidied up goes after the next one.
         Err(Broken::Failed(failure)) => log::warn!("not all old secrets and configs of {stack} are removed: {}", failure.message),
@@ -51,6 +52,14 @@ pub(super) fn keep_specs(room: &Room<'_>, stack: &StackName, before: Vec<Revisio
         remove_outgrown_images(room, stack, revisions.kept())?;
     }
     Ok(number)
+}
+
+/// Of a revision what it needs to stay: its secrets and configs, and the images that only a digest names.
+fn needs(revision: &Revision) -> Revision {
+    let images = specs_of_services(revision).map(image).filter(|image| image.contains('@'));
+    let services = images.map(|image| json!({"TaskTemplate": {"ContainerSpec": {"Image": image}}})).collect();
+    let contents = KINDS.map(|(_, key)| list(revision, key).cloned().collect());
+    Revision { specs: specs(Vec::new(), contents, services), ..*revision }
 }
 
 /// The revisions that were kept before, and the new one.
