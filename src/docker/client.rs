@@ -11,7 +11,7 @@ use crate::threads::Deadline;
 pub(super) use crate::unix_http::encoded;
 use crate::unix_http::{self, Kept};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, DeserializeSeed};
 use std::fmt;
 use std::io::Read;
 use std::path::Path;
@@ -201,6 +201,14 @@ impl Client {
     pub(super) fn fetch<T: DeserializeOwned>(&self, request: Request) -> Result<T, EngineError> {
         let body = self.bytes(&request)?;
         serde_json::from_slice(&body).map_err(|error| request.malformed(&error))
+    }
+
+    /// Makes the call and reads the JSON of its answer with this.
+    pub(super) fn read<S: for<'de> DeserializeSeed<'de, Value = T>, T>(&self, request: &Request, seed: S) -> Result<T, EngineError> {
+        let body = self.bytes(request)?;
+        let mut reader = serde_json::Deserializer::from_slice(&body);
+        let value = seed.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+        value.map_err(|error| request.malformed(&error))
     }
 
     /// Makes the call; the answer's text does not matter.

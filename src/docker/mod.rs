@@ -25,6 +25,7 @@ mod fake_ledger;
 #[cfg(test)]
 mod fake_swarm;
 mod follow;
+mod glance;
 mod lane;
 mod leftovers;
 mod logs;

@@ -9,8 +9,10 @@ mod whole;
 
 use axion_agent::domain::{AgentId, CommandId};
 use axion_agent::stack::change::Effect;
+use axion_agent::stack::compare::{Expected, SpecOf};
 use axion_agent::stack::{compare, marks};
 use manager::held;
+use serde::de::DeserializeSeed as _;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -120,4 +122,69 @@ fn a_field_that_differs_is_named_alone_and_the_hash_tells() {
             assert_eq!(replaces, dirty, "{path}");
         }
     }
+}
+
+/// The answer of an engine, which writes the name first.
+fn answered(spec: &Value) -> String {
+    let mut rest = spec.as_object().unwrap().clone();
+    let name = rest.remove("Name").unwrap();
+    let rest = Value::Object(rest).to_string();
+    format!("{{\"Name\":{name}{}{}", if rest == "{}" { "" } else { "," }, &rest[1..])
+}
+
+fn reads_as(wanted: &Value, text: &str, networks: &BTreeMap<String, String>) -> bool {
+    let specs = BTreeMap::from([(wanted["Name"].as_str().unwrap(), wanted)]);
+    SpecOf(&Expected { specs, networks }).deserialize(&mut serde_json::Deserializer::from_str(text)).unwrap().is_same
+}
+
+/// All places in a spec, the inner ones too.
+fn places(value: &Value, at: &str, found: &mut Vec<String>) {
+    let below: Vec<(String, &Value)> = match value {
+        Value::Object(map) => map.iter().map(|(key, value)| (key.replace('~', "~0").replace('/', "~1"), value)).collect(),
+        Value::Array(items) => items.iter().enumerate().map(|(n, value)| (n.to_string(), value)).collect(),
+        _ => Vec::new(),
+    };
+    for (key, value) in below {
+        found.push(format!("{at}/{key}"));
+        places(value, &format!("{at}/{key}"), found);
+    }
+}
+
+#[test]
+fn a_spec_that_is_compared_while_it_is_read_is_compared_in_the_same_way() {
+    let bodies = recorded();
+    let networks = networks(&bodies);
+    let (mut same, mut different) = (0, 0);
+    // Some of them: each is changed in some hundred ways.
+    for sent in bodies.iter().step_by(5) {
+        let kept = held(sent, &networks);
+        let mut check = |wanted: &Value, held: &Value| {
+            let expected = compare::same(wanted, held, &networks);
+            assert_eq!(reads_as(wanted, &answered(held), &networks), expected, "{wanted}\n{held}");
+            assert_eq!(reads_as(wanted, &held.to_string(), &networks), expected, "whatever comes first: {wanted}\n{held}");
+            *(if expected { &mut same } else { &mut different }) += 1;
+        };
+        check(sent, &kept);
+        for (mine, theirs) in [(sent, &kept), (&kept, sent)] {
+            let mut found = Vec::new();
+            places(mine, "", &mut found);
+            for path in found.iter().filter(|path| *path != "/Name") {
+                for value in [json!(null), json!({}), json!([]), json!(""), json!(0), json!(1), json!(false), json!("vip"), json!([[]])] {
+                    let mut other = mine.clone();
+                    *other.pointer_mut(path).unwrap() = value;
+                    check(&other, theirs);
+                    check(theirs, &other);
+                }
+                let mut other = mine.clone();
+                let (parent, key) = path.rsplit_once('/').unwrap();
+                if let Some(Value::Object(parent)) = other.pointer_mut(parent) {
+                    parent.remove(&key.replace("~1", "/").replace("~0", "~"));
+                    parent.insert("More".to_owned(), json!({"a": []}));
+                    check(&other, theirs);
+                    check(theirs, &other);
+                }
+            }
+        }
+    }
+    assert!(same > 1000 && different > 10_000, "{same} are the same, {different} differ");
 }

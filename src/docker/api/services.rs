@@ -3,8 +3,10 @@
 use super::{of_any_stack, of_stack};
 use crate::docker::client::{Client, Request, encoded};
 use crate::docker::error::EngineError;
+use crate::docker::glance::{Glance, Glances};
 use crate::docker::types::{Created, Published, Service, ServiceHead, ServiceVersion, Updated, Version};
 use crate::domain::{Sensitive, StackName, Timestamp};
+use crate::stack::compare::Expected;
 use serde_json::json;
 use std::io::Read;
 use std::time::Duration;
@@ -20,6 +22,11 @@ impl Client {
     /// The services of a stack.
     pub(crate) fn services(&self, stack: &StackName) -> Result<Vec<Service>, EngineError> {
         self.fetch(Request::get("/services").query("filters", &of_stack(stack)))
+    }
+
+    /// The same without their specs, which are compared with those that are wanted.
+    pub(crate) fn glances(&self, stack: &StackName, expected: &Expected<'_>) -> Result<Vec<Glance>, EngineError> {
+        self.read(&Request::get("/services").query("filters", &of_stack(stack)), Glances(expected))
     }
 
     /// The versions at which the services of a stack are: of an answer of some KiB for each, little is kept.

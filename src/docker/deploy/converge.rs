@@ -4,16 +4,16 @@
 
 use super::prepare::Prepared;
 use super::report::Report;
-use super::watch::{AsWanted, Look, State, Wanted, Watch, Written, grace};
+use super::watch::{Look, State, Wanted, Watch, Written, grace};
 use super::{Broken, Failure};
+use crate::docker::glance::Glance;
 use crate::docker::room::{Halt, Room, StepError};
 use crate::docker::types::{Mode, Service, ServiceVersion, Task, UpdateState, Version};
 use crate::domain::{Code, Progress, StackName};
-use crate::stack::compare;
+use crate::stack::compare::Expected;
 use crate::stack::plan::{Action, ServicePlan};
 use crate::threads::Deadline;
 use serde_json::Value;
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,28 +35,26 @@ const ENDED: [&str; 2] = ["exited", "dead"];
 pub(super) struct Watched<'a> {
     watch: Watch,
     spec: &'a Value,
-    /// As it was when the plan was made.
+    /// As it was when the plan was made, if it had this spec.
     held: Option<&'a Service>,
     state: State,
-    /// Whether its spec is as wanted, at this version of the service: it is compared once for each.
-    compared: Option<(String, Version, AsWanted)>,
 }
 
 /// The services of a stack as they were read last, by name.
-struct Known<'a>(BTreeMap<String, Cow<'a, Service>>);
+struct Known(BTreeMap<String, Glance>);
 
-impl<'a> Known<'a> {
-    /// As the plan was made for.
-    fn of(watched: &[Watched<'a>]) -> Self {
-        Self(watched.iter().filter_map(|one| one.held).map(|held| (held.name().to_owned(), Cow::Borrowed(held))).collect())
+impl Known {
+    /// As the plan has found them.
+    fn of(watched: &[Watched<'_>]) -> Self {
+        Self(watched.iter().filter_map(|one| one.held).map(|held| (held.name().to_owned(), Glance::of(held, true))).collect())
     }
 
-    /// Reads them, unless each still is what it was: most looks find nothing new, and to read them whole is the most of a look.
-    fn refresh(&mut self, room: &Room<'_>, stack: &StackName) -> Result<(), StepError> {
+    /// Reads them, unless each still is what it was: most looks find nothing new, and specs are the most of a look.
+    fn refresh(&mut self, room: &Room<'_>, stack: &StackName, expected: &Expected<'_>) -> Result<(), StepError> {
         let is_news = self.0.is_empty() || !self.are_at(&room.observe(|client| client.service_versions(stack))?);
         if is_news {
-            let services = room.observe(|client| client.services(stack))?;
-            self.0 = services.into_iter().map(|service| (service.name().to_owned(), Cow::Owned(service))).collect();
+            let glances = room.observe(|client| client.glances(stack, expected))?;
+            self.0 = glances.into_iter().map(|glance| (glance.name.clone(), glance)).collect();
         }
         Ok(())
     }
@@ -71,12 +69,12 @@ impl<'a> Known<'a> {
 pub(super) struct Seen<'a> {
     current: BTreeSet<String>,
     tasks: Vec<Task>,
-    services: &'a Known<'a>,
+    services: &'a Known,
 }
 
 impl Seen<'_> {
-    fn service(&self, name: &str) -> Option<&Service> {
-        self.services.0.get(name).map(Cow::as_ref)
+    fn service(&self, name: &str) -> Option<&Glance> {
+        self.services.0.get(name)
     }
 
     /// Whether tasks of an earlier spec of a service have not ended yet.
@@ -119,13 +117,15 @@ pub(super) fn wait_for(
     let mut told = Vec::new();
     let mut next_telling = Deadline::after(Duration::ZERO);
     let mut known = Known::of(watched);
+    let specs = watched.iter().filter_map(|one| Some((one.spec["Name"].as_str()?, one.spec))).collect();
+    let expected = Expected { specs, networks };
     loop {
-        let seen = match see(room, &stack, &mut known) {
+        let seen = match see(room, &stack, &mut known, &expected) {
             Err(StepError::Halted(Halt::TimedOut)) => return Err(out_of_time(watched).into()),
             other => other?,
         };
         for one in watched.iter_mut() {
-            one.look(started.elapsed(), &seen, networks, room.settings.pull_timeout);
+            one.look(started.elapsed(), &seen, room.settings.pull_timeout);
             report.take_look(&one.watch, seen.service(&one.watch.wanted().name), &seen.tasks, one.state == State::Settled);
         }
         if let Some(failure) = in_one(&watched.iter().filter_map(Watched::failure).collect::<Vec<_>>()) {
@@ -176,29 +176,16 @@ impl<'a> Watched<'a> {
         }
         // What an earlier process wrote for this command has no tasks of before.
         let before = if plan.ours_already { Arc::default() } else { Arc::clone(before) };
-        let held = plan.held.as_ref();
         // The plan has compared them already.
-        let as_wanted = held.filter(|_| plan.changes.is_empty());
-        let compared = as_wanted.map(|held| (held.id.clone(), held.version, AsWanted::Yes));
-        Some(Self { watch: Watch::new(wanted, before), spec: &plan.spec, held, state: State::Waiting, compared })
+        let held = plan.held.as_ref().filter(|_| plan.changes.is_empty());
+        Some(Self { watch: Watch::new(wanted, before), spec: &plan.spec, held, state: State::Waiting })
     }
 
-    fn look(&mut self, at: Duration, seen: &Seen<'_>, networks: &BTreeMap<String, String>, pull_timeout: Duration) {
+    fn look(&mut self, at: Duration, seen: &Seen<'_>, pull_timeout: Duration) {
         let service = seen.service(&self.watch.wanted().name);
-        let as_wanted = service.map_or(AsWanted::Yes, |service| self.compare(service, networks));
         let id = service.map_or("", |service| service.id.as_str());
         let tasks: Vec<&Task> = seen.tasks.iter().filter(|task| task.service_id == id).collect();
-        self.state = self.watch.look(at, &Look { service, as_wanted, tasks: &tasks, current: &seen.current, pull_timeout });
-    }
-
-    fn compare(&mut self, service: &Service, networks: &BTreeMap<String, String>) -> AsWanted {
-        let known = self.compared.as_ref().filter(|(id, version, _)| *id == service.id && *version == service.version);
-        if let Some((_, _, known)) = known {
-            return *known;
-        }
-        let as_wanted = if compare::same(self.spec, &service.spec, networks) { AsWanted::Yes } else { AsWanted::No };
-        self.compared = Some((service.id.clone(), service.version, as_wanted));
-        as_wanted
+        self.state = self.watch.look(at, &Look { service, tasks: &tasks, current: &seen.current, pull_timeout });
     }
 
     fn failure(&self) -> Option<&Failure> {
@@ -211,10 +198,10 @@ impl<'a> Watched<'a> {
 
 /// ORDER: tasks before services. A service that still has the wanted spec when it is read had it when
 /// the tasks were read, because a rollback never leads to it.
-fn see<'a>(room: &Room<'_>, stack: &StackName, known: &'a mut Known<'_>) -> Result<Seen<'a>, StepError> {
+fn see<'a>(room: &Room<'_>, stack: &StackName, known: &'a mut Known, expected: &Expected<'_>) -> Result<Seen<'a>, StepError> {
     let current = room.observe(|client| client.current_tasks(stack))?.into_iter().map(|task| task.id).collect();
     let tasks = room.observe(|client| client.tasks(stack))?;
-    known.refresh(room, stack)?;
+    known.refresh(room, stack, expected)?;
     let mut seen = Seen { current, tasks, services: known };
     seen.look_again_at_stopped(room, stack)?;
     Ok(seen)
@@ -245,8 +232,8 @@ impl Seen<'_> {
     fn look_again_at_stopped(&mut self, room: &Room<'_>, stack: &StackName) -> Result<(), StepError> {
         use UpdateState::{Paused, RollbackPaused, RollbackStarted};
         let in_state = |states: &[UpdateState]| -> BTreeSet<String> {
-            let is_so = |service: &&Service| service.update_status.as_ref().is_some_and(|update| states.contains(&update.state));
-            self.services.0.values().map(Cow::as_ref).filter(is_so).map(|service| service.id.clone()).collect()
+            let is_so = |service: &&Glance| service.update_status.as_ref().is_some_and(|update| states.contains(&update.state));
+            self.services.0.values().filter(is_so).map(|service| service.id.clone()).collect()
         };
         let (paused, stopped) = (in_state(&[Paused]), in_state(&[Paused, RollbackPaused, RollbackStarted]));
         if stopped.is_empty() {

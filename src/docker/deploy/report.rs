@@ -9,6 +9,7 @@ use super::revision::{self, GoingContent};
 use super::rollback::RolledBack;
 use super::watch::Watch;
 use crate::docker::census::errors;
+use crate::docker::glance::Glance;
 use crate::docker::types::{Mode, Service, StoreKind, Task};
 use crate::domain::{Deploy, Outcome, Progress, Revision, StackName};
 use crate::stack::change::Change;
@@ -156,7 +157,7 @@ impl Report {
     }
 
     /// Takes over what a look has shown of a service.
-    pub(super) fn take_look(&mut self, watch: &Watch, service: Option<&Service>, tasks: &[Task], settled: bool) {
+    pub(super) fn take_look(&mut self, watch: &Watch, service: Option<&Glance>, tasks: &[Task], settled: bool) {
         let name = self.stack.descoped(&watch.wanted().name).to_owned();
         let Some(told) = self.services.iter_mut().find(|told| told["name"] == name.as_str()) else { return };
         let (running, desired) = watch.count();

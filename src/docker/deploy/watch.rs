@@ -5,7 +5,8 @@
 //! old spec, its tasks run and count too.
 
 use super::{Failure, trouble};
-use crate::docker::types::{Mode, Service, Task, TaskState, UpdateState};
+use crate::docker::glance::Glance;
+use crate::docker::types::{Mode, Task, TaskState, UpdateState};
 use crate::domain::Code;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,24 +74,13 @@ pub(super) enum Restart {
 #[derive(Debug)]
 pub(super) struct Look<'a> {
     /// The service; none if it is gone.
-    pub(super) service: Option<&'a Service>,
-    /// Whether it has the spec that is wanted.
-    pub(super) as_wanted: AsWanted,
+    pub(super) service: Option<&'a Glance>,
     /// All of its tasks.
     pub(super) tasks: &'a [&'a Task],
     /// Those that are of its present spec.
     pub(super) current: &'a BTreeSet<String>,
     /// How long a node may prepare one.
     pub(super) pull_timeout: Duration,
-}
-
-/// Whether a service has the spec that is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum AsWanted {
-    /// It has.
-    Yes,
-    /// It has another.
-    No,
 }
 
 /// Whether tasks ran before the command and have not ended since.
@@ -365,7 +355,7 @@ impl Watch {
     }
 
     /// What Swarm itself decided about the update.
-    fn of_update(&self, service: &Service, look: &Look<'_>) -> Option<Failure> {
+    fn of_update(&self, service: &Glance, look: &Look<'_>) -> Option<Failure> {
         use UpdateState::{Paused, RollbackCompleted, RollbackPaused, RollbackStarted};
         let update = service.update_status.as_ref();
         let said = update.map_or("", |update| update.message.as_str());
@@ -379,7 +369,7 @@ impl Watch {
             (Some(Paused), _) => {
                 Some(self.failure(self.cause.unwrap_or(Code::UPDATE_PAUSED), &format!("Swarm paused the update ({said}){because}")))
             }
-            _ => (look.as_wanted == AsWanted::No).then(|| self.failure(Code::CONFLICT, "somebody else changed its spec meanwhile")),
+            _ => (!service.is_as_wanted).then(|| self.failure(Code::CONFLICT, "somebody else changed its spec meanwhile")),
         }
     }
 
@@ -491,7 +481,7 @@ impl Watch {
     }
 
     /// Nothing has failed: whether all run, and for long enough.
-    fn progress(&mut self, at: Duration, service: &Service, good: BTreeSet<String>, still_runs: StillRuns) -> State {
+    fn progress(&mut self, at: Duration, service: &Glance, good: BTreeSet<String>, still_runs: StillRuns) -> State {
         let update = service.update_status.as_ref().map(|update| update.state);
         let short = self.running != self.desired || (self.is_global() && self.desired == 0);
         if short || update == Some(UpdateState::Updating) {

@@ -39,12 +39,17 @@ fn tasks(lines: &[&str]) -> Vec<Task> {
     lines.iter().enumerate().map(task).collect()
 }
 
-fn service(update: Option<(&str, &str)>) -> Service {
-    let mut service = json!({"ID": "s", "Version": {"Index": 9}, "Spec": {"Name": "st_web"}, "JobStatus": {"JobIteration": {}}});
+fn service(update: Option<(&str, &str)>) -> Glance {
+    glance(&json!({"Index": 0}), update)
+}
+
+/// As wanted, in this run of a job.
+fn glance(iteration: &Value, update: Option<(&str, &str)>) -> Glance {
+    let mut service = json!({"ID": "s", "Version": {"Index": 9}, "Spec": {"Name": "st_web"}, "JobStatus": {"JobIteration": iteration}});
     if let Some((state, message)) = update {
         service["UpdateStatus"] = json!({"State": state, "Message": message});
     }
-    serde_json::from_value(service).unwrap()
+    Glance::of(&serde_json::from_value(service).unwrap(), true)
 }
 
 fn look(watch: &mut Watch, seconds: u64, lines: &[&str], update: Option<(&str, &str)>) -> State {
@@ -52,10 +57,7 @@ fn look(watch: &mut Watch, seconds: u64, lines: &[&str], update: Option<(&str, &
     // A task of the old spec is written with a capital letter.
     let current = tasks.iter().filter(|task| task.id.starts_with(char::is_lowercase)).map(|task| task.id.clone()).collect();
     let (service, tasks): (_, Vec<&Task>) = (service(update), tasks.iter().collect());
-    watch.look(
-        Duration::from_secs(seconds),
-        &Look { service: Some(&service), as_wanted: AsWanted::Yes, tasks: &tasks, current: &current, pull_timeout: PULL },
-    )
+    watch.look(Duration::from_secs(seconds), &Look { service: Some(&service), tasks: &tasks, current: &current, pull_timeout: PULL })
 }
 
 #[test]
@@ -297,17 +299,11 @@ fn a_job_ends_with_its_completions_or_with_its_last_try() {
 fn a_job_that_ran_before_has_tasks_of_other_runs() {
     let mut job = watch(Mode::ReplicatedJob(1), &json!({"Condition": "none"}), Written::Now, NEW);
     let mut lines = tasks(&["a - complete complete"]);
-    let run: Service = serde_json::from_value(json!({
-        "ID": "s", "Version": {"Index": 9}, "Spec": {"Name": "st_web"}, "JobStatus": {"JobIteration": {"Index": 77}},
-    }))
-    .unwrap();
+    let run = glance(&json!({"Index": 77}), None);
     let current = BTreeSet::from(["a".to_owned()]);
     let mut ask = |tasks: &[Task]| {
         let tasks: Vec<&Task> = tasks.iter().collect();
-        job.look(
-            Duration::ZERO,
-            &Look { service: Some(&run), as_wanted: AsWanted::Yes, tasks: &tasks, current: &current, pull_timeout: PULL },
-        )
+        job.look(Duration::ZERO, &Look { service: Some(&run), tasks: &tasks, current: &current, pull_timeout: PULL })
     };
     assert_eq!(ask(&lines), State::Waiting);
     lines[0].job_iteration.as_mut().unwrap().index = 77;
@@ -317,10 +313,10 @@ fn a_job_that_ran_before_has_tasks_of_other_runs() {
 #[test]
 fn somebody_elses_change_is_a_conflict() {
     let mut watch = replicated(1);
-    let service = service(None);
-    let look = Look { service: Some(&service), as_wanted: AsWanted::No, tasks: &[], current: &BTreeSet::new(), pull_timeout: PULL };
+    let service = Glance { is_as_wanted: false, ..service(None) };
+    let look = Look { service: Some(&service), tasks: &[], current: &BTreeSet::new(), pull_timeout: PULL };
     assert_eq!(code(&watch.look(Duration::ZERO, &look)), Some(Code::CONFLICT));
-    let gone = Look { service: None, as_wanted: AsWanted::Yes, tasks: &[], current: &BTreeSet::new(), pull_timeout: PULL };
+    let gone = Look { service: None, tasks: &[], current: &BTreeSet::new(), pull_timeout: PULL };
     assert_eq!(code(&watch.look(Duration::ZERO, &gone)), Some(Code::CONFLICT));
 }
 

@@ -30,6 +30,9 @@ pub struct Fields<'a> {
     case: Case,
 }
 
+/// So many keys of a service are asked for; of anything else fewer.
+const KEYS: usize = 96;
+
 /// How keys are compared with the names that are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Case {
@@ -241,7 +244,7 @@ impl<'a> Item<'a> {
     /// A mapping to be read key by key.
     pub fn fields(&self) -> Result<Fields<'a>, StackError> {
         match &self.node.value {
-            Value::Map(_) => Ok(Fields { item: self.clone(), read: Vec::new(), case: Case::Exact }),
+            Value::Map(_) => Ok(Fields { item: self.clone(), read: Vec::with_capacity(KEYS), case: Case::Exact }),
             _ => Err(self.wrong("a mapping")),
         }
     }

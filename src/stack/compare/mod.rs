@@ -5,6 +5,10 @@
 //! (`api/defaults/service.go`). Presence of an empty object is a difference, because for swarmkit it is
 //! one, except where named here.
 
+mod reading;
+
+pub use reading::{Compared, Expected, SpecOf};
+
 use super::change::Change;
 use super::marks;
 use serde_json::{Map, Value};
@@ -134,9 +138,9 @@ impl<'a> Comparison<'a> {
     }
 
     /// A network by its id. The CLI sorts networks by name, and the manager keeps that order with ids in the names' place.
-    fn in_full<'b>(&'b self, text: &'b String) -> &'b String {
+    fn in_full<'b>(&'b self, text: &'b str) -> &'b str {
         let is_network = self.path == ["TaskTemplate", "Networks", ITEM, "Target"];
-        self.networks.get(text).filter(|_| is_network).unwrap_or(text)
+        self.networks.get(text).filter(|_| is_network).map_or(text, String::as_str)
     }
 
     /// A value as it is compared.
@@ -150,7 +154,7 @@ impl<'a> Comparison<'a> {
                 Value::Object(fields.collect())
             }
             Value::Array(items) => self.below(ITEM, |this| items.iter().map(|item| this.plain(item)).collect()),
-            Value::String(text) => Value::String(self.in_full(text).clone()),
+            Value::String(text) => Value::String(self.in_full(text).to_owned()),
             other => other.clone(),
         }
     }
