@@ -113,7 +113,7 @@
 //! | `signals` | [`agent`] | SIGTERM, SIGINT, SIGHUP (a pipe) | never |
 //! | `journal` | [`journal`] | its requests | never |
 //! | `docker-lane-N` | [`docker`] | its job; inside one: the Engine | never |
-//! | `docker-helper-N` | [`docker`] | the Engine | never there: it lives as long as several calls of a lane that are made at once |
+//! | `docker-helper` | [`docker`] | the Engine | never there: it lives as long as several calls of a lane that are made at once |
 //! | `docker-query` | [`docker`] | its job | never |
 //! | `docker-events` | [`docker`] | the Engine's event stream | with Docker's events |
 //! | `log-follow` (one for each log that is followed) | [`docker`] | the Engine's log stream, its reader | never there: it lives as long as somebody follows |

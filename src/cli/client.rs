@@ -280,9 +280,9 @@ pub(super) struct Lines {
 
 /// What a line of a stream is.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Line {
+pub(super) enum Line<D> {
     /// A document.
-    Document(Value),
+    Document(D),
     /// A sign of life.
     Blank,
     /// The end.
@@ -291,7 +291,16 @@ pub(super) enum Line {
 
 impl Lines {
     /// Waits for the next one.
-    pub(super) fn next(&mut self) -> io::Result<Line> {
+    pub(super) fn next(&mut self) -> io::Result<Line<Value>> {
+        Ok(match self.next_text()? {
+            Line::Document(text) => Line::Document(serde_json::from_str(&text)?),
+            Line::Blank => Line::Blank,
+            Line::End => Line::End,
+        })
+    }
+
+    /// The same as it came, without its line break.
+    pub(super) fn next_text(&mut self) -> io::Result<Line<String>> {
         let mut bytes = Vec::new();
         let read = (&mut self.reader).take(MAX_BYTES).read_until(b'\n', &mut bytes)?;
         if read == 0 {
@@ -300,7 +309,8 @@ impl Lines {
         if bytes.trim_ascii().is_empty() {
             return Ok(Line::Blank);
         }
-        serde_json::from_slice(&bytes).map(Line::Document).map_err(io::Error::from)
+        let text = String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        Ok(Line::Document(text.trim_ascii_end().to_owned()))
     }
 }
 

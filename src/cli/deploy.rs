@@ -87,8 +87,8 @@ pub(super) fn plan(
     let request = named(request.clone(), id, project).about(about.clone());
     match watch::give(client, &request, id, about, Show::Nothing)? {
         Ended::Left => Ok(Exit::Done),
-        Ended::Terminal(end, document, _) if !end.is_failed() => Ok(match output {
-            Output::Json => print::out(&format!("{document}\n")),
+        Ended::Terminal(end, text, _) if !end.is_failed() => Ok(match output {
+            Output::Json => print::out(&format!("{text}\n")),
             Output::Text | Output::Names => print::out(&show::plan(&in_their_files(*end, found), &Page::of_stdout())),
         }),
         Ended::Terminal(end, ..) => Err(outcome::failure(&end, about)),

@@ -300,6 +300,16 @@ pub(super) struct Event {
     /// The command.
     pub(super) causation_id: Option<String>,
     pub(super) timestamp: String,
+    /// What stands in the place of an event where the agent ends a stream.
+    pub(super) error: Option<StreamError>,
+}
+
+/// Why the agent ends a stream.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(super) struct StreamError {
+    pub(super) code: String,
+    pub(super) message: String,
 }
 
 /// What an event says.

@@ -14,8 +14,18 @@ use std::thread::yield_now;
 /// How often a thread looks at a lock that another has before it lets others run: a request takes some ten nanoseconds.
 const LOOKS: usize = 100;
 
+/// So much is asked of the system at once, in bytes; of that only what is used is resident.
+const GRANULARITY: usize = 256 << 10;
+
 #[global_allocator]
-static HEAP: Heap = Heap { is_taken: AtomicBool::new(false), inner: UnsafeCell::new(Dlmalloc::new()) };
+static HEAP: Heap = Heap { is_taken: AtomicBool::new(false), inner: UnsafeCell::new(growing()) };
+
+const fn growing() -> Dlmalloc {
+    let mut heap = Dlmalloc::new();
+    // It refuses what is no power of two.
+    assert!(heap.set_granularity(GRANULARITY));
+    heap
+}
 
 struct Heap {
     is_taken: AtomicBool,

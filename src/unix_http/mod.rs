@@ -26,6 +26,9 @@ const FAMILY: libc::sa_family_t = libc::AF_UNIX as libc::sa_family_t;
 const ADDRESS_BYTES: libc::socklen_t = size_of::<libc::sockaddr_un>() as libc::socklen_t;
 /// Times from here on are given to the socket in whole seconds.
 const COARSE_FROM: Duration = Duration::from_secs(2);
+/// A connection that has answered so lately is not asked whether it is open: in a row of calls that is most of what they ask of the
+/// system. One that closes meanwhile is found out when the next call is sent.
+const FRESH: Duration = Duration::from_millis(50);
 /// What one read takes at most, in bytes. Two such buffers per open connection.
 const BUFFER: usize = 16 * 1024;
 
@@ -72,7 +75,7 @@ pub fn encoded(text: &str) -> String {
     out
 }
 
-/// No connection could be made: the request was certainly not sent.
+/// No connection could be made, or it was closed before all of the request was sent: it was certainly not carried out.
 #[derive(Debug)]
 pub struct Unreachable(pub io::Error);
 
@@ -98,7 +101,7 @@ impl Connector for UnixConnector {
         let handle: Weak<Socket> = Arc::downgrade(&socket);
         (details.register_shutdown)(handle)?;
         let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
-        Ok(Some(UnixTransport { socket, buffers, unsent: Vec::new(), given: [None; 2] }))
+        Ok(Some(UnixTransport { socket, buffers, unsent: Vec::new(), given: [None; 2], answered: None }))
     }
 }
 
@@ -161,6 +164,8 @@ struct UnixTransport {
     unsent: Vec<u8>,
     /// The times for a read and a write that the socket has been given: setting one is a system call.
     given: [Option<Duration>; 2],
+    /// When it has answered last.
+    answered: Option<Instant>,
 }
 
 impl Transport for UnixTransport {
@@ -200,11 +205,12 @@ impl Transport for UnixTransport {
             }
         };
         self.buffers.input_appended(amount);
+        self.answered = (amount > 0).then(Instant::now);
         Ok(amount > 0)
     }
 
     fn is_open(&mut self) -> bool {
-        is_quiet(&self.socket.0)
+        self.answered.is_some_and(|at| at.elapsed() < FRESH) || is_quiet(&self.socket.0)
     }
 }
 
@@ -217,7 +223,11 @@ impl UnixTransport {
             stream.set_write_timeout(time)?;
             self.given[1] = time;
         }
-        let sent = stream.write_all(&self.unsent).map_err(|error| timed(error, timeout));
+        let sent = stream.write_all(&self.unsent).map_err(|error| match error.kind() {
+            // The other side was gone before it had all of the request: it has carried nothing out.
+            io::ErrorKind::BrokenPipe => ureq::Error::Other(Box::new(Unreachable(error))),
+            _ => timed(error, timeout),
+        });
         self.unsent.clear();
         sent
     }

@@ -11,14 +11,12 @@ use super::failure::{Failure, codes};
 use super::invocation::Output;
 use super::next::About;
 use super::terminal::{Page, clock, size, tame};
-use super::wire::Event;
+use super::wire::{Event, StreamError};
 use super::{Exit, print};
 use crate::domain::CommandId;
 use board::Board;
 use crossbeam_channel::{Receiver, Sender, after, bounded, never, select};
 use screen::Screen;
-use serde::Deserialize as _;
-use serde_json::Value;
 use std::io::{self, IsTerminal as _};
 use std::os::fd::AsRawFd as _;
 use std::time::{Duration, Instant};
@@ -36,8 +34,8 @@ const ROWS: usize = 24;
 
 /// What the main thread hears.
 pub(super) enum News {
-    /// A line of the stream.
-    Document(Value),
+    /// A line of the stream, also as it came.
+    Document(Box<Event>, String),
     /// The stream is over, with the reason if it broke.
     Over(Option<io::Error>),
     /// It could not be opened again.
@@ -69,7 +67,7 @@ impl Show {
 #[derive(Debug)]
 pub(super) enum Ended {
     /// The command has ended: its terminal event, also as it came, and how long it was watched.
-    Terminal(Box<Event>, Value, Duration),
+    Terminal(Box<Event>, String, Duration),
     /// Somebody left it running, having been asked.
     Left,
 }
@@ -113,10 +111,13 @@ impl Watch<'_> {
             };
             match news {
                 None => self.display.draw(),
-                Some(News::Document(document)) if document["error"].is_object() => self.on_error(&document)?,
-                Some(News::Document(document)) => {
+                Some(News::Document(event, text)) => {
+                    if let Some(error) = &event.error {
+                        self.on_error(error)?;
+                        continue;
+                    }
                     self.attempts = 0;
-                    if let Some(ended) = self.on_document(document) {
+                    if let Some(ended) = self.on_event(event, text) {
                         return Ok(ended);
                     }
                 }
@@ -151,25 +152,22 @@ impl Watch<'_> {
         }
     }
 
-    fn on_document(&mut self, document: Value) -> Option<Ended> {
-        let event = Event::deserialize(&document).unwrap_or_default();
+    fn on_event(&mut self, event: Box<Event>, text: String) -> Option<Ended> {
         let of_another = event.causation_id.as_deref().is_some_and(|id| id != self.id.to_string());
         if of_another {
             return None;
         }
-        self.display.take(&event, &document);
+        self.display.take(&event, &text);
         if !event.terminal {
             return None;
         }
         self.display.screen.leave();
-        Some(Ended::Terminal(Box::new(event), document, self.display.began.elapsed()))
+        Some(Ended::Terminal(event, text, self.display.began.elapsed()))
     }
 
     /// The agent ends the stream: it leaves, and the command goes on at its next start.
-    fn on_error(&self, document: &Value) -> Result<(), Failure> {
-        let text = |key: &str| document["error"][key].as_str().unwrap_or_default().to_owned();
-        let code = text("code");
-        if code == LEAVING { Ok(()) } else { Err(Failure::of_code(&code, text("message"), &self.about)) }
+    fn on_error(&self, error: &StreamError) -> Result<(), Failure> {
+        if error.code == LEAVING { Ok(()) } else { Err(Failure::of_code(&error.code, error.message.clone(), &self.about)) }
     }
 
     /// The stream ended before the command did.
@@ -253,10 +251,10 @@ impl Display {
         self.show == Show::Progress && self.live
     }
 
-    fn take(&mut self, event: &Event, document: &Value) {
+    fn take(&mut self, event: &Event, text: &str) {
         match self.show {
             Show::Events => {
-                print::out(&format!("{document}\n"));
+                print::out(&format!("{text}\n"));
             }
             Show::Nothing => {}
             Show::Progress => {

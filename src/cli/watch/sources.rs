@@ -2,6 +2,7 @@
 
 use super::News;
 use crate::cli::client::{Client, Line, Lines, Request};
+use crate::cli::wire::Event;
 use crate::threads::{Exit, Stop, ThreadName, spawn};
 use crossbeam_channel::{Sender, bounded};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -58,8 +59,8 @@ pub(super) fn stream_later(client: Client, request: Request, news: Sender<News>)
 
 fn read(mut lines: Lines, news: &Sender<News>) {
     loop {
-        let one = match lines.next() {
-            Ok(Line::Document(document)) => News::Document(document),
+        let one = match lines.next_text() {
+            Ok(Line::Document(text)) => document(text),
             Ok(Line::Blank) => continue,
             Ok(Line::End) => News::Over(None),
             Err(error) => News::Over(Some(error)),
@@ -68,6 +69,15 @@ fn read(mut lines: Lines, news: &Sender<News>) {
         if news.send(one).is_err() || is_over {
             return;
         }
+    }
+}
+
+/// What this version cannot read of an event is as good as nothing; a line that is no JSON comes from something else.
+fn document(text: String) -> News {
+    match serde_json::from_str::<Event>(&text) {
+        Ok(event) => News::Document(Box::new(event), text),
+        Err(error) if error.is_data() => News::Document(Box::default(), text),
+        Err(error) => News::Over(Some(error.into())),
     }
 }
 

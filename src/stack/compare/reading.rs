@@ -73,32 +73,37 @@ impl<'de> Visitor<'de> for SpecOf<'_> {
 }
 
 impl<'a> Comparison<'a> {
-    /// Whether an object that is being read is this one; `met` fields of it have been found equal.
-    fn reads_fields<'de, A: MapAccess<'de>>(
-        &mut self,
-        wanted: &'a Map<String, Value>,
-        held: &mut A,
-        mut met: usize,
-    ) -> Result<bool, A::Error> {
-        let mut is_same = true;
+    /// Whether an object that is being read is this one; `met` of its fields were read before, and are equal.
+    fn reads_fields<'de, A: MapAccess<'de>>(&mut self, wanted: &'a Map<String, Value>, held: &mut A, met: usize) -> Result<bool, A::Error> {
+        let (mut is_same, mut met, mut meaning) = (true, met, met);
         while let Some(key) = held.next_key_seed(FieldOf(wanted))? {
             match key {
-                Field::Wanted(key, value) if !self.means_nothing(key, value) => {
+                Field::Wanted(key, value) => {
                     met += 1;
-                    self.path.push(key);
-                    is_same &= held.next_value_seed(Same { comparison: self, wanted: value })?;
-                    self.path.pop();
+                    if self.means_nothing(key, value) {
+                        is_same &= self.is_nothing(key, &held.next_value()?);
+                    } else {
+                        meaning += 1;
+                        self.path.push(key);
+                        is_same &= held.next_value_seed(Same { comparison: self, wanted: value })?;
+                        self.path.pop();
+                    }
                 }
-                Field::Wanted(key, _) => is_same &= self.is_nothing(key, &held.next_value()?),
                 Field::Unknown(key) => is_same &= self.is_nothing(&key, &held.next_value()?),
             }
         }
-        Ok(is_same && met == wanted.iter().filter(|(key, value)| !self.means_nothing(key, value)).count())
+        // What was not met must mean nothing.
+        Ok(is_same && (met == wanted.len() || meaning == wanted.iter().filter(|(key, value)| !self.means_nothing(key, value)).count()))
     }
 
-    /// The same for a value that lives less long than what it is compared with.
+    /// [`Comparison::means_nothing`] of what lives less long than that with which it is compared.
     fn is_nothing(&self, key: &str, value: &Value) -> bool {
-        Comparison { networks: self.networks, path: self.path.clone() }.means_nothing(key, value)
+        match value {
+            Value::Object(_) => Comparison { networks: self.networks, path: self.path.clone() }.means_nothing(key, value),
+            Value::Null => true,
+            Value::Array(items) if items.is_empty() => true,
+            _ => self.is_filled_in(key, value),
+        }
     }
 }
 

@@ -14,7 +14,8 @@ pub fn fill(spec: &mut Value, contents: &[ContentPlan], external: &ExternalIds) 
             None => (plain.to_owned(), external.get(&(kind, plain.to_owned())).cloned()),
         }
     };
-    let container = &mut spec["TaskTemplate"]["ContainerSpec"];
+    // Most services have none of all this: indices would make what is not there.
+    let Some(container) = spec.get_mut("TaskTemplate").and_then(|task| task.get_mut("ContainerSpec")) else { return };
     for (list, kind, name, id) in
         [("Secrets", StoreKind::Secret, "SecretName", "SecretID"), ("Configs", StoreKind::Config, "ConfigName", "ConfigID")]
     {
@@ -27,9 +28,11 @@ pub fn fill(spec: &mut Value, contents: &[ContentPlan], external: &ExternalIds) 
         }
     }
     // A credential spec's config is named by its id alone.
-    let runtime = container["Configs"].as_array().into_iter().flatten().find(|reference| reference["Runtime"].is_object());
-    let runtime = runtime.map(|reference| reference["ConfigID"].clone());
-    if let (Some(id), Some(credential)) = (runtime, container.pointer_mut("/Privileges/CredentialSpec").filter(|spec| spec.is_object())) {
+    let runtime =
+        container.get("Configs").and_then(Value::as_array).into_iter().flatten().find(|reference| reference["Runtime"].is_object());
+    if let Some(id) = runtime.map(|reference| reference["ConfigID"].clone())
+        && let Some(credential) = container.pointer_mut("/Privileges/CredentialSpec").filter(|spec| spec.is_object())
+    {
         credential["Config"] = id;
     }
 }
