@@ -80,7 +80,7 @@ footprint: static    ## what the idle static binary costs, beside its budget (20
 	@$(dev)/setup.sh build bed
 	AXION_TEST_AGENT="$${AXION_TEST_AGENT:-$(static_agent)}" $(dev)/with-broker.sh $(measure)
 
-order: static        ## which functions an idle agent runs, written down anew for the linker (six minutes; needs valgrind and a real broker)
+order: static        ## which functions an idle agent and a deploy run, written down anew for the linker (ten minutes; needs valgrind and a real broker)
 	@$(dev)/setup.sh build bed order
 	packaging/static/order.sh "$(static_agent).symbols"
 

@@ -25,7 +25,8 @@ main() {
   [ -e "$result" ] || echo "The first build of $arch takes 15 to 30 minutes on two cores. Its log: $log"
   # Lists, maps and texts are in every loop: their part of the standard library goes before size.
   "$cargo" build --locked --profile dist --target "$target" --bin axion-agent \
-    --config 'profile.dist.package.alloc.opt-level="s"' --config 'profile.dist.package.core.opt-level="s"' \
+    --config 'profile.dist.package.alloc.opt-level=2' --config 'profile.dist.package.core.opt-level=2' \
+    --config 'profile.dist.package.std.opt-level="s"' \
     -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size >"$log" 2>&1 ||
     { tail -n 60 "$log" >&2; fail "the build failed; all of its log: $log"; }
   install -m 755 "$CARGO_TARGET_DIR/$target/dist/axion-agent" "$result.new"

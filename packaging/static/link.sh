@@ -2,9 +2,10 @@
 # link.sh: what rustc calls as its linker. build.sh copies it beside zig.sh, as ARCH-link-NUMBER, with the list as ARCH-link-NUMBER.order.
 # Zig makes lld's command and knows no list of functions; so its command is taken, and given to lld once more with one.
 #
-# The list names what an idle agent runs (order.sh makes it). Those functions come first and beside each other, and are as good as all
-# of the program that is in memory: 1 MB of 8. Scattered as the linker finds them they keep 6 MB there, because the kernel maps sixteen
-# pages for each that is used.
+# The list names what an idle agent runs, and then what a deploy runs (order.sh makes it). Those functions come first and beside each
+# other. The first part is as good as all of the program that is in memory while nothing happens: 1 MB of 8. Scattered as the linker
+# finds them they keep 6 MB there, because the kernel maps sixteen pages for each that is used. The second part is what is mapped anew
+# with each deploy, and by each command line.
 #
 # Beside itself it leaves ARCH.symbols, the program with its symbols, for profilers and for order.sh.
 set -euo pipefail

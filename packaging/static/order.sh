@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# order.sh: writes order.txt, the functions that an idle agent runs, for link.sh. Valgrind writes down which those are: of an agent that is
-# connected over TLS, and of one that looks at fifty containers, in the situations that `make footprint` measures. Needs root, an
-# engine and the real broker of with-broker.sh. Worth a run when a library has changed: a function that the list does not name costs
-# a little memory, a name that no function has costs nothing.
+# order.sh: writes order.txt, the functions that an idle agent runs, and behind them those of a deploy, for link.sh. Valgrind writes down
+# which those are: of an agent that is connected over TLS, and of one that looks at fifty containers, in the situations that
+# `make footprint` measures; then of agent and command line in `make deploy-bench`. Needs root, an engine and the real broker of
+# with-broker.sh. Worth a run when a library has changed: a function that the list does not name costs a little memory, a name that no
+# function has costs nothing.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -15,20 +16,36 @@ main() {
   cat >"$work/agent" <<END
 #!/bin/sh
 echo \$\$ >"$work/pid.new" && mv "$work/pid.new" "$work/pid"
-exec valgrind -q --tool=callgrind --instr-atstart=no --demangle=no --callgrind-out-file="$work/run.%p" "$symbols" "\$@"
+exec valgrind -q --tool=callgrind --instr-atstart=\${ORDER_FROM_START:-no} --demangle=no --callgrind-out-file="$work/run.%p" "$symbols" "\$@"
 END
   chmod +x "$work/agent"
   run 'TLS with a private CA'
   run 'fifty containers'
-  sed -nE "s/^c?fn=\([0-9]+\) ([^' ]+).*/\1/p" "$work"/run.* | LC_ALL=C sort -u >"$work/run-names"
-  # In the order of the program, so that what its writers put beside each other stays so.
-  nm -n --defined-only "$symbols" | awk '$2 ~ /^[TtWw]$/ { print $3 }' | awk 'NR == FNR { run[$0]; next } $0 in run' "$work/run-names" - |
-    packaging/static/plain.sh | awk '!seen[$0]++' >"$work/order"
-  local found
-  found=$(wc -l <"$work/order")
-  [ "$found" -gt 1000 ] || { echo "order.sh: only $found functions were seen to run: the bench said" >&2; cat "$work/bench" >&2; exit 1; }
+  list idle
+  deploys
+  list deploys
+  # Those that an idle agent runs stay beside each other.
+  cat "$work/idle" "$work/deploys" | awk '!seen[$0]++' >"$work/order"
   mv "$work/order" packaging/static/order.txt
-  echo "packaging/static/order.txt: $found functions"
+  echo "packaging/static/order.txt: $(wc -l <packaging/static/order.txt) functions, $(wc -l <"$work/idle") of them of an idle agent"
+}
+
+# The functions that were seen to run, in the order of the program, so that what its writers put beside each other stays so.
+list() {
+  sed -nE "s/^c?fn=\([0-9]+\) ([^' ]+).*/\1/p" "$work"/run.* | LC_ALL=C sort -u >"$work/names"
+  nm -n --defined-only "$symbols" | awk '$2 ~ /^[TtWw]$/ { print $3 }' | awk 'NR == FNR { run[$0]; next } $0 in run' "$work/names" - |
+    packaging/static/plain.sh | awk '!seen[$0]++' >"$work/$1"
+  local found
+  found=$(wc -l <"$work/$1")
+  [ "$found" -gt 1000 ] || { echo "order.sh: only $found functions were seen to run ($1): the bench said" >&2; cat "$work/bench" >&2; exit 1; }
+  rm -f "$work"/run.*
+}
+
+# Fifty services, new and once more: all that agent and command line run, also as they start. That they are slow under valgrind fails
+# the bench, and says nothing.
+deploys() {
+  ORDER_FROM_START=yes AXION_TEST_MEASURE=1 AXION_TEST_AGENT="$work/agent" \
+    cargo bench -q --locked --profile dev --bench deploy >"$work/bench" 2>&1 || true
 }
 
 # A minute of an idle agent in this situation.

@@ -76,7 +76,8 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
     // One look at the journal: each reads all that it has of the stack.
     let KeptStack { owner, revisions, logins } = room.ledger.stack(stack)?;
     let standing = ownership::check_owner(room, owner.as_ref(), &request.target, &observed.services, takeover)?;
-    let tasks = room.observe(|client| client.tasks(stack))?;
+    // Those of services that are gone are not asked about.
+    let tasks = if observed.services.is_empty() { Vec::new() } else { room.observe(|client| client.tasks(stack))? };
 
     let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
     if standing == Standing::Nobodys && !observed.services.is_empty() {

@@ -15,9 +15,32 @@ const MAX_LINE_BYTES: usize = 64 << 10;
 type Variables = BTreeMap<String, Option<String>>;
 type Pairs = Vec<(String, Option<String>)>;
 
-/// Resolves the environment of one service of one file. `service` is the node that `item` points at.
+/// What resolving makes of a service: keys with their new values, and keys that go.
+#[derive(Default)]
+pub struct Resolved(Vec<(&'static str, Option<Node>)>);
+
+impl Resolved {
+    /// Makes it so.
+    pub fn apply(self, service: &mut Node) {
+        for (key, value) in self.0 {
+            match value {
+                Some(value) => service.set(key, value),
+                None => drop(service.remove(key)),
+            }
+        }
+    }
+}
+
+/// One service of one file with its environment resolved.
 pub fn resolved(item: &Item<'_>) -> Result<Node, StackError> {
     let mut service = item.node.clone();
+    resolve(item)?.apply(&mut service);
+    Ok(service)
+}
+
+/// Resolves the environment of one service of one file.
+pub fn resolve(item: &Item<'_>) -> Result<Resolved, StackError> {
+    let mut resolved = Vec::new();
     let mut fields = item.fields()?;
     let env_file = fields.take("env_file");
     if let Some(given) = fields.take("environment").or_else(|| env_file.clone()) {
@@ -30,16 +53,16 @@ pub fn resolved(item: &Item<'_>) -> Result<Node, StackError> {
         if let Some(pairs) = fields.read("environment", Item::pairs)? {
             update(&given, &mut variables, pairs)?;
         }
-        service.set("environment", map(&given, variables));
-        service.remove("env_file");
+        resolved.push(("environment", Some(map(&given, variables))));
+        resolved.push(("env_file", None));
     }
     if let Some(files) = fields.take("label_file") {
         let mut labels: Variables = files_of(&files)?.into_iter().flatten().collect();
         labels.extend(fields.read("labels", Item::pairs)?.unwrap_or_default());
-        service.set("labels", map(&files, labels));
-        service.remove("label_file");
+        resolved.push(("labels", Some(map(&files, labels))));
+        resolved.push(("label_file", None));
     }
-    Ok(service)
+    Ok(Resolved(resolved))
 }
 
 /// A variable that is empty or has no value takes the command's, where the command has one.

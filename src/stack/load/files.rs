@@ -133,6 +133,14 @@ impl<'a> Reader<'a> {
         let root = Item { cx: self.cx, node: services, path: Path::default().key("services") };
         let named = root.named()?;
         self.cx.check_services(root.at(), named.len())?;
+        if named.iter().all(|(_, item)| item.get("extends").is_none()) {
+            let resolved = named.iter().map(|(_, item)| environment::resolve(item)).collect::<Result<Vec<_>, _>>()?;
+            if let Some(Value::Map(services)) = file.get_mut("services").map(|services| &mut services.value) {
+                services.iter_mut().zip(resolved).for_each(|((_, service), resolved)| resolved.apply(service));
+            }
+            return Ok(());
+        }
+        // A service that is extended is taken as it stands in the file.
         let mut resolved = Vec::with_capacity(named.len());
         for ((key, _), (name, item)) in services.entries().iter().zip(named) {
             let service = environment::resolved(&item)?;

@@ -26,12 +26,31 @@ pub struct Item<'a> {
 pub struct Fields<'a> {
     item: Item<'a>,
     /// Few enough to be walked through.
+    keys: Keys,
     read: Vec<&'static str>,
     case: Case,
 }
 
 /// So many keys of a service are asked for; of anything else fewer.
 const KEYS: usize = 96;
+
+/// With which letters the keys of a mapping begin, and how long they are: of the many keys that are asked for a mapping has few.
+#[derive(Debug, Clone, Copy, Default)]
+struct Keys(u64);
+
+impl Keys {
+    fn of(node: &Node) -> Self {
+        Self(node.entries().iter().fold(0, |keys, (key, _)| keys | Self::bit(&key.text)))
+    }
+
+    fn may_have(self, name: &str) -> bool {
+        self.0 & Self::bit(name) != 0
+    }
+
+    fn bit(key: &str) -> u64 {
+        1 << ((usize::from(key.as_bytes().first().copied().unwrap_or_default()) + 7 * key.len()) % 64)
+    }
+}
 
 /// How keys are compared with the names that are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -244,7 +263,9 @@ impl<'a> Item<'a> {
     /// A mapping to be read key by key.
     pub fn fields(&self) -> Result<Fields<'a>, StackError> {
         match &self.node.value {
-            Value::Map(_) => Ok(Fields { item: self.clone(), read: Vec::with_capacity(KEYS), case: Case::Exact }),
+            Value::Map(_) => {
+                Ok(Fields { item: self.clone(), keys: Keys::of(self.node), read: Vec::with_capacity(KEYS), case: Case::Exact })
+            }
             _ => Err(self.wrong("a mapping")),
         }
     }
@@ -317,7 +338,8 @@ impl<'a> Fields<'a> {
     /// The value of a key, if it is there; the key counts as read.
     pub fn take(&mut self, name: &'static str) -> Option<Item<'a>> {
         self.read.push(name);
-        let node = self.item.node.get(name).or_else(|| self.in_any_case(name))?;
+        let node = if self.keys.may_have(name) { self.item.node.get(name) } else { None };
+        let node = node.or_else(|| self.in_any_case(name))?;
         Some(self.item.child(name, node))
     }
 
