@@ -13,16 +13,47 @@ pub(super) struct Notebook<'a> {
     ledger: &'a dyn Ledger,
     /// What is not on disk yet.
     waiting: RefCell<Vec<Note>>,
+    /// Steps that were written down before their turn.
+    announced: RefCell<Vec<Step>>,
 }
 
 impl<'a> Notebook<'a> {
     pub(super) fn over(ledger: &'a dyn Ledger) -> Self {
-        Self { ledger, waiting: RefCell::default() }
+        Self { ledger, waiting: RefCell::default(), announced: RefCell::default() }
+    }
+
+    /// Notes what is to be done behind the next step: it is written down with that, and needs no write of its own when its turn comes.
+    pub(super) fn announce(&self, command: CommandId, steps: Vec<Step>) {
+        self.announced.borrow_mut().extend(steps.iter().cloned());
+        self.later(Note::Intend(command, steps));
+    }
+
+    /// What was announced and has not had its turn is not done.
+    pub(super) fn withdraw(&self, command: CommandId) {
+        let steps = self.announced.take();
+        if !steps.is_empty() {
+            let never = |step| (step, StepOutcome::Refused("its turn never came".to_owned()));
+            self.later(Note::Settle(command, steps.into_iter().map(never).collect()));
+        }
     }
 
     /// Writes down what is about to be done, one step or several at once.
-    pub(super) fn intend(&self, command: CommandId, steps: Vec<Step>) -> Result<(), LedgerError> {
-        self.write(Note::Intend(command, steps)).map(drop)
+    pub(super) fn intend(&self, command: CommandId, mut steps: Vec<Step>) -> Result<(), LedgerError> {
+        let mut announced = self.announced.borrow_mut();
+        let count = steps.len();
+        steps.retain(|step| match announced.iter().position(|known| known == step) {
+            Some(place) => {
+                announced.swap_remove(place);
+                false
+            }
+            None => true,
+        });
+        if count == 0 || !steps.is_empty() {
+            return self.write(Note::Intend(command, steps)).map(drop);
+        }
+        // What became of the steps before waits for the next write: a process that ends before it looks at the swarm.
+        let are_on_disk = !self.waiting.borrow().iter().any(|note| matches!(note, Note::Intend(..)));
+        if are_on_disk { Ok(()) } else { self.flush().map(drop) }
     }
 
     /// Notes what became of steps.
@@ -118,6 +149,32 @@ mod tests {
         assert_eq!(notebook.steps(command).unwrap().len(), 3);
         notebook.flush().unwrap();
         assert_eq!(ledger.writes(), 3, "nothing was left to write");
+    }
+
+    #[test]
+    fn what_is_announced_is_written_with_the_step_before_it() {
+        let (ledger, command) = (FakeLedger::default(), CommandId(Uuid::from_u128(1)));
+        let notebook = Notebook::over(&ledger);
+        let step = |object: &str| Step { operation: "service.create".into(), object: object.into() };
+        notebook.announce(command, vec![step("b"), step("c"), step("d")]);
+        assert_eq!(ledger.writes(), 0);
+        notebook.intend(command, vec![step("a")]).unwrap();
+        let open = |object: &str| format!("service.create {object}: open");
+        assert_eq!((ledger.history(), ledger.writes()), (["b", "c", "d", "a"].map(open).to_vec(), 1));
+        notebook.settle(command, vec![(step("a"), StepOutcome::Done(None))]);
+        notebook.intend(command, vec![step("b"), step("c")]).unwrap();
+        assert_eq!(ledger.writes(), 1, "they are there");
+        notebook.intend(command, vec![step("b")]).unwrap();
+        assert_eq!(ledger.writes(), 2, "a second time is another step");
+        notebook.withdraw(command);
+        let last = notebook.steps(command).unwrap().into_iter().filter(|(step, _)| step.object == "d").collect::<Vec<_>>();
+        assert!(matches!(&last[..], [(_, Some(StepOutcome::Refused(_)))]), "{last:?}");
+        notebook.withdraw(command);
+        notebook.flush().unwrap();
+        assert_eq!(ledger.writes(), 3, "nothing is left to withdraw");
+        notebook.announce(command, vec![step("e")]);
+        notebook.intend(command, vec![step("e")]).unwrap();
+        assert_eq!((ledger.history().last(), ledger.writes()), (Some(&open("e")), 4), "nothing came before it");
     }
 
     #[test]

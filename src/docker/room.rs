@@ -253,7 +253,7 @@ impl<'a> Room<'a> {
     }
 
     /// Changes something: the intent is on disk, then the call is made, and its outcome is on disk before anything else is
-    /// changed or waited for.
+    /// waited for, or changed that was not announced.
     /// `operation` is such as `service.update`, `object` the Swarm name. While no connection can be made
     /// this waits for the engine and calls again; a call whose answer was lost is never made again.
     pub(super) fn step<T: Made>(
@@ -276,6 +276,16 @@ impl<'a> Room<'a> {
                 result => return self.answered(result.map_err(StepError::Refused)),
             }
         }
+    }
+
+    /// Says which changes follow the next ones, whatever these come to: their intents are on disk with those.
+    pub(super) fn announce(&self, steps: Vec<Step>) {
+        self.ledger.announce(self.command.id, steps);
+    }
+
+    /// None of the announced changes is made any more.
+    pub(super) fn withdraw(&self) {
+        self.ledger.withdraw(self.command.id);
     }
 
     /// Changes several objects at once, in no order, one call for each: all intents are on disk before the first call is made.

@@ -29,6 +29,15 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
 /// Carries out all of the plan, and notes in it the ids of what was made.
 pub(super) fn apply(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, report: &mut Report) -> Result<(), Broken> {
+    // With what comes before them they share a write of the journal. What is made anew is no such step yet.
+    let is_step = |plan: &&ServicePlan| matches!(plan.action, Action::Create | Action::Update);
+    room.announce(prepared.plan.services.iter().filter(is_step).take(STEPS_AT_ONCE).map(step).collect());
+    let done = carry_out(room, request, prepared, report);
+    room.withdraw();
+    done
+}
+
+fn carry_out(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, report: &mut Report) -> Result<(), Broken> {
     let stack = &request.target.stack;
     let plan = &mut prepared.plan;
     for network in plan.networks.iter().filter(|plan| plan.action == Action::Create) {
@@ -67,8 +76,7 @@ fn write_services(
 ) -> Result<(), Broken> {
     let auth = |plan: &ServicePlan| images::auth(room, &request.registry_auth, image(&plan.spec));
     let auths: Vec<_> = services.iter().map(|plan| auth(plan)).collect();
-    let step = |plan: &&mut ServicePlan| Step { operation: operation(plan).to_owned(), object: plan.name.clone() };
-    let steps = services.iter().map(step).collect();
+    let steps = services.iter().map(|plan| step(plan)).collect();
     let (all, command, agent) = (&*services, room.command.id, room.agent);
     let results = room.steps(steps, |number, client| {
         let plan = &*all[number];
@@ -203,6 +211,10 @@ impl Made for Written {
             Self::Updated(updated) => updated.made(),
         }
     }
+}
+
+fn step(plan: &ServicePlan) -> Step {
+    Step { operation: operation(plan).to_owned(), object: plan.name.clone() }
 }
 
 fn operation(plan: &ServicePlan) -> &'static str {
