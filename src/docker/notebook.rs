@@ -1,9 +1,10 @@
-//! What a command notes down, in as few writes of the journal as keep its promise: nothing is changed before all that was
-//! noted until then is on disk.
+//! What a command notes down, in as few writes of the journal as keep its promise: nothing is changed before its intent is on
+//! disk.
 //!
 //! What became of a step, and whose a stack is, wait for the next note that must be there before something else happens:
-//! mostly the next intent. A process that ends in between finds those steps open and looks at the swarm, as after a
-//! lost answer. Used by the one thread that runs the command.
+//! mostly the next intent. Intents that are known beforehand are written down with the one before them. A process that ends
+//! in between finds those steps open and looks at the swarm, as after a lost answer. Used by the one thread that runs the
+//! command.
 
 use crate::domain::{CommandId, KeptStack, Ledger, LedgerError, Note, ProjectId, Revision, Sensitive, StackName, Step, StepOutcome};
 use std::cell::RefCell;
@@ -13,7 +14,7 @@ pub(super) struct Notebook<'a> {
     ledger: &'a dyn Ledger,
     /// What is not on disk yet.
     waiting: RefCell<Vec<Note>>,
-    /// Steps that were written down before their turn.
+    /// Steps that are written down before their turn.
     announced: RefCell<Vec<Step>>,
 }
 
@@ -24,8 +25,10 @@ impl<'a> Notebook<'a> {
 
     /// Notes what is to be done behind the next step: it is written down with that, and needs no write of its own when its turn comes.
     pub(super) fn announce(&self, command: CommandId, steps: Vec<Step>) {
-        self.announced.borrow_mut().extend(steps.iter().cloned());
-        self.later(Note::Intend(command, steps));
+        if !steps.is_empty() {
+            self.announced.borrow_mut().extend(steps.iter().cloned());
+            self.later(Note::Intend(command, steps));
+        }
     }
 
     /// What was announced and has not had its turn is not done.
@@ -175,6 +178,9 @@ mod tests {
         notebook.announce(command, vec![step("e")]);
         notebook.intend(command, vec![step("e")]).unwrap();
         assert_eq!((ledger.history().last(), ledger.writes()), (Some(&open("e")), 4), "nothing came before it");
+        notebook.announce(command, Vec::new());
+        notebook.flush().unwrap();
+        assert_eq!(ledger.writes(), 4, "nothing was announced");
     }
 
     #[test]
