@@ -174,7 +174,7 @@ pub(super) struct Versions {
 }
 
 /// A code in words.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub(super) struct Why {
     pub(super) code: String,
@@ -301,15 +301,7 @@ pub(super) struct Event {
     pub(super) causation_id: Option<String>,
     pub(super) timestamp: String,
     /// What stands in the place of an event where the agent ends a stream.
-    pub(super) error: Option<StreamError>,
-}
-
-/// Why the agent ends a stream.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub(super) struct StreamError {
-    pub(super) code: String,
-    pub(super) message: String,
+    pub(super) error: Option<Why>,
 }
 
 /// What an event says.

@@ -11,7 +11,7 @@ use super::failure::{Failure, codes};
 use super::invocation::Output;
 use super::next::About;
 use super::terminal::{Page, clock, size, tame};
-use super::wire::{Event, StreamError};
+use super::wire::{Event, Why};
 use super::{Exit, print};
 use crate::domain::CommandId;
 use board::Board;
@@ -166,7 +166,7 @@ impl Watch<'_> {
     }
 
     /// The agent ends the stream: it leaves, and the command goes on at its next start.
-    fn on_error(&self, error: &StreamError) -> Result<(), Failure> {
+    fn on_error(&self, error: &Why) -> Result<(), Failure> {
         if error.code == LEAVING { Ok(()) } else { Err(Failure::of_code(&error.code, error.message.clone(), &self.about)) }
     }
 
