@@ -47,7 +47,7 @@ impl FakeLedger {
         self.writes.load(Ordering::SeqCst)
     }
 
-    fn apply(&self, note: Note) -> u64 {
+    fn apply(&self, note: Note) {
         match note {
             Note::Intend(command, intended) => {
                 self.steps.lock().unwrap().extend(intended.into_iter().map(|step| (command, step, None)));
@@ -62,24 +62,27 @@ impl FakeLedger {
             Note::Own(stack, project) => drop(self.owners.lock().unwrap().insert(stack, project)),
             Note::Keep(_, revision, keep) => {
                 let mut revisions = self.revisions.lock().unwrap();
-                let number = revisions.last().map_or(1, |last| last.number + 1);
-                revisions.push(Revision { number, ..*revision });
+                revisions.push(*revision);
                 let surplus = revisions.len().saturating_sub(keep);
                 revisions.drain(..surplus);
-                return number;
             }
             Note::KeepLogins(_, logins) => *self.logins.lock().unwrap() = logins,
             Note::Forget(stack) => drop(self.owners.lock().unwrap().remove(&stack)),
         }
-        0
     }
 }
 
 impl Ledger for FakeLedger {
-    fn note(&self, notes: Vec<Note>) -> Result<u64, LedgerError> {
+    fn note(&self, notes: Vec<Note>) -> Result<(), LedgerError> {
         self.check()?;
         self.writes.fetch_add(1, Ordering::SeqCst);
-        Ok(notes.into_iter().fold(0, |number, note| self.apply(note).max(number)))
+        notes.into_iter().for_each(|note| self.apply(note));
+        Ok(())
+    }
+
+    /// Nothing is written next in most tests: it is there at once.
+    fn note_with_next(&self, notes: Vec<Note>) {
+        notes.into_iter().for_each(|note| self.apply(note));
     }
 
     fn steps(&self, command: CommandId) -> Result<Vec<(Step, Option<StepOutcome>)>, LedgerError> {

@@ -31,6 +31,11 @@ impl Glance {
             job_status: service.job_status.clone(),
         }
     }
+
+    /// Of one that was made as it is wanted. The engine has not said its version: whoever compares that reads it.
+    pub(super) fn of_new(id: &str, name: &str) -> Self {
+        Self { id: id.to_owned(), name: name.to_owned(), is_as_wanted: true, ..Self::default() }
+    }
 }
 
 /// What reads a list of services.

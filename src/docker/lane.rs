@@ -10,7 +10,7 @@ use super::notebook::Notebook;
 use super::room::{End, Halt, Lane, Room};
 use super::types::{Info, SwarmInfo};
 use super::{Entry, Event, Job, Settings, SwarmRole, Swarmless, deploy, logs, prune, remove, scale, status, swarm};
-use crate::domain::{Action, Code, Command, Ledger, Outcome, Scope, Timestamp};
+use crate::domain::{Action, Code, Command, CommandId, Ledger, Outcome, Scope, Timestamp};
 use crate::stack::Veil;
 use crate::threads::{Deadline, Errand, Published, Stop, at_rest};
 use crossbeam_channel::{Receiver, Sender, select_biased};
@@ -74,13 +74,24 @@ fn carry_out(work: &Work, job: &Job) {
     let deadline = Deadline::after(time_of(command, &settings));
     let room = Room::new(&lane, job, deadline, &watch);
     let end = dispatch(work, &room);
-    let event = match ledger.flush().map_or_else(End::from, |_| end) {
-        End::Finished(outcome) => Event::Finished(command.id, veiled(&veil, outcome)),
-        End::Suspended => Event::Suspended(command.id),
+    let event = match end {
+        End::Finished(outcome) => {
+            ledger.hand_in();
+            Event::Finished(command.id, veiled(&veil, outcome))
+        }
+        End::Suspended => suspended(command.id, &ledger),
     };
     // It may wait for room; nobody listens any more only once the process leaves.
     let _gone = work.events.send(event);
     at_rest();
+}
+
+/// It goes on at the next start, from what is on disk by then.
+fn suspended(id: CommandId, ledger: &Notebook<'_>) -> Event {
+    if let Err(error) = ledger.flush() {
+        log::warn!("what command {id} did last is not written down, and is looked at when it goes on: {error}");
+    }
+    Event::Suspended(id)
 }
 
 /// What must not be said of a command: the engine's words repeat what its variables have brought into a spec.

@@ -52,11 +52,11 @@ impl<'a> Notebook<'a> {
             None => true,
         });
         if count == 0 || !steps.is_empty() {
-            return self.write(Note::Intend(command, steps)).map(drop);
+            return self.write(Note::Intend(command, steps));
         }
         // What became of the steps before waits for the next write: a process that ends before it looks at the swarm.
         let are_on_disk = !self.waiting.borrow().iter().any(|note| matches!(note, Note::Intend(..)));
-        if are_on_disk { Ok(()) } else { self.flush().map(drop) }
+        if are_on_disk { Ok(()) } else { self.flush() }
     }
 
     /// Notes what became of steps.
@@ -76,15 +76,25 @@ impl<'a> Notebook<'a> {
     }
 
     /// Writes this and all that waits.
-    pub(super) fn write(&self, note: Note) -> Result<u64, LedgerError> {
+    pub(super) fn write(&self, note: Note) -> Result<(), LedgerError> {
         self.later(note);
         self.flush()
     }
 
-    /// Writes what waits; the number of a revision that is among it, else 0.
-    pub(super) fn flush(&self) -> Result<u64, LedgerError> {
+    /// Writes what waits.
+    pub(super) fn flush(&self) -> Result<(), LedgerError> {
         let waiting = self.waiting.take();
-        if waiting.is_empty() { Ok(0) } else { self.ledger.note(waiting) }
+        if waiting.is_empty() { Ok(()) } else { self.ledger.note(waiting) }
+    }
+
+    /// The command has ended: what waits is written down with that.
+    pub(super) fn hand_in(&self) {
+        self.ledger.note_with_next(self.waiting.take());
+    }
+
+    /// Keeps a revision, and so many at most.
+    pub(super) fn keep(&self, stack: &StackName, revision: Revision, at_most: usize) {
+        self.later(Note::Keep(stack.clone(), Box::new(revision), at_most));
     }
 
     /// The steps of the command that were written down before, with what is known of them, in order.
@@ -152,6 +162,9 @@ mod tests {
         assert_eq!(notebook.steps(command).unwrap().len(), 3);
         notebook.flush().unwrap();
         assert_eq!(ledger.writes(), 3, "nothing was left to write");
+        notebook.settle(command, vec![(step("b"), StepOutcome::Done(None))]);
+        notebook.hand_in();
+        assert_eq!((ledger.history()[1].as_str(), ledger.writes()), ("network.create b: done", 3), "it goes with what is written next");
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub enum Note {
     Settle(CommandId, Vec<(Step, StepOutcome)>),
     /// The stack belongs to the project.
     Own(StackName, ProjectId),
-    /// One more revision of a stack is kept, and the oldest beyond so many are forgotten.
+    /// One more revision of a stack is kept, unless one of its command is, and the oldest beyond so many are forgotten.
     Keep(StackName, Box<Revision>, usize),
     /// These logins are kept instead of those that were.
     KeepLogins(StackName, BTreeMap<String, String>),
@@ -73,11 +73,15 @@ pub enum Note {
 
 /// The part of the journal that a deploy lane sees.
 pub trait Ledger: Send + Sync {
-    /// Writes all of it down at once: it is on disk when this returns. The number of a revision that was kept last, else 0.
+    /// Writes all of it down at once: it is on disk when this returns.
     ///
     /// # Errors
     /// When it is not on disk: then nothing of what was intended must be made, and the lane must stop.
-    fn note(&self, notes: Vec<Note>) -> Result<u64, LedgerError>;
+    fn note(&self, notes: Vec<Note>) -> Result<(), LedgerError>;
+
+    /// Writes all of it down with what is written next, which for the last words of a command is its end. A process that ends before
+    /// that finds the command open, and looks at the swarm.
+    fn note_with_next(&self, notes: Vec<Note>);
 
     /// The steps of a command that were written down before, with what is known of them, in order.
     ///

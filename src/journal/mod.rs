@@ -27,8 +27,9 @@ pub use reserve::Reserve;
 use serde::{Deserialize, Serialize};
 pub use space::Space;
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::Store;
 use uuid::Uuid;
 
@@ -212,10 +213,10 @@ enum Write {
     ForgetKnown(Timestamp),
 }
 
-/// Writes of one transaction, and where the answer goes. It is a number: that of the revision that was kept last, else 0.
+/// Writes of one transaction, and where the answer goes.
 struct Request {
     writes: Vec<Write>,
-    answer: Sender<Result<u64, Arc<JournalError>>>,
+    answer: Sender<Result<(), Arc<JournalError>>>,
 }
 
 /// The handle: cheap to clone, used from any thread.
@@ -223,6 +224,8 @@ struct Request {
 pub struct Journal {
     store: Arc<Store>,
     writes: Sender<Request>,
+    /// What goes with the next write.
+    waiting: Arc<Mutex<Vec<Note>>>,
 }
 
 /// Opens or makes the journal in `state_dir` (mode 0700) and starts its thread, which ends when the
@@ -237,7 +240,7 @@ pub fn open(state_dir: &Path, exits: Sender<Exit>) -> Result<(Journal, Recovered
     let (writes, requests) = bounded(WAITING_WRITES);
     let writer = Arc::clone(&store);
     let thread = spawn(ThreadName::new("journal"), exits, move || worker::run(&writer, &requests)).map_err(JournalError::Thread)?;
-    Ok((Journal { store, writes }, recovered, thread))
+    Ok((Journal { store, writes, waiting: Arc::default() }, recovered, thread))
 }
 
 /// Whether there is a journal in `state_dir`.
@@ -283,7 +286,7 @@ impl Journal {
     /// # Errors
     /// When it is not on disk.
     pub fn identify(&self, identity: Identity) -> Result<(), Arc<JournalError>> {
-        self.write(Write::Identify(Box::new(identity))).map(drop)
+        self.write(Write::Identify(Box::new(identity)))
     }
 
     /// The agent is nobody any more.
@@ -291,7 +294,7 @@ impl Journal {
     /// # Errors
     /// When it is not on disk.
     pub fn forget_identity(&self) -> Result<(), Arc<JournalError>> {
-        self.write(Write::ForgetIdentity).map(drop)
+        self.write(Write::ForgetIdentity)
     }
 
     /// What makes the id of a request to be enrolled: drawn once and the same until the agent was enrolled, so that an
@@ -313,7 +316,7 @@ impl Journal {
     /// # Errors
     /// When it is not on disk.
     pub fn pause(&self, since: Option<Timestamp>) -> Result<(), Arc<JournalError>> {
-        self.write(Write::Pause(since)).map(drop)
+        self.write(Write::Pause(since))
     }
 
     /// Forgets the ids that need not be known after `now`. An idle agent has none, and writes nothing.
@@ -321,7 +324,7 @@ impl Journal {
     /// # Errors
     /// When it is not on disk.
     pub fn forget_known(&self, now: Timestamp) -> Result<(), Arc<JournalError>> {
-        if self.store.knows_too_much(now)? { self.write(Write::ForgetKnown(now)).map(drop) } else { Ok(()) }
+        if self.store.knows_too_much(now)? { self.write(Write::ForgetKnown(now)) } else { Ok(()) }
     }
 
     /// Whether a command id is known: accepted, finished or reported before.
@@ -361,27 +364,39 @@ impl Journal {
         Ok(())
     }
 
-    fn write(&self, write: Write) -> Result<u64, Arc<JournalError>> {
-        self.write_all(vec![write])
+    fn write(&self, write: Write) -> Result<(), Arc<JournalError>> {
+        self.write_all(Vec::new(), Some(write))
     }
 
-    fn write_all(&self, writes: Vec<Write>) -> Result<u64, Arc<JournalError>> {
+    /// Writes the notes, behind those that have waited for it, and the rest.
+    fn write_all(&self, notes: Vec<Note>, last: Option<Write>) -> Result<(), Arc<JournalError>> {
+        let mut all = mem::take(&mut *self.waiting());
+        all.extend(notes);
+        let settles = all.iter().any(|note| matches!(note, Note::Settle(..)));
+        let intends = all.iter().any(|note| matches!(note, Note::Intend(..)));
+        let points =
+            |settled, intended| [(settles, settled), (intends, intended)].into_iter().filter_map(|(is, point)| is.then_some(point));
+        points(CrashPoint::BeforeSettle, CrashPoint::BeforeIntent).for_each(crash_at);
         let (answer, answered) = bounded(1);
+        let writes = all.into_iter().map(Write::Note).chain(last).collect();
         self.writes.send(Request { writes, answer }).map_err(|_| Arc::new(JournalError::Ended))?;
-        answered.recv().unwrap_or_else(|_| Err(Arc::new(JournalError::Ended)))
+        answered.recv().unwrap_or_else(|_| Err(Arc::new(JournalError::Ended)))?;
+        points(CrashPoint::Settled, CrashPoint::Intended).for_each(crash_at);
+        Ok(())
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Note>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Ledger for Journal {
-    fn note(&self, notes: Vec<Note>) -> Result<u64, LedgerError> {
-        let settles = notes.iter().any(|note| matches!(note, Note::Settle(..)));
-        let intends = notes.iter().any(|note| matches!(note, Note::Intend(..)));
-        let points =
-            |settled, intended| [(settles, settled), (intends, intended)].into_iter().filter_map(|(is, point)| is.then_some(point));
-        points(CrashPoint::BeforeSettle, CrashPoint::BeforeIntent).for_each(crash_at);
-        let number = self.write_all(notes.into_iter().map(Write::Note).collect()).map_err(unavailable)?;
-        points(CrashPoint::Settled, CrashPoint::Intended).for_each(crash_at);
-        Ok(number)
+    fn note(&self, notes: Vec<Note>) -> Result<(), LedgerError> {
+        self.write_all(notes, None).map_err(unavailable)
+    }
+
+    fn note_with_next(&self, notes: Vec<Note>) {
+        self.waiting().extend(notes);
     }
 
     fn steps(&self, command: CommandId) -> Result<Vec<(Step, Option<StepOutcome>)>, LedgerError> {

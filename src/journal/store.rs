@@ -61,6 +61,15 @@ impl Stack {
         let revision = self.revisions.last().map_or(0, |newest| newest.number);
         self.owner.clone().map(|project| StackBrief { project, revision })
     }
+
+    /// A command that is carried out again after a crash keeps its revision instead of adding one.
+    fn keep(&mut self, revision: Revision, keep: usize) {
+        if self.revisions.iter().all(|kept| kept.command != revision.command) {
+            self.revisions.push(revision);
+            let surplus = self.revisions.len().saturating_sub(keep.max(1));
+            self.revisions.drain(..surplus);
+        }
+    }
 }
 
 /// The same record without what its revisions hold, which is nearly all of it.
@@ -293,14 +302,10 @@ impl Store {
         Ok(names)
     }
 
-    /// Applies all the writes of all the requests in one synced transaction; for each request the number of its last write
-    /// that has one, else 0.
-    pub(super) fn commit(&self, requests: Vec<Vec<Write>>) -> Result<Vec<u64>, JournalError> {
+    /// Applies all of it in one synced transaction.
+    pub(super) fn commit(&self, mut writes: impl Iterator<Item = Write>) -> Result<(), JournalError> {
         let mut changed = Changed::new();
-        let mut of = |transaction: &WriteTransaction, writes: Vec<Write>| {
-            writes.into_iter().try_fold(0, |number, write| apply(transaction, write, &mut changed).map(|fresh| fresh.max(number)))
-        };
-        let numbers = self.transact("write", |transaction| requests.into_iter().map(|writes| of(transaction, writes)).collect())?;
+        self.transact("write", |transaction| writes.try_for_each(|write| apply(transaction, write, &mut changed)))?;
         let mut briefs = self.briefs();
         for (stack, brief) in changed {
             match brief {
@@ -308,7 +313,7 @@ impl Store {
                 None => drop(briefs.remove(&stack)),
             }
         }
-        Ok(numbers)
+        Ok(())
     }
 
     fn transact<T>(
@@ -344,7 +349,7 @@ impl<E: Into<redb::Error>> From<E> for StoreFailure {
     }
 }
 
-fn apply(transaction: &WriteTransaction, write: Write, changed: &mut Changed) -> Result<u64, StoreFailure> {
+fn apply(transaction: &WriteTransaction, write: Write, changed: &mut Changed) -> Result<(), StoreFailure> {
     match write {
         Write::Accept(entries) => accept(transaction, &entries)?,
         Write::Finish(ended) => ended.into_iter().try_for_each(|finished| finish(transaction, finished))?,
@@ -373,7 +378,7 @@ fn apply(transaction: &WriteTransaction, write: Write, changed: &mut Changed) ->
         Write::Pause(None) => {
             transaction.open_table(META)?.remove(PAUSED)?;
         }
-        Write::Note(note) => return apply_note(transaction, note, changed),
+        Write::Note(note) => apply_note(transaction, note, changed)?,
         Write::RotationKey(stack, fresh) => change_stack(transaction, changed, &stack, |record| {
             record.rotation_key.get_or_insert(fresh);
         })?,
@@ -381,22 +386,22 @@ fn apply(transaction: &WriteTransaction, write: Write, changed: &mut Changed) ->
             transaction.open_table(KNOWN)?.retain(|_, (until, _)| until > now.as_millis())?;
         }
     }
-    Ok(0)
+    Ok(())
 }
 
-fn apply_note(transaction: &WriteTransaction, note: Note, changed: &mut Changed) -> Result<u64, StoreFailure> {
+fn apply_note(transaction: &WriteTransaction, note: Note, changed: &mut Changed) -> Result<(), StoreFailure> {
     match note {
         Note::Intend(command, steps) => intend(transaction, command, steps)?,
         Note::Settle(command, outcomes) => settle(transaction, command, outcomes)?,
         Note::Own(stack, project) => change_stack(transaction, changed, &stack, |record| record.owner = Some(project))?,
-        Note::Keep(stack, revision, keep) => return keep_revision(transaction, changed, &stack, *revision, keep),
+        Note::Keep(stack, revision, keep) => change_stack(transaction, changed, &stack, |record| record.keep(*revision, keep))?,
         Note::KeepLogins(stack, logins) => change_stack(transaction, changed, &stack, |record| record.logins = logins)?,
         Note::Forget(stack) => {
             transaction.open_table(STACKS)?.remove(stack.as_str())?;
             changed.insert(stack, None);
         }
     }
-    Ok(0)
+    Ok(())
 }
 
 fn accept(transaction: &WriteTransaction, entries: &[Entry]) -> Result<(), StoreFailure> {
@@ -513,41 +518,21 @@ fn step_records(row: &[u8]) -> Result<Vec<StepRecord>, JournalError> {
     if row.starts_with(b"[") { decode("steps", row) } else { decode("steps", row).map(|record| vec![record]) }
 }
 
-fn change_stack<T>(
+fn change_stack(
     transaction: &WriteTransaction,
     changed: &mut Changed,
     stack: &StackName,
-    change: impl FnOnce(&mut Stack) -> T,
-) -> Result<T, StoreFailure> {
+    change: impl FnOnce(&mut Stack),
+) -> Result<(), StoreFailure> {
     let mut stacks = transaction.open_table(STACKS)?;
     let mut record = match stacks.get(stack.as_str())? {
         Some(guard) => decode("stacks", guard.value()).map_err(StoreFailure::Record)?,
         None => Stack::default(),
     };
-    let value = change(&mut record);
+    change(&mut record);
     stacks.insert(stack.as_str(), encode(&record).as_slice())?;
     changed.insert(stack.clone(), record.brief());
-    Ok(value)
-}
-
-fn keep_revision(
-    transaction: &WriteTransaction,
-    changed: &mut Changed,
-    stack: &StackName,
-    revision: Revision,
-    keep: usize,
-) -> Result<u64, StoreFailure> {
-    change_stack(transaction, changed, stack, |record| {
-        // A command that is carried out again after a crash keeps its revision instead of adding one.
-        if let Some(same) = record.revisions.iter().find(|kept| kept.command == revision.command) {
-            return same.number;
-        }
-        let number = record.revisions.last().map_or(1, |last| last.number + 1);
-        record.revisions.push(Revision { number, ..revision });
-        let surplus = record.revisions.len().saturating_sub(keep.max(1));
-        record.revisions.drain(..surplus);
-        number
-    })
+    Ok(())
 }
 
 fn failed<E: Into<redb::Error>>(operation: &'static str) -> impl Fn(E) -> JournalError {

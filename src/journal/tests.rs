@@ -172,7 +172,7 @@ fn steps_are_kept_in_order_and_dropped_at_the_end() {
     let (journal, _, _) = folder.open();
     journal.accept(vec![entry(1)]).unwrap();
     let step = |object: &str| Step { operation: "service.create".into(), object: object.into() };
-    let write = |note: Note| assert_eq!(journal.note(vec![note]), Ok(0));
+    let write = |note: Note| assert_eq!(journal.note(vec![note]), Ok(()));
     write(Note::Intend(id(1), vec![step("a"), step("z")]));
     write(Note::Settle(id(1), vec![(step("a"), StepOutcome::Done(Some("x".into())))]));
     write(Note::Intend(id(1), vec![step("b")]));
@@ -198,14 +198,14 @@ fn a_stack_keeps_its_owner_and_its_newest_revisions() {
     let project = ProjectId::new("p").unwrap();
     assert_eq!(journal.owner(&stack).unwrap(), None);
     journal.note(vec![Note::Own(stack.clone(), project.clone())]).unwrap();
-    let revision = |n| Revision { number: 0, command: id(n), at: Timestamp::from_millis(0), specs: json!({"n": n as u64}) };
-    let keep = |n| journal.note(vec![Note::Keep(stack.clone(), Box::new(revision(n)), 3)]).unwrap();
+    let revision = |number, n| Revision { number, command: id(n), at: Timestamp::from_millis(0), specs: json!({"n": n as u64}) };
+    let keep = |number, n| journal.note(vec![Note::Keep(stack.clone(), Box::new(revision(number, n)), 3)]).unwrap();
     for n in 1..=4 {
-        assert_eq!(keep(n), n as u64);
+        keep(n, u128::from(n));
     }
-    assert_eq!(keep(4), 4, "the same command is the same revision");
+    keep(5, 4);
     let numbers: Vec<_> = journal.revisions(&stack).unwrap().iter().map(|revision| revision.number).collect();
-    assert_eq!(numbers, [2, 3, 4]);
+    assert_eq!(numbers, [2, 3, 4], "the same command is the same revision");
     let brief = StackBrief { project: project.clone(), revision: 4 };
     assert_eq!(journal.brief(&stack), Some(brief.clone()));
     assert_eq!(journal.store.recover().unwrap().stacks, BTreeMap::from([(stack.clone(), brief)]));
@@ -216,6 +216,20 @@ fn a_stack_keeps_its_owner_and_its_newest_revisions() {
     journal.note(vec![Note::Forget(stack.clone())]).unwrap();
     assert!(journal.revisions(&stack).unwrap().is_empty());
     assert_eq!(journal.brief(&stack), None);
+}
+
+#[test]
+fn what_may_wait_is_on_disk_with_the_next_write() {
+    let folder = Folder::new();
+    let (journal, _, _) = folder.open();
+    let (stack, project) = (StackName::new("s").unwrap(), ProjectId::new("p").unwrap());
+    let step = |object: &str| Step { operation: "service.create".into(), object: object.into() };
+    journal.note_with_next(vec![Note::Own(stack.clone(), project.clone()), Note::Intend(id(1), vec![step("a")])]);
+    assert_eq!((journal.owner(&stack).unwrap(), journal.steps(id(1)).unwrap()), (None, vec![]));
+    journal.pause(None).unwrap();
+    assert_eq!((journal.owner(&stack).unwrap(), journal.steps(id(1)).unwrap().len()), (Some(project), 1));
+    journal.note(vec![Note::Intend(id(1), vec![step("b")])]).unwrap();
+    assert_eq!(journal.steps(id(1)).unwrap().len(), 2, "it was written once");
 }
 
 #[test]
@@ -338,7 +352,7 @@ fn a_failed_flush_is_never_tried_again() {
     let (exits, ended) = bounded(1);
     let writer = Arc::clone(&store);
     spawn(ThreadName::new("journal"), exits, move || worker::run(&writer, &requests)).unwrap();
-    let journal = Journal { store, writes };
+    let journal = Journal { store, writes, waiting: Arc::default() };
     journal.accept(vec![entry(1)]).unwrap();
     plan.fails.store(true, Relaxed);
     let error = journal.accept(vec![entry(2)]).unwrap_err().to_string();

@@ -19,12 +19,12 @@ pub(super) fn run(store: &Store, requests: &Receiver<Request>) -> Result<(), Arc
     while let Ok(first) = requests.recv() {
         alive_by(Deadline::after(WRITE));
         let requests: Vec<Request> = std::iter::once(first).chain(requests.try_iter().take(BATCH - 1)).collect();
-        let (answers, writes): (Vec<_>, Vec<_>) = requests.into_iter().map(|request| (request.answer, request.writes)).unzip();
-        match store.commit(writes) {
-            Ok(numbers) => {
-                for (answer, number) in answers.into_iter().zip(numbers) {
+        let (answers, writes): (Vec<_>, Vec<Vec<_>>) = requests.into_iter().map(|request| (request.answer, request.writes)).unzip();
+        match store.commit(writes.into_iter().flatten()) {
+            Ok(()) => {
+                for answer in answers {
                     // A caller that stopped waiting needs no answer.
-                    drop(answer.send(Ok(number)));
+                    drop(answer.send(Ok(())));
                 }
             }
             Err(error) => {

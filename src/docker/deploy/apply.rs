@@ -238,6 +238,7 @@ fn seen(
     match result {
         Ok(written) => {
             written.warnings().iter().for_each(|warning| log::info!("service {}: {warning}", plan.name));
+            plan.made = written.made().map(str::to_owned);
             return Ok(Seen::Done);
         }
         Err(StepError::Refused(error)) if error.is_conflict() => log::debug!("looking at service {}: {error}", plan.name),

@@ -15,6 +15,7 @@ use crate::stack::plan::{Action, ServicePlan};
 use crate::threads::Deadline;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,44 +38,70 @@ pub(super) struct Watched<'a> {
     spec: &'a Value,
     /// As it was when the plan was made, if it had this spec.
     held: Option<&'a Service>,
+    /// The id of the one that this process has made.
+    made: Option<&'a str>,
     state: State,
 }
 
-/// The services of a stack as they were read last, by name.
-struct Known(BTreeMap<String, Glance>);
+/// The services of a stack as they are known, by name.
+struct Known {
+    services: BTreeMap<String, Glance>,
+    from: Source,
+}
+
+/// Where that is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// The engine's answers of this instant: it has made all of them, and they have no history to look for.
+    Making,
+    /// What was read at some time.
+    Reading,
+}
 
 impl Known {
-    /// As the plan has found them.
+    /// As the plan has found them, or the engine has just made them.
     fn of(watched: &[Watched<'_>]) -> Self {
-        Self(watched.iter().filter_map(|one| one.held).map(|held| (held.name().to_owned(), Glance::of(held, true))).collect())
+        let made = |one: &Watched<'_>| one.made.map(|id| Glance::of_new(id, &one.watch.wanted().name));
+        if let Some(made) = watched.iter().map(made).collect::<Option<Vec<_>>>().filter(|made| !made.is_empty()) {
+            return Self { services: by_name(made), from: Source::Making };
+        }
+        let held = watched.iter().filter_map(|one| one.held).map(|held| Glance::of(held, true));
+        Self { services: by_name(held), from: Source::Reading }
     }
 
     /// Reads them, unless each still is what it was: most looks find nothing new, and specs are the most of a look.
     fn refresh(&mut self, room: &Room<'_>, stack: &StackName, expected: &Expected<'_>) -> Result<(), StepError> {
-        let is_news = self.0.is_empty() || !self.are_at(&room.observe(|client| client.service_versions(stack))?);
+        if mem::replace(&mut self.from, Source::Reading) == Source::Making {
+            return Ok(());
+        }
+        let is_news = self.services.is_empty() || !self.are_at(&room.observe(|client| client.service_versions(stack))?);
         if is_news {
-            let glances = room.observe(|client| client.glances(stack, expected))?;
-            self.0 = glances.into_iter().map(|glance| (glance.name.clone(), glance)).collect();
+            self.services = by_name(room.observe(|client| client.glances(stack, expected))?);
         }
         Ok(())
     }
 
     fn are_at(&self, versions: &[ServiceVersion]) -> bool {
         let versions: BTreeMap<&str, Version> = versions.iter().map(|one| (one.id.as_str(), one.version)).collect();
-        self.0.len() == versions.len() && self.0.values().all(|known| versions.get(known.id.as_str()) == Some(&known.version))
+        self.services.len() == versions.len()
+            && self.services.values().all(|known| versions.get(known.id.as_str()) == Some(&known.version))
     }
+}
+
+fn by_name(glances: impl IntoIterator<Item = Glance>) -> BTreeMap<String, Glance> {
+    glances.into_iter().map(|glance| (glance.name.clone(), glance)).collect()
 }
 
 /// One look at a stack.
 pub(super) struct Seen<'a> {
     current: BTreeSet<String>,
     tasks: Vec<Task>,
-    services: &'a Known,
+    known: &'a Known,
 }
 
 impl Seen<'_> {
     fn service(&self, name: &str) -> Option<&Glance> {
-        self.services.0.get(name)
+        self.known.services.get(name)
     }
 
     /// Whether tasks of an earlier spec of a service have not ended yet.
@@ -178,7 +205,7 @@ impl<'a> Watched<'a> {
         let before = if plan.ours_already { Arc::default() } else { Arc::clone(before) };
         // The plan has compared them already.
         let held = plan.held.as_ref().filter(|_| plan.changes.is_empty());
-        Some(Self { watch: Watch::new(wanted, before), spec: &plan.spec, held, state: State::Waiting })
+        Some(Self { watch: Watch::new(wanted, before), spec: &plan.spec, held, made: plan.made.as_deref(), state: State::Waiting })
     }
 
     fn look(&mut self, at: Duration, seen: &Seen<'_>, pull_timeout: Duration) {
@@ -202,7 +229,7 @@ fn see<'a>(room: &Room<'_>, stack: &StackName, known: &'a mut Known, expected: &
     let current = room.observe(|client| client.current_tasks(stack))?.into_iter().map(|task| task.id).collect();
     let tasks = room.observe(|client| client.tasks(stack))?;
     known.refresh(room, stack, expected)?;
-    let mut seen = Seen { current, tasks, services: known };
+    let mut seen = Seen { current, tasks, known };
     seen.look_again_at_stopped(room, stack)?;
     Ok(seen)
 }
@@ -233,7 +260,7 @@ impl Seen<'_> {
         use UpdateState::{Paused, RollbackPaused, RollbackStarted};
         let in_state = |states: &[UpdateState]| -> BTreeSet<String> {
             let is_so = |service: &&Glance| service.update_status.as_ref().is_some_and(|update| states.contains(&update.state));
-            self.services.0.values().filter(is_so).map(|service| service.id.clone()).collect()
+            self.known.services.values().filter(is_so).map(|service| service.id.clone()).collect()
         };
         let (paused, stopped) = (in_state(&[Paused]), in_state(&[Paused, RollbackPaused, RollbackStarted]));
         if stopped.is_empty() {

@@ -8,7 +8,7 @@ use super::{Broken, Failure, names};
 use crate::docker::room::{End, Room, StepError};
 use crate::docker::types::{Service, Store, StoreKind};
 use crate::docker::{OldImages, prune};
-use crate::domain::{Code, Deploy, Note, Outcome, Revision, StackName, StepOutcome, Timestamp};
+use crate::domain::{Code, Deploy, Outcome, Revision, StackName, StepOutcome, Timestamp};
 use crate::stack::images::image;
 use crate::stack::plan::{Action, ContentPlan};
 use crate::stack::rotate;
@@ -36,13 +36,16 @@ pub(super) fn keep_specs(room: &Room<'_>, stack: &StackName, before: Vec<Revisio
     if let Some(newest) = before.last().filter(|newest| newest.specs == specs) {
         return Ok(newest.number);
     }
-    let revision = Revision { number: 0, command: room.command.id, at: Timestamp::from(SystemTime::now()), specs };
+    let revision = following(room, &before, specs);
+    let number = revision.number;
     let old_images_go = room.settings.old_images == OldImages::Go;
     let has_contents = contents(&before).chain(contents(slice::from_ref(&revision))).next().is_some();
     let needs = (has_contents || old_images_go).then(|| needs(&revision));
-    let number = room.ledger.write(Note::Keep(stack.clone(), Box::new(revision), room.settings.revisions))?;
+    room.ledger.keep(stack, revision, room.settings.revisions);
     let Some(needs) = needs else { return Ok(number) };
-    let revisions = Kept::after(before, Revision { number, ..needs }, room.settings.revisions);
+    // ORDER: nothing goes before it is on disk who does not need it any more.
+    room.ledger.flush()?;
+    let revisions = Kept::after(before, needs, room.settings.revisions);
     match prune(room, stack, &revisions) {
         // The deploy has succeeded: what could not be tidied up goes after the next one.
         Err(Broken::Failed(failure)) => log::warn!("not all old secrets and configs of {stack} are removed: {}", failure.message),
@@ -52,6 +55,14 @@ pub(super) fn keep_specs(room: &Room<'_>, stack: &StackName, before: Vec<Revisio
         remove_outgrown_images(room, stack, revisions.kept())?;
     }
     Ok(number)
+}
+
+/// The revision that this command makes, behind those that were kept before: again the one that it made before a crash.
+fn following(room: &Room<'_>, before: &[Revision], specs: Value) -> Revision {
+    let (command, at) = (room.command.id, Timestamp::from(SystemTime::now()));
+    let same = before.iter().find(|kept| kept.command == command).map(|kept| kept.number);
+    let number = same.unwrap_or_else(|| before.last().map_or(1, |newest| newest.number + 1));
+    Revision { number, command, at, specs }
 }
 
 /// Of a revision what it needs to stay: its secrets and configs, and the images that only a digest names.
@@ -270,8 +281,7 @@ fn outgrown_after(room: &Room<'_>, before: &[Revision], specs: Value, secrets: &
     if before.last().is_some_and(|newest| newest.specs == specs) {
         return Vec::new();
     }
-    let (number, command, at) = (0, room.command.id, Timestamp::from(SystemTime::now()));
-    let outgrown = Outgrown::of(&Kept::after(before.to_vec(), Revision { number, command, at, specs }, room.settings.revisions));
+    let outgrown = Outgrown::of(&Kept::after(before.to_vec(), following(room, before, specs), room.settings.revisions));
     let all = secrets.iter().map(|store| (StoreKind::Secret, store)).chain(configs.iter().map(|store| (StoreKind::Config, store)));
     let going = all.filter(|(_, store)| outgrown.has(store)).map(|(kind, store)| {
         let name = store.name().to_owned();

@@ -24,6 +24,8 @@ pub struct ServicePlan {
     pub held: Option<Service>,
     /// Whether an earlier process wrote it for this same command.
     pub ours_already: bool,
+    /// The id of the service that this process has made of it.
+    pub made: Option<String>,
 }
 
 impl ServicePlan {
@@ -59,7 +61,7 @@ pub fn service(mut spec: Value, held: Option<&Service>, networks: &BTreeMap<Stri
     let Some(held) = held else {
         let reason = "it is not there".to_owned();
         let (action, changes) = (Action::Create, Vec::new());
-        return ServicePlan { name, action, reason, changes, spec, held: None, ours_already: false };
+        return ServicePlan { name, action, reason, changes, spec, held: None, ours_already: false, made: None };
     };
     spec["TaskTemplate"]["ForceUpdate"] = json!(held.spec["TaskTemplate"]["ForceUpdate"].as_u64().unwrap_or(0));
     let changes = compare::changes(&spec, &held.spec, networks);
@@ -73,7 +75,7 @@ pub fn service(mut spec: Value, held: Option<&Service>, networks: &BTreeMap<Stri
         Some(reason) => (Action::Update, reason),
         None => (Action::Unchanged, String::new()),
     };
-    ServicePlan { name, action, reason, changes, spec, held: Some(held.clone()), ours_already }
+    ServicePlan { name, action, reason, changes, spec, held: Some(held.clone()), ours_already, made: None }
 }
 
 /// The kind of mode that a spec has, without its counts.
