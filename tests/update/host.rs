@@ -123,6 +123,13 @@ impl Host {
         UnixStream::connect(self.folder.join("run/s")).is_ok()
     }
 
+    /// Whether it catches SIGTERM yet: one that was only just started ends with it (proc_pid_status(5), "SigCgt").
+    fn hears_signals(&self) -> bool {
+        let status = self.agent.as_ref().and_then(|agent| fs::read_to_string(format!("/proc/{}/status", agent.id())).ok());
+        let caught = status.as_deref().and_then(|status| status.lines().find_map(|line| line.strip_prefix("SigCgt:")));
+        caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask >> (libc::SIGTERM - 1) & 1 == 1)
+    }
+
     /// How often the agent was started.
     pub fn starts(&self) -> usize {
         self.starts
@@ -208,6 +215,7 @@ impl Host {
 
     /// As an operator does it.
     pub fn restart(&mut self) {
+        self.until("the agent hears signals", ANSWER, Self::hears_signals);
         let mut agent = self.agent.take().unwrap();
         child::signal(agent.id(), "TERM").unwrap();
         let status = agent.wait().unwrap();
