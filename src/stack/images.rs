@@ -67,6 +67,14 @@ pub fn same_text(wanted: &Value, held: &Value) -> bool {
     text(wanted).is_some() && text(wanted) == text(held)
 }
 
+/// Whether an image is what a text names, if with a digest. Somebody may have given a service another one: its label then still has
+/// the text.
+#[must_use]
+pub fn is_named_by(held: &str, text: &str) -> bool {
+    let name = |image: &str| image.split('@').next().unwrap_or(image).to_owned();
+    name(held) == name(text)
+}
+
 fn is_id(image: &str) -> bool {
     let hex = image.strip_prefix("sha256:").unwrap_or(image);
     hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -152,6 +160,15 @@ mod tests {
         }
         let id = json!({"TaskTemplate": {"ContainerSpec": {"Image": "a".repeat(64)}}});
         assert_eq!(resolution(Always, &id, None), Resolution::AsWritten);
+    }
+
+    #[test]
+    fn an_image_with_a_digest_is_named_by_the_text_without() {
+        for (held, text, named) in
+            [("a:1@sha256:77", "a:1", true), ("a:1", "a:1", true), ("a:2@sha256:77", "a:1", false), ("localhost:5000/a:1", "a:1", false)]
+        {
+            assert_eq!(is_named_by(held, text), named, "{held} {text}");
+        }
     }
 
     #[test]

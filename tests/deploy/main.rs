@@ -8,6 +8,7 @@
     reason = "tests, though clippy cannot see it: they have no libtest"
 )]
 
+mod before;
 mod ports;
 mod replaced;
 #[path = "../support/mod.rs"]
@@ -39,6 +40,11 @@ const TESTS: &[Test] = &[
     Test { name: "services_exchange_ports_of_the_node", needs: &[Need::Engine], body: ports::exchanged },
     Test { name: "a_mount_that_a_node_rejects", needs: &[Need::Engine], body: rejected_mount },
     Test { name: "a_job_that_fails", needs: &[Need::Engine], body: failing_job },
+    Test { name: "a_job_that_failed_or_runs_is_no_good_end_the_next_time_either", needs: &[Need::Engine], body: before::failed_job },
+    Test { name: "work_that_is_done_sooner_than_swarm_thinks_right_is_done", needs: &[Need::Engine], body: before::done_early },
+    Test { name: "a_restart_makes_no_other_state_of_a_stack", needs: &[Need::Engine], body: before::restarted },
+    Test { name: "words_that_the_manager_writes_small_may_be_large", needs: &[Need::Engine], body: before::in_any_case },
+    Test { name: "a_service_on_a_network_of_others_has_not_drifted", needs: &[Need::Engine], body: before::on_a_foreign_network },
     Test { name: "a_failed_update_goes_back_to_the_last_good_revision", needs: &[Need::Engine], body: failed_update },
     Test { name: "changed_contents_rotate_and_old_ones_go_with_their_revision", needs: &[Need::Engine], body: contents },
     Test { name: "a_content_whose_name_leaves_no_room_for_another_is_not_changed", needs: &[Need::Engine], body: fixed_name },

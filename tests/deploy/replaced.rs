@@ -58,6 +58,12 @@ pub fn network(stage: &Stage) {
     assert_eq!((spec, lanes.running().len()), (json!(["sleep", "1000"]), 3), "{:#?}", told.outcome);
     assert_eq!(told.detail("rolled_back"), "partial", "the job is not run again: {:#?}", told.outcome);
     assert!(told.detail("rollback").to_string().contains("once is not made again"), "{:#?}", told.outcome);
+
+    // Without a revision too: the services come back on the network that does, which has another id.
+    lanes.journal.note(vec![Note::Forget(lanes.stack.clone())]).unwrap();
+    let told = run(&lanes, &[("web", &broken), ("side", &side)], PLAIN).failed(Code::CRASH_LOOP, "non-zero exit (7)");
+    assert_eq!((told.detail("rolled_back"), lanes.running().len()), (&json!(true), 3), "{:#?}", told.outcome);
+    assert_eq!(network_named(&lanes, "default")["Attachable"], true);
 }
 
 pub fn in_use(stage: &Stage) {

@@ -83,8 +83,7 @@ impl Known {
 
     fn are_at(&self, versions: &[ServiceVersion]) -> bool {
         let versions: BTreeMap<&str, Version> = versions.iter().map(|one| (one.id.as_str(), one.version)).collect();
-        self.services.len() == versions.len()
-            && self.services.values().all(|known| versions.get(known.id.as_str()) == Some(&known.version))
+        self.services.len() == versions.len() && self.services.values().all(|known| versions.get(known.id.as_str()) == Some(&known.version))
     }
 }
 
@@ -114,6 +113,7 @@ impl Seen<'_> {
 /// Waits for the verdict on the services of a plan.
 pub(super) fn converge(room: &Room<'_>, prepared: &Prepared, report: &mut Report, phase: &'static str) -> Result<(), Broken> {
     let mut watched = Watched::all(&prepared.plan.services, &prepared.plan.removals, &prepared.tasks_before);
+    watched.extend(prepared.plan.services.iter().filter_map(|plan| Watched::of_past_run(plan, &prepared.tasks_before)));
     for one in &mut watched {
         one.watch.hear(prepared.registries.get(&one.watch.wanted().name).cloned());
     }
@@ -193,7 +193,7 @@ impl<'a> Watched<'a> {
         plans.iter().filter_map(|plan| Self::of(plan, &before, longest)).collect()
     }
 
-    /// What is to be watched of a plan. An unchanged job has run before; its end was told then.
+    /// What is to be watched of a plan. An unchanged job has run before.
     fn of(plan: &'a ServicePlan, before: &Arc<BTreeSet<String>>, leaving: Duration) -> Option<Self> {
         let written = if plan.action == Action::Unchanged && !plan.ours_already { Written::Before } else { Written::Now };
         let mut wanted = Wanted::of(&plan.spec, Mode::of(&plan.spec), written);
@@ -206,6 +206,14 @@ impl<'a> Watched<'a> {
         // The plan has compared them already.
         let held = plan.held.as_ref().filter(|_| plan.changes.is_empty());
         Some(Self { watch: Watch::new(wanted, before), spec: &plan.spec, held, made: plan.made.as_deref(), state: State::Waiting })
+    }
+
+    /// What a job comes to that this command leaves alone: a stack with one that has failed is not as wanted.
+    fn of_past_run(plan: &'a ServicePlan, before: &BTreeSet<String>) -> Option<Self> {
+        let wanted = Wanted::of(&plan.spec, Mode::of(&plan.spec), Written::Before);
+        let is_past = wanted.is_job() && plan.action == Action::Unchanged && !plan.ours_already;
+        let watch = || Watch::new(wanted, Arc::new(before.clone()));
+        is_past.then(|| Self { watch: watch(), spec: &plan.spec, held: plan.held.as_ref(), made: None, state: State::Waiting })
     }
 
     fn look(&mut self, at: Duration, seen: &Seen<'_>, pull_timeout: Duration) {

@@ -86,7 +86,8 @@ impl<'a> Images<'a> {
             }
             Err(error) => error.clone(),
         };
-        if let Some(held) = held.filter(|held| images::same_text(spec, held)) {
+        let is_of_the_text = |held: &&Value| images::same_text(spec, held) && images::is_named_by(images::image(held), &image);
+        if let Some(held) = held.filter(is_of_the_text) {
             // The text is the same: what runs stays, rather than tasks being replaced because a registry is away.
             images::reuse(spec, held);
         } else if let Some(failure) = self.is_nowhere(&image, &error)? {

@@ -28,6 +28,7 @@ mod stop;
 mod taken;
 mod told;
 mod trouble;
+mod unfinished;
 mod watch;
 
 use super::error::EngineError;

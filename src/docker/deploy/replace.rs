@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LEAVING: Duration = Duration::from_secs(15);
 /// The step that notes what a service was that is first written without ports, to exchange them.
 pub(super) const EXCHANGE: &str = "service.exchange";
+/// Where a spec says which networks its tasks are on.
+const NETWORKS: &str = "/TaskTemplate/Networks";
 /// The steps that note what was before: they change nothing.
 pub(super) const NOTES: [&str; 3] = ["service.replace", "network.replace", EXCHANGE];
 
@@ -67,7 +69,7 @@ pub(super) fn make_way(room: &Room<'_>, stack: &StackName, networks: &[NetworkPl
     for plan in services.iter_mut().filter(|plan| plan.action == Action::Replace) {
         names.insert(plan.name.clone());
         if let Some(held) = plan.held.take() {
-            remember(room, "service.replace", &plan.name, &held.spec);
+            remember(room, "service.replace", &plan.name, &with_names(&held.spec, &going));
             apply::remove_service(room, &held)?;
         }
     }
@@ -82,6 +84,17 @@ pub(super) fn make_way(room: &Room<'_>, stack: &StackName, networks: &[NetworkPl
         remove_network(room, stack, network, Deadline::after(PATIENCE))?;
     }
     Ok(())
+}
+
+/// A spec with the names of the networks that go: they come back under other ids.
+fn with_names(spec: &Value, going: &[&Network]) -> Value {
+    let mut spec = spec.clone();
+    for attached in spec.pointer_mut(NETWORKS).and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(network) = going.iter().find(|network| attached["Target"] == network.id.as_str()) {
+            attached["Target"] = Value::from(network.name.as_str());
+        }
+    }
+    spec
 }
 
 fn in_short(services: &BTreeSet<String>, networks: &[&Network]) -> String {
@@ -151,5 +164,20 @@ fn remove_network(room: &Room<'_>, stack: &StackName, network: &Network, patienc
             return Err(Failure::new(Code::NETWORK_IN_USE, format!("the network {} cannot be removed: {words}", network.name)).into());
         }
         room.wait_for_change(LOOK_EVERY)?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_remembered_of_a_service_names_the_networks_that_go() {
+        let going: Network = serde_json::from_value(json!({"Id": "n1", "Name": "st_n", "Scope": "swarm"})).unwrap();
+        let spec = json!({"TaskTemplate": {"Networks": [{"Target": "n1", "Aliases": ["web"]}, {"Target": "n2"}]}});
+        let named = json!({"TaskTemplate": {"Networks": [{"Target": "st_n", "Aliases": ["web"]}, {"Target": "n2"}]}});
+        assert_eq!(with_names(&spec, &[&going]), named);
+        assert_eq!(with_names(&json!({"Name": "st_web"}), &[&going]), json!({"Name": "st_web"}), "nothing is added");
     }
 }

@@ -69,7 +69,7 @@ fn plan(service: &Service, command: &str) -> ServicePlan {
     }
     let action = if ours_already { Action::Unchanged } else { Action::Update };
     let (name, reason) = (service.name().to_owned(), "its tasks are replaced".to_owned());
-    ServicePlan { name, action, reason, changes, spec, held: Some(service.clone()), ours_already, made: None }
+    ServicePlan { name, action, reason, changes, spec, held: Some(service.clone()), ours_already, made: None, resumes: false }
 }
 
 fn force_update(spec: &Value) -> u64 {

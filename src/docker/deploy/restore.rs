@@ -9,8 +9,8 @@ use super::report::Report;
 use super::{Broken, Failure, apply, converge, images, names, replace, revision, rollback};
 use crate::docker::ownership::{self, Takeover};
 use crate::docker::room::{End, Room};
-use crate::docker::types::Service;
-use crate::domain::{Code, Outcome, Progress, Revision, Rollback, Selection, Step, StepOutcome, Target};
+use crate::docker::types::{Network, Service};
+use crate::domain::{Code, Outcome, Progress, Revision, Rollback, Selection, StackName, Step, StepOutcome, Target};
 use crate::stack::plan::{self, Action, NetworkPlan, ServicePlan, Who};
 use crate::stack::{compare, images::image, marks};
 use serde_json::{Value, json};
@@ -90,8 +90,8 @@ fn choose<'a>(room: &Room<'_>, request: &Rollback, revisions: &'a [Revision], he
     let found = match chosen_before.or(request.to_revision) {
         Some(number) => revisions.iter().find(|revision| revision.number == number),
         None => {
-            let networks = names::network_ids(room)?;
-            revisions.iter().rev().find(|revision| !runs(revision, held, &networks))
+            let (ids, networks) = (names::network_ids(room)?, names::networks(room, stack)?);
+            revisions.iter().rev().find(|revision| !runs(revision, held, &ids, stack, &networks))
         }
     };
     let Some(chosen) = found else {
@@ -110,8 +110,9 @@ fn choose<'a>(room: &Room<'_>, request: &Rollback, revisions: &'a [Revision], he
     Ok(chosen)
 }
 
-/// Whether the swarm holds a revision's services, counts of replicas aside: who scaled did not deploy.
-pub(super) fn runs(revision: &Revision, held: &[Service], networks: &BTreeMap<String, String>) -> bool {
+/// Whether the swarm holds a revision's networks and services, counts of replicas aside: who scaled did not deploy. `ids` are
+/// those of networks by name.
+pub(super) fn runs(revision: &Revision, held: &[Service], ids: &BTreeMap<String, String>, stack: &StackName, networks: &[Network]) -> bool {
     let uncounted = |spec: &Value| {
         let mut spec = spec.clone();
         if let Some(mode) = spec.pointer_mut("/Mode/Replicated").and_then(Value::as_object_mut) {
@@ -121,9 +122,11 @@ pub(super) fn runs(revision: &Revision, held: &[Service], networks: &BTreeMap<St
     };
     let same = |spec: &Value| {
         let now = held.iter().find(|service| service.name() == spec["Name"]);
-        now.is_some_and(|now| compare::same(&uncounted(spec), &uncounted(&now.spec), networks))
+        now.is_some_and(|now| compare::same(&uncounted(spec), &uncounted(&now.spec), ids))
     };
-    revision::specs_of_services(revision).all(same)
+    let wanted: Vec<Value> = revision::specs_of_networks(revision).cloned().collect();
+    let are_there = plan::networks(stack, networks, &wanted).is_ok_and(|plans| plans.iter().all(|plan| plan.action == Action::Unchanged));
+    are_there && revision::specs_of_services(revision).all(same)
 }
 
 /// What becomes of networks that are there and are not as in the revision.
@@ -243,7 +246,7 @@ mod tests {
             (vec![service(spec("a:1", json!({"Global": {}})))], false),
             (vec![], false),
         ] {
-            assert_eq!(runs(&revision, &held, &BTreeMap::new()), expected, "{held:?}");
+            assert_eq!(runs(&revision, &held, &BTreeMap::new(), &StackName::new("st").unwrap(), &[]), expected, "{held:?}");
         }
     }
 }

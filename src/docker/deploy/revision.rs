@@ -33,7 +33,7 @@ pub(super) fn keep(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared) -
 
 /// The same with the specs themselves, beside the revisions that were kept before.
 pub(super) fn keep_specs(room: &Room<'_>, stack: &StackName, before: Vec<Revision>, specs: Value) -> Result<u64, Broken> {
-    if let Some(newest) = before.last().filter(|newest| newest.specs == specs) {
+    if let Some(newest) = before.last().filter(|newest| are_same(&newest.specs, &specs)) {
         return Ok(newest.number);
     }
     let revision = following(room, &before, specs);
@@ -63,6 +63,17 @@ fn following(room: &Room<'_>, before: &[Revision], specs: Value) -> Revision {
     let same = before.iter().find(|kept| kept.command == command).map(|kept| kept.number);
     let number = same.unwrap_or_else(|| before.last().map_or(1, |newest| newest.number + 1));
     Revision { number, command, at, specs }
+}
+
+/// Whether two states are one, however often its services were restarted.
+fn are_same(kept: &Value, specs: &Value) -> bool {
+    let uncounted = |specs: &Value| {
+        let mut specs = specs.clone();
+        let tasks = specs["services"].as_array_mut().into_iter().flatten().filter_map(|spec| spec["TaskTemplate"].as_object_mut());
+        tasks.for_each(|task| drop(task.remove("ForceUpdate")));
+        specs
+    };
+    kept == specs || uncounted(kept) == uncounted(specs)
 }
 
 /// Of a revision what it needs to stay: its secrets and configs, and the images that only a digest names.
@@ -278,7 +289,7 @@ pub(super) fn going_after(room: &Room<'_>, stack: &StackName, before: &[Revision
 }
 
 fn outgrown_after(room: &Room<'_>, before: &[Revision], specs: Value, secrets: &[Store], configs: &[Store]) -> Vec<GoingContent> {
-    if before.last().is_some_and(|newest| newest.specs == specs) {
+    if before.last().is_some_and(|newest| are_same(&newest.specs, &specs)) {
         return Vec::new();
     }
     let outgrown = Outgrown::of(&Kept::after(before.to_vec(), following(room, before, specs), room.settings.revisions));

@@ -12,6 +12,7 @@ use crate::docker::leftovers;
 use crate::docker::room::{Room, StepError};
 use crate::docker::types::{Mode, NAMESPACE, Network, Service, StoreKind, UpdateState};
 use crate::domain::{Code, Deploy, Entry, Note, Revision, Step, StepOutcome};
+use crate::stack::change::Effect;
 use crate::stack::plan::{self, Action, NetworkPlan, ServicePlan, Who};
 use crate::stack::{compare, images::image, marks};
 use crate::threads::Deadline;
@@ -372,8 +373,12 @@ impl Back<'_> {
         if self.is_edited(plan, networks) {
             return Some(format!("service {} was changed by somebody else after this command, and stays so", plan.name));
         }
-        let untouched = !self.done.has_touched_service(&plan.name);
-        untouched.then(|| format!("service {} was no longer as in the last good revision before this command, and stays so", plan.name))
+        if self.done.has_touched_service(&plan.name) {
+            return None;
+        }
+        // Who scaled it did not deploy.
+        (plan.effect() != Some(Effect::Counted))
+            .then(|| format!("service {} was no longer as in the last good revision before this command, and stays so", plan.name))
     }
 
     /// Whether somebody else has changed what this command wrote. Going back by Swarm takes the mark off.

@@ -17,8 +17,9 @@ pub(in crate::docker) fn revisions_of_stack(room: &Room<'_>, stack: &StackName, 
         return Ok(json!([]));
     }
     let services: Vec<&Service> = held.iter().collect();
-    let networks = names::network_ids_of(room, &services)?;
-    let now = revisions.iter().rev().find(|revision| restore::runs(revision, held, &networks)).map(|revision| revision.number);
+    let (ids, networks) = (names::network_ids_of(room, &services)?, room.observe(|client| client.networks(stack))?);
+    let runs = |revision: &&Revision| restore::runs(revision, held, &ids, stack, &networks);
+    let now = revisions.iter().rev().find(runs).map(|revision| revision.number);
     Ok(revisions.iter().rev().map(|revision| told(stack, revision, now)).collect())
 }
 

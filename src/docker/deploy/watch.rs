@@ -204,7 +204,7 @@ impl Wanted {
 impl Restart {
     fn of(policy: &Value) -> Self {
         let counted = policy["MaxAttempts"].as_u64().is_some_and(|attempts| attempts > 0);
-        match policy["Condition"].as_str() {
+        match policy["Condition"].as_str().map(str::to_ascii_lowercase).as_deref() {
             Some("none") => Self::Limited,
             Some("on-failure") if counted => Self::Limited,
             Some("on-failure") => Self::OnFailure,
@@ -291,6 +291,9 @@ impl Watch {
         let good = self.good_tasks(&current);
         self.running = good.len() as u64;
         self.desired = self.desired_count(look.tasks, &current);
+        if self.wanted.is_job() && self.wanted.written == Written::Before {
+            return self.past_run(&current);
+        }
         self.note_endings(&current);
         self.has_trouble = current.iter().any(|task| self.wanted.ended_badly(task).is_some());
         let still_runs = self.still_runs(&good);
@@ -302,6 +305,20 @@ impl Watch {
         match failure {
             Some(failure) => State::Failed(failure),
             None => self.progress(at, service, good, still_runs),
+        }
+    }
+
+    /// What the last run of a job has come to, that nobody has asked to run again. The manager forgets old tasks: where there is none,
+    /// nothing speaks against it.
+    fn past_run(&mut self, current: &[&Task]) -> State {
+        let last: BTreeMap<Seat, &Task> = current.iter().map(|task| (self.wanted.seat(task), *task)).collect();
+        let goes_on = last.values().any(|task| !task.status.state.is_over());
+        match last.values().find_map(|task| Some((self.wanted.ended_badly(task)?, trouble::words(task)))) {
+            _ if goes_on => State::Waiting,
+            Some((code, words)) => {
+                self.failed(code, &format!("its last run has failed, and is not repeated unasked (Restart does that): {words}"))
+            }
+            None => State::Settled,
         }
     }
 
@@ -366,11 +383,26 @@ impl Watch {
                 let because = if because.is_empty() { self.newest_trouble(look.tasks) } else { because };
                 Some(self.failure(Code::UPDATE_ROLLED_BACK, &format!("Swarm rolled the update back ({said}){because}")))
             }
+            // It did what it was to do sooner than Swarm thinks right (updater.go, "early termination").
+            (Some(Paused), _) if self.has_done_its_work() => None,
             (Some(Paused), _) => {
                 Some(self.failure(self.cause.unwrap_or(Code::UPDATE_PAUSED), &format!("Swarm paused the update ({said}){because}")))
             }
             _ => (!service.is_as_wanted).then(|| self.failure(Code::CONFLICT, "somebody else changed its spec meanwhile")),
         }
+    }
+
+    /// Whether it may end, and all of it has, well.
+    fn has_done_its_work(&self) -> bool {
+        let is_well = self.endings.is_empty() && !self.has_trouble;
+        self.wanted.may_end() && is_well && self.running == self.desired && self.desired > 0
+    }
+
+    /// Whether all that a service was to do is done: its tasks, all and those of its present spec.
+    pub(super) fn is_done(spec: &Value, tasks: &[&Task], current: &[&Task]) -> bool {
+        let watch = Self::new(Wanted::of(spec, Mode::of(spec), Written::Before), Arc::default());
+        let have_ended = current.iter().all(|task| task.status.state == TaskState::Complete);
+        watch.wanted.may_end() && have_ended && watch.good_tasks(current).len() as u64 == watch.desired_count(tasks, current)
     }
 
     /// What a task of this command said that ended badly last, of whichever spec.

@@ -296,6 +296,45 @@ fn a_job_ends_with_its_completions_or_with_its_last_try() {
 }
 
 #[test]
+fn a_job_that_was_not_asked_to_run_again_is_as_its_last_run() {
+    let all = ["a", "b", "c"];
+    let job = || watch(Mode::ReplicatedJob(1), &json!({"Condition": "on-failure"}), Written::Before, &all);
+    for (tasks, expected) in [
+        (&["a - complete complete"][..], State::Settled),
+        (&["a - shutdown failed x", "b - complete complete"], State::Settled),
+        (&["a - shutdown failed x", "b - complete running"], State::Waiting),
+        // The manager has forgotten how it ended.
+        (&[], State::Settled),
+    ] {
+        assert_eq!(look(&mut job(), 0, tasks, None), expected, "{tasks:?}");
+    }
+    let State::Failed(failure) = look(&mut job(), 0, &["a - complete complete", "b - shutdown failed task: non-zero exit (1)"], None)
+    else {
+        panic!("its last run has failed");
+    };
+    assert!(failure.code == Code::JOB_FAILED && failure.message.ends_with("task: non-zero exit (1)"), "{failure:?}");
+}
+
+#[test]
+fn what_has_done_its_work_early_has_not_failed_though_swarm_pauses_its_update() {
+    let paused = Some(("paused", "update paused due to failure or early termination of task a"));
+    let once = || watch(Mode::Replicated(1), &json!({"Condition": "none"}), Written::Now, NEW);
+    let mut well = once();
+    assert_eq!(look(&mut well, 0, &["a 1 shutdown complete"], paused), State::Waiting);
+    assert_eq!(look(&mut well, 5, &["a 1 shutdown complete"], paused), State::Settled);
+    assert_eq!(code(&look(&mut once(), 0, &["a 1 shutdown failed x"], paused)), Some(Code::CRASH_LOOP));
+    let mut half = watch(Mode::Replicated(2), &json!({"Condition": "none"}), Written::Now, NEW);
+    let left = ["a 1 shutdown complete", "B 2 running running"];
+    assert_eq!(code(&look(&mut half, 0, &left, paused)), Some(Code::UPDATE_PAUSED), "the second one is as it was");
+    let (spec, ended) =
+        (json!({"TaskTemplate": {"RestartPolicy": {"Condition": "none"}}, "Mode": {"Replicated": {"Replicas": 1}}}), tasks(&left));
+    let ended: Vec<&Task> = ended.iter().collect();
+    assert!(
+        Watch::is_done(&spec, &ended[..1], &ended[..1]) && !Watch::is_done(&spec, &ended, &ended) && !Watch::is_done(&spec, &ended, &[])
+    );
+}
+
+#[test]
 fn a_job_that_ran_before_has_tasks_of_other_runs() {
     let mut job = watch(Mode::ReplicatedJob(1), &json!({"Condition": "none"}), Written::Now, NEW);
     let mut lines = tasks(&["a - complete complete"]);

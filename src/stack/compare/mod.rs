@@ -17,6 +17,17 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Maps of which an empty one and none are the same to the manager.
 const EMPTY_IS_ABSENT: &[&str] = &["Labels", "Sysctls", "DriverOpts", "Options", "BindOptions", "ClusterOptions"];
 
+/// Words that the manager takes in any case, and answers in small letters (moby, `daemon/cluster/convert`).
+const IN_ANY_CASE: &[&[&str]] = &[
+    &["EndpointSpec", "Mode"],
+    &["EndpointSpec", "Ports", ITEM, "Protocol"],
+    &["EndpointSpec", "Ports", ITEM, "PublishMode"],
+    &["TaskTemplate", "ContainerSpec", "Isolation"],
+    &["TaskTemplate", "ContainerSpec", "Mounts", ITEM, "Type"],
+    &["TaskTemplate", "ContainerSpec", "Mounts", ITEM, "BindOptions", "Propagation"],
+    &["TaskTemplate", "RestartPolicy", "Condition"],
+];
+
 /// The list of a container's variables, `NAME=value` each.
 const ENVIRONMENT: &str = "TaskTemplate.ContainerSpec.Env";
 
@@ -81,7 +92,7 @@ impl<'a> Comparison<'a> {
                 let mut both = wanted.iter().zip(held);
                 wanted.len() == held.len() && self.below(ITEM, |this| both.all(|(wanted, held)| this.is_equal(wanted, held)))
             }
-            (Value::String(wanted), Value::String(held)) => wanted == held || self.in_full(wanted) == self.in_full(held),
+            (Value::String(wanted), Value::String(held)) => self.is_same_text(wanted, held),
             (wanted, held) => wanted == held || wanted.as_f64().is_some() && wanted.as_f64() == held.as_f64(),
         }
     }
@@ -117,24 +128,31 @@ impl<'a> Comparison<'a> {
     /// Whether the manager puts this there where nothing is sent, or takes nothing else for it.
     fn is_filled_in(&self, key: &str, value: &Value) -> bool {
         let is_one_of = |known: &[&str]| value.as_str().is_some_and(|value| known.contains(&value));
+        let is_word = |known: &[&str]| value.as_str().is_some_and(|value| known.iter().any(|known| known.eq_ignore_ascii_case(value)));
         match (self.path.as_slice(), key) {
             (["Labels"], key) => marks::is_mark(key),
             (["Mode", "Replicated"], "Replicas") | (["Mode", "ReplicatedJob"], "MaxConcurrent" | "TotalCompletions") => *value == 1,
-            (["EndpointSpec"], "Mode") => *value == "vip",
+            (["EndpointSpec"], "Mode") => is_word(&["vip"]),
             (["UpdateConfig" | "RollbackConfig"], "FailureAction") => *value == "pause",
             (["UpdateConfig" | "RollbackConfig"], "Order") => is_one_of(&["stop-first", ""]),
             // Whatever else it does not know, the manager takes for these.
-            (["EndpointSpec", "Ports", ITEM], "Protocol") => !is_one_of(&["udp", "sctp"]),
-            (["EndpointSpec", "Ports", ITEM], "PublishMode") => !is_one_of(&["host"]),
+            (["EndpointSpec", "Ports", ITEM], "Protocol") => !is_word(&["udp", "sctp"]),
+            (["EndpointSpec", "Ports", ITEM], "PublishMode") => !is_word(&["host"]),
             (["TaskTemplate"], "Runtime") => *value == "container",
             // It is carried over from the service that runs.
             (["TaskTemplate"], "ForceUpdate") | (["TaskTemplate", "ContainerSpec", "Mounts", ITEM], "Consistency") => true,
-            (["TaskTemplate", "RestartPolicy"], "Condition") => *value == "any",
+            (["TaskTemplate", "RestartPolicy"], "Condition") => is_word(&["any"]),
             (["TaskTemplate", "RestartPolicy"], "MaxAttempts") => *value == 0,
-            (["TaskTemplate", "ContainerSpec"], "Isolation") => *value == "default",
+            (["TaskTemplate", "ContainerSpec"], "Isolation") => is_word(&["default"]),
             (["TaskTemplate", "ContainerSpec", "Privileges"], "NoNewPrivileges") => *value == false,
             _ => false,
         }
+    }
+
+    fn is_same_text(&self, wanted: &str, held: &str) -> bool {
+        wanted == held
+            || self.in_full(wanted) == self.in_full(held)
+            || wanted.eq_ignore_ascii_case(held) && IN_ANY_CASE.iter().any(|path| self.path == *path)
     }
 
     /// A network by its id. The CLI sorts networks by name, and the manager keeps that order with ids in the names' place.
@@ -224,6 +242,24 @@ mod tests {
     fn what_the_manager_fills_in_is_no_difference() {
         let (sent, held, networks) = pair();
         assert_eq!(differences(&sent, &held, &networks), Vec::<String>::new());
+    }
+
+    #[test]
+    fn words_that_the_manager_writes_small_are_no_difference_in_any_case() {
+        let (mut sent, mut held, networks) = pair();
+        let port = |protocol: &str, mode: &str| json!([{"TargetPort": 80, "PublishedPort": 80, "Protocol": protocol, "PublishMode": mode}]);
+        let mount = |kind: &str, propagation: &str| json!([{"Type": kind, "Source": "/a", "Target": "/b", "BindOptions": {"Propagation": propagation}}]);
+        (sent["EndpointSpec"]["Ports"], held["EndpointSpec"]["Ports"]) = (port("UDP", "HOST"), port("udp", "host"));
+        let ([ours, theirs], container) = ([&mut sent, &mut held].map(|spec| &mut spec["TaskTemplate"]), "ContainerSpec");
+        (ours[container]["Mounts"], theirs[container]["Mounts"]) = (mount("Bind", "RSHARED"), mount("bind", "rshared"));
+        (ours[container]["Isolation"], theirs[container]["Isolation"]) = (json!("Default"), json!("default"));
+        (ours["RestartPolicy"]["Condition"], theirs["RestartPolicy"]["Condition"]) = (json!("None"), json!("none"));
+        assert_eq!(differences(&sent, &held, &networks), Vec::<String>::new());
+        held["EndpointSpec"]["Ports"] = port("tcp", "host");
+        held["TaskTemplate"]["ContainerSpec"]["Mounts"] = mount("bind", "shared");
+        held["TaskTemplate"]["ContainerSpec"]["Image"] = json!("BOX:2");
+        let fields = ["EndpointSpec.Ports", "TaskTemplate.ContainerSpec.Image", "TaskTemplate.ContainerSpec.Mounts"];
+        assert_eq!(differences(&sent, &held, &networks), fields);
     }
 
     #[test]

@@ -156,7 +156,7 @@ impl<'de> Visitor<'de> for Same<'_, '_> {
 
     fn visit_str<E: Error>(self, held: &str) -> Result<bool, E> {
         let Value::String(wanted) = self.wanted else { return Ok(false) };
-        Ok(wanted == held || self.comparison.in_full(wanted) == self.comparison.in_full(held))
+        Ok(self.comparison.is_same_text(wanted, held))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut held: A) -> Result<bool, A::Error> {

@@ -123,8 +123,9 @@ pub(super) fn ports(spec: &Value) -> impl Iterator<Item = Port> {
 #[must_use]
 pub fn port(port: &Value) -> Option<Port> {
     let number = port["PublishedPort"].as_u64().filter(|&number| number > 0)?;
-    let protocol = port["Protocol"].as_str().filter(|protocol| !protocol.is_empty()).unwrap_or("tcp").to_owned();
-    let place = if port["PublishMode"] == "host" { Place::Host } else { Place::Ingress };
+    let protocol = port["Protocol"].as_str().filter(|protocol| !protocol.is_empty()).unwrap_or("tcp").to_ascii_lowercase();
+    let is_host = port["PublishMode"].as_str().is_some_and(|mode| mode.eq_ignore_ascii_case("host"));
+    let place = if is_host { Place::Host } else { Place::Ingress };
     Some(Port { number, protocol, place })
 }
 

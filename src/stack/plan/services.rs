@@ -26,6 +26,8 @@ pub struct ServicePlan {
     pub ours_already: bool,
     /// The id of the service that this process has made of it.
     pub made: Option<String>,
+    /// Whether an earlier update is not at its end: the next one replaces the tasks that it has left.
+    pub resumes: bool,
 }
 
 impl ServicePlan {
@@ -34,12 +36,25 @@ impl ServicePlan {
     pub fn effect(&self) -> Option<Effect> {
         let of_changes = Effect::of(&self.spec, &self.changes);
         match self.action {
+            Action::Update if self.resumes => Some(of_changes.max(Effect::Replaced)),
             Action::Update => Some(of_changes),
             // Of a job that was one before, the run is what is replaced.
             Action::Replace if of_changes == Effect::RunAgain && !changes_mode(&self.changes) => Some(Effect::RunAgain),
             Action::Replace => Some(Effect::Replaced),
             Action::Create | Action::Unchanged | Action::Remove => None,
         }
+    }
+
+    /// Whether it is written for no more than an update that was paused.
+    #[must_use]
+    pub fn only_resumes(&self) -> bool {
+        self.action == Action::Update && self.changes.is_empty() && self.reason == PAUSED
+    }
+
+    /// It is as wanted after all.
+    pub fn leave(&mut self) {
+        self.action = Action::Unchanged;
+        self.reason.clear();
     }
 
     /// A service that is as wanted is written all the same where its nodes have another login for its registry, or none
@@ -61,7 +76,7 @@ pub fn service(mut spec: Value, held: Option<&Service>, networks: &BTreeMap<Stri
     let Some(held) = held else {
         let reason = "it is not there".to_owned();
         let (action, changes) = (Action::Create, Vec::new());
-        return ServicePlan { name, action, reason, changes, spec, held: None, ours_already: false, made: None };
+        return ServicePlan { name, action, reason, changes, spec, held: None, ours_already: false, made: None, resumes: false };
     };
     spec["TaskTemplate"]["ForceUpdate"] = json!(held.spec["TaskTemplate"]["ForceUpdate"].as_u64().unwrap_or(0));
     let changes = compare::changes(&spec, &held.spec, networks);
@@ -75,7 +90,7 @@ pub fn service(mut spec: Value, held: Option<&Service>, networks: &BTreeMap<Stri
         Some(reason) => (Action::Update, reason),
         None => (Action::Unchanged, String::new()),
     };
-    ServicePlan { name, action, reason, changes, spec, held: Some(held.clone()), ours_already, made: None }
+    ServicePlan { name, action, reason, changes, spec, held: Some(held.clone()), ours_already, made: None, resumes: false }
 }
 
 /// The kind of mode that a spec has, without its counts.
@@ -98,6 +113,9 @@ pub fn pause_on_failure(spec: &mut Value) -> bool {
     asked_otherwise
 }
 
+/// Why a service is written that is as wanted, and that Swarm has stopped bringing there.
+const PAUSED: &str = "its last update was paused";
+
 fn reason_to_write(changes: &[Change], held: &Service, who: Who<'_>) -> Option<String> {
     if !changes.is_empty() {
         return Some(format!("it differs in {}", named(changes)));
@@ -108,7 +126,7 @@ fn reason_to_write(changes: &[Change], held: &Service, who: Who<'_>) -> Option<S
     let paused =
         held.update_status.as_ref().is_some_and(|update| matches!(update.state, UpdateState::Paused | UpdateState::RollbackPaused));
     // This command's own update is not sent twice: that it was paused is its verdict.
-    (paused && !who.has_written(held)).then(|| "its last update was paused".to_owned())
+    (paused && !who.has_written(held)).then(|| PAUSED.to_owned())
 }
 
 #[cfg(test)]
@@ -177,6 +195,22 @@ mod tests {
             who,
         );
         assert_eq!((counted.action, counted.effect()), (Action::Update, Some(Effect::Counted)));
+    }
+
+    #[test]
+    fn an_update_that_goes_on_with_an_earlier_one_replaces_what_that_has_left() {
+        let (agent, command) = (AgentId::new("me").unwrap(), CommandId(Uuid::from_u128(1)));
+        let who = Who { agent: &agent, command };
+        let of = |replicas: u64| spec("a:1", &json!({"Replicated": {"Replicas": replicas}}));
+        let paused = held(&of(1), &json!({marks::OWNER: "me"}), Some("paused"));
+        for (replicas, only_resumes) in [(1, true), (3, false)] {
+            let mut plan = service(of(replicas), Some(&paused), &BTreeMap::new(), who);
+            assert_eq!((plan.action, plan.only_resumes()), (Action::Update, only_resumes));
+            plan.resumes = true;
+            assert_eq!(plan.effect(), Some(Effect::Replaced));
+            plan.leave();
+            assert_eq!((plan.action, plan.effect(), plan.only_resumes()), (Action::Unchanged, None, false));
+        }
     }
 
     #[test]

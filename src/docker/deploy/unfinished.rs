@@ -1,0 +1,36 @@
+//! Updates that were not at their end when a command came: what the next one does to the tasks that they have left.
+//!
+//! Asks only where there is such an update.
+
+use super::Broken;
+use super::watch::Watch;
+use crate::docker::room::Room;
+use crate::docker::types::{Service, Task, UpdateState};
+use crate::domain::StackName;
+use crate::stack::plan::{Action, ServicePlan};
+use std::collections::BTreeSet;
+
+/// Notes in the plans which of them replace the tasks of an older spec, and leaves alone what was paused only because it had done its
+/// work. `tasks` are all of the stack.
+pub(super) fn settle(room: &Room<'_>, stack: &StackName, plans: &mut [ServicePlan], tasks: &[Task]) -> Result<(), Broken> {
+    let is_unfinished = |plan: &ServicePlan| plan.action == Action::Update && plan.held.as_ref().is_some_and(is_under_way);
+    if !plans.iter().any(is_unfinished) {
+        return Ok(());
+    }
+    let ids: BTreeSet<String> = room.observe(|client| client.current_tasks(stack))?.into_iter().map(|task| task.id).collect();
+    for plan in plans.iter_mut().filter(|plan| is_unfinished(plan)) {
+        let id = plan.held.as_ref().map_or("", |held| held.id.as_str());
+        let own: Vec<&Task> = tasks.iter().filter(|task| task.service_id == id).collect();
+        let (current, old): (Vec<&Task>, Vec<&Task>) = own.iter().copied().partition(|task| ids.contains(&task.id));
+        plan.resumes = old.iter().any(|task| !task.status.state.is_over());
+        if !plan.resumes && plan.only_resumes() && Watch::is_done(&plan.spec, &own, &current) {
+            plan.leave();
+        }
+    }
+    Ok(())
+}
+
+fn is_under_way(held: &Service) -> bool {
+    use UpdateState::{Paused, RollbackPaused, RollbackStarted, Updating};
+    held.update_status.as_ref().is_some_and(|update| matches!(update.state, Paused | RollbackPaused | RollbackStarted | Updating))
+}

@@ -1,0 +1,92 @@
+//! What a command finds that an earlier one, or nobody, has brought to its end: jobs that failed, work that was done sooner than
+//! Swarm thinks right, restarts, and words that the manager writes its own way.
+
+use super::support::{Lanes, Stage, Told, free_port};
+use super::{QUICK, deploy, quick, request, sleeper};
+use axion_agent::domain::{Action, Code, Deploy, OnFailure, Selection};
+use serde_json::{Value, json};
+
+fn once(seconds: &str, code: &str) -> String {
+    quick(&format!("sh, -c, 'sleep {seconds}; exit {code}'"), ", deploy: {mode: replicated-job, restart_policy: {condition: none}}")
+}
+
+fn unchanged(told: Told) -> Told {
+    let told = told.completed();
+    assert_eq!(told.detail("changed"), false, "{:#?}", told.outcome);
+    told
+}
+
+pub fn failed_job(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let left = |job: &str| Deploy { on_failure: OnFailure::Leave, ..request(&lanes, &[("web", &sleeper("")), ("once", job)], "") };
+    lanes.run(Action::Deploy(left(&once("0", "3")))).failed(Code::JOB_FAILED, "non-zero exit (3)");
+    let version = lanes.service("once")["Version"].clone();
+    let again = lanes.run(Action::Deploy(left(&once("0", "3")))).failed(Code::JOB_FAILED, "its last run has failed");
+    assert_eq!((again.detail("changed"), &lanes.service("once")["Version"]), (&json!(false), &version), "it did not run again");
+    assert!(lanes.revisions().is_empty(), "no such state is a good one");
+
+    lanes.run(Action::Deploy(left(&once("0", "0")))).completed();
+    unchanged(lanes.run(Action::Deploy(left(&once("0", "0")))));
+
+    // One that still runs is waited for.
+    let slow = Deploy { timeout_seconds: Some(4), ..left(&once("8", "0")) };
+    lanes.run(Action::Deploy(slow)).failed(Code::TIMED_OUT, "0 of 1 tasks");
+    unchanged(lanes.run(Action::Deploy(left(&once("8", "0")))));
+}
+
+pub fn done_early(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let service = |value: &str| {
+        format!(
+            "{QUICK}, command: ['true'], environment: {{V: '{value}'}}, deploy: {{endpoint_mode: dnsrr, restart_policy: {{condition: none}}}}"
+        )
+    };
+    deploy(&lanes, &[("once", &service("1"))]).completed();
+    deploy(&lanes, &[("once", &service("2"))]).completed();
+    let version = lanes.service("once")["Version"].clone();
+    unchanged(deploy(&lanes, &[("once", &service("2"))]));
+    assert_eq!(lanes.service("once")["Version"], version, "nothing was written");
+    lanes
+        .run(Action::Restart(Selection { target: lanes.target(), services: ["once".to_owned()].into(), timeout_seconds: None }))
+        .completed();
+    // What failed is told as before.
+    let broken = service("3").replace("'true'", "'false'");
+    deploy(&lanes, &[("once", &broken)]).failed(Code::CRASH_LOOP, "non-zero exit (1)");
+}
+
+pub fn restarted(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let file = [("web", sleeper(", labels: {v: '2'}"))];
+    let file: Vec<(&str, &str)> = file.iter().map(|(name, service)| (*name, service.as_str())).collect();
+    deploy(&lanes, &[("web", &sleeper(", labels: {v: '1'}"))]).completed();
+    assert_eq!(deploy(&lanes, &file).completed().detail("revision"), 2);
+    for _ in 0..2 {
+        lanes.run(Action::Restart(Selection { target: lanes.target(), services: [].into(), timeout_seconds: None })).completed();
+        assert_eq!(unchanged(deploy(&lanes, &file)).detail("revision"), 2, "no state is pushed out by the same one");
+    }
+}
+
+pub fn in_any_case(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let port = free_port();
+    let ports = format!("ports: [{{target: 53, published: {port}, protocol: UDP, mode: HOST}}]");
+    let mount = "volumes: [{type: bind, source: /tmp, target: /t, bind: {propagation: RPRIVATE}}], isolation: Default";
+    let service = sleeper("").replacen("init: true", &format!("init: true, {ports}, {mount}"), 1);
+    deploy(&lanes, &[("dns", &service)]).completed();
+    let tasks = lanes.running();
+    unchanged(deploy(&lanes, &[("dns", &service)]));
+    assert_eq!((tasks.len(), lanes.running()), (1, tasks));
+    let taken = service.replacen("UDP", "udp", 1);
+    deploy(&lanes, &[("dns", &service), ("second", &taken)]).failed(Code::PORT_CLASH, &port.to_string());
+}
+
+pub fn on_a_foreign_network(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let on_host = sleeper("").replacen("init: true", "init: true, networks: [outside]", 1);
+    let networks = "networks: {outside: {external: true, name: host}}\n";
+    let run = || lanes.run(Action::Deploy(request(&lanes, &[("web", &on_host)], networks)));
+    run().completed();
+    let warnings = unchanged(run()).detail("warnings").clone();
+    assert!(!warnings.to_string().contains("was changed by somebody else"), "{warnings}");
+    assert_eq!(lanes.call("GET", "/tasks", &Value::Null).as_array().map(|tasks| !tasks.is_empty()), Some(true));
+}
