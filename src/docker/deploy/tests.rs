@@ -440,11 +440,10 @@ fn a_replacement_that_was_cut_off_anywhere_goes_on_where_it_was() {
                 "service.remove" => swarm.services.clear(),
                 "network.remove" => swarm.networks.clear(),
                 "service.create" | "network.create" => drop(swarm.answer(&calls[made])),
-                _ => drop(
-                    bed.ledger
-                        .note(vec![Note::Settle(CommandId(Uuid::from_u128(2)), vec![(step.clone(), outcome.clone().unwrap())])])
-                        .unwrap(),
-                ),
+                _ => {
+                    let settled = Note::Settle(CommandId(Uuid::from_u128(2)), vec![(step.clone(), outcome.clone().unwrap())]);
+                    bed.ledger.note(vec![settled]).unwrap();
+                }
             }
             made += usize::from(!step.operation.ends_with(".replace"));
         }
