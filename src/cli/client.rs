@@ -146,6 +146,11 @@ impl Client {
         Ok(Lines { reader: BufReader::new(Box::new(body.into_reader())) })
     }
 
+    /// Ends whatever is read from it, on whichever thread; it sends nothing any more.
+    pub(super) fn close(&self) {
+        self.agent.clone().shutdown();
+    }
+
     fn send(&self, request: &Request, time: Option<Duration>) -> Result<(u16, Body), Failure> {
         let uri = format!("http://agent{}{}", request.path, request.query);
         let mut builder = http::Request::builder().method(&request.method).uri(uri);
@@ -154,7 +159,8 @@ impl Client {
         }
         let agent = &self.agent;
         let sent = if matches!(request.method, Method::POST | Method::PUT) {
-            let body = request.body.as_ref().map_or_else(|| "{}".to_owned(), Value::to_string);
+            // A document with names for keys can be written.
+            let body = request.body.as_ref().and_then(|body| serde_json::to_vec(body).ok()).unwrap_or_else(|| b"{}".to_vec());
             builder
                 .header("content-type", "application/json")
                 .body(body)

@@ -7,12 +7,11 @@ use super::failure::{Failure, codes};
 use super::invocation::Files;
 use super::next::About;
 use crate::domain::{Code, StackName};
-use crate::stack::{
-    self, ApiVersion, Binds, ComposeFile, InvalidDotenv, InvalidVariables, Loaded, Location, Merged, Reading, Source, StackError,
-};
+use crate::stack::{self, ApiVersion, Binds, ComposeFile, InvalidDotenv, InvalidVariables, Loaded, Location, Reading, Source, StackError};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::mem;
 use std::path::{Path, PathBuf};
 
 /// A command is at most so large, so nothing in it is larger.
@@ -137,7 +136,9 @@ impl Compose {
         self.read_all(|reading| {
             let merged = reading.merge()?;
             let text = merged.line();
-            let Merged { variables, files, .. } = merged;
+            let (variables, files) = (merged.variables.clone(), merged.files.clone());
+            // As with what they come to: the process ends with the command.
+            mem::forget(merged);
             let env = variables.into_iter().filter_map(|name| self.env.get(&name).cloned().map(|value| (name, value))).collect();
             // Each was read under the path that its own file gives, and is named by another now.
             let read = files.into_iter().filter_map(|path| bytes(File::open(&path)).ok().map(|content| (path, content)));

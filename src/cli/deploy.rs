@@ -14,6 +14,7 @@ use crate::stack::{ApiVersion, Loaded};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
+use std::mem;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -52,6 +53,8 @@ pub(super) fn deploy(call: &Call, arguments: &Deploy) -> Result<Exit, Failure> {
     let request = Request::post(path_of(stack, what)).body(Value::Object(body)).about(About::stack(stack));
     let client = Client::of(&call.reach);
     let found: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    // The process ends with this command: what was read goes with it, and is not taken apart.
+    mem::forget(loaded);
     if arguments.goal == Goal::Deploy && call.output != Output::Json {
         // Whoever sees it may still stop what follows.
         found.iter().for_each(|warning| warn(warning));

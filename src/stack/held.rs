@@ -233,6 +233,13 @@ impl Store {
     pub fn label(&self, name: &str) -> Option<&str> {
         self.spec["Labels"][name].as_str()
     }
+
+    /// Whether it has these labels and no other.
+    #[must_use]
+    pub fn has_labels(&self, labels: &Value) -> bool {
+        let of = |labels: &Value| labels.as_object().cloned().unwrap_or_default();
+        of(&self.spec["Labels"]) == of(labels)
+    }
 }
 
 /// A network.

@@ -24,11 +24,11 @@ pub enum Holder {
     Held(String),
     /// No object has it: make this one.
     New(String),
-    /// The object under the plain name may have it: only the manager can tell. If it has not, the name
-    /// for a new one, and whether that is there already.
+    /// This object may have it: only the manager can tell. If it has not, the name for a new one, and whether that is there
+    /// already.
     Unknown {
         /// The object to ask about.
-        plain: String,
+        name: String,
         /// What to use if its content is another.
         otherwise: Box<Holder>,
     },
@@ -49,25 +49,39 @@ pub fn fingerprint(key: &[u8], content: &[u8]) -> Result<String, ErrorStack> {
     Ok(hex(&signer.sign_oneshot_to_vec(content)?))
 }
 
-/// Decides where the content with this `fingerprint` is. `held` are the names that exist, `known` the
-/// fingerprints of those whose content is known.
+/// Objects of a secret or config that are there.
+#[derive(Debug, Default)]
+pub struct There {
+    /// The names of all.
+    pub held: BTreeSet<String>,
+    /// The fingerprints of those whose content is known.
+    pub known: BTreeMap<String, String>,
+    /// Those that services of the stack use now.
+    pub used: BTreeSet<String>,
+}
+
+/// Decides where the content with this `fingerprint` is. A journal that was lost, or another agent's, has another key: its names say
+/// nothing then, and what is used now is asked about before anything is made anew.
 ///
 /// # Errors
 /// When a further object would need a name that Swarm does not allow.
-pub fn holder(plain: &str, fingerprint: &str, held: &BTreeSet<String>, known: &BTreeMap<String, String>) -> Result<Holder, NameTooLong> {
-    let first = !held.iter().any(|name| name == plain || is_rotation(name, plain));
-    if first {
+pub fn holder(plain: &str, fingerprint: &str, there: &There) -> Result<Holder, NameTooLong> {
+    let own = || there.held.iter().filter(|name| *name == plain || is_rotation(name, plain));
+    if own().next().is_none() {
         return Ok(Holder::New(plain.to_owned()));
     }
-    if held.contains(plain) && known.get(plain).is_some_and(|its| its == fingerprint) {
-        return Ok(Holder::Held(plain.to_owned()));
+    if let Some(name) = own().find(|name| there.known.get(*name).is_some_and(|its| its == fingerprint)) {
+        return Ok(Holder::Held(name.clone()));
     }
     let rotated = rotated(plain, fingerprint);
-    let otherwise = if held.contains(&rotated) { Holder::Held(rotated) } else { Holder::New(rotated) };
-    if held.contains(plain) && !known.contains_key(plain) {
-        return Ok(Holder::Unknown { plain: plain.to_owned(), otherwise: Box::new(otherwise) });
+    let otherwise = if there.held.contains(&rotated) { Holder::Held(rotated) } else { Holder::New(rotated) };
+    let mut unknown = own().filter(|name| !there.known.contains_key(*name) && otherwise != Holder::Held((*name).clone()));
+    // The plain one, first in order, where none is used.
+    let asked = unknown.clone().find(|name| there.used.contains(*name)).or_else(|| unknown.find(|name| *name == plain));
+    match asked {
+        Some(name) => Ok(Holder::Unknown { name: name.clone(), otherwise: Box::new(otherwise) }),
+        None => checked(plain, otherwise),
     }
-    checked(plain, otherwise)
 }
 
 /// What is left of a [`Holder::Unknown`] once the manager has said that the content is another.
@@ -96,31 +110,44 @@ pub fn is_rotation(name: &str, plain: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn names(names: &[&str]) -> BTreeSet<String> {
-        names.iter().map(|&name| name.to_owned()).collect()
+    fn there(names: &[&str], known: &[(&str, &str)], used: &[&str]) -> There {
+        let all = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let known = known.iter().map(|(name, print)| ((*name).to_owned(), (*print).to_owned())).collect();
+        There { held: all(names), known, used: all(used) }
     }
 
     #[test]
     fn content_keeps_its_object_and_other_content_gets_another() {
         let (a, b) = (fingerprint(b"key", b"a").unwrap(), fingerprint(b"key", b"b").unwrap());
         let later = format!("st_k-{}", &b[..8]);
-        let known = BTreeMap::from([("st_k".to_owned(), a.clone())]);
+        let known = [("st_k", a.as_str())];
         let (held, new) = (|name: &str| Ok(Holder::Held(name.into())), |name: &str| Ok(Holder::New(name.into())));
-        assert_eq!(holder("st_k", &a, &names(&[]), &known), new("st_k"), "the first one has the plain name");
-        assert_eq!(holder("st_k", &a, &names(&["st_k"]), &known), held("st_k"));
-        assert_eq!(holder("st_k", &b, &names(&["st_k"]), &known), new(&later));
-        assert_eq!(holder("st_k", &b, &names(&["st_k", &later]), &known), held(&later));
-        assert_eq!(holder("st_k", &b, &names(&[&later]), &known), held(&later), "the plain one was pruned");
+        assert_eq!(holder("st_k", &a, &there(&[], &known, &[])), new("st_k"), "the first one has the plain name");
+        assert_eq!(holder("st_k", &a, &there(&["st_k"], &known, &[])), held("st_k"));
+        assert_eq!(holder("st_k", &b, &there(&["st_k"], &known, &[])), new(&later));
+        assert_eq!(holder("st_k", &b, &there(&["st_k", &later], &known, &[])), held(&later));
+        assert_eq!(holder("st_k", &b, &there(&[&later], &known, &[])), held(&later), "the plain one was pruned");
         let back = format!("st_k-{}", &a[..8]);
-        assert_eq!(holder("st_k", &a, &names(&[&later]), &BTreeMap::new()), new(&back));
+        assert_eq!(holder("st_k", &a, &there(&[&later], &[], &[])), new(&back));
+        assert_eq!(holder("st_k", &b, &there(&["st_k", "st_k-0000000f"], &[("st_k-0000000f", &b)], &[])), held("st_k-0000000f"));
     }
 
     #[test]
     fn unknown_content_is_asked_about() {
         let print = fingerprint(b"key", b"b").unwrap();
         let later = format!("st_k-{}", &print[..8]);
-        let unknown = holder("st_k", &print, &names(&["st_k"]), &BTreeMap::new());
-        assert_eq!(unknown, Ok(Holder::Unknown { plain: "st_k".into(), otherwise: Box::new(Holder::New(later)) }));
+        let asks = |names: &[&str], known: &[(&str, &str)], used: &[&str]| match holder("st_k", &print, &there(names, known, used)) {
+            Ok(Holder::Unknown { name, otherwise }) => Some((name, *otherwise)),
+            _ => None,
+        };
+        let new = || Holder::New(later.clone());
+        assert_eq!(asks(&["st_k"], &[], &[]), Some(("st_k".to_owned(), new())));
+        // Of another key, and used now: the content may be the same.
+        let foreign = "st_k-0000000f";
+        assert_eq!(asks(&["st_k", foreign], &[], &[foreign]), Some((foreign.to_owned(), new())));
+        assert_eq!(asks(&["st_k", foreign], &[("st_k", "00")], &[foreign]), Some((foreign.to_owned(), new())));
+        assert_eq!(asks(&["st_k", foreign], &[("st_k", "00")], &[]), None, "nobody uses it");
+        assert_eq!(asks(&[&later], &[], &[&later]), None, "our own name says it");
     }
 
     #[test]
@@ -134,10 +161,10 @@ mod tests {
     #[test]
     fn a_name_without_room_is_refused_before_anything_is_made() {
         let long = "x".repeat(60);
-        let known = BTreeMap::from([(long.clone(), "00".to_owned())]);
-        assert_eq!(holder(&long, "11", &names(&[&long]), &known), Ok(Holder::New(format!("{long}-11"))));
+        let known = || there(&[&long], &[(&long, "00")], &[]);
+        assert_eq!(holder(&long, "11", &known()), Ok(Holder::New(format!("{long}-11"))));
         let print = "1".repeat(64);
-        assert_eq!(holder(&long, &print, &names(&[&long]), &known), Err(NameTooLong(long.clone())));
+        assert_eq!(holder(&long, &print, &known()), Err(NameTooLong(long.clone())));
         assert!(!is_rotation("st_k-old", "st_k") && !is_rotation("st_k-0123456g", "st_k") && is_rotation("st_k-01234567", "st_k"));
     }
 }

@@ -3,7 +3,7 @@
 
 use super::support::{Lanes, Stage, Told, free_port};
 use super::{QUICK, deploy, quick, request, sleeper};
-use axion_agent::domain::{Action, Code, Deploy, OnFailure, Selection};
+use axion_agent::domain::{Action, Code, Deploy, Ledger, Note, OnFailure, Selection, Sensitive};
 use serde_json::{Value, json};
 
 fn once(seconds: &str, code: &str) -> String {
@@ -70,7 +70,7 @@ pub fn in_any_case(stage: &Stage) {
     let lanes = Lanes::start(stage);
     let port = free_port();
     let ports = format!("ports: [{{target: 53, published: {port}, protocol: UDP, mode: HOST}}]");
-    let mount = "volumes: [{type: bind, source: /tmp, target: /t, bind: {propagation: RPRIVATE}}], isolation: Default";
+    let mount = "volumes: [{type: bind, source: /usr, target: /t, bind: {propagation: RPRIVATE}}], isolation: Default";
     let service = sleeper("").replacen("init: true", &format!("init: true, {ports}, {mount}"), 1);
     deploy(&lanes, &[("dns", &service)]).completed();
     let tasks = lanes.running();
@@ -89,4 +89,49 @@ pub fn on_a_foreign_network(stage: &Stage) {
     let warnings = unchanged(run()).detail("warnings").clone();
     assert!(!warnings.to_string().contains("was changed by somebody else"), "{warnings}");
     assert_eq!(lanes.call("GET", "/tasks", &Value::Null).as_array().map(|tasks| !tasks.is_empty()), Some(true));
+}
+
+fn with_contents(content: &str, label: &str) -> (String, String) {
+    let web = sleeper("").replacen("init: true", "init: true, secrets: [key], configs: [page]", 1);
+    let of = |kind: &str, name: &str| format!("{kind}s: {{{name}: {{file: {content}.txt, labels: {{rev: '{label}'}}}}}}\n");
+    (web, of("secret", "key") + &of("config", "page"))
+}
+
+pub fn labelled(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let run = |label: &str| {
+        let (web, rest) = with_contents("a", label);
+        let files = Sensitive::new([("a.txt".to_owned(), b"a".to_vec())].into());
+        lanes.run(Action::Deploy(Deploy { files, ..request(&lanes, &[("web", &web)], &rest) })).completed()
+    };
+    run("1");
+    let tasks = lanes.running();
+    let told = run("2");
+    assert_eq!(
+        (told.detail("secrets")[0]["action"].as_str(), told.detail("configs")[0]["action"].as_str()),
+        (Some("update"), Some("update"))
+    );
+    for kind in ["secrets", "configs"] {
+        assert_eq!(lanes.list(kind)[0]["Spec"]["Labels"]["rev"], "2", "{kind}");
+    }
+    assert_eq!((unchanged(run("2")).detail("revision"), lanes.running()), (&json!(1), tasks), "labels replace no task");
+}
+
+pub fn lost_journal(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let run = |content: &str| {
+        let (web, rest) = with_contents(content, "1");
+        let files = Sensitive::new([(format!("{content}.txt"), content.as_bytes().to_vec())].into());
+        lanes.run(Action::Deploy(Deploy { files, ..request(&lanes, &[("web", &web)], &rest) })).completed()
+    };
+    run("a");
+    run("b");
+    let (tasks, spec) = (lanes.running(), lanes.service("web")["Spec"].clone());
+    // With the owner the key is gone that the names are made with.
+    lanes.journal.note(vec![Note::Forget(lanes.stack.clone())]).unwrap();
+    let told = run("b");
+    assert_eq!((told.service("web")["action"].as_str(), lanes.running()), (Some("unchanged"), tasks), "{:#?}", told.outcome);
+    assert_eq!(lanes.service("web")["Spec"], spec);
+    run("c");
+    assert_ne!(lanes.service("web")["Spec"]["TaskTemplate"], spec["TaskTemplate"], "another content is another object");
 }

@@ -45,6 +45,8 @@ const TESTS: &[Test] = &[
     Test { name: "a_restart_makes_no_other_state_of_a_stack", needs: &[Need::Engine], body: before::restarted },
     Test { name: "words_that_the_manager_writes_small_may_be_large", needs: &[Need::Engine], body: before::in_any_case },
     Test { name: "a_service_on_a_network_of_others_has_not_drifted", needs: &[Need::Engine], body: before::on_a_foreign_network },
+    Test { name: "labels_of_contents_are_written_and_replace_no_task", needs: &[Need::Engine], body: before::labelled },
+    Test { name: "contents_are_known_again_without_a_journal", needs: &[Need::Engine], body: before::lost_journal },
     Test { name: "a_failed_update_goes_back_to_the_last_good_revision", needs: &[Need::Engine], body: failed_update },
     Test { name: "changed_contents_rotate_and_old_ones_go_with_their_revision", needs: &[Need::Engine], body: contents },
     Test { name: "a_content_whose_name_leaves_no_room_for_another_is_not_changed", needs: &[Need::Engine], body: fixed_name },

@@ -1,12 +1,13 @@
 //! A command that was given is watched to its end: its events come over the socket, Ctrl-C and answers from the
 //! terminal, and the time goes on. The main thread decides; `cli-stream` reads the events, `cli-signals` the signals,
-//! `cli-answer` the terminal. Where the agent is lost, it is asked again for a while: commands outlive it.
+//! `cli-answer` the terminal. Where nobody is at a terminal there are events alone, and the main thread reads them itself. Where
+//! the agent is lost, it is asked again for a while: commands outlive it.
 
 mod board;
 mod screen;
 mod sources;
 
-use super::client::{Client, Request};
+use super::client::{Client, Lines, Request};
 use super::failure::{Failure, codes};
 use super::invocation::Output;
 use super::next::About;
@@ -76,10 +77,21 @@ pub(super) enum Ended {
 pub(super) fn give(client: &Client, request: &Request, id: CommandId, about: &About, show: Show) -> Result<Ended, Failure> {
     let lines = client.open(request)?;
     let (news, heard) = bounded(NEWS);
-    sources::signals(news.clone());
-    sources::stream(lines, news.clone());
+    let display = Display::new(show);
+    let own = if display.moves() || can_ask() {
+        sources::stream(lines, news.clone());
+        None
+    } else {
+        Some(lines)
+    };
+    sources::signals(news.clone(), own.is_some().then(|| client.clone()));
     let about = about.clone().command(id);
-    Watch { client, id, about, news, heard, display: Display::new(show), asking: Asking::No, attempts: 0 }.watch()
+    Watch { client, id, about, news, heard, own, display, asking: Asking::No, attempts: 0 }.watch()
+}
+
+/// Whether somebody is there who could say what Ctrl-C means.
+fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
 /// Whether somebody was asked what Ctrl-C means.
@@ -95,6 +107,8 @@ struct Watch<'a> {
     about: About,
     news: Sender<News>,
     heard: Receiver<News>,
+    /// The stream that the main thread reads itself.
+    own: Option<Lines>,
     display: Display,
     asking: Asking,
     /// How often in a row the agent was asked again.
@@ -104,12 +118,7 @@ struct Watch<'a> {
 impl Watch<'_> {
     fn watch(mut self) -> Result<Ended, Failure> {
         loop {
-            let tick = if self.display.moves() && self.asking == Asking::No { after(TICK) } else { never() };
-            let news = select! {
-                recv(self.heard) -> news => news.ok(),
-                recv(tick) -> _ => None,
-            };
-            match news {
+            match self.next() {
                 None => self.display.draw(),
                 Some(News::Document(event, text)) => {
                     if let Some(error) = &event.error {
@@ -124,7 +133,7 @@ impl Watch<'_> {
                 Some(News::Over(error)) => self.on_loss(error)?,
                 Some(News::Unopened(failure)) => self.on_absence(failure)?,
                 Some(News::Interrupt) => {
-                    if !self.can_ask() {
+                    if !can_ask() {
                         return Err(self.interrupted());
                     }
                     if self.asking == Asking::Yes {
@@ -149,6 +158,24 @@ impl Watch<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// Waits for the next news; none where only time has gone on.
+    fn next(&mut self) -> Option<News> {
+        if let Some(lines) = &mut self.own {
+            let news = sources::next(lines);
+            if !matches!(news, News::Over(_)) {
+                return Some(news);
+            }
+            self.own = None;
+            // It may have been closed by somebody who wants to leave.
+            return self.heard.try_recv().ok().or(Some(news));
+        }
+        let tick = if self.display.moves() && self.asking == Asking::No { after(TICK) } else { never() };
+        select! {
+            recv(self.heard) -> news => news.ok(),
+            recv(tick) -> _ => None,
         }
     }
 
@@ -192,10 +219,6 @@ impl Watch<'_> {
         let request = Request::get(format!("/v1/commands/{}", self.id)).query("follow", "true").about(self.about.clone());
         sources::stream_later(self.client.clone(), request, self.news.clone());
         Ok(())
-    }
-
-    fn can_ask(&self) -> bool {
-        io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
     fn ask(&mut self) {

@@ -29,14 +29,16 @@ fn source(name: &'static str, news: &Sender<News>, body: impl FnOnce(&Sender<New
     }
 }
 
-/// Signals that ask the process to end.
-pub(super) fn signals(news: Sender<News>) {
+/// Signals that ask the process to end. Where the main thread itself reads from a client, that is closed under it.
+pub(super) fn signals(news: Sender<News>, reads: Option<Client>) {
     let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP]) else { return };
     source("cli-signals", &news, move |news| {
         for _ in signals.forever() {
+            // ORDER: it is said before the read ends.
             if news.send(News::Interrupt).is_err() {
                 return;
             }
+            reads.iter().for_each(Client::close);
         }
     });
 }
@@ -59,16 +61,23 @@ pub(super) fn stream_later(client: Client, request: Request, news: Sender<News>)
 
 fn read(mut lines: Lines, news: &Sender<News>) {
     loop {
-        let one = match lines.next_text() {
+        let one = next(&mut lines);
+        let is_over = matches!(one, News::Over(_));
+        if news.send(one).is_err() || is_over {
+            return;
+        }
+    }
+}
+
+/// Waits for what a stream says next.
+pub(super) fn next(lines: &mut Lines) -> News {
+    loop {
+        return match lines.next_text() {
             Ok(Line::Document(text)) => document(text),
             Ok(Line::Blank) => continue,
             Ok(Line::End) => News::Over(None),
             Err(error) => News::Over(Some(error)),
         };
-        let is_over = matches!(one, News::Over(_));
-        if news.send(one).is_err() || is_over {
-            return;
-        }
     }
 }
 

@@ -6,7 +6,7 @@
 use super::handover::Look;
 use super::prepare::Prepared;
 use super::report::Report;
-use super::{Broken, Failure, handover, images, names, replace};
+use super::{Broken, Failure, contents, handover, images, names, replace};
 use crate::docker::client::Client;
 use crate::docker::error::EngineError;
 use crate::docker::room::{Made, Room, STEPS_AT_ONCE, StepError};
@@ -44,8 +44,12 @@ fn carry_out(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, report:
         let id = create_network(room, stack, network)?;
         prepared.network_ids.insert(network.name.clone(), id);
     }
-    for content in plan.contents.iter_mut().filter(|plan| plan.action == Action::Create) {
-        content.id = Some(create_content(room, stack, content)?);
+    for content in &mut plan.contents {
+        match content.action {
+            Action::Create => content.id = Some(create_content(room, stack, content)?),
+            Action::Update => contents::label(room, content)?,
+            Action::Unchanged | Action::Replace | Action::Remove => {}
+        }
     }
     for service in &plan.removals {
         remove_service(room, service)?;

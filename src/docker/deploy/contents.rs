@@ -8,7 +8,7 @@ use super::{Broken, Failure};
 use crate::docker::room::{Room, StepError};
 use crate::docker::types::{Store, StoreKind};
 use crate::domain::{Code, Deploy, LedgerError, Sensitive, hex};
-use crate::stack::plan::{self, Answer, Content, Observed};
+use crate::stack::plan::{self, Answer, Content, ContentPlan, Observed};
 use crate::stack::rotate;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -60,10 +60,30 @@ pub(super) fn answers(
 }
 
 fn ask(room: &Room<'_>, store: &Store, content: &Content) -> Result<Answer, Broken> {
-    let mut version = store.version;
+    write_labels(room, content.kind, store, &content.named(store.name()))
+}
+
+/// Gives an object that has the content that is wanted the labels that are.
+pub(super) fn label(room: &Room<'_>, plan: &ContentPlan) -> Result<(), Broken> {
+    let id = plan.id.as_deref().unwrap_or(&plan.name);
+    let store = room.observe(|client| client.store(plan.kind, id))?;
+    match write_labels(room, plan.kind, &store, &plan.spec)? {
+        Answer::Same => Ok(()),
+        Answer::Other => {
+            let message = format!(
+                "somebody else made the {} {} anew at the same time: see who does it, then deploy again",
+                plan.kind.name(),
+                plan.name
+            );
+            Err(Failure::new(Code::CONFLICT, message).into())
+        }
+    }
+}
+
+fn write_labels(room: &Room<'_>, kind: StoreKind, store: &Store, spec: &Value) -> Result<Answer, Broken> {
+    let (mut version, operation) = (store.version, format!("{}.update", kind.name()));
     for _ in 0..ATTEMPTS {
-        let update =
-            room.step("secret.update", store.name(), |client| client.update_store(content.kind, &store.id, version, &content.spec));
+        let update = room.step(&operation, store.name(), |client| client.update_store(kind, &store.id, version, spec));
         match update {
             Ok(()) => return Ok(Answer::Same),
             Err(StepError::Refused(error)) if error.to_string().contains(LABELS_ONLY) => return Ok(Answer::Other),
@@ -71,8 +91,8 @@ fn ask(room: &Room<'_>, store: &Store, content: &Content) -> Result<Answer, Brok
             Err(StepError::Unknown(error)) => log::warn!("asking again: {error}"),
             Err(error) => return Err(error.into()),
         }
-        version = room.observe(|client| client.store(content.kind, &store.id))?.version;
+        version = room.observe(|client| client.store(kind, &store.id))?.version;
     }
-    let message = format!("the secret {} is changed by others again and again: see who does it, then deploy again", store.name());
+    let message = format!("the {} {} is changed by others again and again: see who does it, then deploy again", kind.name(), store.name());
     Err(Failure::new(Code::CONFLICT, message).into())
 }

@@ -234,8 +234,16 @@ impl<'a> Watched<'a> {
 /// ORDER: tasks before services. A service that still has the wanted spec when it is read had it when
 /// the tasks were read, because a rollback never leads to it.
 fn see<'a>(room: &Room<'_>, stack: &StackName, known: &'a mut Known, expected: &Expected<'_>) -> Result<Seen<'a>, StepError> {
-    let current = room.observe(|client| client.current_tasks(stack))?.into_iter().map(|task| task.id).collect();
+    let of_the_spec = match known.from {
+        // No service has had another one.
+        Source::Making => None,
+        Source::Reading => Some(room.observe(|client| client.current_tasks(stack))?),
+    };
     let tasks = room.observe(|client| client.tasks(stack))?;
+    let current = match of_the_spec {
+        None => tasks.iter().map(|task| task.id.clone()).collect(),
+        Some(current) => current.into_iter().map(|task| task.id).collect(),
+    };
     known.refresh(room, stack, expected)?;
     let mut seen = Seen { current, tasks, known };
     seen.look_again_at_stopped(room, stack)?;

@@ -90,10 +90,11 @@ pub(super) fn begin(room: &Room<'_>, request: &Deploy, failure: &Failure) -> Res
 pub(super) fn has_changed_anything(room: &Room<'_>) -> Result<bool, Broken> {
     let steps = room.ledger.steps(room.command.id)?;
     let may_have = |outcome: &Option<StepOutcome>| !matches!(outcome, Some(StepOutcome::Refused(_)));
-    // The question about a secret's content changes nothing, and a swarm that the command had to make is no part of
-    // its stack.
-    let of_stack =
-        |step: &Step| !matches!(step.operation.as_str(), "secret.update" | "swarm.init") && !replace::NOTES.contains(&&*step.operation);
+    // Labels of secrets and configs, with which also their content is asked about, change nothing that runs, and a swarm that the
+    // command had to make is no part of its stack.
+    let of_stack = |step: &Step| {
+        !matches!(step.operation.as_str(), "secret.update" | "config.update" | "swarm.init") && !replace::NOTES.contains(&&*step.operation)
+    };
     Ok(steps.iter().any(|(step, outcome)| of_stack(step) && may_have(outcome)))
 }
 

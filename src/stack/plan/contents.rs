@@ -3,10 +3,10 @@
 
 use super::{Action, Answer, NAMESPACE, Observed, Unplannable, check_name};
 use crate::domain::StackName;
-use crate::stack::held::{Store, StoreKind};
-use crate::stack::rotate::{self, Holder};
+use crate::stack::held::{Service, Store, StoreKind};
+use crate::stack::rotate::{self, Holder, There};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A secret or config as the files want it.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +43,7 @@ pub struct ContentPlan {
 /// Whether this secret has this content: only the manager can tell.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Question<'a> {
-    /// The object that has the plain name.
+    /// The object that may have it.
     pub store: &'a Store,
     /// The content.
     pub content: &'a Content,
@@ -55,6 +55,14 @@ impl Content {
     pub fn plain(&self) -> &str {
         self.spec["Name"].as_str().unwrap_or_default()
     }
+
+    /// What is sent for the object of this name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Value {
+        let mut spec = self.spec.clone();
+        spec["Name"] = json!(name);
+        spec
+    }
 }
 
 /// What must be asked before a plan can be made for certain.
@@ -65,8 +73,8 @@ pub fn questions<'a>(stack: &StackName, observed: &'a Observed, contents: &'a [C
     let mut questions = Vec::new();
     for content in contents.iter().filter(|content| content.kind == StoreKind::Secret) {
         let held = by_name(stack, observed, content)?;
-        if let (Holder::Unknown { plain, .. }, _) = holder(observed, content, &held)?
-            && let Some(store) = held.get(plain.as_str())
+        if let Holder::Unknown { name, .. } = holder(observed, content, &held)?
+            && let Some(store) = held.get(name.as_str())
         {
             questions.push(Question { store, content });
         }
@@ -85,37 +93,50 @@ pub(super) fn plan(
 }
 
 fn plan_one(stack: &StackName, observed: &Observed, content: &Content, warnings: &mut Vec<String>) -> Result<ContentPlan, Unplannable> {
-    let held = by_name(stack, observed, content)?;
-    let (holder, plain) = holder(observed, content, &held)?;
-    let (name, action) = match holder {
-        Holder::Held(name) => (name, Action::Unchanged),
-        Holder::New(name) => (name, Action::Create),
-        Holder::Unknown { otherwise, .. } => match held.get(plain) {
-            Some(store) if has_content(observed, content, store, warnings) => (plain.to_owned(), Action::Unchanged),
+    let (held, plain) = (by_name(stack, observed, content)?, content.plain());
+    let (name, is_there) = match holder(observed, content, &held)? {
+        Holder::Held(name) => (name, true),
+        Holder::New(name) => (name, false),
+        Holder::Unknown { name, otherwise } => match held.get(name.as_str()) {
+            Some(store) if has_content(observed, content, store, warnings) => (name, true),
             _ => match rotate::checked(plain, *otherwise)? {
-                Holder::New(name) => (name, Action::Create),
-                Holder::Held(name) | Holder::Unknown { plain: name, .. } => (name, Action::Unchanged),
+                Holder::New(name) => (name, false),
+                Holder::Held(name) | Holder::Unknown { name, .. } => (name, true),
             },
         },
     };
-    let reason = match action {
-        Action::Create if name == plain => "it is not there",
-        Action::Create => "its content changed",
-        _ => "",
+    let spec = content.named(&name);
+    let there = held.get(name.as_str()).filter(|_| is_there);
+    let (action, reason) = match there {
+        // A question has brought them there.
+        Some(store) if !observed.answers.contains_key(&store.id) && !store.has_labels(&spec["Labels"]) => {
+            (Action::Update, "its labels differ")
+        }
+        Some(_) => (Action::Unchanged, ""),
+        None if name == plain => (Action::Create, "it is not there"),
+        None => (Action::Create, "its content changed"),
     };
-    let id = held.get(name.as_str()).map(|store| store.id.clone()).filter(|_| action == Action::Unchanged);
-    let mut spec = content.spec.clone();
-    spec["Name"] = json!(name);
+    let id = there.map(|store| store.id.clone());
     let (kind, plain, fingerprint) = (content.kind, plain.to_owned(), content.fingerprint.clone());
     Ok(ContentPlan { kind, plain, name, id, action, reason, spec, fingerprint })
 }
 
-fn holder<'a>(observed: &Observed, content: &'a Content, held: &BTreeMap<&str, &Store>) -> Result<(Holder, &'a str), Unplannable> {
-    let plain = content.plain();
+fn holder(observed: &Observed, content: &Content, held: &BTreeMap<&str, &Store>) -> Result<Holder, Unplannable> {
     let remembered = |(name, store): (&&str, &&Store)| Some(((*name).to_owned(), observed.fingerprints.get(&store.id)?.clone()));
     let known = held.iter().filter_map(remembered).collect();
     let names = held.keys().map(|name| (*name).to_owned()).collect();
-    Ok((rotate::holder(plain, &content.fingerprint, &names, &known)?, plain))
+    let there = There { held: names, known, used: used(observed, content.kind) };
+    Ok(rotate::holder(content.plain(), &content.fingerprint, &there)?)
+}
+
+/// The names of the objects that the stack's services use now.
+fn used(observed: &Observed, kind: StoreKind) -> BTreeSet<String> {
+    let (list, name) = match kind {
+        StoreKind::Secret => ("Secrets", "SecretName"),
+        StoreKind::Config => ("Configs", "ConfigName"),
+    };
+    let of = |service: &Service| service.spec["TaskTemplate"]["ContainerSpec"][list].as_array().cloned().unwrap_or_default();
+    observed.services.iter().flat_map(of).filter_map(|one| one[name].as_str().map(str::to_owned)).collect()
 }
 
 /// What the stack may use of the kind, by name.
