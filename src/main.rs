@@ -7,7 +7,6 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // ORDER: before there is a second thread.
     memory::share_heap();
-    let _shelf = memory::Shelf::open();
     control_plane::poll_without_backup();
     let leaving = match cli::parse(std::env::args_os()) {
         Ok(invocation) => cli::execute(invocation),

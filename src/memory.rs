@@ -1,7 +1,7 @@
 //! The memory that this process keeps: how the C library's heap behaves, set once before there is a second thread, and the pages of the
 //! program's own file, which the coordinator gives back now and then.
 
-#[cfg(any(target_env = "musl", test))]
+#[cfg(target_env = "musl")]
 mod heap;
 
 use std::ptr;
@@ -23,27 +23,6 @@ pub fn share_heap() {
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 1);
         libc::mallopt(libc::M_TRIM_THRESHOLD, TRIM);
-    }
-}
-
-/// Lets the calling thread keep small blocks for its next requests, until it ends.
-#[derive(Debug)]
-pub struct Shelf(());
-
-impl Shelf {
-    /// From now on.
-    #[must_use]
-    pub fn open() -> Self {
-        #[cfg(target_env = "musl")]
-        heap::Heap::open_shelf();
-        Self(())
-    }
-}
-
-impl Drop for Shelf {
-    fn drop(&mut self) {
-        #[cfg(target_env = "musl")]
-        heap::HEAP.clear_shelf();
     }
 }
 

@@ -14,7 +14,7 @@ fn rules() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     let base = ["domain", "threads"];
     let mut rules: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     rules.insert("domain", BTreeSet::new());
-    rules.insert("threads", BTreeSet::from(["memory"]));
+    rules.insert("threads", BTreeSet::new());
     rules.insert("proto", BTreeSet::new());
     rules.insert("logging", BTreeSet::from(base));
     for library in ["bundle", "stack", "record", "signing"] {

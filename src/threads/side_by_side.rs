@@ -1,7 +1,6 @@
 //! Short work on several threads at once, for a caller that waits for all of it.
 
 use super::{Errand, ThreadName};
-use crate::memory::Shelf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{Builder, scope};
@@ -23,7 +22,6 @@ pub fn side_by_side<T: Send>(names: &[ThreadName], count: usize, work: impl Fn(u
     scope(|scope| {
         for name in names.iter().take(count.saturating_sub(1)) {
             let help = || {
-                let _shelf = Shelf::open();
                 let _errand = errand.clone().begin();
                 take_turns();
             };

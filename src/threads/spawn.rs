@@ -1,7 +1,6 @@
 //! The one spawn function: a named thread that reports how it ended.
 
 use super::sign::{self, Sign};
-use crate::memory::Shelf;
 use crossbeam_channel::Sender;
 use std::fmt::Display;
 use std::io;
@@ -100,7 +99,6 @@ where
     let sign = Sign::default();
     let own = sign.clone();
     let run = move || {
-        let _shelf = Shelf::open();
         own.adopt();
         let outcome = match body() {
             Ok(()) => Outcome::Done,
