@@ -77,6 +77,7 @@ fn of_code(code: Code) -> Option<&'static str> {
         Code::REFERENCE_MISSING => "make it first: docker network, secret or config create",
         Code::CONTENT_CHANGED => "give the secret or config another name in the Compose file",
         Code::NETWORK_IN_USE => "take what is attached to it off the network: docker network inspect shows what that is",
+        Code::SUBNET_TAKEN => "give the network another subnet in the Compose file, or none: docker network inspect shows who has this one",
         Code::IMAGE_NOT_FOUND | Code::IMAGE_AUTH | Code::IMAGE_PULL => IMAGE,
         Code::CRASH_LOOP | Code::UNHEALTHY | Code::JOB_FAILED | Code::TASK_REJECTED => TASKS,
         Code::NO_SUITABLE_NODE => "docker node ls shows the nodes: see placement constraints, resources and platforms",

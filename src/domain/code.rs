@@ -84,6 +84,8 @@ codes! { Code:
     CONTENT_CHANGED = "stack.content_changed";
     /// A network must be made anew, and something that the command may not touch is attached to it.
     NETWORK_IN_USE = "network.in_use";
+    /// A network is to have addresses that another network of the swarm has.
+    SUBNET_TAKEN = "network.subnet_taken";
     /// No such image, here or at its registry.
     IMAGE_NOT_FOUND = "image.not_found";
     /// The registry wants other credentials.

@@ -38,7 +38,7 @@ fn status_of(code: Code) -> u16 {
         Code::UPDATE_DISABLED | Code::UPDATE_BAD_SIGNATURE | Code::UPDATE_DOWNGRADE | Code::UPDATE_EXPIRED => 403,
         Code::STACK_NOT_FOUND | Code::SERVICE_NOT_FOUND | Code::TASK_NOT_FOUND | Code::NO_REVISION | Code::COMMAND_NOT_FOUND => 404,
         Code::UPDATE_NOT_OFFERED | Code::UPDATE_NO_PREVIOUS => 404,
-        Code::CONFLICT | Code::NOT_OPEN | Code::SWARM_ACTIVE | Code::NETWORK_IN_USE | Code::CONTENT_CHANGED => 409,
+        Code::CONFLICT | Code::NOT_OPEN | Code::SWARM_ACTIVE | Code::NETWORK_IN_USE | Code::SUBNET_TAKEN | Code::CONTENT_CHANGED => 409,
         Code::UPDATE_BUSY | Code::UPDATE_NOT_FOR_THIS_HOST => 409,
         Code::TOO_LARGE => 413,
         Code::BUSY | Code::TOO_MANY_FOLLOWS => 429,

@@ -135,3 +135,15 @@ pub fn lost_journal(stage: &Stage) {
     run("c");
     assert_ne!(lanes.service("web")["Spec"]["TaskTemplate"], spec["TaskTemplate"], "another content is another object");
 }
+
+pub fn taken_subnet(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let on = |network: &str| sleeper("").replacen("init: true", &format!("init: true, networks: [{network}]"), 1);
+    let networks = |name: &str| format!("networks: {{{name}: {{ipam: {{config: [{{subnet: 10.213.7.0/24}}]}}}}}}\n");
+    let run = |name: &str| lanes.run(Action::Deploy(request(&lanes, &[("web", &on(name))], &networks(name))));
+    run("first").completed();
+    let tasks = lanes.running();
+    let told = run("second").failed(Code::SUBNET_TAKEN, &lanes.stack.scoped("first"));
+    assert_eq!((told.detail("changed"), lanes.running()), (&json!(false), tasks));
+    unchanged(run("first"));
+}

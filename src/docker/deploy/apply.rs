@@ -104,7 +104,7 @@ pub(super) fn create_network(room: &Room<'_>, stack: &StackName, plan: &NetworkP
             Ok(created) => return Ok(created.id),
             Err(StepError::Refused(error)) if error.is_conflict() => log::debug!("looking at network {}: {error}", plan.name),
             Err(StepError::Unknown(error)) => log::warn!("looking at network {}: {error}", plan.name),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(refused("network", &plan.name, error)),
         }
         let there = names::found(room, |client| client.network(&plan.name))?.filter(|network| network.name == plan.name);
         if let Some(network) = there {
@@ -127,7 +127,7 @@ fn create_content(room: &Room<'_>, stack: &StackName, plan: &ContentPlan) -> Res
             }
             // It was not there at the look, and came of the call whose answer was lost.
             Err(StepError::Refused(error)) if in_doubt && error.is_conflict() => log::debug!("looking at {}: {error}", plan.name),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(refused(plan.kind.name(), &plan.name, error)),
         }
         // The answer was lost: whoever made one of this name in this instant was this call.
         if let Some(store) = names::usable_store(room, stack, plan.kind, &plan.name)? {
@@ -252,7 +252,7 @@ fn seen(
         Err(StepError::Refused(error)) if is_there_all_the_same(room, &error, networks)? => {
             log::info!("service {}: the manager has just taken over and does not see all yet: {error}", plan.name);
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(refused("service", &plan.name, error)),
     }
     let now = names::found(room, |client| client.service(&plan.name))?.filter(|service| service.name() == plan.name);
     if is_done(room, now.as_ref(), &plan.spec, networks) {
@@ -303,6 +303,17 @@ fn check_unchanged(plan: &ServicePlan, now: Option<&Service>, networks: &BTreeMa
     };
     let message = format!("somebody else changed service {} at the same time: see who does it, then deploy again", plan.name);
     if same { Ok(()) } else { Err(Failure::new(Code::CONFLICT, message)) }
+}
+
+/// The engine's words do not say which object they are about.
+fn refused(kind: &str, name: &str, error: StepError) -> Broken {
+    match error {
+        StepError::Refused(error) => {
+            let Failure { code, message } = error.into();
+            Failure::new(code, format!("{kind} {name}: {message}")).into()
+        }
+        other => other.into(),
+    }
 }
 
 fn changed_by_others(kind: &str, name: &str) -> Broken {

@@ -1,4 +1,4 @@
-//! What is looked at once the plan is known and before anything is made: ports that are taken, platforms that no node
+//! What is looked at once the plan is known and before anything is made: addresses and ports that are taken, platforms that no node
 //! has, images that this node would have to pull, and room for them.
 //!
 //! Asks only for what the plan gives reason to: a plan that writes nothing costs no call.
@@ -30,6 +30,9 @@ pub(super) struct Found {
 /// Looks, and refuses what cannot come to run.
 pub(super) fn check(room: &Room<'_>, plan: &Plan) -> Result<Found, Broken> {
     plan::check_numbers(plan)?;
+    if plan::names_subnets(plan) {
+        plan::check_subnets(plan, &room.observe(Client::all_networks)?)?;
+    }
     let (ports, platforms) = (plan::publishes_ports(plan), plan::names_platforms(plan));
     if ports || platforms {
         let nodes = room.observe(Client::nodes)?;

@@ -14,6 +14,7 @@ mod platforms;
 mod ports;
 mod refs;
 mod services;
+mod subnets;
 
 pub use contents::{Content, ContentPlan, Question, questions};
 pub use drift::drift;
@@ -24,6 +25,7 @@ pub use platforms::{Platform, check_platforms, names_platforms};
 pub use ports::{Nodes, Place, Port, check_numbers, check_ports, port, publishes_ports};
 pub use refs::fill;
 pub use services::{ServicePlan, pause_on_failure, service};
+pub use subnets::{check_subnets, names_subnets};
 
 use super::change::Change;
 use super::held::{Network, Service, Store, StoreKind};
@@ -150,7 +152,7 @@ pub enum Leavers {
 }
 
 /// What is to be done.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Plan {
     /// For each network of the files.
     pub networks: Vec<NetworkPlan>,
@@ -192,6 +194,18 @@ pub enum Unplannable {
         network: String,
         /// The service that is attached.
         service: String,
+    },
+    /// The addresses of a network are taken.
+    #[error(
+        "the subnet {subnet} of the network {network} is one of {other} too, in whole or in part: give it another one, or remove that network first"
+    )]
+    SubnetTaken {
+        /// In the swarm.
+        network: String,
+        /// As it is written.
+        subnet: String,
+        /// The network that has it.
+        other: String,
     },
     /// A published port is taken.
     #[error(
@@ -237,6 +251,7 @@ impl Unplannable {
         match self {
             Self::OfAnotherStack { .. } | Self::LooseNetwork(_) | Self::LooseService(_) => Code::CONFLICT,
             Self::NetworkInUse { .. } => Code::NETWORK_IN_USE,
+            Self::SubnetTaken { .. } => Code::SUBNET_TAKEN,
             Self::PortTaken { .. } => Code::PORT_CLASH,
             Self::NoPort { .. } => Code::COMPOSE_INVALID,
             Self::NoPlatform { .. } => Code::NO_SUITABLE_NODE,
