@@ -82,14 +82,21 @@ pub fn questions<'a>(stack: &StackName, observed: &'a Observed, contents: &'a [C
     Ok(questions)
 }
 
-/// Decides about each; what nobody could be asked is said in `warnings`.
+/// Decides about each; what nobody could be asked is said in `warnings`. Two keys of a file may name one object with one content.
 pub(super) fn plan(
     stack: &StackName,
     observed: &Observed,
     contents: &[Content],
     warnings: &mut Vec<String>,
 ) -> Result<Vec<ContentPlan>, Unplannable> {
-    contents.iter().map(|content| plan_one(stack, observed, content, warnings)).collect()
+    let mut plans: Vec<ContentPlan> = Vec::new();
+    for content in contents {
+        let is_it = |plan: &ContentPlan| (plan.kind, plan.plain.as_str()) == (content.kind, content.plain());
+        if !plans.iter().any(|plan| is_it(plan) && plan.fingerprint == content.fingerprint) {
+            plans.push(plan_one(stack, observed, content, warnings)?);
+        }
+    }
+    Ok(plans)
 }
 
 fn plan_one(stack: &StackName, observed: &Observed, content: &Content, warnings: &mut Vec<String>) -> Result<ContentPlan, Unplannable> {
@@ -163,4 +170,44 @@ fn has_content(observed: &Observed, content: &Content, store: &Store, warnings: 
         },
         |answer| *answer == Answer::Same,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(name: &str, fingerprint: &str, labels: &Value) -> Content {
+        let spec = json!({"Name": name, "Data": "eA==", "Labels": labels});
+        Content { kind: StoreKind::Config, spec, fingerprint: fingerprint.to_owned() }
+    }
+
+    fn planned(observed: &Observed, contents: &[Content]) -> Vec<(String, Action)> {
+        let plans = plan(&StackName::new("st").unwrap(), observed, contents, &mut Vec::new()).unwrap();
+        plans.into_iter().map(|plan| (plan.name, plan.action)).collect()
+    }
+
+    #[test]
+    fn two_keys_with_one_name_and_content_are_one_object() {
+        let one = || content("same", "00000001", &json!({}));
+        assert_eq!(planned(&Observed::default(), &[one(), one()]), [("same".to_owned(), Action::Create)]);
+    }
+
+    #[test]
+    fn an_object_of_which_only_the_labels_differ_is_written() {
+        let config = |labels: &Value| {
+            let spec = json!({"Name": "st_page", "Data": "eA==", "Labels": labels});
+            serde_json::from_value(json!({"ID": "c", "Version": {"Index": 1}, "Spec": spec})).unwrap()
+        };
+        let labels = json!({"com.docker.stack.namespace": "st", "rev": "2"});
+        let wanted = [content("st_page", "00000001", &labels)];
+        for (held, action) in [
+            (labels.clone(), Action::Unchanged),
+            (json!({"com.docker.stack.namespace": "st", "rev": "1"}), Action::Update),
+            // Of nobody, with the same content: it becomes the stack's.
+            (Value::Null, Action::Update),
+        ] {
+            let observed = Observed { configs: vec![config(&held)], ..Observed::default() };
+            assert_eq!(planned(&observed, &wanted), [("st_page".to_owned(), action)], "{held}");
+        }
+    }
 }
