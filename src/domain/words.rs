@@ -1,6 +1,6 @@
 //! Words that people read, whoever says them. Pure.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::Display;
 
 /// `1 task`, `3 tasks`.
 #[must_use]
@@ -9,14 +9,14 @@ pub fn counted<N: Display + PartialEq + From<u8>>(count: N, thing: &str) -> Stri
     format!("{count} {thing}{plural}")
 }
 
+/// Of hexadecimal numbers.
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 /// Lower-case hexadecimal.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
+    let digit = |digit: u8| char::from(DIGITS[usize::from(digit)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
 }
 
 #[cfg(test)]

@@ -25,13 +25,28 @@ const COUNTER: &str = "ForceUpdate";
 /// How much of the hash stands in the label, in bytes: far more than chance needs.
 const HASH_BYTES: usize = 16;
 
-/// The text of a service's spec with the labels on it, as it is sent: in the name of an agent and of its command. Marks that are
-/// on the spec already do not count.
-#[must_use]
-pub fn stamped(spec: &Value, command: CommandId, owner: &AgentId) -> Vec<u8> {
-    let bare = Bare::of(spec);
-    let marks = [(COMMAND, command.to_string()), (OWNER, owner.to_string()), (SPEC, bare.hash())];
-    bare.with(&marks, spec["TaskTemplate"].get(COUNTER))
+/// Puts the labels on: in the name of an agent and of its command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    /// Those that are the same on each service, as they are written.
+    marks: String,
+}
+
+impl Stamp {
+    /// For the services of one command.
+    #[must_use]
+    pub fn new(command: CommandId, owner: &AgentId) -> Self {
+        let marks = [(COMMAND, command.to_string()), (OWNER, owner.to_string())];
+        Self { marks: marks.map(|(label, value)| format!("{}:{}", json!(label), json!(value))).join(",") }
+    }
+
+    /// The text of a service's spec with the labels on it, as it is sent. Marks that are on the spec already do not count.
+    #[must_use]
+    pub fn on(&self, spec: &Value) -> Vec<u8> {
+        let bare = Bare::of(spec);
+        let marks = format!("{},\"{SPEC}\":\"{}\"", self.marks, bare.hash());
+        bare.with(&marks, spec[TASK].get(COUNTER))
+    }
 }
 
 /// Notes that this command changed a service, and leaves it to whom it belongs; the hash stays that of what was last sent whole.
@@ -119,29 +134,24 @@ impl Bare {
     }
 
     /// The spec with these labels, and with its counter.
-    fn with(self, marks: &[(&str, String)], counter: Option<&Value>) -> Vec<u8> {
-        let Self { mut text, labels, counter: place } = self;
-        let mut marks: Vec<String> = marks.iter().map(|(label, value)| format!("{}:{}", json!(label), json!(value))).collect();
-        // The later place first, so that the other one stays where it is.
-        if let (Some(at), Some(counter)) = (place, counter) {
-            let comma = if text[at - 1] == b'{' { "" } else { "," };
-            text.splice(at..at, format!("{comma}\"{COUNTER}\":{counter}").into_bytes());
-        }
-        match labels {
+    fn with(&self, marks: &str, counter: Option<&Value>) -> Vec<u8> {
+        let text = &self.text;
+        let (labels, marks) = match self.labels.clone() {
             // The labels' own bracket, or a comma behind their last.
             Some(at) if at.is_empty() => {
-                if text[at.start - 1] != b'{' {
-                    marks.insert(0, String::new());
-                }
-                text.splice(at, marks.join(",").into_bytes());
+                let comma = if text[at.start - 1] == b'{' { "" } else { "," };
+                (at, format!("{comma}{marks}"))
             }
-            Some(at) => drop(text.splice(at, format!("{{{}}}", marks.join(",")).into_bytes())),
-            None => {
-                let comma = if text.len() > 2 { "," } else { "" };
-                text.splice(1..1, format!("\"{LABELS}\":{{{}}}{comma}", marks.join(",")).into_bytes());
-            }
-        }
-        text
+            Some(at) => (at, format!("{{{marks}}}")),
+            None => (1..1, format!("\"{LABELS}\":{{{marks}}}{}", if text.len() > 2 { "," } else { "" })),
+        };
+        let counter = self.counter.zip(counter).map(|(at, counter)| {
+            let comma = if text[at - 1] == b'{' { "" } else { "," };
+            (at, format!("{comma}\"{COUNTER}\":{counter}"))
+        });
+        // ORDER: keys are sorted, so the labels come before the task.
+        let (at, counter) = counter.unwrap_or((text.len(), String::new()));
+        [&text[..labels.start], marks.as_bytes(), &text[labels.end..at], counter.as_bytes(), &text[at..]].concat()
     }
 }
 
@@ -170,7 +180,7 @@ mod tests {
     use uuid::Uuid;
 
     fn stamp(spec: &mut Value, command: CommandId, owner: &AgentId) {
-        *spec = serde_json::from_slice(&stamped(spec, command, owner)).unwrap();
+        *spec = serde_json::from_slice(&Stamp::new(command, owner).on(spec)).unwrap();
     }
 
     #[test]
@@ -221,7 +231,7 @@ mod tests {
             for (mark, value) in [(COMMAND, command.to_string()), (OWNER, owner.to_string()), (SPEC, hash(&spec))] {
                 expected["Labels"][mark] = json!(value);
             }
-            let sent = stamped(&spec, command, &owner);
+            let sent = Stamp::new(command, &owner).on(&spec);
             assert_eq!(serde_json::from_slice::<Value>(&sent).unwrap(), expected);
             assert_eq!(String::from_utf8(sent).unwrap().matches("\"Labels\"").count(), expected.to_string().matches("\"Labels\"").count());
         }

@@ -98,7 +98,7 @@ fn a_field_that_differs_is_named_alone_and_the_hash_tells() {
     let networks = networks(&bodies);
     let (agent, command) = (AgentId::new("edge-1").unwrap(), CommandId(Uuid::from_u128(1)));
     for wanted in &bodies {
-        let marked: Value = serde_json::from_slice(&marks::stamped(wanted, command, &agent)).unwrap();
+        let marked: Value = serde_json::from_slice(&marks::Stamp::new(command, &agent).on(wanted)).unwrap();
         assert!(compare::same(wanted, &marked, &networks), "marks are no difference: {marked}");
         assert_eq!(marked["Labels"][marks::SPEC], marks::hash(wanted), "nor are they in the hash");
 

@@ -89,7 +89,7 @@ impl Manager {
 
     pub fn make_service(&mut self, spec: &Value, command: CommandId, agent: &AgentId) {
         let id = self.id();
-        let sent = serde_json::from_slice(&marks::stamped(spec, command, agent)).unwrap();
+        let sent = serde_json::from_slice(&marks::Stamp::new(command, agent).on(spec)).unwrap();
         let spec = held(&sent, &self.observed.network_ids);
         self.observed.services.push(serde_json::from_value(json!({"ID": id, "Version": {"Index": 1}, "Spec": spec})).unwrap());
     }

@@ -12,6 +12,7 @@ use crate::docker::error::EngineError;
 use crate::docker::room::{Made, Room, STEPS_AT_ONCE, StepError};
 use crate::docker::types::{Created, NAMESPACE, Service, Updated};
 use crate::domain::{Code, Deploy, Sensitive, StackName, Step};
+use crate::stack::marks::Stamp;
 use crate::stack::plan::{self, Action, ContentPlan, NetworkPlan, ServicePlan};
 use crate::stack::{compare, images::image, marks};
 use serde_json::Value;
@@ -81,10 +82,10 @@ fn write_services(
     let auth = |plan: &ServicePlan| images::auth(room, &request.registry_auth, image(&plan.spec));
     let auths: Vec<_> = services.iter().map(|plan| auth(plan)).collect();
     let steps = services.iter().map(|plan| step(plan)).collect();
-    let (all, command, agent) = (&*services, room.command.id, room.agent);
+    let (all, stamp) = (&*services, Stamp::new(room.command.id, room.agent));
     let results = room.steps(steps, |number, client| {
         let plan = &*all[number];
-        send(client, plan, marks::stamped(&plan.spec, command, agent), auths[number].as_ref())
+        send(client, plan, stamp.on(&plan.spec), auths[number].as_ref())
     })?;
     let mut first = Ok(());
     for ((plan, auth), result) in services.iter_mut().zip(&auths).zip(results) {
@@ -157,7 +158,8 @@ pub(super) fn write_service(
     networks: &BTreeMap<String, String>,
     auth: Option<&Sensitive<String>>,
 ) -> Result<(), Broken> {
-    write(room, plan, networks, |plan, client| send(client, plan, marks::stamped(&plan.spec, room.command.id, room.agent), auth))
+    let stamp = Stamp::new(room.command.id, room.agent);
+    write(room, plan, networks, |plan, client| send(client, plan, stamp.on(&plan.spec), auth))
 }
 
 /// The same, with marks that are on the spec already; among them must be the command's.

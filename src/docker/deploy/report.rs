@@ -17,6 +17,7 @@ use crate::stack::images::image;
 use crate::stack::plan::{Action, ContentPlan, NetworkPlan, ServicePlan};
 use crate::stack::{Deviation, marks};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// At most so many changes of a service are told: an event is no larger than the broker takes.
 const CHANGES_TOLD: usize = 10;
@@ -25,6 +26,8 @@ const CHANGES_TOLD: usize = 10;
 pub(super) struct Report {
     stack: StackName,
     services: Vec<Map<String, Value>>,
+    /// Where each planned one stands there, by its name in the swarm.
+    places: BTreeMap<String, usize>,
     networks: Vec<Value>,
     secrets: Vec<Value>,
     configs: Vec<Value>,
@@ -54,6 +57,7 @@ impl Report {
         Self {
             stack: stack.clone(),
             services: Vec::new(),
+            places: BTreeMap::new(),
             networks,
             secrets,
             configs,
@@ -128,6 +132,7 @@ impl Report {
             told
         });
         self.services = services.chain(removed).collect();
+        self.places = plans.iter().enumerate().map(|(place, plan)| (plan.name.clone(), place)).collect();
     }
 
     /// Says beside each service that somebody else wrote last, as the CLI does, and that changes now, why it may.
@@ -158,8 +163,8 @@ impl Report {
 
     /// Takes over what a look has shown of a service.
     pub(super) fn take_look(&mut self, watch: &Watch, service: Option<&Glance>, tasks: &[Task], settled: bool) {
-        let name = self.stack.descoped(&watch.wanted().name).to_owned();
-        let Some(told) = self.services.iter_mut().find(|told| told["name"] == name.as_str()) else { return };
+        let place = self.places.get(&watch.wanted().name);
+        let Some(told) = place.and_then(|place| self.services.get_mut(*place)) else { return };
         let (running, desired) = watch.count();
         told.insert("replicas".to_owned(), json!({"running": running, "desired": desired}));
         let state = match (settled, watch.wanted().is_job()) {

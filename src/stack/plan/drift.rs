@@ -47,7 +47,7 @@ mod tests {
     }
 
     fn held(sent: &Value, edit: impl Fn(&mut Value)) -> Service {
-        let stamped = marks::stamped(sent, CommandId(Uuid::from_u128(1)), &AgentId::new("me").unwrap());
+        let stamped = marks::Stamp::new(CommandId(Uuid::from_u128(1)), &AgentId::new("me").unwrap()).on(sent);
         let mut spec = serde_json::from_slice(&stamped).unwrap();
         edit(&mut spec);
         serde_json::from_value(json!({"ID": "s", "Version": {"Index": 4}, "Spec": spec})).unwrap()
