@@ -22,7 +22,7 @@ pub(super) struct Ending {
 impl State {
     pub(super) fn on_docker(&mut self, event: docker::Event) {
         match event {
-            docker::Event::Progress(id, progress) => self.on_progress(id, &progress),
+            docker::Event::Progress(id, progress) => self.on_progress(id, progress),
             docker::Event::Finished(id, outcome) => self.note_end(id, &outcome),
             docker::Event::Suspended(id) => self.on_suspended(id),
             docker::Event::Engine(engine) => self.on_engine(engine),
@@ -36,14 +36,14 @@ impl State {
         self.admission.finish(id);
     }
 
-    pub(super) fn on_progress(&mut self, id: CommandId, progress: &Progress) {
+    pub(super) fn on_progress(&mut self, id: CommandId, progress: Progress) {
         let Some(open) = self.open.get_mut(&id) else { return };
         let stage = Stage::Progress { since: open.since, n: open.progress };
         open.progress += 1;
         let command = Arc::clone(&open.command);
         let _errand = Errand::of(command.errand()).begin();
         log::info!("{} {id}: {}: {}", command.action.name(), progress.phase, progress.message);
-        self.listeners.note(|recent| recent.goes_on(id, progress));
+        self.listeners.note(|recent| recent.goes_on(id, &progress));
         // On the wire only deploys have a progress event; other commands say there what they came to.
         if matches!(command.action, Action::Deploy(_)) {
             self.tell(&command, EventKind::DeployProgress, stage, progress.payload(&command));

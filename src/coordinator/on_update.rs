@@ -28,7 +28,7 @@ impl State {
 
     pub(super) fn on_update(&mut self, event: Event) {
         match event {
-            Event::Progress(id, progress) => self.on_progress(id, &progress),
+            Event::Progress(id, progress) => self.on_progress(id, progress),
             Event::Finished(id, outcome) => self.on_finished(id, &outcome),
             Event::Suspended(id) => self.on_suspended(id),
             Event::Restart(why) => self.fail(ExitReason::Restart(why)),

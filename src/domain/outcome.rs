@@ -93,10 +93,10 @@ impl Progress {
 
     /// The payload of its event; the phase stands in the details.
     #[must_use]
-    pub fn payload(&self, command: &Command) -> Value {
-        let mut details = self.details.clone();
-        details.insert("phase".to_owned(), json!(self.phase));
-        payload(command, "Progressing", &self.message, details)
+    pub fn payload(self, command: &Command) -> Value {
+        let Self { phase, message, mut details } = self;
+        details.insert("phase".to_owned(), json!(phase));
+        payload(command, "Progressing", &message, details)
     }
 }
 

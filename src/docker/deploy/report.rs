@@ -18,6 +18,7 @@ use crate::stack::plan::{Action, ContentPlan, NetworkPlan, ServicePlan};
 use crate::stack::{Deviation, marks};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::mem;
 
 /// At most so many changes of a service are told: an event is no larger than the broker takes.
 const CHANGES_TOLD: usize = 10;
@@ -222,8 +223,12 @@ impl Report {
     }
 
     fn details(&self) -> Map<String, Value> {
+        self.details_with(self.services())
+    }
+
+    fn details_with(&self, services: Value) -> Map<String, Value> {
         let mut details = Map::new();
-        details.insert("services".to_owned(), self.services());
+        details.insert("services".to_owned(), services);
         for (what, told) in [("networks", &self.networks), ("secrets", &self.secrets), ("configs", &self.configs)] {
             details.insert(what.to_owned(), Value::Array(told.clone()));
         }
@@ -249,7 +254,7 @@ impl Report {
     }
 
     /// The good end. Without a revision it was a dry run.
-    pub(super) fn completed(&self, prepared: &Prepared, revision: Option<u64>) -> Outcome {
+    pub(super) fn completed(mut self, prepared: &Prepared, revision: Option<u64>) -> Outcome {
         let changed = prepared.changes_something();
         let message = match (revision, changed) {
             (None, true) => format!("dry run, {}", self.in_short("to do")),
@@ -259,7 +264,10 @@ impl Report {
                 format!("the stack {} was as the file says and runs (revision {number}); nothing was changed", self.stack)
             }
         };
-        let outcome = self.details().into_iter().fold(Outcome::completed(message), |outcome, (key, value)| outcome.with(&key, value));
+        // Nothing is told after it: its services need no copy.
+        let services = mem::take(&mut self.services).into_iter().map(Value::Object).collect();
+        let details = self.details_with(services).into_iter();
+        let outcome = details.fold(Outcome::completed(message), |outcome, (key, value)| outcome.with(&key, value));
         let outcome = outcome.with("changed", changed && revision.is_some());
         match revision {
             Some(number) => outcome.with("revision", number),
