@@ -370,16 +370,20 @@ impl Journal {
 
     /// Writes the notes, behind those that have waited for it, and the rest.
     fn write_all(&self, notes: Vec<Note>, last: Option<Write>) -> Result<(), Arc<JournalError>> {
-        let mut all = mem::take(&mut *self.waiting());
+        let (answer, answered) = bounded(1);
+        // ORDER: what has waited is on its way before anybody else finds that nothing waits. The writer never asks for it.
+        let mut waiting = self.waiting();
+        let mut all = mem::take(&mut *waiting);
         all.extend(notes);
         let settles = all.iter().any(|note| matches!(note, Note::Settle(..)));
         let intends = all.iter().any(|note| matches!(note, Note::Intend(..)));
         let points =
             |settled, intended| [(settles, settled), (intends, intended)].into_iter().filter_map(|(is, point)| is.then_some(point));
         points(CrashPoint::BeforeSettle, CrashPoint::BeforeIntent).for_each(crash_at);
-        let (answer, answered) = bounded(1);
         let writes = all.into_iter().map(Write::Note).chain(last).collect();
-        self.writes.send(Request { writes, answer }).map_err(|_| Arc::new(JournalError::Ended))?;
+        let sent = self.writes.send(Request { writes, answer });
+        drop(waiting);
+        sent.map_err(|_| Arc::new(JournalError::Ended))?;
         answered.recv().unwrap_or_else(|_| Err(Arc::new(JournalError::Ended)))?;
         points(CrashPoint::Settled, CrashPoint::Intended).for_each(crash_at);
         Ok(())

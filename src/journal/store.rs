@@ -65,7 +65,9 @@ impl Stack {
     /// A command that is carried out again after a crash keeps its revision instead of adding one.
     fn keep(&mut self, revision: Revision, keep: usize) {
         if self.revisions.iter().all(|kept| kept.command != revision.command) {
-            self.revisions.push(revision);
+            // Whoever numbers them has read this record. Should it not have been the newest, no number is given twice.
+            let free = self.revisions.last().map_or(1, |newest| newest.number + 1);
+            self.revisions.push(Revision { number: revision.number.max(free), ..revision });
             let surplus = self.revisions.len().saturating_sub(keep.max(1));
             self.revisions.drain(..surplus);
         }

@@ -147,3 +147,23 @@ pub fn taken_subnet(stage: &Stage) {
     assert_eq!((told.detail("changed"), lanes.running()), (&json!(false), tasks));
     unchanged(run("first"));
 }
+
+pub fn gone_contents(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let run = |command: &str| {
+        let (web, rest) = with_contents("a", "1");
+        let web =
+            web.replace("sleep, '1000'", command).replace("endpoint_mode: dnsrr", "endpoint_mode: dnsrr, restart_policy: {delay: 1s}");
+        let files = Sensitive::new([("a.txt".to_owned(), b"a".to_vec())].into());
+        lanes.run(Action::Deploy(Deploy { files, ..request(&lanes, &[("web", &web)], &rest) }))
+    };
+    run("sleep, '1000'").completed();
+    // As `docker stack rm` does.
+    lanes.call("DELETE", &format!("/services/{}", lanes.stack.scoped("web")), &Value::Null);
+    for (kind, name) in [("secrets", "key"), ("configs", "page")] {
+        lanes.call("DELETE", &format!("/{kind}/{}", lanes.stack.scoped(name)), &Value::Null);
+    }
+    let told = run("sh, -c, exit 7").failed(Code::CRASH_LOOP, "non-zero exit (7)");
+    assert_eq!((told.detail("rolled_back"), lanes.counts()[0]), (&json!("partial"), 0), "{:#?}", told.outcome);
+    run("sleep, '1000'").completed();
+}

@@ -48,6 +48,7 @@ const TESTS: &[Test] = &[
     Test { name: "labels_of_contents_are_written_and_replace_no_task", needs: &[Need::Engine], body: before::labelled },
     Test { name: "contents_are_known_again_without_a_journal", needs: &[Need::Engine], body: before::lost_journal },
     Test { name: "a_subnet_that_another_network_has", needs: &[Need::Engine], body: before::taken_subnet },
+    Test { name: "a_way_back_whose_contents_are_gone_leaves_nothing_that_fails", needs: &[Need::Engine], body: before::gone_contents },
     Test { name: "a_failed_update_goes_back_to_the_last_good_revision", needs: &[Need::Engine], body: failed_update },
     Test { name: "changed_contents_rotate_and_old_ones_go_with_their_revision", needs: &[Need::Engine], body: contents },
     Test { name: "a_content_whose_name_leaves_no_room_for_another_is_not_changed", needs: &[Need::Engine], body: fixed_name },

@@ -107,7 +107,7 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
     let who = Who { agent: room.agent, command: room.command.id };
     let wanted_logins = desired.logins.clone();
     let mut plan = plan::make(stack, &observed, desired, who)?;
-    unfinished::settle(room, stack, &mut plan.services, &tasks)?;
+    unfinished::settle(room, stack, &mut plan.services, &tasks, (&observed.logins, &wanted_logins))?;
     let found = checks::check(room, &plan)?;
     warnings.extend(found.warnings);
     let tasks_before = tasks.into_iter().map(|task| task.id).collect();

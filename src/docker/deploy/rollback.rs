@@ -180,6 +180,14 @@ struct Back<'a> {
     notes: Vec<String>,
 }
 
+/// How a service stays as it is on the way back.
+enum Stays {
+    /// With a word about what is missing.
+    Told(String),
+    /// Nothing is.
+    Silently,
+}
+
 impl Back<'_> {
     fn all(&mut self) -> Result<(), Broken> {
         let (room, stack) = (self.room, &self.request.target.stack);
@@ -308,9 +316,10 @@ impl Back<'_> {
         }
         let mut staying = Vec::new();
         for plan in plans.iter().filter(|plan| plan.action != Action::Unchanged) {
-            if let Some(note) = self.stays(plan, &ids) {
+            let Some(stays) = self.stays(plan, &ids) else { continue };
+            staying.push(plan.name.clone());
+            if let Stays::Told(note) = stays {
                 self.notes.push(note);
-                staying.push(plan.name.clone());
             }
         }
         // A job that holds a network which goes back cannot stay, and is not run again.
@@ -359,27 +368,34 @@ impl Back<'_> {
             Ok(())
         };
         let result = handover::in_order(room, &mut plans, &look, &mut Report::new(request), write, go_on);
+        // What this command has made of it failed, and cannot become what it was: it goes.
+        for plan in plans.iter().filter(|plan| unwritten.contains_key(&plan.name) && self.done.has_created_service(&plan.name)) {
+            if let Some(service) = &plan.held {
+                apply::remove_service(room, service)?;
+            }
+        }
         plans.retain(|plan| !unwritten.contains_key(&plan.name));
         self.notes.extend(late.into_iter().chain(unwritten.into_values()));
         self.note_failure(result)?;
         Ok(plans)
     }
 
-    /// Why a service that is not as in the revision stays as it is, if it does.
-    fn stays(&self, plan: &ServicePlan, networks: &BTreeMap<String, String>) -> Option<String> {
-        if is_job(plan) {
+    /// Whether a service that is not as in the revision stays as it is.
+    fn stays(&self, plan: &ServicePlan, networks: &BTreeMap<String, String>) -> Option<Stays> {
+        let note = if is_job(plan) {
             let what = if plan.action == Action::Update { "stays as it is" } else { "is not made again" };
-            return Some(format!("job {} {what}: going back would run it again", plan.name));
-        }
-        if self.is_edited(plan, networks) {
-            return Some(format!("service {} was changed by somebody else after this command, and stays so", plan.name));
-        }
-        if self.done.has_touched_service(&plan.name) {
+            format!("job {} {what}: going back would run it again", plan.name)
+        } else if self.is_edited(plan, networks) {
+            format!("service {} was changed by somebody else after this command, and stays so", plan.name)
+        } else if self.done.has_touched_service(&plan.name) {
             return None;
-        }
-        // Who scaled it did not deploy.
-        (plan.effect() != Some(Effect::Counted))
-            .then(|| format!("service {} was no longer as in the last good revision before this command, and stays so", plan.name))
+        } else if plan.effect() == Some(Effect::Counted) {
+            // Who scaled or stopped it did not deploy.
+            return Some(Stays::Silently);
+        } else {
+            format!("service {} was no longer as in the last good revision before this command, and stays so", plan.name)
+        };
+        Some(Stays::Told(note))
     }
 
     /// Whether somebody else has changed what this command wrote. Going back by Swarm takes the mark off.

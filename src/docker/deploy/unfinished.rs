@@ -8,11 +8,17 @@ use crate::docker::room::Room;
 use crate::docker::types::{Service, Task, UpdateState};
 use crate::domain::StackName;
 use crate::stack::plan::{Action, ServicePlan};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Notes in the plans which of them replace the tasks of an older spec, and leaves alone what was paused only because it had done its
-/// work. `tasks` are all of the stack.
-pub(super) fn settle(room: &Room<'_>, stack: &StackName, plans: &mut [ServicePlan], tasks: &[Task]) -> Result<(), Broken> {
+/// work. `tasks` are all of the stack, `given` and `wanted` the fingerprints of logins for registries, by service.
+pub(super) fn settle(
+    room: &Room<'_>,
+    stack: &StackName,
+    plans: &mut [ServicePlan],
+    tasks: &[Task],
+    (given, wanted): (&BTreeMap<String, String>, &BTreeMap<String, String>),
+) -> Result<(), Broken> {
     let is_unfinished = |plan: &ServicePlan| plan.action == Action::Update && plan.held.as_ref().is_some_and(is_under_way);
     if !plans.iter().any(is_unfinished) {
         return Ok(());
@@ -25,6 +31,7 @@ pub(super) fn settle(room: &Room<'_>, stack: &StackName, plans: &mut [ServicePla
         plan.resumes = old.iter().any(|task| !task.status.state.is_over());
         if !plan.resumes && plan.only_resumes() && Watch::is_done(&plan.spec, &own, &current) {
             plan.leave();
+            plan.compare_logins(given.get(&plan.name), wanted.get(&plan.name));
         }
     }
     Ok(())

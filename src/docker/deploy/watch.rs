@@ -292,7 +292,7 @@ impl Watch {
         self.running = good.len() as u64;
         self.desired = self.desired_count(look.tasks, &current);
         if self.wanted.is_job() && self.wanted.written == Written::Before {
-            return self.past_run(&current);
+            return self.past_run(at, look, &current);
         }
         self.note_endings(&current);
         self.has_trouble = current.iter().any(|task| self.wanted.ended_badly(task).is_some());
@@ -310,11 +310,19 @@ impl Watch {
 
     /// What the last run of a job has come to, that nobody has asked to run again. The manager forgets old tasks: where there is none,
     /// nothing speaks against it.
-    fn past_run(&mut self, current: &[&Task]) -> State {
+    fn past_run(&mut self, at: Duration, look: &Look<'_>, current: &[&Task]) -> State {
+        let stuck = self.unplaced(at, look, current).or_else(|| self.slow_pull(at, current, look.pull_timeout));
+        if let Some(failure) = stuck {
+            return State::Failed(failure);
+        }
         let last: BTreeMap<Seat, &Task> = current.iter().map(|task| (self.wanted.seat(task), *task)).collect();
-        let goes_on = last.values().any(|task| !task.status.state.is_over());
+        // Of a try that has failed the manager takes the wish back once it has seen that. A task on a node that is away is not wanted
+        // any more, and does not end.
+        let goes_on = |task: &&Task| task.desired_state <= TaskState::Complete && task.status.state != TaskState::Complete;
+        if last.values().any(goes_on) {
+            return State::Waiting;
+        }
         match last.values().find_map(|task| Some((self.wanted.ended_badly(task)?, trouble::words(task)))) {
-            _ if goes_on => State::Waiting,
             Some((code, words)) => {
                 self.failed(code, &format!("its last run has failed, and is not repeated unasked (Restart does that): {words}"))
             }
@@ -402,7 +410,8 @@ impl Watch {
     pub(super) fn is_done(spec: &Value, tasks: &[&Task], current: &[&Task]) -> bool {
         let watch = Self::new(Wanted::of(spec, Mode::of(spec), Written::Before), Arc::default());
         let have_ended = current.iter().all(|task| task.status.state == TaskState::Complete);
-        watch.wanted.may_end() && have_ended && watch.good_tasks(current).len() as u64 == watch.desired_count(tasks, current)
+        let desired = watch.desired_count(tasks, current);
+        watch.wanted.may_end() && have_ended && desired > 0 && watch.good_tasks(current).len() as u64 == desired
     }
 
     /// What a task of this command said that ended badly last, of whichever spec.

@@ -303,6 +303,9 @@ fn a_job_that_was_not_asked_to_run_again_is_as_its_last_run() {
         (&["a - complete complete"][..], State::Settled),
         (&["a - shutdown failed x", "b - complete complete"], State::Settled),
         (&["a - shutdown failed x", "b - complete running"], State::Waiting),
+        (&["a - shutdown failed x", "b - complete failed x"], State::Waiting),
+        // Its node is away.
+        (&["a - shutdown running"], State::Settled),
         // The manager has forgotten how it ended.
         (&[], State::Settled),
     ] {

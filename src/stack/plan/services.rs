@@ -60,7 +60,7 @@ impl ServicePlan {
     /// A service that is as wanted is written all the same where its nodes have another login for its registry, or none
     /// that is known: with the old one they could not pull the image again. It replaces no task (swarmkit,
     /// `IsTaskDirty`, leaves `PullOptions` out); a job would run again, and is left alone.
-    pub(super) fn compare_logins(&mut self, given: Option<&String>, wanted: Option<&String>) {
+    pub fn compare_logins(&mut self, given: Option<&String>, wanted: Option<&String>) {
         let is_settled = self.action != Action::Unchanged || self.ours_already || Effect::of(&self.spec, &[]) == Effect::RunAgain;
         if !is_settled && wanted.is_some() && wanted != given {
             self.action = Action::Update;

@@ -48,7 +48,9 @@ pub fn names_subnets(plan: &Plan) -> bool {
 /// With the subnet, and the network that has it.
 pub fn check_subnets(plan: &Plan, there: &[Network]) -> Result<(), Unplannable> {
     let goes = |network: &Network| plan.networks.iter().filter_map(NetworkPlan::replaced).any(|gone| gone.id == network.id);
-    let stays = there.iter().filter(|network| network.driver == OVERLAY && network.scope == "swarm" && !goes(network));
+    let stays = there
+        .iter()
+        .filter(|network| network.driver == OVERLAY && network.scope == "swarm" && !is_given_by_others(&network.ipam) && !goes(network));
     let mut taken: Vec<(&str, Subnet)> = Vec::new();
     for network in stays {
         taken.extend(subnets(&network.ipam).map(|(_, subnet)| (network.name.as_str(), subnet)));
@@ -66,12 +68,24 @@ pub fn check_subnets(plan: &Plan, there: &[Network]) -> Result<(), Unplannable> 
     Ok(())
 }
 
+/// Whether a network that the plan makes has addresses that one gives back only when it is made anew.
+#[must_use]
+pub fn waits_for_addresses(network: &NetworkPlan, networks: &[NetworkPlan]) -> bool {
+    let given_back = networks.iter().filter_map(NetworkPlan::replaced).flat_map(|gone| subnets(&gone.ipam));
+    let given_back: Vec<Subnet> = given_back.map(|(_, subnet)| subnet).collect();
+    network.action == Action::Create && subnets(&network.spec["IPAM"]).any(|(_, own)| given_back.iter().any(|gone| gone.overlaps(own)))
+}
+
 /// The overlay networks that the plan makes.
 fn made(plan: &Plan) -> impl Iterator<Item = &NetworkPlan> {
     let is_overlay = |spec: &Value| spec["Driver"].as_str().is_none_or(|driver| driver.is_empty() || driver == OVERLAY);
-    let has_own_driver = |spec: &Value| spec["IPAM"]["Driver"].as_str().is_some_and(|driver| !matches!(driver, "" | "default"));
     let is_made = |network: &&NetworkPlan| matches!(network.action, Action::Create | Action::Replace);
-    plan.networks.iter().filter(is_made).filter(move |network| is_overlay(&network.spec) && !has_own_driver(&network.spec))
+    plan.networks.iter().filter(is_made).filter(move |network| is_overlay(&network.spec) && !is_given_by_others(&network.spec["IPAM"]))
+}
+
+/// Whether it is a driver of its own that gives the addresses.
+fn is_given_by_others(ipam: &Value) -> bool {
+    ipam["Driver"].as_str().is_some_and(|driver| !matches!(driver, "" | "default"))
 }
 
 /// As they are written, and what that means.
@@ -132,6 +146,8 @@ mod tests {
         assert!(refused(&two).unwrap().contains("is one of st_a"));
         let replaced = plan(&[("st_old", Action::Replace, "10.9.0.0/24", Some(&old)), ("st_new", Action::Create, "10.1.0.0/24", None)]);
         assert_eq!(refused(&replaced), None, "it gives its addresses back");
+        let waits: Vec<bool> = replaced.networks.iter().map(|network| waits_for_addresses(network, &replaced.networks)).collect();
+        assert_eq!(waits, [false, true]);
         let unchanged = plan(&[("st_old", Action::Unchanged, "10.1.0.0/24", Some(&old))]);
         assert!(!names_subnets(&unchanged) && refused(&unchanged).is_none());
     }
