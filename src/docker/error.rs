@@ -119,7 +119,9 @@ impl EngineError {
             Ok(body) => body.message,
             Err(_) => String::from_utf8_lossy(body).into_owned(),
         };
-        let message: String = message.trim().chars().take(MAX_MESSAGE).collect();
+        // Some have a list in lines of its own; ours are one line.
+        let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let message: String = lines.join("; ").replace(":; ", ": ").chars().take(MAX_MESSAGE).collect();
         match status {
             404 => Self::NotFound { call, message },
             409 => Self::Conflict { call, message },
@@ -228,6 +230,7 @@ mod tests {
     fn an_answer_without_json_is_passed_on_in_short() {
         let error = EngineError::from_answer("GET /x".into(), 502, "é".repeat(5000).as_bytes());
         assert_eq!(error, EngineError::Refused { call: "GET /x".into(), status: 502, message: "é".repeat(MAX_MESSAGE) });
+        assert!(answer(400, r"invalid network config:\ninvalid subnet\n").to_string().ends_with("invalid network config: invalid subnet"));
     }
 
     #[test]
