@@ -41,8 +41,12 @@ pub(super) fn apply(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, 
 fn carry_out(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, report: &mut Report) -> Result<(), Broken> {
     let stack = &request.target.stack;
     let plan = &mut prepared.plan;
-    let is_late = |network: &NetworkPlan| plan::waits_for_addresses(network, &plan.networks);
-    for network in plan.networks.iter().filter(|plan| plan.action == Action::Create && !is_late(plan)) {
+    let (late, new): (Vec<&NetworkPlan>, Vec<&NetworkPlan>) = plan
+        .networks
+        .iter()
+        .filter(|network| matches!(network.action, Action::Create | Action::Replace))
+        .partition(|network| network.action == Action::Replace || plan::waits_for_addresses(network, &plan.networks));
+    for network in new {
         let id = create_network(room, stack, network)?;
         prepared.network_ids.insert(network.name.clone(), id);
     }
@@ -58,8 +62,7 @@ fn carry_out(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, report:
     }
     // ORDER: what left the file is gone, and all else that can fail is there, before anything is down.
     replace::make_way(room, stack, &plan.networks, &mut plan.services)?;
-    let is_late = |network: &NetworkPlan| plan::waits_for_addresses(network, &plan.networks);
-    for network in plan.networks.iter().filter(|plan| plan.action == Action::Replace || is_late(plan)) {
+    for network in late {
         let id = create_network(room, stack, network)?;
         prepared.network_ids.insert(network.name.clone(), id);
     }

@@ -142,7 +142,7 @@ impl Report {
         for plan in plans.iter().filter(of_others).filter(|plan| plan.action != Action::Unchanged) {
             let name = self.stack.descoped(&plan.name).to_owned();
             let why: Vec<String> = deviations.iter().filter(|one| one.service == name).map(ToString::to_string).collect();
-            if let Some(told) = self.services.iter_mut().find(|told| told["name"] == name.as_str()).filter(|_| !why.is_empty()) {
+            if let Some(told) = self.planned_service(&plan.name).filter(|_| !why.is_empty()) {
                 told.insert("deviations".to_owned(), json!(why));
             }
         }
@@ -162,10 +162,14 @@ impl Report {
         told
     }
 
+    /// What is told of a planned service, by its name in the swarm.
+    fn planned_service(&mut self, name: &str) -> Option<&mut Map<String, Value>> {
+        self.services.get_mut(*self.places.get(name)?)
+    }
+
     /// Takes over what a look has shown of a service.
     pub(super) fn take_look(&mut self, watch: &Watch, service: Option<&Glance>, tasks: &[Task], settled: bool) {
-        let place = self.places.get(&watch.wanted().name);
-        let Some(told) = place.and_then(|place| self.services.get_mut(*place)) else { return };
+        let Some(told) = self.planned_service(&watch.wanted().name) else { return };
         let (running, desired) = watch.count();
         told.insert("replicas".to_owned(), json!({"running": running, "desired": desired}));
         let state = match (settled, watch.wanted().is_job()) {
