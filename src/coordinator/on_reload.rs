@@ -37,12 +37,15 @@ pub struct Fresh {
 
 impl State {
     /// Says what became of the configuration, and goes by its bounds from the next command on.
+    ///
+    /// Health shows it before the log and the service manager are told: who asks once they know finds it there.
     pub(super) fn on_reload(&mut self, reloaded: Reloaded) {
         match reloaded {
             Reloaded::Refused(reason) => {
                 let reason = format!("the new configuration is not used, the one before holds on: {reason}");
+                self.on_link(CONFIGURATION, LinkState::Down(reason.clone()));
+                self.publish_health(None);
                 log::error!("SIGHUP: {reason}");
-                self.on_link(CONFIGURATION, LinkState::Down(reason));
             }
             Reloaded::Taken(fresh) => self.take_over(fresh),
         }
@@ -50,11 +53,6 @@ impl State {
 
     fn take_over(&mut self, fresh: Fresh) {
         let Fresh { rules, understood, changed, after_restart } = fresh;
-        let what = if changed.is_empty() { "nothing".to_owned() } else { changed.join(", ") };
-        log::info!("SIGHUP: the configuration was read again; changed: {what}");
-        if !after_restart.is_empty() {
-            log::warn!("SIGHUP: the old values hold until a restart: {}", after_restart.join(", "));
-        }
         // [update] counts after a restart alone.
         self.rules = Rules { no_update: self.rules.no_update.take(), ..rules };
         self.links.weigh(self.rules.patience());
@@ -62,8 +60,14 @@ impl State {
             self.on_kafka_for_good();
         }
         self.on_link(CONFIGURATION, understood);
-        let waiting = Some(after_restart).filter(|keys| !keys.is_empty());
-        self.links.describe(CONFIGURATION, waiting.map(|keys| format!("needs a restart: {}", keys.join(", "))));
+        let waiting = Some(after_restart.join(", ")).filter(|keys| !keys.is_empty());
+        self.links.describe(CONFIGURATION, waiting.as_ref().map(|keys| format!("needs a restart: {keys}")));
         drop(self.look_at_space());
+        self.publish_health(None);
+        let what = if changed.is_empty() { "nothing".to_owned() } else { changed.join(", ") };
+        log::info!("SIGHUP: the configuration was read again; changed: {what}");
+        if let Some(keys) = waiting {
+            log::warn!("SIGHUP: the old values hold until a restart: {keys}");
+        }
     }
 }

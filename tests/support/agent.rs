@@ -214,8 +214,13 @@ impl Agent {
         });
     }
 
+    /// How often the agent has said what became of its configuration: one line for each time.
     fn reloads(&self) -> usize {
-        std::fs::read_to_string(&self.log).unwrap_or_default().matches("SIGHUP: the ").count()
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        ["SIGHUP: the configuration was read again", "SIGHUP: the new configuration is not used"]
+            .map(|words| log.matches(words).count())
+            .iter()
+            .sum()
     }
 
     /// Asks it to leave and gives its exit status and how long it took.
