@@ -64,6 +64,7 @@ const TESTS: &[Test] = &[
     Test { name: "a_redefined_network_with_other_users_is_left_before_anything_is_done", needs: &[Need::Engine], body: replaced::in_use },
     Test { name: "a_service_of_another_mode_is_made_anew_and_goes_back_so", needs: &[Need::Engine], body: replaced::mode },
     Test { name: "networks_that_left_the_file_go_and_foreign_ones_are_named", needs: &[Need::Engine], body: replaced::leaving },
+    Test { name: "networks_that_a_revision_has_not_go_with_a_rollback", needs: &[Need::Engine], body: replaced::back_without },
     Test { name: "what_somebody_else_changed_is_told_and_not_undone_unasked", needs: &[Need::Engine], body: replaced::drift },
     Test { name: "the_time_of_the_command_is_kept", needs: &[Need::Engine], body: time_is_over },
     Test { name: "a_registry_gives_digests_and_says_what_it_has_not", needs: &[Need::Engine, Need::Registry], body: registry },

@@ -149,6 +149,40 @@ pub fn leaving(stage: &Stage) {
     assert_eq!(deploy(&lanes, &[("web", &sleeper(""))]).completed().detail("changed"), false);
 }
 
+pub fn back_without(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let on = |network: &str| sleeper("").replacen("init: true", &format!("init: true, networks: [{network}]"), 1);
+    let names = || {
+        let mut names: Vec<String> = lanes.list("networks").iter().map(|network| network["Name"].as_str().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    };
+    run(&lanes, &[("web", &on("aside"))], "networks: {aside: }\n").completed();
+    run(&lanes, &[("web", &on("spare"))], "networks: {spare: }\n").completed();
+    assert_eq!(names(), [lanes.stack.scoped("spare")]);
+
+    let back = |dry_run| Rollback { target: lanes.target(), to_revision: None, timeout_seconds: None, dry_run };
+    let told = lanes.run(Action::Rollback(back(true))).completed();
+    assert_eq!(named(&told, "spare")["action"], "remove", "{:#?}", told.outcome);
+    assert_eq!(named(&told, "spare")["reason"], "it is not in the revision");
+    assert_eq!(named(&told, "aside")["action"], "create");
+    assert_eq!(names(), [lanes.stack.scoped("spare")], "nothing was changed");
+    let told = lanes.run(Action::Rollback(back(false))).completed();
+    assert_eq!((names(), told.detail("warnings")), (vec![lanes.stack.scoped("aside")], &json!([])));
+
+    // What a service of somebody else's is attached to stays, and is named.
+    run(&lanes, &[("web", &on("spare"))], "networks: {spare: }\n").completed();
+    let foreign = lanes.stack.scoped("foreign");
+    let mut spec = lanes.service("web")["Spec"].clone();
+    spec["Name"] = json!(foreign);
+    spec["Labels"] = json!({"com.docker.stack.namespace": lanes.stack.as_str()});
+    lanes.call("POST", "/services/create", &spec);
+    let told = lanes.run(Action::Rollback(back(false))).completed();
+    let warnings = told.detail("warnings").to_string();
+    assert!(warnings.contains(&format!("spare is not in the revision: it stays, as service {foreign} is attached to it")), "{warnings}");
+    assert_eq!((told.detail("foreign"), names().len()), (&json!([foreign]), 2));
+}
+
 pub fn drift(stage: &Stage) {
     let lanes = Lanes::start(stage);
     let file = [("web", sleeper("")), ("side", sleeper(""))];

@@ -177,7 +177,7 @@ fn carry_out(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, report:
     }
     converge::converge(room, prepared, report, "converge")?;
     for network in &prepared.plan.leaving {
-        report.warn(replace::let_go(room, &request.target.stack, network)?);
+        report.warn(replace::let_go(room, &request.target.stack, network, report::LEFT_THE_FILE)?);
     }
     revision::keep(room, request, prepared)
 }

@@ -21,7 +21,7 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long a network may stay busy once no task is on it: containers leave it a little later.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long one that left the file may stay busy: old tasks end behind the new ones.
+/// How long one that is not wanted any more may stay busy: old tasks end behind the new ones.
 const LEAVING: Duration = Duration::from_secs(15);
 /// The step that notes what a service was that is first written without ports, to exchange them.
 pub(super) const EXCHANGE: &str = "service.exchange";
@@ -134,12 +134,12 @@ fn wait_for_tasks(room: &Room<'_>, stack: &StackName) -> Result<(), Broken> {
     }
 }
 
-/// Removes a network that left the file, once the services are off it. What holds it is told, and no failure: the stack
-/// runs as it should.
-pub(super) fn let_go(room: &Room<'_>, stack: &StackName, network: &Network) -> Result<Option<String>, Broken> {
+/// Removes a network that is not wanted any more, for the reason `why`, once the services are off it. What holds it is told,
+/// and no failure: the stack runs as it should.
+pub(super) fn let_go(room: &Room<'_>, stack: &StackName, network: &Network, why: &str) -> Result<Option<String>, Broken> {
     match remove_network(room, stack, network, Deadline::after(LEAVING)) {
         Ok(()) => Ok(None),
-        Err(Broken::Failed(failure)) => Ok(Some(format!("{}; it left the file, and goes after the next deploy", failure.message))),
+        Err(Broken::Failed(failure)) => Ok(Some(format!("{}; {why}, and goes after the next deploy", failure.message))),
         Err(ended) => Err(ended),
     }
 }

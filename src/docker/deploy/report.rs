@@ -10,7 +10,7 @@ use super::rollback::RolledBack;
 use super::watch::Watch;
 use crate::docker::census::errors;
 use crate::docker::glance::Glance;
-use crate::docker::types::{Mode, Service, StoreKind, Task};
+use crate::docker::types::{Mode, Network, Service, StoreKind, Task};
 use crate::domain::{Deploy, Outcome, Progress, Revision, StackName};
 use crate::stack::change::Change;
 use crate::stack::images::image;
@@ -19,6 +19,11 @@ use crate::stack::{Deviation, marks};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::mem;
+
+/// Why something goes that a deploy does not name any more.
+pub(super) const LEFT_THE_FILE: &str = "it left the file";
+/// Why something goes on the way to a revision.
+pub(super) const NOT_IN_THE_REVISION: &str = "it is not in the revision";
 
 /// At most so many changes of a service are told: an event is no larger than the broker takes.
 const CHANGES_TOLD: usize = 10;
@@ -75,11 +80,10 @@ impl Report {
     /// Takes over what a plan says of each object.
     pub(super) fn take_plan(&mut self, prepared: &Prepared) {
         let plan = &prepared.plan;
-        self.take_services(&plan.services, &plan.removals, "it left the file");
+        self.take_services(&plan.services, &plan.removals, LEFT_THE_FILE);
         self.take_deviations(&plan.services, &prepared.deviations);
         self.take_findings(prepared);
-        let leaving = plan.leaving.iter().map(|network| json!({"name": network.name, "action": "remove", "reason": "it left the file"}));
-        self.networks = plan.networks.iter().map(network).chain(leaving).collect();
+        self.take_networks(&plan.networks, &plan.leaving, LEFT_THE_FILE);
         let of = |kind: StoreKind| {
             let going = prepared.going.iter().filter(move |going| going.kind == kind).map(going);
             plan.contents.iter().filter(move |plan| plan.kind == kind).map(content).chain(going).collect()
@@ -88,16 +92,20 @@ impl Report {
         self.warnings = prepared.warnings.iter().chain(&plan.warnings).cloned().collect();
     }
 
-    /// Takes over what becomes of the networks, secrets and configs on the way back to a revision.
-    pub(super) fn take_objects(&mut self, networks: &[NetworkPlan], to: &Revision, goes: &[GoingContent]) {
-        self.networks = networks.iter().map(network).collect();
+    /// Takes over what happens to the networks, with the reason why some are removed.
+    pub(super) fn take_networks(&mut self, plans: &[NetworkPlan], leaving: &[Network], gone: &str) {
+        let leaving = leaving.iter().map(|network| json!({"name": network.name, "action": Action::Remove.name(), "reason": gone}));
+        self.networks = plans.iter().map(network).chain(leaving).collect();
+    }
+
+    /// Takes over what becomes of the secrets and configs on the way back to a revision.
+    pub(super) fn take_contents(&mut self, to: &Revision, goes: &[GoingContent]) {
         let of = |kind: StoreKind| {
             let stays = revision::objects(to).filter(move |(of, ..)| *of == kind);
             let stays = stays.map(|(_, name, _)| json!({"name": name, "object": name, "action": Action::Unchanged.name()}));
             stays.chain(goes.iter().filter(move |content| content.kind == kind).map(going)).collect()
         };
         (self.secrets, self.configs) = (of(StoreKind::Secret), of(StoreKind::Config));
-        self.dry_run = true;
     }
 
     /// Takes over what was seen of services beside what happens to them.
@@ -190,6 +198,11 @@ impl Report {
         self.warnings.extend(warning);
     }
 
+    /// What whoever reads the end should know.
+    pub(super) fn warnings(&self) -> Value {
+        json!(self.warnings)
+    }
+
     /// The services as they stand.
     pub(super) fn services(&self) -> Value {
         self.services.iter().cloned().map(Value::Object).collect()
@@ -254,6 +267,7 @@ impl Report {
         self.details()
             .into_iter()
             .fold(Outcome::completed(message), |outcome, (key, value)| outcome.with(&key, value))
+            .with("dry_run", true)
             .with("changed", false)
     }
 

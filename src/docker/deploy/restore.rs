@@ -5,13 +5,13 @@
 //! config from a command: the revision names the objects, and they must still be there.
 
 use super::handover::{self, Look};
-use super::report::Report;
+use super::report::{NOT_IN_THE_REVISION, Report};
 use super::{Broken, Failure, apply, converge, images, names, replace, revision, rollback};
 use crate::docker::ownership::{self, Takeover};
 use crate::docker::room::{End, Room};
 use crate::docker::types::{Network, Service};
 use crate::domain::{Code, Outcome, Progress, Revision, Rollback, Selection, StackName, Step, StepOutcome, Target};
-use crate::stack::plan::{self, Action, NetworkPlan, ServicePlan, Who};
+use crate::stack::plan::{self, Action, Fate, NetworkPlan, ServicePlan, Who};
 use crate::stack::{compare, images::image, marks};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,17 +44,18 @@ pub(in crate::docker) fn roll_back(room: &Room<'_>, request: &Rollback) -> End {
         let (ours, foreign) = plan::leftovers(&held, &wanted, &revision::services(&revisions), room.agent);
         let stay: Vec<&str> = foreign.iter().map(|service| service.name()).collect();
         let ours = ours.into_iter().cloned().collect();
-        let back = plan_back(room, chosen, revision::specs_of_services(chosen).collect(), &held, ours, Networks::AsKept, report)?;
+        let becomes = Networks::AsKept { known: revision::networks(&revisions) };
+        let back = plan_back(room, chosen, revision::specs_of_services(chosen).collect(), &held, ours, becomes, report)?;
         if request.dry_run {
-            let going = revision::going_after(room, stack, &revisions, chosen.specs.clone())?;
-            report.take_objects(&back.networks, chosen, &going);
+            report.take_contents(chosen, &revision::going_after(room, stack, &revisions, chosen.specs.clone())?);
             return Ok(report.planned(&format!("revision {}", chosen.number)).with("to_revision", chosen.number));
         }
         bring_back(room, back, report)?;
         let (number, specs) = (chosen.number, chosen.specs.clone());
         let kept = revision::keep_specs(room, stack, revisions, specs)?;
         let message = format!("the stack {stack} runs as in revision {number} (kept as revision {kept})");
-        Ok(Outcome::completed(message).with("to_revision", number).with("revision", kept).with("foreign", json!(stay)))
+        let outcome = Outcome::completed(message).with("to_revision", number).with("revision", kept);
+        Ok(outcome.with("foreign", json!(stay)).with("warnings", report.warnings()))
     })
 }
 
@@ -130,18 +131,23 @@ pub(super) fn runs(revision: &Revision, held: &[Service], ids: &BTreeMap<String,
 }
 
 /// What becomes of networks that are there and are not as in the revision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Networks {
     /// They stay: only some services may be meant.
     AsTheyAre,
-    /// They are made anew.
-    AsKept,
+    /// They are made anew, and those go that the revision has not.
+    AsKept {
+        /// The names of those that were made here.
+        known: BTreeSet<String>,
+    },
 }
 
 /// The way back to a revision.
 struct Back {
     plans: Vec<ServicePlan>,
     networks: Vec<NetworkPlan>,
+    /// Networks that are not in it.
+    leaving: Vec<Network>,
     /// Services that are not in it.
     removals: Vec<Service>,
     /// The tasks that there were before.
@@ -164,24 +170,40 @@ fn plan_back(
     let ids = names::network_ids(room)?;
     let mut plans = plan_services(room, specs, held, &ids);
     let wanted: Vec<Value> = revision::specs_of_networks(revision).cloned().collect();
-    let mut networks = plan::networks(&stack, &names::networks(room, &stack)?, &wanted)?;
+    let there = names::networks(room, &stack)?;
+    let mut networks = plan::networks(&stack, &there, &wanted)?;
     if becomes == Networks::AsTheyAre {
         networks.iter_mut().filter(|plan| plan.action == Action::Replace).for_each(|plan| plan.action = Action::Unchanged);
     }
     let outsiders = names::outsiders(room, &stack, &networks)?;
     let goes_on = |service: &&Service| !plans.iter().any(|plan| plan.name == service.name()) && !removals.contains(service);
     let others: Vec<&Service> = held.iter().filter(goes_on).chain(&outsiders).collect();
-    plan::detach(&networks, &mut plans, others)?;
-    report.take_services(&plans, &removals, "it is not in the revision");
+    plan::detach(&networks, &mut plans, others.iter().copied())?;
+    let mut leaving = Vec::new();
+    if let Networks::AsKept { known } = &becomes {
+        for (network, fate) in plan::unwanted(&there, &networks, known, &plans, &others) {
+            match fate {
+                Fate::Goes => leaving.push(network.clone()),
+                Fate::InUse(service) => {
+                    let name = &network.name;
+                    report.warn(Some(format!("network {name} is not in the revision: it stays, as service {service} is attached to it")));
+                }
+                Fate::Foreign => {}
+            }
+        }
+    }
+    report.take_services(&plans, &removals, NOT_IN_THE_REVISION);
+    report.take_networks(&networks, &leaving, NOT_IN_THE_REVISION);
     let message = format!("back to revision {} of {stack}", revision.number);
     room.progress(Progress::new("plan", message).with("services", report.services()));
-    Ok(Back { plans, networks, removals, before })
+    Ok(Back { plans, networks, leaving, removals, before })
 }
 
-/// Writes the services of the plan, removes those that are not in it, and waits for the verdict.
+/// Writes the services of the plan, removes those that are not in it, waits for the verdict, and removes the networks that are
+/// not in it.
 fn bring_back(room: &Room<'_>, back: Back, report: &mut Report) -> Result<(), Broken> {
     let stack = report.stack().clone();
-    let Back { mut plans, networks, removals, before } = back;
+    let Back { mut plans, networks, leaving, removals, before } = back;
     rollback::check_not_taken_back(room, &plans)?;
     for service in &removals {
         apply::remove_service(room, service)?;
@@ -200,7 +222,11 @@ fn bring_back(room: &Room<'_>, back: Back, report: &mut Report) -> Result<(), Br
     };
     handover::in_order(room, &mut plans, &look, report, write, |failure| Err(failure.into()))?;
     let mut watched = converge::Watched::all(&plans, &removals, &before);
-    converge::wait(room, &mut watched, &networks, report, "converge")
+    converge::wait(room, &mut watched, &networks, report, "converge")?;
+    for network in &leaving {
+        report.warn(replace::let_go(room, &stack, network, NOT_IN_THE_REVISION)?);
+    }
+    Ok(())
 }
 
 fn plan_services(room: &Room<'_>, specs: Vec<&Value>, held: &[Service], networks: &BTreeMap<String, String>) -> Vec<ServicePlan> {

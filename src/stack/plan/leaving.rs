@@ -40,23 +40,51 @@ pub(super) fn networks(
     warnings: &mut Vec<String>,
 ) -> Vec<Network> {
     let mut leaving = Vec::new();
-    for network in observed.networks.iter().filter(|held| !networks.iter().any(|plan| plan.name == held.name)) {
+    for (network, fate) in unwanted(&observed.networks, networks, &observed.known_networks, services, staying) {
         let name = &network.name;
-        let on_it = BTreeSet::from([network.id.as_str(), name.as_str()]);
-        let planned = services.iter().map(|plan| (plan.name.as_str(), &plan.spec));
-        let mut users = planned.chain(staying.iter().map(|service| (service.name(), &service.spec)));
-        let user = users.find(|(_, spec)| attached(spec, &on_it));
-        if !observed.known_networks.contains(name) {
-            warnings.push(format!("network {name} is not in the file and was not made here: it stays"));
-        } else if leavers == Leavers::Kept {
-            warnings.push(format!("network {name} is not in the file: it stays, as prune is off"));
-        } else if let Some((service, _)) = user {
-            warnings.push(format!("network {name} is not in the file: it stays, as service {service} is attached to it"));
-        } else {
-            leaving.push(network.clone());
+        match (fate, leavers) {
+            (Fate::Foreign, _) => warnings.push(format!("network {name} is not in the file and was not made here: it stays")),
+            (_, Leavers::Kept) => warnings.push(format!("network {name} is not in the file: it stays, as prune is off")),
+            (Fate::InUse(service), Leavers::Removed) => {
+                warnings.push(format!("network {name} is not in the file: it stays, as service {service} is attached to it"));
+            }
+            (Fate::Goes, Leavers::Removed) => leaving.push(network.clone()),
         }
     }
     leaving
+}
+
+/// What becomes of a network of the stack that is not wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate<'a> {
+    /// It stays: it was not made here.
+    Foreign,
+    /// It stays: this service goes on and is attached to it.
+    InUse(&'a str),
+    /// It goes once no service is on it.
+    Goes,
+}
+
+/// What becomes of the networks that are none of the planned ones: `known` are the names of those that were made here,
+/// `services` are planned, and `staying` go on and are not.
+pub fn unwanted<'a>(
+    held: &'a [Network],
+    networks: &[NetworkPlan],
+    known: &BTreeSet<String>,
+    services: &'a [ServicePlan],
+    staying: &[&'a Service],
+) -> Vec<(&'a Network, Fate<'a>)> {
+    let fate = |network: &'a Network| {
+        let on_it = BTreeSet::from([network.id.as_str(), network.name.as_str()]);
+        let planned = services.iter().map(|plan| (plan.name.as_str(), &plan.spec));
+        let mut users = planned.chain(staying.iter().map(|service| (service.name(), &service.spec)));
+        match users.find(|(_, spec)| attached(spec, &on_it)) {
+            _ if !known.contains(&network.name) => Fate::Foreign,
+            Some((service, _)) => Fate::InUse(service),
+            None => Fate::Goes,
+        }
+    };
+    held.iter().filter(|held| !networks.iter().any(|plan| plan.name == held.name)).map(|network| (network, fate(network))).collect()
 }
 
 /// Names in `warnings` the secrets and configs that are neither wanted nor ours. Ours go with the last revision that

@@ -19,7 +19,7 @@ mod subnets;
 pub use contents::{Content, ContentPlan, Question, questions};
 pub use drift::drift;
 pub use handover::{Wave, given_up, leave_out, waves};
-pub use leaving::leftovers;
+pub use leaving::{Fate, leftovers, unwanted};
 pub use networks::{NetworkPlan, attached, body_of, detach, networks};
 pub use platforms::{Platform, check_platforms, names_platforms};
 pub use ports::{Nodes, Place, Port, check_numbers, check_ports, port, publishes_ports};
