@@ -45,7 +45,7 @@ struct Cost {
 }
 
 fn side_by_side(stage: &Stage) {
-    let local = Local::start(stage, "deploy-bench", "");
+    let mut local = Local::start(stage, "deploy-bench", "");
     local.write("stack.yml", &file());
     let (mut agent, mut cli) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
     for _ in 0..ROUNDS {
@@ -61,6 +61,8 @@ fn side_by_side(stage: &Stage) {
         local.good(&["deploy", "STACK", "-c", "stack.yml", "--resolve-image", "never", "--adopt"]);
         local.good(&["rm", "STACK"]);
     }
+    // Not killed by a bad end: under a tool such as valgrind it has something to write down.
+    local.stop_agent();
     let new = compare("new services", &mut agent[0], &mut cli[0]);
     let again = compare("the same file again", &mut agent[1], &mut cli[1]);
     assert!(new.0 <= NEW && again.0 <= AGAIN && new.1 <= CPU && again.1 <= CPU, "beyond the budget");

@@ -46,6 +46,7 @@ list() {
 deploys() {
   ORDER_FROM_START=yes AXION_TEST_MEASURE=1 AXION_TEST_AGENT="$work/agent" \
     cargo bench -q --locked --profile dev --bench deploy >"$work/bench" 2>&1 || true
+  grep -q 'the same file again: ' "$work/bench" || { echo "order.sh: not all was deployed: the bench said" >&2; cat "$work/bench" >&2; exit 1; }
 }
 
 # A minute of an idle agent in this situation.
