@@ -75,7 +75,7 @@ impl<'a> Comparison<'a> {
                 }
             }
             (wanted, held) if path == ENVIRONMENT => environments(wanted, held, found),
-            _ => found.push(Change::new(path, &self.plain(held), &self.plain(wanted))),
+            _ => found.push(Change::new(path, &self.to_show(held), &self.to_show(wanted))),
         }
     }
 
@@ -157,22 +157,31 @@ impl<'a> Comparison<'a> {
 
     /// A network by its id. The CLI sorts networks by name, and the manager keeps that order with ids in the names' place.
     fn in_full<'b>(&'b self, text: &'b str) -> &'b str {
-        let is_network = self.path == ["TaskTemplate", "Networks", ITEM, "Target"];
-        self.networks.get(text).filter(|_| is_network).map_or(text, String::as_str)
+        self.networks.get(text).filter(|_| self.is_at_a_network()).map_or(text, String::as_str)
     }
 
-    /// A value as it is compared.
-    fn plain(&mut self, value: &'a Value) -> Value {
+    /// A network by its name.
+    fn by_name<'b>(&'b self, text: &'b str) -> &'b str {
+        let named = self.networks.iter().find(|(_, id)| *id == text).filter(|_| self.is_at_a_network());
+        named.map_or(text, |(name, _)| name.as_str())
+    }
+
+    fn is_at_a_network(&self) -> bool {
+        self.path == ["TaskTemplate", "Networks", ITEM, "Target"]
+    }
+
+    /// A value as people read it: without what means nothing.
+    fn to_show(&mut self, value: &'a Value) -> Value {
         match value {
             Value::Object(map) => {
                 let fields = map.iter().filter_map(|(key, value)| match self.seen(key, value) {
                     Value::Null => None,
-                    value => Some((key.clone(), self.below(key, |this| this.plain(value)))),
+                    value => Some((key.clone(), self.below(key, |this| this.to_show(value)))),
                 });
                 Value::Object(fields.collect())
             }
-            Value::Array(items) => self.below(ITEM, |this| items.iter().map(|item| this.plain(item)).collect()),
-            Value::String(text) => Value::String(self.in_full(text).to_owned()),
+            Value::Array(items) => self.below(ITEM, |this| items.iter().map(|item| this.to_show(item)).collect()),
+            Value::String(text) => Value::String(self.by_name(text).to_owned()),
             other => other.clone(),
         }
     }
@@ -296,6 +305,18 @@ mod tests {
         assert!(!json!(told).to_string().contains("hunter"), "{told:?}");
         held["TaskTemplate"]["ContainerSpec"]["Env"] = json!(["B", "A=hunter2", "C=3"]);
         assert_eq!(differences(&sent, &held, &networks), [ENVIRONMENT], "the order alone");
+    }
+
+    #[test]
+    fn networks_are_shown_by_their_names() {
+        let (mut sent, held, mut networks) = pair();
+        networks.insert("st_other".to_owned(), "x77".to_owned());
+        let told = |sent: &Value| changes(sent, &held, &networks)[0].told();
+        let attached = |name: &str| json!([{"Target": name, "Aliases": ["web"]}]);
+        for (target, shown) in [("st_other", "st_other"), ("x77", "st_other"), ("gone", "gone")] {
+            sent["TaskTemplate"]["Networks"] = attached(target);
+            assert_eq!(told(&sent), json!({"field": "TaskTemplate.Networks", "old": attached("st_n"), "new": attached(shown)}));
+        }
     }
 
     #[test]
