@@ -3,7 +3,7 @@
 
 use super::client::{Client, Request, path_of};
 use super::definition::wrapped;
-use super::deploy::{Given, command, plan};
+use super::deploy::{Found, Given, command, plan};
 use super::failure::{Failure, codes};
 use super::invocation::{Call, Change, Goal, Steer, Sure, Verb, Volumes, Wait};
 use super::next::About;
@@ -38,7 +38,7 @@ pub(super) fn change(call: &Call, arguments: &Change) -> Result<Exit, Failure> {
     let client = Client::of(&call.reach);
     if let Verb::Rollback(_, Goal::Plan) = arguments.verb {
         body["dry_run"] = json!(true);
-        return plan(&client, &request.body(body), call.output, arguments.project.as_deref(), &About::stack(stack), Vec::new());
+        return plan(&client, &request.body(body), call.output, arguments.project.as_deref(), &About::stack(stack), Found::default());
     }
     let given = Given { wait: arguments.wait, project: arguments.project.as_deref(), about: About::stack(stack) };
     command(&client, request.body(body), call.output, &given)

@@ -14,6 +14,7 @@ use crate::stack::{ApiVersion, Loaded};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::mem;
 use std::time::Duration;
 use uuid::Uuid;
@@ -52,12 +53,12 @@ pub(super) fn deploy(call: &Call, arguments: &Deploy) -> Result<Exit, Failure> {
     let what = if arguments.goal == Goal::Plan { "/plan" } else { "/deploy" };
     let request = Request::post(path_of(stack, what)).body(Value::Object(body)).about(About::stack(stack));
     let client = Client::of(&call.reach);
-    let found: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    let found = Found::of(&loaded);
     // The process ends with this command: what was read goes with it, and is not taken apart.
     mem::forget(loaded);
     if arguments.goal == Goal::Deploy && call.output != Output::Json {
         // Whoever sees it may still stop what follows.
-        found.iter().for_each(|warning| warn(warning));
+        found.warnings.iter().for_each(|warning| warn(warning));
     }
     match arguments.goal {
         Goal::Plan => plan(&client, &request, call.output, arguments.project.as_deref(), &About::stack(stack), found),
@@ -84,7 +85,7 @@ pub(super) fn plan(
     output: Output,
     project: Option<&str>,
     about: &About,
-    found: Vec<String>,
+    found: Found,
 ) -> Result<Exit, Failure> {
     let id = CommandId(Uuid::new_v4());
     let request = named(request.clone(), id, project).about(about.clone());
@@ -113,11 +114,34 @@ pub(super) struct Given<'a> {
     pub(super) about: About,
 }
 
-/// The agent has read the files as one: what it warns of there is told as it was found in the files themselves.
-fn in_their_files(mut end: Event, found: Vec<String>) -> Event {
-    let warnings = &mut end.payload.details.warnings;
-    warnings.retain(|warning| !warning.starts_with(AS_ONE));
-    warnings.splice(0..0, found);
+/// What is to be said of the files, with the places that it has in them.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    warnings: Vec<String>,
+    /// By service, where the CLI makes something else of it.
+    deviations: BTreeMap<String, Vec<String>>,
+}
+
+impl Found {
+    fn of(loaded: &Loaded) -> Self {
+        let mut deviations: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for deviation in &loaded.deviations {
+            deviations.entry(deviation.service.clone()).or_default().push(deviation.to_string());
+        }
+        Self { warnings: loaded.warnings.iter().map(ToString::to_string).collect(), deviations }
+    }
+}
+
+/// The agent has read the files as one: what it says of them is told as it was found in the files themselves.
+fn in_their_files(mut end: Event, mut found: Found) -> Event {
+    let details = &mut end.payload.details;
+    details.warnings.retain(|warning| !warning.starts_with(AS_ONE));
+    details.warnings.splice(0..0, found.warnings);
+    for service in details.services.iter_mut().filter(|service| !service.deviations.is_empty()) {
+        if let Some(here) = found.deviations.remove(&service.name) {
+            service.deviations = here;
+        }
+    }
     end
 }
 
@@ -134,7 +158,7 @@ pub(super) fn command(client: &Client, request: Request, output: Output, given: 
     }
     match watch::give(client, &request, id, &given.about, Show::of(output))? {
         Ended::Left => Ok(Exit::Done),
-        Ended::Terminal(end, _, took) => told(&in_their_files(*end, Vec::new()), took, output, &given.about.clone().command(id)),
+        Ended::Terminal(end, _, took) => told(&in_their_files(*end, Found::default()), took, output, &given.about.clone().command(id)),
     }
 }
 
@@ -166,9 +190,18 @@ mod tests {
     #[test]
     fn what_is_doubtful_in_a_file_is_told_where_it_stands_there() {
         let warnings = ["docker_stack_yml:3:12: services.web.build: a swarm does not build", "the digest of box:1 is not known"];
-        let end: Event = serde_json::from_value(json!({"payload": {"details": {"warnings": warnings}}})).unwrap();
-        let told = in_their_files(end, vec!["build.yml:6:12: services.web.build: a swarm does not build".to_owned()]);
+        let services = json!([{"name": "web", "deviations": ["D3: docker_stack_yml:1:2818: services.web.tmpfs: forgets"]}, {"name": "db"}]);
+        let end: Event = serde_json::from_value(json!({"payload": {"details": {"warnings": warnings, "services": services}}})).unwrap();
+        let found = Found {
+            warnings: vec!["build.yml:6:12: services.web.build: a swarm does not build".to_owned()],
+            deviations: ["web", "db"]
+                .map(|name| (name.to_owned(), vec![format!("D3: build.yml:9:5: services.{name}.tmpfs: forgets")]))
+                .into(),
+        };
+        let told = in_their_files(end, found);
         assert_eq!(told.payload.details.warnings[0], "build.yml:6:12: services.web.build: a swarm does not build");
         assert_eq!(told.payload.details.warnings[1..], ["the digest of box:1 is not known"]);
+        assert_eq!(told.payload.details.services[0].deviations, ["D3: build.yml:9:5: services.web.tmpfs: forgets"]);
+        assert!(told.payload.details.services[1].deviations.is_empty(), "the agent alone knows where it counts");
     }
 }

@@ -130,7 +130,7 @@ pub(super) static COMMANDS: &[Command] = &[
     Command {
         name: "start",
         part: Part::Change,
-        summary: "Bring stopped services back, with the counts that they had",
+        summary: "Bring stopped services back, with the counts of the newest revision",
         about: &["They get the specs of the newest kept revision. Services that are so already are left alone."],
         arguments: &[NAME, SERVICES],
         options: &[&DETACH, &TIMEOUT, &PROJECT, &SOCKET, &CONFIG, &JSON],
