@@ -75,7 +75,7 @@ impl<'a> Comparison<'a> {
                 }
             }
             (wanted, held) if path == ENVIRONMENT => environments(wanted, held, found),
-            _ => found.push(Change::new(path, &self.to_show(held), &self.to_show(wanted))),
+            _ => found.push(Change::new(path, &self.shown(held), &self.shown(wanted))),
         }
     }
 
@@ -171,16 +171,16 @@ impl<'a> Comparison<'a> {
     }
 
     /// A value as people read it: without what means nothing.
-    fn to_show(&mut self, value: &'a Value) -> Value {
+    fn shown(&mut self, value: &'a Value) -> Value {
         match value {
             Value::Object(map) => {
                 let fields = map.iter().filter_map(|(key, value)| match self.seen(key, value) {
                     Value::Null => None,
-                    value => Some((key.clone(), self.below(key, |this| this.to_show(value)))),
+                    value => Some((key.clone(), self.below(key, |this| this.shown(value)))),
                 });
                 Value::Object(fields.collect())
             }
-            Value::Array(items) => self.below(ITEM, |this| items.iter().map(|item| this.to_show(item)).collect()),
+            Value::Array(items) => self.below(ITEM, |this| items.iter().map(|item| this.shown(item)).collect()),
             Value::String(text) => Value::String(self.by_name(text).to_owned()),
             other => other.clone(),
         }
