@@ -10,6 +10,7 @@ use crate::agent::Farewell;
 use crate::config::seconds;
 use crate::domain::{AgentId, Release, StackName, Timestamp};
 use crate::logging::Directives;
+use crate::record::limits::MAX_REPLICAS;
 use crate::signing::KeyId;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -131,8 +132,13 @@ pub(super) fn scale(given: &Given) -> Read {
         let Some((service, count)) = word.split_once('=') else {
             return Err(format!("{word:?} does not say how many: write {word}=3"));
         };
-        let count = count.parse().map_err(|_| format!("{word:?}: {count:?} is no number of replicas"))?;
-        services.insert(service.to_owned(), count);
+        let count: u64 = count.parse().map_err(|_| format!("{word:?}: {count:?} is no number of replicas"))?;
+        if count > MAX_REPLICAS {
+            return Err(format!("{word:?}: a service has at most {MAX_REPLICAS} replicas"));
+        }
+        if services.insert(service.to_owned(), count).is_some() {
+            return Err(format!("{service} is named more than once: say one number of replicas"));
+        }
     }
     change(given, Verb::Scale(services))
 }
@@ -142,7 +148,11 @@ pub(super) fn rollback(given: &Given) -> Read {
         return Ok(Invocation::Look(call(given), Look::Revisions(stack(given)?)));
     }
     let goal = if given.has(&options::DRY_RUN) { Goal::Plan } else { Goal::Deploy };
-    change(given, Verb::Rollback(number(given, &options::TO, "number of a revision")?, goal))
+    let to = number(given, &options::TO, "number of a revision")?;
+    if to == Some(0) {
+        return Err("--to 0: the first revision is number 1; --list tells which are kept".to_owned());
+    }
+    change(given, Verb::Rollback(to, goal))
 }
 
 pub(super) fn stop(given: &Given) -> Read {

@@ -1,7 +1,7 @@
 //! What the agent answers, as far as it is shown. Whatever a newer agent adds is passed over, whatever an older one
 //! leaves out is empty: only what the answer is about must be there.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -85,8 +85,16 @@ pub(super) struct Drift {
 #[serde(default)]
 pub(super) struct Change {
     pub(super) field: String,
+    /// Null where it is not there; nothing where the value may be secret.
+    #[serde(deserialize_with = "present")]
     pub(super) old: Option<Value>,
+    #[serde(deserialize_with = "present")]
     pub(super) new: Option<Value>,
+}
+
+/// A value that is there, be it null.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 /// One task.

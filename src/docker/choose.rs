@@ -5,13 +5,27 @@
 use super::ownership::{self, Takeover};
 use super::room::{End, Room};
 use super::types::Service;
-use crate::domain::{Code, Outcome, StackName, Target};
+use crate::domain::{Code, LedgerError, Outcome, StackName, Target};
 use std::collections::BTreeSet;
 
 /// The services of a stack, if it has any and the command may touch it.
 pub(super) fn held(room: &Room<'_>, target: &Target, takeover: Takeover) -> Result<Vec<Service>, End> {
+    of(room, target, takeover, |services| Ok(!services.is_empty()))
+}
+
+/// Those that there are, be it none, of a stack that has some or a revision, and that the command may look at.
+pub(super) fn seen(room: &Room<'_>, target: &Target) -> Result<Vec<Service>, End> {
+    of(room, target, Takeover::Allowed, |services| Ok(!services.is_empty() || !room.ledger.revisions(&target.stack)?.is_empty()))
+}
+
+fn of(
+    room: &Room<'_>,
+    target: &Target,
+    takeover: Takeover,
+    is_stack: impl FnOnce(&[Service]) -> Result<bool, LedgerError>,
+) -> Result<Vec<Service>, End> {
     let services = room.observe(|client| client.services(&target.stack))?;
-    if services.is_empty() {
+    if !is_stack(&services)? {
         let message = format!("the swarm has no service of a stack {}", target.stack);
         return Err(End::Finished(Outcome::failed(Code::STACK_NOT_FOUND, message)));
     }

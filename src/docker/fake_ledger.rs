@@ -1,6 +1,8 @@
 //! The journal's face in memory, for tests; it can be made to fail like a full disk.
 
-use crate::domain::{CommandId, KeptStack, Ledger, LedgerError, Note, ProjectId, Revision, Sensitive, StackName, Step, StepOutcome};
+use crate::domain::{
+    CommandId, KeptStack, Ledger, LedgerError, Note, Orphan, ProjectId, Revision, Sensitive, StackName, Step, StepOutcome,
+};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,6 +13,7 @@ pub(super) struct FakeLedger {
     owners: Mutex<BTreeMap<StackName, ProjectId>>,
     revisions: Mutex<Vec<Revision>>,
     logins: Mutex<BTreeMap<String, String>>,
+    orphans: Mutex<Vec<Orphan>>,
     pub(super) full: AtomicBool,
     writes: AtomicUsize,
 }
@@ -67,6 +70,7 @@ impl FakeLedger {
                 revisions.drain(..surplus);
             }
             Note::KeepLogins(_, logins) => *self.logins.lock().unwrap() = logins,
+            Note::KeepOrphans(_, orphans) => *self.orphans.lock().unwrap() = orphans,
             Note::Forget(stack) => drop(self.owners.lock().unwrap().remove(&stack)),
         }
     }
@@ -109,6 +113,7 @@ impl Ledger for FakeLedger {
     }
 
     fn stack(&self, stack: &StackName) -> Result<KeptStack, LedgerError> {
-        Ok(KeptStack { owner: self.owner(stack)?, revisions: self.revisions(stack)?, logins: self.logins.lock().unwrap().clone() })
+        let (logins, orphans) = (self.logins.lock().unwrap().clone(), self.orphans.lock().unwrap().clone());
+        Ok(KeptStack { owner: self.owner(stack)?, revisions: self.revisions(stack)?, logins, orphans })
     }
 }

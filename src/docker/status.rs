@@ -43,7 +43,11 @@ pub(super) fn look(room: &Room<'_>, request: &GetStatus, role: SwarmRole, depth:
     }
     let (services, tasks) = match &request.target {
         Some(target) => {
-            let services = choose::held(room, target, Takeover::Allowed)?;
+            let services = match depth {
+                Depth::Services => choose::held(room, target, Takeover::Allowed)?,
+                // Its revisions can be returned to, whatever became of its services.
+                Depth::Tasks => choose::seen(room, target)?,
+            };
             (services, room.observe(|client| client.tasks(&target.stack))?)
         }
         None => (room.observe(|client| client.services_of_stacks())?, room.observe(|client| client.tasks_of_stacks())?),
@@ -51,7 +55,7 @@ pub(super) fn look(room: &Room<'_>, request: &GetStatus, role: SwarmRole, depth:
     let nodes = room.observe(|client| client.nodes())?;
     let down = down(&nodes);
     let drift = drift_of_stacks(room, &services)?;
-    let mut stacks: BTreeMap<&str, Vec<&Service>> = BTreeMap::new();
+    let mut stacks: BTreeMap<&str, Vec<&Service>> = request.target.iter().map(|target| (target.stack.as_str(), Vec::new())).collect();
     for service in &services {
         stacks.entry(service.label(NAMESPACE).unwrap_or_default()).or_default().push(service);
     }

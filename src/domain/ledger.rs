@@ -38,6 +38,17 @@ pub struct Revision {
     pub specs: Value,
 }
 
+/// A network, secret or config that a deploy has made which failed and did not go back, or not wholly: no revision has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Orphan {
+    /// `network`, `secret` or `config`.
+    pub kind: String,
+    /// In the swarm.
+    pub name: String,
+    /// The engine's.
+    pub id: String,
+}
+
 /// What is kept of a stack.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct KeptStack {
@@ -47,6 +58,8 @@ pub struct KeptStack {
     pub revisions: Vec<Revision>,
     /// By service, a keyed hash of the login for its registry that it was last written with.
     pub logins: BTreeMap<String, String>,
+    /// What failed deploys have left of it.
+    pub orphans: Vec<Orphan>,
 }
 
 /// The journal cannot be written or read; nothing may be changed until it can.
@@ -67,7 +80,9 @@ pub enum Note {
     Keep(StackName, Box<Revision>, usize),
     /// These logins are kept instead of those that were.
     KeepLogins(StackName, BTreeMap<String, String>),
-    /// The stack is forgotten: its owner, its revisions, its rotation key and its logins.
+    /// These are the orphans that are kept instead of those that were.
+    KeepOrphans(StackName, Vec<Orphan>),
+    /// The stack is forgotten: its owner, its revisions, its rotation key, its logins and its orphans.
     Forget(StackName),
 }
 

@@ -37,7 +37,7 @@ pub use event::{Event, EventKind, Stage};
 pub use follow::{Follow, FollowId, FollowPart, LogLine};
 pub use health::{Dependency, DependencyState, Health, LastCommand, LinkState, Manifest, Phase, StackBrief, UpdateOffer};
 pub use ids::{AgentId, CommandId, EventId, InvalidId, ProjectId, StackName};
-pub use ledger::{KeptStack, Ledger, LedgerError, Note, Revision, Step, StepOutcome};
+pub use ledger::{KeptStack, Ledger, LedgerError, Note, Orphan, Revision, Step, StepOutcome};
 pub use outcome::{Outcome, Progress, Verdict};
 pub use position::{Position, Watermark};
 pub use readiness::{Failures, Patience, Weight};

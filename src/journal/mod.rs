@@ -430,7 +430,7 @@ impl Ledger for Journal {
 
     fn stack(&self, stack: &StackName) -> Result<KeptStack, LedgerError> {
         let kept = self.store.stack(stack).map_err(unavailable)?;
-        Ok(KeptStack { owner: kept.owner, revisions: kept.revisions, logins: kept.logins })
+        Ok(KeptStack { owner: kept.owner, revisions: kept.revisions, logins: kept.logins, orphans: kept.orphans })
     }
 }
 

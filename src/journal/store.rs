@@ -6,7 +6,7 @@
 use super::reserve::{FileReserve, Reserve, ReservedFile};
 use super::{Entry, Finished, Identity, JournalError, Origin, Recovered, Reported, Write};
 use crate::domain::{
-    CommandId, MAX_ENDED, Note, Past, Position, ProjectId, Revision, Sensitive, StackBrief, StackName, Step, StepOutcome, Timestamp,
+    CommandId, MAX_ENDED, Note, Orphan, Past, Position, ProjectId, Revision, Sensitive, StackBrief, StackName, Step, StepOutcome, Timestamp,
 };
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata as _, StorageBackend, TableDefinition, WriteTransaction};
 use serde::de::DeserializeOwned;
@@ -54,6 +54,9 @@ pub(super) struct Stack {
     pub(super) rotation_key: Option<Sensitive<String>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) logins: BTreeMap<String, String>,
+    /// Records of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) orphans: Vec<Orphan>,
 }
 
 impl Stack {
@@ -398,6 +401,7 @@ fn apply_note(transaction: &WriteTransaction, note: Note, changed: &mut Changed)
         Note::Own(stack, project) => change_stack(transaction, changed, &stack, |record| record.owner = Some(project))?,
         Note::Keep(stack, revision, keep) => change_stack(transaction, changed, &stack, |record| record.keep(*revision, keep))?,
         Note::KeepLogins(stack, logins) => change_stack(transaction, changed, &stack, |record| record.logins = logins)?,
+        Note::KeepOrphans(stack, orphans) => change_stack(transaction, changed, &stack, |record| record.orphans = orphans)?,
         Note::Forget(stack) => {
             transaction.open_table(STACKS)?.remove(stack.as_str())?;
             changed.insert(stack, None);

@@ -5,6 +5,7 @@
 //! a field that a newer engine may have added. Engine API 1.40–1.50, section "definitions".
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -274,6 +275,29 @@ pub struct Network {
     /// Its labels.
     #[serde(default, deserialize_with = "null_is_default")]
     pub labels: BTreeMap<String, String>,
+    /// Whether its containers are told, be there none. In a list they are of what this node alone has, and not of what the manager
+    /// has (moby, daemon/cluster/convert, `BasicNetworkFromGRPC`).
+    #[serde(rename = "Containers", default, deserialize_with = "is_there")]
+    has_containers: bool,
+}
+
+impl Network {
+    /// Of one that a list had: whether the swarm has removed it, and this node still has it, until the last container is off it.
+    #[must_use]
+    pub fn lingers(&self) -> bool {
+        self.has_containers && self.scope == "swarm"
+    }
+
+    /// As it was asked for by name or id, which tells what this node has, and nothing of the manager.
+    #[must_use]
+    pub fn asked_for(self) -> Self {
+        Self { has_containers: false, ..self }
+    }
+}
+
+/// Whether there is a value.
+fn is_there<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(Option::<IgnoredAny>::deserialize(deserializer)?.is_some())
 }
 
 /// Reads what Go writes as null where a list or map is empty.

@@ -1,7 +1,7 @@
 //! What is said of a Compose file, and of what became of it, shows where a variable stands, never what it stands for: its value may be
 //! a secret. Pure.
 
-use super::{StackError, Warning};
+use super::{StackError, Warning, change};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -84,13 +84,9 @@ impl Veil {
         if self.0.0.is_empty() { text } else { self.0.text(text) }
     }
 
-    /// The same for each text in these fields, but for the names of objects.
+    /// The same for each text in these fields, but for the names of objects. Long values of changes are cut.
     pub fn fields(&self, fields: &mut Map<String, Value>) {
-        if self.0.0.is_empty() {
-            return;
-        }
         for (key, value) in fields.iter_mut().filter(|(key, _)| !NAMES.contains(&key.as_str())) {
-            // A field that changes: the old value may be that of the same variable before.
             match key.as_str() {
                 "changes" => self.changes(value),
                 _ => self.value(value),
@@ -100,20 +96,25 @@ impl Veil {
 
     fn value(&self, value: &mut Value) {
         match value {
-            Value::String(text) => *text = self.0.text(std::mem::take(text)),
+            Value::String(text) => *text = self.text(std::mem::take(text)),
             Value::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
             Value::Object(fields) => self.fields(fields),
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
 
+    /// Fields that change: the old value may be that of the same variable before.
     fn changes(&self, changes: &mut Value) {
         for change in changes.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
-            let mut hidden = change.clone();
-            self.fields(&mut hidden);
-            if hidden != *change {
-                change.retain(|key, _| key == "field");
+            if !self.0.0.is_empty() {
+                let mut hidden = change.clone();
+                self.fields(&mut hidden);
+                if hidden != *change {
+                    change::hide(change);
+                }
             }
+            // ORDER: a part of a value would not be known again.
+            change::shorten(change);
         }
     }
 }
@@ -152,6 +153,18 @@ mod tests {
             })
         );
     }
+    #[test]
+    fn a_value_is_hidden_that_a_cut_would_go_through() {
+        let veil = Veil::over(&[("PW".to_owned(), "s3cret-word".to_owned())].into());
+        let told = |old: &str| json!({"changes": [{"field": "Labels.a", "old": old, "new": format!("{}s3cret-word", "x".repeat(115))}]});
+        let mut secret = told("x");
+        veil.fields(secret.as_object_mut().unwrap());
+        assert_eq!(secret, json!({"changes": [{"field": "Labels.a"}]}));
+        let mut nothing = told("x");
+        Veil::default().fields(nothing.as_object_mut().unwrap());
+        assert_eq!(nothing["changes"][0]["new"], json!(format!("{}s3cre…", "x".repeat(115))));
+    }
+
     use crate::stack::Location;
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::support::{Lanes, Stage};
 use super::{QUICK, deploy, quick, request, sleeper};
-use axion_agent::domain::{Action, Code, Deploy, GetStatus, Ledger, Note, OnFailure, Rollback, Selection};
+use axion_agent::domain::{Action, Code, Deploy, GetStatus, Ledger, Note, OnFailure, Rollback, Scale, Selection, Sensitive};
 use serde_json::{Value, json};
 
 const PLAIN: &str = "networks: {default: {}, aside: {}}\n";
@@ -181,6 +181,98 @@ pub fn back_without(stage: &Stage) {
     let warnings = told.detail("warnings").to_string();
     assert!(warnings.contains(&format!("spare is not in the revision: it stays, as service {foreign} is attached to it")), "{warnings}");
     assert_eq!((told.detail("foreign"), names().len()), (&json!([foreign]), 2));
+}
+
+/// A file of one service with a network, a secret and a config of its own, that runs `command`.
+fn with_its_own(lanes: &Lanes, command: &str, own: &str) -> Deploy {
+    let service = quick(command, ", deploy: {endpoint_mode: dnsrr, restart_policy: {max_attempts: 1, delay: 0s}}").replacen(
+        "init: true",
+        &format!("init: true, networks: [{own}], secrets: [{own}], configs: [{own}]"),
+        1,
+    );
+    let rest =
+        format!("networks: {{{own}: {{}}}}\nsecrets: {{{own}: {{environment: CONTENT}}}}\nconfigs: {{{own}: {{content: 'of {own}'}}}}\n");
+    let env = [("CONTENT".to_owned(), format!("content of {own}"))].into();
+    Deploy { env: Sensitive::new(env), ..request(lanes, &[("web", &service)], &rest) }
+}
+
+pub fn orphans(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let (good, bad) = (|own: &str| with_its_own(&lanes, "sleep, '1000'", own), |own: &str| with_its_own(&lanes, "'false'", own));
+    let leave = |own: &str| Deploy { on_failure: OnFailure::Leave, ..bad(own) };
+    let one_each = [1, 1, 1, 1];
+    lanes.run(Action::Deploy(good("first"))).completed();
+    assert_eq!(lanes.counts(), one_each);
+
+    // By the same file again, which is no new revision.
+    lanes.run(Action::Deploy(leave("second"))).failed(Code::CRASH_LOOP, "");
+    assert_eq!(lanes.counts(), [1, 2, 2, 2], "what it made stays");
+    let planned = lanes.run(Action::Deploy(Deploy { dry_run: true, ..good("first") })).completed();
+    let goes = |kind: &str| planned.detail(kind).as_array().unwrap().iter().filter(|one| one["action"] == "remove").count();
+    assert_eq!(["networks", "secrets", "configs"].map(goes), [1, 1, 1], "{:#?}", planned.outcome);
+    let told = lanes.run(Action::Deploy(good("first"))).completed();
+    assert_eq!((told.detail("warnings"), lanes.counts()), (&json!([]), one_each), "it is gone, and nobody calls it foreign");
+    assert_eq!(lanes.journal.stack(&lanes.stack).unwrap().orphans, []);
+
+    // By a rollback.
+    lanes.run(Action::Deploy(leave("second"))).failed(Code::CRASH_LOOP, "");
+    let back = Rollback { target: lanes.target(), to_revision: None, timeout_seconds: None, dry_run: false };
+    let told = lanes.run(Action::Rollback(back)).completed();
+    assert_eq!((told.detail("warnings"), lanes.counts()), (&json!([]), one_each));
+
+    // By another file, to which a part of it is good.
+    lanes.run(Action::Deploy(leave("second"))).failed(Code::CRASH_LOOP, "");
+    lanes.run(Action::Deploy(leave("third"))).failed(Code::CRASH_LOOP, "");
+    assert_eq!(lanes.counts(), [1, 3, 3, 3]);
+    lanes.run(Action::Deploy(good("second"))).completed();
+    assert_eq!(lanes.counts(), [1, 1, 2, 2], "but for what the revision before needs");
+    assert_eq!(lanes.journal.stack(&lanes.stack).unwrap().orphans, []);
+    for file in ["third", "fourth"] {
+        lanes.run(Action::Deploy(good(file))).completed();
+    }
+    assert_eq!(lanes.counts(), [1, 1, 2, 2], "it went with its revision");
+}
+
+pub fn lingering(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    // It ends only when it is killed.
+    let slow = "image: 'axion-test/box:1', stop_grace_period: 4s, command: [sh, -c, \"trap '' TERM; while :; do sleep 1; done\"], \
+                deploy: {endpoint_mode: dnsrr}";
+    run(&lanes, &[("web", slow)], "").completed();
+    let remove = || {
+        let before = network_named(&lanes, "default")["Id"].clone();
+        for (kind, id) in [("services", "ID"), ("networks", "Id")] {
+            for one in lanes.list(kind) {
+                lanes.call("DELETE", &format!("/{kind}/{}", one[id].as_str().unwrap()), &Value::Null);
+            }
+        }
+        assert_eq!(lanes.counts()[..2], [0, 1], "its container is on it");
+        before
+    };
+    let before = remove();
+    let planned = lanes.run(Action::Deploy(Deploy { dry_run: true, ..request(&lanes, &[("web", slow)], "") })).completed();
+    assert_eq!(named(&planned, "default")["action"], "replace", "{:#?}", planned.outcome);
+    run(&lanes, &[("web", slow)], "").completed();
+    let second = remove();
+    assert_ne!(before, second);
+    let back = Rollback { target: lanes.target(), to_revision: Some(1), timeout_seconds: None, dry_run: false };
+    lanes.run(Action::Rollback(back)).completed();
+    let third = remove();
+    lanes.run(Action::Start(Selection { target: lanes.target(), services: [].into(), timeout_seconds: None })).completed();
+    assert!(third != second && network_named(&lanes, "default")["Id"] != third);
+    assert_eq!(lanes.counts()[..2], [1, 1], "no second network of its name is left");
+}
+
+pub fn scaled(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    deploy(&lanes, &[("web", &sleeper(", replicas: 2")), ("side", &sleeper(", replicas: 2"))]).completed();
+    let services = [("web".to_owned(), 3), ("side".to_owned(), 1)].into();
+    lanes.run(Action::Scale(Scale { target: lanes.target(), services, timeout_seconds: None })).completed();
+    let failing = quick("'false'", ", deploy: {endpoint_mode: dnsrr, replicas: 2, restart_policy: {max_attempts: 1, delay: 0s}}");
+    let told = deploy(&lanes, &[("web", &failing), ("side", &sleeper(", replicas: 2"))]).failed(Code::CRASH_LOOP, "");
+    assert_eq!(told.detail("rolled_back"), true, "{:#?}", told.outcome);
+    let count = |name: &str| lanes.service(name)["Spec"]["Mode"]["Replicated"]["Replicas"].as_u64().unwrap();
+    assert_eq!((count("web"), count("side")), (3, 1));
 }
 
 pub fn drift(stage: &Stage) {

@@ -150,8 +150,14 @@ fn changes(changes: &[Change], page: &Page) -> String {
     let names: Vec<String> = changes.iter().map(|change| named(&change.field)).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
     let line = |(change, name): (&Change, &String)| {
-        if change.old.is_none() && change.new.is_none() {
-            return format!("    {name:<width$}  {}\n", page.colour.paint(Hue::Quiet, "changes; its value is not shown"));
+        let hidden = match (&change.old, &change.new) {
+            (Some(_), Some(_)) => None,
+            (Some(Value::Null), None) => Some("is added; its value is not shown"),
+            (None, Some(Value::Null)) => Some("is removed; its value is not shown"),
+            _ => Some("changes; its value is not shown"),
+        };
+        if let Some(what) = hidden {
+            return format!("    {name:<width$}  {}\n", page.colour.paint(Hue::Quiet, what));
         }
         let (old, new) = (value(change, change.old.as_ref()), value(change, change.new.as_ref()));
         let (gone, come) = (|text: &str| page.colour.paint(Hue::Bad, text), |text: &str| page.colour.paint(Hue::Good, text));

@@ -193,6 +193,8 @@ fn a_plan_reads_like_a_diff() {
             {"name": "web", "action": "update", "image": "web:1.5", "tasks": "replaced", "image_here": false, "changes": [
                 {"field": "TaskTemplate.ContainerSpec.Image", "old": "web:1.4", "new": "web:1.5"},
                 {"field": "TaskTemplate.ContainerSpec.Env.PASSWORD"},
+                {"field": "TaskTemplate.ContainerSpec.Env.OLD", "new": null},
+                {"field": "TaskTemplate.ContainerSpec.Env.NEW", "old": null},
                 {"field": "Labels.tier", "old": null, "new": "front"},
                 {"field": "TaskTemplate.ContainerSpec.Args", "old": ["sh", "-c", "echo one ready; exec sleep 1000"], "new": ["sh", "-c", "echo two ready; exec sleep 1000"]},
             ]},
@@ -210,6 +212,8 @@ fn a_plan_reads_like_a_diff() {
          ~ service web  every task is replaced\n    \
              image                 web:1.4 → web:1.5\n    \
              environment.PASSWORD  changes; its value is not shown\n    \
+             environment.OLD       is removed; its value is not shown\n    \
+             environment.NEW       is added; its value is not shown\n    \
              deploy.labels.tier    (none) → front\n    \
              command\n      \
                - [\"sh\",\"-c\",\"echo one ready; exec sleep 1000\"]\n      \

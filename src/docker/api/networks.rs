@@ -20,7 +20,7 @@ impl Client {
 
     /// One network, by id or name.
     pub(crate) fn network(&self, id: &str) -> Result<Network, EngineError> {
-        self.fetch(Request::get(format!("/networks/{}", encoded(id))))
+        self.fetch(Request::get(format!("/networks/{}", encoded(id)))).map(Network::asked_for)
     }
 
     /// The swarm's own object for a network that every node has, such as `host`: lists leave it out.

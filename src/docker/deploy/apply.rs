@@ -259,7 +259,10 @@ fn seen(
         Err(StepError::Refused(error)) if is_there_all_the_same(room, &error, networks)? => {
             log::info!("service {}: the manager has just taken over and does not see all yet: {error}", plan.name);
         }
-        Err(error) => return Err(refused("service", &plan.name, error)),
+        Err(StepError::Refused(error)) => {
+            return Err(removed_network(&error, networks).unwrap_or_else(|| refused("service", &plan.name, StepError::Refused(error))));
+        }
+        Err(error) => return Err(error.into()),
     }
     let now = names::found(room, |client| client.service(&plan.name))?.filter(|service| service.name() == plan.name);
     if is_done(room, now.as_ref(), &plan.spec, networks) {
@@ -273,15 +276,27 @@ fn seen(
 /// Whether a manager misses a network that is there. One that has just become the leader did so on 28.5, for a moment:
 /// "network NAME not found", as an error of its own. What it says after [`LOOKS`] looks holds.
 fn is_there_all_the_same(room: &Room<'_>, error: &EngineError, networks: &BTreeMap<String, String>) -> Result<bool, StepError> {
-    let words = error.to_string();
-    let Some(name) = networks.keys().find(|name| words.ends_with(&format!("network {name} not found"))) else { return Ok(false) };
+    let Some(name) = missed(error, networks) else { return Ok(false) };
     for _ in 0..LOOKS {
         room.wait_for_change(BETWEEN_LOOKS)?;
-        if names::found(room, |client| client.network(name))?.is_some_and(|network| network.name == *name) {
+        if room.observe(Client::all_networks)?.iter().any(|network| network.name == *name && !network.lingers()) {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// The network of ours that a manager says is not there.
+fn missed<'a>(error: &EngineError, networks: &'a BTreeMap<String, String>) -> Option<&'a String> {
+    let words = error.to_string();
+    networks.keys().find(|name| words.ends_with(&format!("network {name} not found")))
+}
+
+/// What it means that a network is not there any more.
+fn removed_network(error: &EngineError, networks: &BTreeMap<String, String>) -> Option<Broken> {
+    let name = missed(error, networks)?;
+    let message = format!("somebody else removed the network {name} at the same time: see who does it, then deploy again");
+    Some(Failure::new(Code::CONFLICT, message).into())
 }
 
 /// What an update means that met nothing: a service that was there at the look was removed by somebody else.

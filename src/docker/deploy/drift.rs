@@ -4,7 +4,7 @@ use super::revision;
 use crate::docker::room::{End, Room};
 use crate::docker::types::{NAMESPACE, Service};
 use crate::domain::{Revision, StackName};
-use crate::stack::change::Change;
+use crate::stack::change::{self, Change};
 use crate::stack::plan;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -22,7 +22,12 @@ pub(in crate::docker) struct Drift {
 impl Drift {
     /// As events show it.
     pub(in crate::docker) fn told(&self) -> Value {
-        json!({"revision": self.revision, "changes": self.changes.iter().take(FIELDS).map(Change::told).collect::<Vec<_>>()})
+        let shown = |change: &Change| {
+            let mut told = change.told();
+            told.as_object_mut().into_iter().for_each(change::shorten);
+            told
+        };
+        json!({"revision": self.revision, "changes": self.changes.iter().take(FIELDS).map(shown).collect::<Vec<_>>()})
     }
 
     /// In words.

@@ -17,6 +17,7 @@ mod handover;
 mod images;
 mod logins;
 mod names;
+mod orphans;
 mod prepare;
 mod replace;
 mod report;
@@ -177,7 +178,9 @@ fn carry_out(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, report:
     }
     converge::converge(room, prepared, report, "converge")?;
     for network in &prepared.plan.leaving {
-        report.warn(replace::let_go(room, &request.target.stack, network, report::LEFT_THE_FILE)?);
+        let stays = replace::let_go(room, &request.target.stack, network, report::LEFT_THE_FILE)?;
+        prepared.orphans.extend(stays.iter().map(|_| orphans::of_network(network)));
+        report.warn(stays);
     }
     revision::keep(room, request, prepared)
 }
@@ -197,6 +200,7 @@ fn fail(room: &Room<'_>, request: &Deploy, prepared: &Prepared, report: &mut Rep
 /// Something was changed: what becomes of it is what `on_failure` says.
 fn undo(room: &Room<'_>, request: &Deploy, sent: &[ServicePlan], report: &mut Report, failure: Failure) -> Result<Outcome, Broken> {
     if request.on_failure != OnFailure::Rollback {
+        orphans::remember(room, &request.target.stack)?;
         return Ok(report.failed(&failure, RolledBack::No, &[]).with("changed", true));
     }
     rollback::begin(room, request, &failure)?;
@@ -207,6 +211,9 @@ fn undo(room: &Room<'_>, request: &Deploy, sent: &[ServicePlan], report: &mut Re
 fn go_back(room: &Room<'_>, request: &Deploy, sent: &[ServicePlan], report: &mut Report, failure: Failure) -> Result<Outcome, Broken> {
     room.progress(Progress::new("rollback", format!("going back: {}", failure.message)).with("code", failure.code.as_str()));
     let (rolled_back, notes) = rollback::run(room, request, sent)?;
+    if rolled_back != RolledBack::Yes {
+        orphans::remember(room, &request.target.stack)?;
+    }
     Ok(report.failed(&failure, rolled_back, &notes).with("changed", true))
 }
 

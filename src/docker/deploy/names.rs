@@ -84,7 +84,8 @@ pub(super) fn network_ids_of(room: &Room<'_>, services: &[&Service]) -> Result<B
 }
 
 fn ids_of_the_swarm(room: &Room<'_>) -> Result<BTreeMap<String, String>, StepError> {
-    let networks = room.observe(|client| client.all_networks())?.into_iter().filter(|network| network.scope == "swarm");
+    let networks =
+        room.observe(|client| client.all_networks())?.into_iter().filter(|network| network.scope == "swarm" && !network.lingers());
     Ok(networks.map(|network| (network.name, network.id)).collect())
 }
 

@@ -5,11 +5,11 @@ use super::drift::{self, Drift};
 use super::images::Images;
 use super::replace::Replaced;
 use super::revision::GoingContent;
-use super::{Broken, Failure, checks, contents, logins, names, revision, rollback, unfinished};
+use super::{Broken, Failure, checks, contents, logins, names, orphans, revision, rollback, unfinished};
 use crate::docker::ownership::{self, Standing, Takeover};
 use crate::docker::room::Room;
 use crate::docker::types::{NAMESPACE, Service, StoreKind};
-use crate::domain::{Code, Deploy, Entry, KeptStack, OnFailure, ProjectId, Revision, StackName};
+use crate::domain::{Code, Deploy, Entry, KeptStack, OnFailure, Orphan, ProjectId, Revision, StackName};
 use crate::stack::plan::{self, Desired, ExternalIds, Leavers, Observed, Plan, Who};
 use crate::stack::{self, ApiVersion, Binds, ComposeFile, Deviation, Loaded, Source, StackError, StackSpecs, since};
 use serde::Serialize;
@@ -38,6 +38,8 @@ pub(super) struct Prepared {
     /// Services whose image this node has not.
     pub(super) not_here: BTreeSet<String>,
     pub(super) revisions: Vec<Revision>,
+    /// What failed deploys have left of the stack.
+    pub(super) orphans: Vec<Orphan>,
     /// Fingerprints of the logins that services had before, and that they are to have.
     pub(super) logins: (BTreeMap<String, String>, BTreeMap<String, String>),
     /// Whose the stack was.
@@ -74,7 +76,7 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
     let mut observed = look(room, stack)?;
     let takeover = if request.adopt { Takeover::Allowed } else { Takeover::Refused };
     // One look at the journal: each reads all that it has of the stack.
-    let KeptStack { owner, revisions, logins } = room.ledger.stack(stack)?;
+    let KeptStack { owner, revisions, logins, orphans } = room.ledger.stack(stack)?;
     let standing = ownership::check_owner(room, owner.as_ref(), &request.target, &observed.services, takeover)?;
     // Those of services that are gone are not asked about.
     let tasks = if observed.services.is_empty() { Vec::new() } else { room.observe(|client| client.tasks(stack))? };
@@ -90,7 +92,9 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
     observed.fingerprints = revision::fingerprints(&revisions);
     observed.known_services = revision::services(&revisions);
     observed.known_networks = revision::networks(&revisions);
+    observed.known_networks.extend(orphans::networks(&orphans, &observed.networks));
     observed.known_contents = revision::contents_by_name(&revisions);
+    observed.orphans = orphans::ids(&orphans).collect();
     let drift = drift(room, &revisions, &observed)?;
     warnings.extend(drift.iter().map(|(name, drift)| drift.warning(name)));
     observed.logins = logins;
@@ -127,6 +131,7 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
         drift,
         not_here: found.not_here,
         revisions,
+        orphans,
         logins,
         standing,
         owner,

@@ -80,7 +80,9 @@ pub(super) fn make_way(room: &Room<'_>, stack: &StackName, networks: &[NetworkPl
     room.progress(Progress::new("replace", in_short(&names, &going)));
     wait_for_tasks(room, stack)?;
     for network in &going {
-        remember(room, "network.replace", &network.name, &plan::body_of(network));
+        if !network.lingers() {
+            remember(room, "network.replace", &network.name, &plan::body_of(network));
+        }
         remove_network(room, stack, network, Deadline::after(PATIENCE))?;
     }
     Ok(())

@@ -10,7 +10,7 @@ use crate::docker::choose;
 use crate::docker::ownership::Takeover;
 use crate::docker::room::{End, Room};
 use crate::docker::types::{Mode, Service};
-use crate::domain::{Outcome, Progress, Selection, counted};
+use crate::domain::{Outcome, Progress, Selection, StackName, counted};
 use crate::stack::change::Change;
 use crate::stack::marks;
 use crate::stack::plan::{Action, ServicePlan};
@@ -47,10 +47,33 @@ fn work(room: &Room<'_>, request: &Selection, report: &mut Report) -> Result<Str
     room.progress(Progress::new("apply", message).with("services", report.services()));
     let mut watched = converge::Watched::all(&plans, [], &before);
     converge::wait(room, &mut watched, &networks, report, "converge")?;
-    Ok(match plans.len() {
-        1 => format!("one service of {stack} was restarted and runs"),
-        count => format!("{count} services of {stack} were restarted and run"),
-    })
+    Ok(told(stack, &plans))
+}
+
+/// What was done, in words.
+fn told(stack: &StackName, plans: &[ServicePlan]) -> String {
+    let (jobs, services): (Vec<Mode>, Vec<Mode>) =
+        plans.iter().map(|plan| Mode::of(&plan.spec)).partition(|mode| matches!(mode, Mode::ReplicatedJob(_) | Mode::GlobalJob));
+    let idle = services.iter().filter(|mode| matches!(mode, Mode::Replicated(0))).count();
+    let parts = [
+        match services.len() - idle {
+            0 => None,
+            1 => Some(format!("one service of {stack} was restarted and runs")),
+            count => Some(format!("{count} services of {stack} were restarted and run")),
+        },
+        match jobs.len() {
+            0 => None,
+            1 => Some(format!("one job of {stack} has run again")),
+            count => Some(format!("{count} jobs of {stack} have run again")),
+        },
+        match idle {
+            0 => None,
+            1 => Some(format!("one service of {stack} has no replicas, and nothing of it runs")),
+            count => Some(format!("{count} services of {stack} have no replicas, and nothing of them runs")),
+        },
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { format!("the stack {stack} has jobs alone, which run again only when they are named") } else { parts.join("; ") }
 }
 
 /// Jobs run again only when they are named.
@@ -86,7 +109,7 @@ fn write(room: &Room<'_>, plan: &mut ServicePlan, networks: &BTreeMap<String, St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{ProjectId, StackName, Target};
+    use crate::domain::{ProjectId, Target};
 
     fn service(mode: &Value, labels: &Value) -> Service {
         let spec = json!({"Name": "st_web", "Labels": labels, "TaskTemplate": {"ForceUpdate": 3}, "Mode": mode});
@@ -102,6 +125,22 @@ mod tests {
         assert_eq!(first.spec, held.spec);
         let again = plan(&service(&json!({"Global": {}}), &json!({marks::COMMAND: "this"})), "this");
         assert!(again.action == Action::Unchanged && again.ours_already);
+    }
+
+    #[test]
+    fn what_was_done_is_told_of_each_kind() {
+        let of = |modes: &[Value]| {
+            let plans: Vec<ServicePlan> = modes.iter().map(|mode| plan(&service(mode, &json!({})), "this")).collect();
+            told(&StackName::new("st").unwrap(), &plans)
+        };
+        let (some, none, job) = (json!({"Replicated": {"Replicas": 2}}), json!({"Replicated": {"Replicas": 0}}), json!({"GlobalJob": {}}));
+        assert_eq!(of(std::slice::from_ref(&some)), "one service of st was restarted and runs");
+        assert_eq!(of(std::slice::from_ref(&none)), "one service of st has no replicas, and nothing of it runs");
+        assert_eq!(
+            of(&[some.clone(), some, none, job]),
+            "2 services of st were restarted and run; one job of st has run again; one service of st has no replicas, and nothing of it runs"
+        );
+        assert!(of(&[]).contains("jobs alone"));
     }
 
     #[test]

@@ -6,11 +6,11 @@
 
 use super::handover::{self, Look};
 use super::report::{NOT_IN_THE_REVISION, Report};
-use super::{Broken, Failure, apply, converge, images, names, replace, revision, rollback};
+use super::{Broken, Failure, apply, converge, images, names, orphans, replace, revision, rollback};
 use crate::docker::ownership::{self, Takeover};
 use crate::docker::room::{End, Room};
 use crate::docker::types::{Network, Service};
-use crate::domain::{Code, Outcome, Progress, Revision, Rollback, Selection, StackName, Step, StepOutcome, Target};
+use crate::domain::{Code, KeptStack, Orphan, Outcome, Progress, Revision, Rollback, Selection, StackName, Step, StepOutcome, Target};
 use crate::stack::plan::{self, Action, Fate, NetworkPlan, ServicePlan, Who};
 use crate::stack::{compare, images::image, marks};
 use serde_json::{Value, json};
@@ -38,21 +38,21 @@ pub(in crate::docker) fn roll_back(room: &Room<'_>, request: &Rollback) -> End {
     finish(&request.target, |report| {
         let stack = &request.target.stack;
         let held = held(room, &request.target)?;
-        let revisions = room.ledger.revisions(stack)?;
+        let KeptStack { revisions, mut orphans, .. } = room.ledger.stack(stack)?;
         let chosen = choose(room, request, &revisions, &held)?;
         let wanted = revision::specs_of_services(chosen).filter_map(|spec| spec["Name"].as_str()).collect();
         let (ours, foreign) = plan::leftovers(&held, &wanted, &revision::services(&revisions), room.agent);
         let stay: Vec<&str> = foreign.iter().map(|service| service.name()).collect();
         let ours = ours.into_iter().cloned().collect();
-        let becomes = Networks::AsKept { known: revision::networks(&revisions) };
+        let becomes = Networks::AsKept { known: revision::networks(&revisions), orphans: &orphans };
         let back = plan_back(room, chosen, revision::specs_of_services(chosen).collect(), &held, ours, becomes, report)?;
         if request.dry_run {
-            report.take_contents(chosen, &revision::going_after(room, stack, &revisions, chosen.specs.clone())?);
+            report.take_contents(chosen, &revision::going_after(room, stack, &revisions, &orphans, chosen.specs.clone())?);
             return Ok(report.planned(&format!("revision {}", chosen.number)).with("to_revision", chosen.number));
         }
-        bring_back(room, back, report)?;
+        orphans.extend(bring_back(room, back, report)?);
         let (number, specs) = (chosen.number, chosen.specs.clone());
-        let kept = revision::keep_specs(room, stack, revisions, specs)?;
+        let kept = revision::keep_specs(room, stack, revisions, orphans, specs)?;
         let message = format!("the stack {stack} runs as in revision {number} (kept as revision {kept})");
         let outcome = Outcome::completed(message).with("to_revision", number).with("revision", kept);
         Ok(outcome.with("foreign", json!(stay)).with("warnings", report.warnings()))
@@ -132,13 +132,15 @@ pub(super) fn runs(revision: &Revision, held: &[Service], ids: &BTreeMap<String,
 
 /// What becomes of networks that are there and are not as in the revision.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Networks {
+enum Networks<'a> {
     /// They stay: only some services may be meant.
     AsTheyAre,
     /// They are made anew, and those go that the revision has not.
     AsKept {
-        /// The names of those that were made here.
+        /// The names of those that a revision has.
         known: BTreeSet<String>,
+        /// What failed deploys have left.
+        orphans: &'a [Orphan],
     },
 }
 
@@ -161,7 +163,7 @@ fn plan_back(
     specs: Vec<&Value>,
     held: &[Service],
     removals: Vec<Service>,
-    becomes: Networks,
+    becomes: Networks<'_>,
     report: &mut Report,
 ) -> Result<Back, Broken> {
     let stack = report.stack().clone();
@@ -173,15 +175,16 @@ fn plan_back(
     let there = names::networks(room, &stack)?;
     let mut networks = plan::networks(&stack, &there, &wanted)?;
     if becomes == Networks::AsTheyAre {
-        networks.iter_mut().filter(|plan| plan.action == Action::Replace).for_each(|plan| plan.action = Action::Unchanged);
+        networks.iter_mut().for_each(NetworkPlan::leave_as_it_is);
     }
     let outsiders = names::outsiders(room, &stack, &networks)?;
     let goes_on = |service: &&Service| !plans.iter().any(|plan| plan.name == service.name()) && !removals.contains(service);
     let others: Vec<&Service> = held.iter().filter(goes_on).chain(&outsiders).collect();
     plan::detach(&networks, &mut plans, others.iter().copied())?;
     let mut leaving = Vec::new();
-    if let Networks::AsKept { known } = &becomes {
-        for (network, fate) in plan::unwanted(&there, &networks, known, &plans, &others) {
+    if let Networks::AsKept { mut known, orphans } = becomes {
+        known.extend(orphans::networks(orphans, &there));
+        for (network, fate) in plan::unwanted(&there, &networks, &known, &plans, &others) {
             match fate {
                 Fate::Goes => leaving.push(network.clone()),
                 Fate::InUse(service) => {
@@ -200,8 +203,8 @@ fn plan_back(
 }
 
 /// Writes the services of the plan, removes those that are not in it, waits for the verdict, and removes the networks that are
-/// not in it.
-fn bring_back(room: &Room<'_>, back: Back, report: &mut Report) -> Result<(), Broken> {
+/// not in it; those that could not be removed.
+fn bring_back(room: &Room<'_>, back: Back, report: &mut Report) -> Result<Vec<Orphan>, Broken> {
     let stack = report.stack().clone();
     let Back { mut plans, networks, leaving, removals, before } = back;
     rollback::check_not_taken_back(room, &plans)?;
@@ -223,10 +226,13 @@ fn bring_back(room: &Room<'_>, back: Back, report: &mut Report) -> Result<(), Br
     handover::in_order(room, &mut plans, &look, report, write, |failure| Err(failure.into()))?;
     let mut watched = converge::Watched::all(&plans, &removals, &before);
     converge::wait(room, &mut watched, &networks, report, "converge")?;
+    let mut orphans = Vec::new();
     for network in &leaving {
-        report.warn(replace::let_go(room, &stack, network, NOT_IN_THE_REVISION)?);
+        let stays = replace::let_go(room, &stack, network, NOT_IN_THE_REVISION)?;
+        orphans.extend(stays.iter().map(|_| orphans::of_network(network)));
+        report.warn(stays);
     }
-    Ok(())
+    Ok(orphans)
 }
 
 fn plan_services(room: &Room<'_>, specs: Vec<&Value>, held: &[Service], networks: &BTreeMap<String, String>) -> Vec<ServicePlan> {

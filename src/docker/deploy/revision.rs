@@ -4,11 +4,11 @@
 //! content. Objects that no kept revision needs any more, and that were made here, are removed.
 
 use super::prepare::Prepared;
-use super::{Broken, Failure, names};
+use super::{Broken, Failure, names, orphans};
 use crate::docker::room::{End, Room, StepError};
 use crate::docker::types::{Service, Store, StoreKind};
 use crate::docker::{OldImages, prune};
-use crate::domain::{Code, Deploy, Outcome, Revision, StackName, StepOutcome, Timestamp};
+use crate::domain::{Code, Deploy, Orphan, Outcome, Revision, StackName, StepOutcome, Timestamp};
 use crate::stack::images::image;
 use crate::stack::plan::{Action, ContentPlan};
 use crate::stack::rotate;
@@ -28,33 +28,51 @@ pub(super) fn keep(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared) -
     let networks = prepared.plan.networks.iter_mut().map(|network| mem::take(&mut network.spec)).collect();
     let services = prepared.plan.services.iter_mut().map(|service| mem::take(&mut service.spec)).collect();
     let specs = specs(networks, contents, services);
-    keep_specs(room, &request.target.stack, mem::take(&mut prepared.revisions), specs)
+    let (revisions, orphans) = (mem::take(&mut prepared.revisions), mem::take(&mut prepared.orphans));
+    keep_specs(room, &request.target.stack, revisions, orphans, specs)
 }
 
-/// The same with the specs themselves, beside the revisions that were kept before.
-pub(super) fn keep_specs(room: &Room<'_>, stack: &StackName, before: Vec<Revision>, specs: Value) -> Result<u64, Broken> {
+/// The same with the specs themselves, beside the revisions and the orphans that were kept before, and those that there are new.
+pub(super) fn keep_specs(
+    room: &Room<'_>,
+    stack: &StackName,
+    before: Vec<Revision>,
+    orphans: Vec<Orphan>,
+    specs: Value,
+) -> Result<u64, Broken> {
     if let Some(newest) = before.last().filter(|newest| are_same(&newest.specs, &specs)) {
-        return Ok(newest.number);
+        let number = newest.number;
+        if !orphans.is_empty() {
+            tidy_up(room, stack, &Kept { all: before, forgotten: 0 }, orphans)?;
+        }
+        return Ok(number);
     }
     let revision = following(room, &before, specs);
     let number = revision.number;
     let old_images_go = room.settings.old_images == OldImages::Go;
     let has_contents = contents(&before).chain(contents(slice::from_ref(&revision))).next().is_some();
-    let needs = (has_contents || old_images_go).then(|| needs(&revision));
+    let needs = (has_contents || old_images_go || !orphans.is_empty()).then(|| needs(&revision));
     room.ledger.keep(stack, revision, room.settings.revisions);
     let Some(needs) = needs else { return Ok(number) };
     // ORDER: nothing goes before it is on disk who does not need it any more.
     room.ledger.flush()?;
     let revisions = Kept::after(before, needs, room.settings.revisions);
-    match prune(room, stack, &revisions) {
-        // The deploy has succeeded: what could not be tidied up goes after the next one.
-        Err(Broken::Failed(failure)) => log::warn!("not all old secrets and configs of {stack} are removed: {}", failure.message),
-        other => other?,
-    }
+    tidy_up(room, stack, &revisions, orphans)?;
     if old_images_go {
         remove_outgrown_images(room, stack, revisions.kept())?;
     }
     Ok(number)
+}
+
+/// Removes the secrets and configs that nothing needs any more, and writes down what could not be removed.
+fn tidy_up(room: &Room<'_>, stack: &StackName, revisions: &Kept, mut orphans: Vec<Orphan>) -> Result<(), Broken> {
+    let removed = prune(room, stack, revisions, &mut orphans);
+    match removed.and_then(|()| orphans::settle(room, stack, orphans)) {
+        // The deploy has succeeded: what could not be tidied up goes after the next one.
+        Err(Broken::Failed(failure)) => log::warn!("not all old secrets and configs of {stack} are removed: {}", failure.message),
+        other => other?,
+    }
+    Ok(())
 }
 
 /// The revision that this command makes, behind those that were kept before: again the one that it made before a crash.
@@ -154,6 +172,7 @@ fn made_for(room: &Room<'_>, prepared: &Prepared) -> Result<BTreeSet<String>, Br
     }
     let mut made = made(&prepared.revisions);
     made.extend(made_by(room)?);
+    made.extend(orphans::ids(&prepared.orphans));
     Ok(made)
 }
 
@@ -240,8 +259,8 @@ pub(super) fn needed(revisions: &[Revision]) -> BTreeSet<String> {
     contents(revisions).filter_map(|(_, content)| id(content)).collect()
 }
 
-/// Tells the secrets and configs that only forgotten revisions need: those made here, and later objects of a name that
-/// is known.
+/// Tells the secrets and configs that only forgotten revisions need, or failed deploys have left: those made here, and later
+/// objects of a name that is known.
 struct Outgrown {
     needed: BTreeSet<String>,
     made: BTreeSet<String>,
@@ -249,9 +268,15 @@ struct Outgrown {
 }
 
 impl Outgrown {
-    fn of(revisions: &Kept) -> Self {
+    fn of(revisions: &Kept, orphans: &[Orphan]) -> Self {
         let all = &revisions.all;
-        Self { needed: needed(revisions.kept()), made: made(all), plain: contents_by_name(all) }
+        let made = made(all).into_iter().chain(orphans::ids(orphans)).collect();
+        Self { needed: needed(revisions.kept()), made, plain: contents_by_name(all) }
+    }
+
+    /// Whether there is nothing that it could tell.
+    fn is_empty(&self) -> bool {
+        self.made.is_empty() && self.plain.is_empty()
     }
 
     fn has(&self, store: &Store) -> bool {
@@ -278,21 +303,39 @@ pub(super) fn going(room: &Room<'_>, prepared: &Prepared, secrets: &[Store], con
     let contents = kept_contents(prepared, &made_for(room, prepared)?);
     let networks = prepared.plan.networks.iter().map(|network| network.spec.clone()).collect();
     let services = prepared.plan.services.iter().map(|service| service.spec.clone()).collect();
-    Ok(outgrown_after(room, before, specs(networks, contents, services), secrets, configs))
+    Ok(outgrown_after(room, before, &prepared.orphans, specs(networks, contents, services), secrets, configs))
 }
 
 /// Which secrets and configs of the stack go once it has returned to these specs.
-pub(super) fn going_after(room: &Room<'_>, stack: &StackName, before: &[Revision], specs: Value) -> Result<Vec<GoingContent>, Broken> {
+pub(super) fn going_after(
+    room: &Room<'_>,
+    stack: &StackName,
+    before: &[Revision],
+    orphans: &[Orphan],
+    specs: Value,
+) -> Result<Vec<GoingContent>, Broken> {
     let stores = |kind| room.observe(|client| client.stores(kind, stack));
     let (secrets, configs) = (stores(StoreKind::Secret)?, stores(StoreKind::Config)?);
-    Ok(outgrown_after(room, before, specs, &secrets, &configs))
+    Ok(outgrown_after(room, before, orphans, specs, &secrets, &configs))
 }
 
-fn outgrown_after(room: &Room<'_>, before: &[Revision], specs: Value, secrets: &[Store], configs: &[Store]) -> Vec<GoingContent> {
-    if before.last().is_some_and(|newest| are_same(&newest.specs, &specs)) {
-        return Vec::new();
-    }
-    let outgrown = Outgrown::of(&Kept::after(before.to_vec(), following(room, before, specs), room.settings.revisions));
+fn outgrown_after(
+    room: &Room<'_>,
+    before: &[Revision],
+    orphans: &[Orphan],
+    specs: Value,
+    secrets: &[Store],
+    configs: &[Store],
+) -> Vec<GoingContent> {
+    let revisions = if before.last().is_some_and(|newest| are_same(&newest.specs, &specs)) {
+        if orphans.is_empty() {
+            return Vec::new();
+        }
+        Kept { all: before.to_vec(), forgotten: 0 }
+    } else {
+        Kept::after(before.to_vec(), following(room, before, specs), room.settings.revisions)
+    };
+    let outgrown = Outgrown::of(&revisions, orphans);
     let all = secrets.iter().map(|store| (StoreKind::Secret, store)).chain(configs.iter().map(|store| (StoreKind::Config, store)));
     let going = all.filter(|(_, store)| outgrown.has(store)).map(|(kind, store)| {
         let name = store.name().to_owned();
@@ -304,17 +347,20 @@ fn outgrown_after(room: &Room<'_>, before: &[Revision], specs: Value, secrets: &
     going.collect()
 }
 
-fn prune(room: &Room<'_>, stack: &StackName, revisions: &Kept) -> Result<(), Broken> {
-    let outgrown = Outgrown::of(revisions);
-    if outgrown.plain.is_empty() {
+/// What cannot be removed is an orphan from now on: no revision may have it any more.
+fn prune(room: &Room<'_>, stack: &StackName, revisions: &Kept, orphans: &mut Vec<Orphan>) -> Result<(), Broken> {
+    let outgrown = Outgrown::of(revisions, orphans);
+    if outgrown.is_empty() {
         return Ok(());
     }
     for (kind, _) in KINDS {
         for store in room.observe(|client| client.stores(kind, stack))?.iter().filter(|store| outgrown.has(store)) {
             let operation = format!("{}.remove", kind.name());
             match room.step(&operation, store.name(), |client| client.remove_store(kind, &store.id)) {
+                Ok(()) => {}
                 // A task that still ends may hold it: it goes after the next deploy.
-                Ok(()) | Err(StepError::Refused(_) | StepError::Unknown(_)) => {}
+                Err(StepError::Refused(_) | StepError::Unknown(_)) if orphans.iter().any(|orphan| orphan.id == store.id) => {}
+                Err(StepError::Refused(_) | StepError::Unknown(_)) => orphans.push(orphans::of_store(kind, store)),
                 Err(error) => return Err(error.into()),
             }
         }

@@ -12,7 +12,6 @@ use crate::docker::leftovers;
 use crate::docker::room::{Room, StepError};
 use crate::docker::types::{Mode, NAMESPACE, Network, Service, StoreKind, UpdateState};
 use crate::domain::{Code, Deploy, Entry, Note, Revision, Step, StepOutcome};
-use crate::stack::change::Effect;
 use crate::stack::plan::{self, Action, NetworkPlan, ServicePlan, Who};
 use crate::stack::{compare, images::image, marks};
 use crate::threads::Deadline;
@@ -180,14 +179,6 @@ struct Back<'a> {
     notes: Vec<String>,
 }
 
-/// How a service stays as it is on the way back.
-enum Stays {
-    /// With a word about what is missing.
-    Told(String),
-    /// Nothing is.
-    Silently,
-}
-
 impl Back<'_> {
     fn all(&mut self) -> Result<(), Broken> {
         let (room, stack) = (self.room, &self.request.target.stack);
@@ -219,6 +210,11 @@ impl Back<'_> {
     /// What the services go back to: the last good revision, or what Swarm remembers of each.
     fn wanted(&self, held: &[Service], good: Option<&Revision>) -> Vec<Value> {
         let mut wanted: Vec<Value> = good.map(|good| revision::specs_of_services(good).cloned().collect()).unwrap_or_default();
+        for spec in &mut wanted {
+            if let Some(replicas) = held.iter().find(|service| service.name() == spec["Name"]).and_then(|held| self.count_before(held)) {
+                plan::set_count(spec, replicas);
+            }
+        }
         let known: BTreeSet<String> = wanted.iter().filter_map(|spec| spec["Name"].as_str()).map(str::to_owned).collect();
         let ours = self.room.command.id.to_string();
         let is_ours = |spec: &Value| spec["Labels"][marks::COMMAND] == ours.as_str();
@@ -241,6 +237,20 @@ impl Back<'_> {
         wanted
     }
 
+    /// The replicas that a service had before this command: who scaled or stopped it did not deploy.
+    fn count_before(&self, service: &Service) -> Option<u64> {
+        let ours = self.room.command.id.to_string();
+        let is_ours = |spec: &Value| spec["Labels"][marks::COMMAND] == ours.as_str();
+        let replaced = &self.done.replaced;
+        let noted = replaced.services.get(service.name()).or_else(|| replaced.exchanged.get(service.name()));
+        let before = noted.or_else(|| service.previous_spec.as_ref().filter(|previous| is_ours(&service.spec) && !is_ours(previous)));
+        // Not written by this command, or before a restart it went back already.
+        match Mode::of(before.unwrap_or(&service.spec)) {
+            Mode::Replicated(replicas) => Some(replicas),
+            Mode::Global | Mode::ReplicatedJob(_) | Mode::GlobalJob => None,
+        }
+    }
+
     /// The networks that are to be there: those of the last good revision, and what this command replaced.
     fn wanted_networks(&self, good: Option<&Revision>) -> Vec<Value> {
         let mut wanted: Vec<Value> = good.into_iter().flat_map(revision::specs_of_networks).cloned().collect();
@@ -253,12 +263,10 @@ impl Back<'_> {
     /// What becomes of the networks on the way back. Those that this command has not made stay as they are.
     fn plan_networks(&self, good: Option<&Revision>) -> Result<Vec<NetworkPlan>, Broken> {
         let stack = &self.request.target.stack;
-        let held = self.room.observe(|client| client.networks(stack))?;
+        let held = names::networks(self.room, stack)?;
         let mut plans = plan::networks(stack, &held, &self.wanted_networks(good))?;
         let made_here = |plan: &NetworkPlan| self.done.created("network").iter().any(|(name, _)| *name == plan.name);
-        for plan in plans.iter_mut().filter(|plan| plan.action == Action::Replace && !made_here(plan)) {
-            plan.action = Action::Unchanged;
-        }
+        plans.iter_mut().filter(|plan| !made_here(plan)).for_each(NetworkPlan::leave_as_it_is);
         Ok(plans)
     }
 
@@ -312,15 +320,13 @@ impl Back<'_> {
             .collect();
         if let Err(refused) = plan::detach(&networks, &mut plans, others) {
             self.notes.push(refused.to_string());
-            networks.iter_mut().filter(|plan| plan.action == Action::Replace).for_each(|plan| plan.action = Action::Unchanged);
+            networks.iter_mut().for_each(NetworkPlan::leave_as_it_is);
         }
         let mut staying = Vec::new();
         for plan in plans.iter().filter(|plan| plan.action != Action::Unchanged) {
-            let Some(stays) = self.stays(plan, &ids) else { continue };
+            let Some(note) = self.stays(plan, &ids) else { continue };
             staying.push(plan.name.clone());
-            if let Stays::Told(note) = stays {
-                self.notes.push(note);
-            }
+            self.notes.push(note);
         }
         // A job that holds a network which goes back cannot stay, and is not run again.
         let (jobs, kept): (Vec<ServicePlan>, Vec<ServicePlan>) = plans
@@ -380,22 +386,20 @@ impl Back<'_> {
         Ok(plans)
     }
 
-    /// Whether a service that is not as in the revision stays as it is.
-    fn stays(&self, plan: &ServicePlan, networks: &BTreeMap<String, String>) -> Option<Stays> {
-        let note = if is_job(plan) {
+    /// Why a service that is not as in the revision stays as it is, if it does.
+    fn stays(&self, plan: &ServicePlan, networks: &BTreeMap<String, String>) -> Option<String> {
+        if is_job(plan) {
             let what = if plan.action == Action::Update { "stays as it is" } else { "is not made again" };
-            format!("job {} {what}: going back would run it again", plan.name)
+            Some(format!("job {} {what}: going back would run it again", plan.name))
         } else if self.is_edited(plan, networks) {
-            format!("service {} was changed by somebody else after this command, and stays so", plan.name)
+            Some(format!("service {} was changed by somebody else after this command, and stays so", plan.name))
         } else if self.done.has_touched_service(&plan.name) {
-            return None;
-        } else if plan.effect() == Some(Effect::Counted) {
-            // Who scaled or stopped it did not deploy.
-            return Some(Stays::Silently);
+            None
+        } else if plan.held.is_none() {
+            Some(format!("service {} was gone before this command, and is not made again", plan.name))
         } else {
-            format!("service {} was no longer as in the last good revision before this command, and stays so", plan.name)
-        };
-        Some(Stays::Told(note))
+            Some(format!("service {} was no longer as in the last good revision before this command, and stays so", plan.name))
+        }
     }
 
     /// Whether somebody else has changed what this command wrote. Going back by Swarm takes the mark off.

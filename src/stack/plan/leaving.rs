@@ -84,22 +84,31 @@ pub fn unwanted<'a>(
             None => Fate::Goes,
         }
     };
-    held.iter().filter(|held| !networks.iter().any(|plan| plan.name == held.name)).map(|network| (network, fate(network))).collect()
+    let is_over = |held: &&Network| !held.lingers() && !networks.iter().any(|plan| plan.name == held.name);
+    held.iter().filter(is_over).map(|network| (network, fate(network))).collect()
 }
 
 /// Names in `warnings` the secrets and configs that are neither wanted nor ours. Ours go with the last revision that
 /// needs them.
 pub(super) fn contents(stack: &StackName, observed: &Observed, contents: &[ContentPlan], warnings: &mut Vec<String>) {
     let of = |kind: StoreKind, stores: &[Store]| -> Vec<String> {
-        let foreign = stores.iter().filter(|store| {
+        let word = |store: &Store| {
             let name = store.name();
             let is_of = |plain: &str| name == plain || rotate::is_rotation(name, plain);
-            let wanted = contents.iter().any(|content| content.kind == kind && is_of(&content.plain));
             let external = observed.external.contains_key(&(kind, name.to_owned()));
-            let ours = observed.fingerprints.contains_key(&store.id) || observed.known_contents.iter().any(|plain| is_of(plain));
-            store.label(NAMESPACE) == Some(stack.as_str()) && !wanted && !external && !ours
-        });
-        foreign.map(|store| format!("{} {} is not in the file and was not made here: it stays", kind.name(), store.name())).collect()
+            let kept = observed.fingerprints.contains_key(&store.id) || observed.orphans.contains(&store.id);
+            if store.label(NAMESPACE) != Some(stack.as_str()) || external || kept {
+                return None;
+            }
+            match contents.iter().find(|content| content.kind == kind && is_of(&content.plain)) {
+                // What others have made before the content changed.
+                Some(content) if name == content.plain && name != content.name => Some("has another content than the file"),
+                Some(_) => None,
+                None => (!observed.known_contents.iter().any(|plain| is_of(plain))).then_some("is not in the file"),
+            }
+        };
+        let told = |store| Some(format!("{} {} {} and was not made here: it stays", kind.name(), Store::name(store), word(store)?));
+        stores.iter().filter_map(told).collect()
     };
     warnings.extend(of(StoreKind::Secret, &observed.secrets));
     warnings.extend(of(StoreKind::Config, &observed.configs));

@@ -24,7 +24,7 @@ pub use networks::{NetworkPlan, attached, body_of, detach, networks};
 pub use platforms::{Platform, check_platforms, names_platforms};
 pub use ports::{Nodes, Place, Port, check_numbers, check_ports, port, publishes_ports};
 pub use refs::fill;
-pub use services::{ServicePlan, pause_on_failure, service};
+pub use services::{ServicePlan, pause_on_failure, service, set_count};
 pub use subnets::{check_subnets, names_subnets, waits_for_addresses};
 
 use super::change::Change;
@@ -110,10 +110,12 @@ pub struct Observed {
     pub answers: BTreeMap<String, Answer>,
     /// Names of services that a kept revision has.
     pub known_services: BTreeSet<String>,
-    /// The same of networks.
+    /// The same of networks, and those that failed deploys have made and left.
     pub known_networks: BTreeSet<String>,
-    /// The same of secrets and configs, by their names in the file.
+    /// Names of secrets and configs in the files of kept revisions.
     pub known_contents: BTreeSet<String>,
+    /// Ids of what failed deploys have made and left.
+    pub orphans: BTreeSet<String>,
     /// By service, the fingerprint of the login for its registry that its nodes were given last.
     pub logins: BTreeMap<String, String>,
 }

@@ -34,6 +34,13 @@ impl NetworkPlan {
     pub fn replaced(&self) -> Option<&Network> {
         self.held.as_ref().filter(|_| self.action == Action::Replace)
     }
+
+    /// Leaves one that is there as it is, if it differs.
+    pub fn leave_as_it_is(&mut self) {
+        if self.replaced().is_some_and(|held| !held.lingers()) {
+            self.action = Action::Unchanged;
+        }
+    }
 }
 
 /// Decides about each.
@@ -47,9 +54,11 @@ pub fn networks(stack: &StackName, held: &[Network], wanted: &[Value]) -> Result
         if let Some(there) = there {
             check_name("network", &name, there.labels.get(NAMESPACE).map(String::as_str), stack)?;
         }
-        let changes = there.map(|there| redefined::changes(spec, there)).unwrap_or_default();
+        let changes = there.filter(|there| !there.lingers()).map(|there| redefined::changes(spec, there)).unwrap_or_default();
         let (action, reason) = match there {
             None => (Action::Create, "it is not there".to_owned()),
+            // No service is attached to it, and this node takes no other of its name until it is gone.
+            Some(there) if there.lingers() => (Action::Replace, "it was removed, and its containers have not left it yet".to_owned()),
             Some(_) if changes.is_empty() => (Action::Unchanged, String::new()),
             Some(_) => (Action::Replace, format!("it differs in {}, and Swarm cannot change a network", named(&changes))),
         };

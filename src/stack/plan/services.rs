@@ -129,6 +129,13 @@ fn reason_to_write(changes: &[Change], held: &Service, who: Who<'_>) -> Option<S
     (paused && !who.has_written(held)).then(|| PAUSED.to_owned())
 }
 
+/// Gives a replicated service so many replicas; any other has none to set.
+pub fn set_count(spec: &mut Value, replicas: u64) {
+    if let Some(mode) = spec.pointer_mut("/Mode/Replicated").and_then(Value::as_object_mut) {
+        mode.insert("Replicas".to_owned(), replicas.into());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
