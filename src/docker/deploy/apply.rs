@@ -6,7 +6,7 @@
 use super::handover::Look;
 use super::prepare::Prepared;
 use super::report::Report;
-use super::{Broken, Failure, contents, handover, images, names, replace};
+use super::{Broken, Failure, addresses, contents, handover, images, names, replace};
 use crate::docker::client::Client;
 use crate::docker::error::EngineError;
 use crate::docker::room::{Made, Room, STEPS_AT_ONCE, StepError};
@@ -16,7 +16,7 @@ use crate::stack::marks::Stamp;
 use crate::stack::plan::{self, Action, ContentPlan, NetworkPlan, ServicePlan};
 use crate::stack::{compare, images::image, marks};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How often a step may find that the object changed or that the answer was lost: the manager itself
@@ -46,8 +46,10 @@ fn carry_out(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, report:
         .iter()
         .filter(|network| matches!(network.action, Action::Create | Action::Replace))
         .partition(|network| network.action == Action::Replace || plan::waits_for_addresses(network, &plan.networks));
+    let mut new_networks = BTreeSet::new();
     for network in new {
         let id = create_network(room, stack, network)?;
+        new_networks.insert(id.clone());
         prepared.network_ids.insert(network.name.clone(), id);
     }
     for content in &mut plan.contents {
@@ -64,7 +66,12 @@ fn carry_out(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, report:
     replace::make_way(room, stack, &plan.networks, &mut plan.services)?;
     for network in late {
         let id = create_network(room, stack, network)?;
+        new_networks.insert(id.clone());
         prepared.network_ids.insert(network.name.clone(), id);
+    }
+    // A task of a service that is only made is tried again.
+    if prepared.lingering || plan.services.iter().any(|service| service.held.is_some() && service.action != Action::Unchanged) {
+        addresses::wait(room, &new_networks)?;
     }
     for service in &mut plan.services {
         // Now the ids of what was just made are known.

@@ -8,6 +8,7 @@
 //! Verbs that write whole specs too, and wait for the same verdict, live here with it: `restart.rs`, `stop.rs`,
 //! and `restore.rs` for Start and Rollback.
 
+mod addresses;
 mod apply;
 mod checks;
 mod contents;

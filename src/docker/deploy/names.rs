@@ -116,13 +116,16 @@ fn missing(kind: &str, name: &str, mend: &str) -> Failure {
 }
 
 /// Adds to a look what others have under names that the stack wants: networks, secrets and configs without its
-/// label, and services; stack `a_b` has service `c` where stack `a` has `b_c`.
-pub(super) fn look_for_others(room: &Room<'_>, stack: &StackName, observed: &mut Observed, desired: &Desired) -> Result<(), Broken> {
+/// label, and services; stack `a_b` has service `c` where stack `a` has `b_c`. Says whether this node has networks that were removed.
+pub(super) fn look_for_others(room: &Room<'_>, stack: &StackName, observed: &mut Observed, desired: &Desired) -> Result<bool, Broken> {
     let name_of = |spec: &Value| spec["Name"].as_str().unwrap_or_default().to_owned();
-    for name in desired.networks.iter().map(name_of) {
-        if !observed.networks.iter().any(|network| network.name == name) {
-            observed.networks.extend(found(room, |client| client.network(&name))?.filter(|network| network.name == name));
-        }
+    let is_new = |name: &String| !observed.networks.iter().any(|network| network.name == *name);
+    let new_networks: BTreeSet<String> = desired.networks.iter().map(name_of).filter(is_new).collect();
+    let mut lingering = observed.networks.iter().any(Network::lingers);
+    if !new_networks.is_empty() {
+        let all = room.observe(Client::all_networks)?;
+        lingering |= all.iter().any(Network::lingers);
+        observed.networks.extend(all.into_iter().filter(|network| new_networks.contains(&network.name)));
     }
     for content in &desired.contents {
         let held = if content.kind == StoreKind::Secret { &mut observed.secrets } else { &mut observed.configs };
@@ -136,7 +139,7 @@ pub(super) fn look_for_others(room: &Room<'_>, stack: &StackName, observed: &mut
         let named = room.observe(|client| client.services_named_as_of(stack))?;
         observed.services.extend(named.into_iter().filter(|service| new.contains(service.name())));
     }
-    Ok(())
+    Ok(lingering)
 }
 
 /// A secret or config under exactly this name, if it may be used.

@@ -46,6 +46,8 @@ pub(super) struct Prepared {
     pub(super) standing: Standing,
     /// Who owns it, as the journal has it.
     pub(super) owner: Option<ProjectId>,
+    /// Whether this node still has networks that were removed.
+    pub(super) lingering: bool,
     /// Services that an earlier process began to make anew for this same command, by name.
     pub(super) replaced_before: BTreeSet<String>,
     /// Whether an earlier process changed something for this same command.
@@ -103,7 +105,7 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
     if desired.services.iter().any(names::is_on_the_node) {
         observed.network_ids.extend(names::of_every_node(room)?);
     }
-    names::look_for_others(room, stack, &mut observed, &desired)?;
+    let lingering = names::look_for_others(room, stack, &mut observed, &desired)?;
     observed.outsiders = names::outsiders(room, stack, &plan::networks(stack, &observed.networks, &desired.networks)?)?;
     observed.answers = contents::answers(room, request, &observed, &desired.contents)?;
     let registries = settle_services(room, request, &mut desired, &observed, api, &mut warnings)?;
@@ -135,6 +137,7 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
         logins,
         standing,
         owner,
+        lingering,
         replaced_before,
         changed_before,
         going: Vec::new(),

@@ -6,7 +6,7 @@
 
 use super::handover::{self, Look};
 use super::report::{NOT_IN_THE_REVISION, Report};
-use super::{Broken, Failure, apply, converge, images, names, orphans, replace, revision, rollback};
+use super::{Broken, Failure, addresses, apply, converge, images, names, orphans, replace, revision, rollback};
 use crate::docker::ownership::{self, Takeover};
 use crate::docker::room::{End, Room};
 use crate::docker::types::{Network, Service};
@@ -212,9 +212,9 @@ fn bring_back(room: &Room<'_>, back: Back, report: &mut Report) -> Result<Vec<Or
         apply::remove_service(room, service)?;
     }
     replace::make_way(room, &stack, &networks, &mut plans)?;
-    for network in networks.iter().filter(|plan| plan.action != Action::Unchanged) {
-        apply::create_network(room, &stack, network)?;
-    }
+    let new = networks.iter().filter(|plan| plan.action != Action::Unchanged);
+    let new = new.map(|network| apply::create_network(room, &stack, network)).collect::<Result<_, _>>()?;
+    addresses::wait(room, &new)?;
     let networks = names::network_ids(room)?;
     let look = Look { removals: &removals, tasks_before: &before, networks: &networks, phase: "apply" };
     let write = |due: &mut [&mut ServicePlan]| {

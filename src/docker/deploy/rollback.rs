@@ -7,7 +7,7 @@
 use super::handover::{self, Look};
 use super::replace::{self, Replaced};
 use super::report::Report;
-use super::{Broken, Failure, apply, converge, images, names, revision};
+use super::{Broken, Failure, addresses, apply, converge, images, names, revision};
 use crate::docker::leftovers;
 use crate::docker::room::{Room, StepError};
 use crate::docker::types::{Mode, NAMESPACE, Network, Service, StoreKind, UpdateState};
@@ -339,9 +339,12 @@ impl Back<'_> {
         plans = kept;
         // Whatever becomes of a network: services that were taken off it must run again.
         self.note_failure(replace::make_way(room, stack, &networks, &mut plans))?;
+        let mut made = BTreeSet::new();
         for network in networks.iter().filter(|plan| plan.action != Action::Unchanged) {
-            self.note_failure(apply::create_network(room, stack, network).map(drop))?;
+            let id = apply::create_network(room, stack, network).map(|id| made.extend([id]));
+            self.note_failure(id)?;
         }
+        self.note_failure(addresses::wait(room, &made))?;
         self.write_services(plans, tasks)
     }
 

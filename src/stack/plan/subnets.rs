@@ -1,11 +1,13 @@
 //! Addresses of networks that are taken already. Pure.
 //!
 //! A swarm takes the definition of an overlay network whose subnet overlaps another one's, and never gives it its addresses
-//! (libnetwork, ipam: "Pool overlaps with other one on this address space"): its tasks stay new, and nothing says why.
+//! (libnetwork, ipam: "Pool overlaps with other one on this address space"): its tasks stay new, and nothing says why. A node says the
+//! same of a network whose addresses one has there that the swarm has removed, and rejects the task.
 
 use super::{Action, NetworkPlan, Plan, Unplannable};
 use crate::stack::held::Network;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// The driver whose addresses the swarm gives out.
@@ -42,15 +44,15 @@ pub fn names_subnets(plan: &Plan) -> bool {
     made(plan).any(|network| subnets(&network.spec["IPAM"]).next().is_some())
 }
 
-/// Refuses subnets that overlap. `there` are all networks of the swarm; those that this plan makes anew give their addresses back.
+/// Refuses subnets that overlap. `there` are all networks of the swarm; those that this plan makes anew give their addresses back, and
+/// so do those that are going.
 ///
 /// # Errors
 /// With the subnet, and the network that has it.
 pub fn check_subnets(plan: &Plan, there: &[Network]) -> Result<(), Unplannable> {
     let goes = |network: &Network| plan.networks.iter().filter_map(NetworkPlan::replaced).any(|gone| gone.id == network.id);
-    let stays = there
-        .iter()
-        .filter(|network| network.driver == OVERLAY && network.scope == "swarm" && !is_given_by_others(&network.ipam) && !goes(network));
+    let is_of_swarm = |network: &&Network| network.driver == OVERLAY && network.scope == "swarm" && !is_given_by_others(&network.ipam);
+    let stays = there.iter().filter(is_of_swarm).filter(|network| !network.lingers() && !goes(network));
     let mut taken: Vec<(&str, Subnet)> = Vec::new();
     for network in stays {
         taken.extend(subnets(&network.ipam).map(|(_, subnet)| (network.name.as_str(), subnet)));
@@ -76,6 +78,17 @@ pub fn waits_for_addresses(network: &NetworkPlan, networks: &[NetworkPlan]) -> b
     network.action == Action::Create && subnets(&network.spec["IPAM"]).any(|(_, own)| given_back.iter().any(|gone| gone.overlaps(own)))
 }
 
+/// Of all networks, as a list has them, one that is going and has addresses that one with an id in `new` was given.
+#[must_use]
+pub fn holder_of_addresses<'a>(new: &BTreeSet<String>, there: &'a [Network]) -> Option<&'a Network> {
+    let given: Vec<Subnet> =
+        there.iter().filter(|network| new.contains(&network.id)).flat_map(|network| subnets(&network.ipam)).map(|(_, own)| own).collect();
+    there
+        .iter()
+        .filter(|network| network.lingers())
+        .find(|going| subnets(&going.ipam).any(|(_, held)| given.iter().any(|own| own.overlaps(held))))
+}
+
 /// The overlay networks that the plan makes.
 fn made(plan: &Plan) -> impl Iterator<Item = &NetworkPlan> {
     let is_overlay = |spec: &Value| spec["Driver"].as_str().is_none_or(|driver| driver.is_empty() || driver == OVERLAY);
@@ -98,6 +111,24 @@ fn subnets(ipam: &Value) -> impl Iterator<Item = (&str, Subnet)> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_network_that_goes_may_hold_the_addresses_of_a_new_one() {
+        let network = |id: &str, subnet: &str, containers: Value| -> Network {
+            let ipam = json!({"Driver": "default", "Config": [{"Subnet": subnet}]});
+            let all = json!({"Id": id, "Name": id, "Scope": "swarm", "Driver": "overlay", "IPAM": ipam, "Containers": containers});
+            serde_json::from_value(all).unwrap()
+        };
+        let there = [
+            network("new", "10.0.2.0/24", Value::Null),
+            network("there", "10.0.2.0/24", Value::Null),
+            network("going", "10.0.2.0/25", json!({})),
+        ];
+        let holder = |new: &str, there: &[Network]| holder_of_addresses(&[new.to_owned()].into(), there).map(|network| network.id.clone());
+        assert_eq!(holder("new", &there), Some("going".to_owned()));
+        assert_eq!(holder("new", &there[..2]), None, "it is not going");
+        assert_eq!(holder("other", &there), None);
+    }
 
     fn network(id: &str, name: &str, subnet: &str) -> Network {
         let ipam = json!({"Config": [{"Subnet": subnet}]});
