@@ -131,7 +131,7 @@ pub fn config_removed(stage: &Stage) {
 
 pub fn network_removed(stage: &Stage) {
     let bad = web(SLEEP, ", networks: [more]", "");
-    let case = Case { rest: "networks: {more: {}}\n", ..Case::of(bad, Code::ENGINE_ERROR, "more not found", 0) };
+    let case = Case { rest: "networks: {more: {}}\n", ..Case::of(bad, Code::CONFLICT, "somebody else removed the network", 0) };
     let told = meddled(stage, &case, writing("web"), |lanes| remove(lanes, "networks", &lanes.stack.scoped("more")));
     assert_eq!(told.detail("rolled_back"), true, "{:#?}", told.outcome);
 }
