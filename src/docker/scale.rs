@@ -20,6 +20,8 @@ use std::time::Duration;
 const ATTEMPTS: u32 = 8;
 /// Tasks on other nodes change without an event.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Between two progress events: a crash loop changes the counts all the time.
+const TELL_EVERY: Duration = Duration::from_secs(2);
 /// For so long new tasks must go on running before they count: Swarm's own default for `monitor`. A
 /// task that ends at once is seen to run for a moment, again and again.
 const STEADY: Duration = Duration::from_secs(5);
@@ -146,6 +148,7 @@ fn converge(room: &Room<'_>, stack: &StackName, wanted: &[Wanted], changes: &[Ch
     let patience = if changes.contains(&Change::Grown) || room.entry == Entry::Resumed { STEADY } else { Duration::ZERO };
     let mut steady: Option<Steady> = None;
     let mut told = Vec::new();
+    let mut next_telling = Deadline::after(Duration::ZERO);
     loop {
         let tasks = room.observe(|client| client.tasks(stack))?;
         let down = down(&room.observe(|client| client.nodes())?);
@@ -158,7 +161,8 @@ fn converge(room: &Room<'_>, stack: &StackName, wanted: &[Wanted], changes: &[Ch
             return Ok(Outcome::completed(format!("the services of {stack} run as often as was asked")).with("services", services()));
         }
         let seen = services();
-        if seen != told {
+        if seen != told && next_telling.has_passed() {
+            next_telling = Deadline::after(TELL_EVERY);
             let message = format!("services as was asked {}/{}", wanted.len() - late.len(), wanted.len());
             room.progress(Progress::new("converge", message).with("services", seen.clone()));
             told = seen;

@@ -451,6 +451,30 @@ pub struct Container {
     pub labels: BTreeMap<String, String>,
 }
 
+/// `GET /containers/{id}/json`, of which only what its health check says is read.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Inspected {
+    /// Its state.
+    pub state: InspectedState,
+}
+
+/// The state of a container.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct InspectedState {
+    /// Nothing where it has no health check.
+    pub health: Option<Health>,
+}
+
+/// What a health check has said last, be it before the container ended.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Health {
+    /// `starting`, `healthy`, `unhealthy`.
+    pub status: String,
+}
+
 /// A volume on this node.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]

@@ -34,6 +34,7 @@ const TESTS: &[Test] = &[
     Test { name: "a_crash_loop", needs: &[Need::Engine], body: crash_loop },
     Test { name: "a_crash_loop_that_was_left_fails_again", needs: &[Need::Engine], body: crash_loop_again },
     Test { name: "an_unhealthy_service", needs: &[Need::Engine], body: unhealthy },
+    Test { name: "an_unhealthy_service_that_ends_well_when_it_is_stopped", needs: &[Need::Engine], body: unhealthy_and_polite },
     Test { name: "a_service_that_fits_no_node", needs: &[Need::Engine], body: no_suitable_node },
     Test { name: "a_port_that_another_service_has", needs: &[Need::Engine], body: taken_port },
     Test { name: "a_port_of_the_node_moves_to_another_service", needs: &[Need::Engine], body: ports::moving },
@@ -196,6 +197,21 @@ fn unhealthy(stage: &Stage) {
     let check =
         ", healthcheck: {test: [CMD, 'false'], interval: 1s, retries: 1}, deploy: {endpoint_mode: dnsrr, restart_policy: {delay: 1s}}";
     fails_at_first(stage, &quick("sleep, '1000'", check), Code::UNHEALTHY, "unhealthy");
+}
+
+/// Swarm calls its tasks complete.
+fn unhealthy_and_polite(stage: &Stage) {
+    for policy in ["condition: on-failure", "condition: none", "condition: any, delay: 1s"] {
+        let check = format!(
+            ", healthcheck: {{test: [CMD, 'false'], interval: 1s, retries: 1}}, deploy: {{endpoint_mode: dnsrr, restart_policy: {{{policy}}}}}"
+        );
+        fails_at_first(
+            stage,
+            &quick("sh, -c, \"trap 'exit 0' TERM; while :; do sleep 1 & wait; done\"", &check),
+            Code::UNHEALTHY,
+            "ended with exit code 0",
+        );
+    }
 }
 
 fn no_suitable_node(stage: &Stage) {

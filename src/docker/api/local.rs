@@ -4,7 +4,7 @@ use super::of_stack;
 use crate::docker::client::{Client, Request, encoded};
 use crate::docker::containers::Listed;
 use crate::docker::error::EngineError;
-use crate::docker::types::{Container, Image, Volume, Volumes};
+use crate::docker::types::{Container, Image, Inspected, Volume, Volumes};
 use crate::domain::StackName;
 use serde_json::json;
 
@@ -17,6 +17,11 @@ impl Client {
     /// The containers of a stack on this node, those that ended included.
     pub(crate) fn containers(&self, stack: &StackName) -> Result<Vec<Container>, EngineError> {
         self.fetch(Request::get("/containers/json").query("all", "true").query("filters", &of_stack(stack)))
+    }
+
+    /// One container of this node.
+    pub(crate) fn container(&self, id: &str) -> Result<Inspected, EngineError> {
+        self.fetch(Request::get(format!("/containers/{}/json", encoded(id))))
     }
 
     /// All containers that run on this node.

@@ -5,10 +5,10 @@
 use super::prepare::Prepared;
 use super::report::Report;
 use super::watch::{Look, State, Wanted, Watch, Written, grace};
-use super::{Broken, Failure};
+use super::{Broken, Failure, names};
 use crate::docker::glance::Glance;
 use crate::docker::room::{Halt, Room, StepError};
-use crate::docker::types::{Mode, Service, ServiceVersion, Task, UpdateState, Version};
+use crate::docker::types::{Mode, Service, ServiceVersion, Task, TaskState, UpdateState, Version};
 use crate::domain::{Code, Progress, StackName};
 use crate::stack::compare::Expected;
 use crate::stack::plan::{Action, ServicePlan};
@@ -31,6 +31,11 @@ const NAMED: usize = 5;
 
 /// The states of a container that runs no more (Engine API, "ContainerState").
 const ENDED: [&str; 2] = ["exited", "dead"];
+
+/// What a health check says of a container that is to be stopped (Engine API, "Health").
+const UNHEALTHY: &str = "unhealthy";
+/// The words for one that then ends well; with a bad end the engine has words of its own.
+const STOPPED: &str = "unhealthy container, which ended with exit code 0 when it was stopped";
 
 /// A service and what is known of it.
 pub(super) struct Watched<'a> {
@@ -143,14 +148,15 @@ pub(super) fn wait_for(
     let (started, stack) = (Instant::now(), report.stack().clone());
     let mut told = Vec::new();
     let mut next_telling = Deadline::after(Duration::ZERO);
-    let mut known = Known::of(watched);
+    let (mut known, mut healths) = (Known::of(watched), BTreeMap::new());
     let specs = watched.iter().filter_map(|one| Some((one.spec["Name"].as_str()?, one.spec))).collect();
     let expected = Expected { specs, networks };
     loop {
-        let seen = match see(room, &stack, &mut known, &expected) {
+        let mut seen = match see(room, &stack, &mut known, &expected) {
             Err(StepError::Halted(Halt::TimedOut)) => return Err(out_of_time(watched).into()),
             other => other?,
         };
+        seen.tell_unhealthy(room, watched, &mut healths)?;
         for one in watched.iter_mut() {
             one.look(started.elapsed(), &seen, room.settings.pull_timeout);
             report.take_look(&one.watch, seen.service(&one.watch.wanted().name), &seen.tasks, one.state == State::Settled);
@@ -223,6 +229,11 @@ impl<'a> Watched<'a> {
         self.state = self.watch.look(at, &Look { service, tasks: &tasks, current: &seen.current, pull_timeout });
     }
 
+    /// Whether its containers may have a health check: of services also one of their image.
+    fn may_be_unhealthy(&self) -> bool {
+        !self.watch.wanted().is_job() || self.spec["TaskTemplate"]["ContainerSpec"]["Healthcheck"].is_object()
+    }
+
     fn failure(&self) -> Option<&Failure> {
         match &self.state {
             State::Failed(failure) => Some(failure),
@@ -268,6 +279,34 @@ impl Seen<'_> {
             log::debug!("the container {} has ended, and its task is still said to run", one.id);
         }
         Ok(ended.is_some())
+    }
+
+    /// Swarm stops a container that is unhealthy, and calls its task complete where the program then ends with exit code 0
+    /// (moby, daemon/cluster/executor/container, `Wait`): such a task has failed. Its container still tells, if it is on this node.
+    /// `healths` are those that are known, by the task's id. Tasks of jobs are asked about where the file has a health check.
+    fn tell_unhealthy(&mut self, room: &Room<'_>, watched: &[Watched<'_>], healths: &mut BTreeMap<String, bool>) -> Result<(), StepError> {
+        let (services, tasks) = (&self.known.services, &mut self.tasks);
+        let of =
+            |task: &Task| watched.iter().find(|one| services.get(&one.watch.wanted().name).is_some_and(|own| own.id == task.service_id));
+        for task in tasks.iter_mut().filter(|task| task.status.state == TaskState::Complete) {
+            let may_be = |one: &Watched<'_>| one.watch.counts(task) && one.may_be_unhealthy();
+            let Some(container) = task.status.container_status.as_ref().filter(|_| of(task).is_some_and(may_be)) else { continue };
+            let is_unhealthy = match healths.get(&task.id) {
+                Some(known) => *known,
+                None => {
+                    let container = names::found(room, |client| client.container(&container.container_id))?;
+                    let health = container.and_then(|container| container.state.health);
+                    let is_unhealthy = health.is_some_and(|health| health.status == UNHEALTHY);
+                    healths.insert(task.id.clone(), is_unhealthy);
+                    is_unhealthy
+                }
+            };
+            if is_unhealthy {
+                task.status.state = TaskState::Failed;
+                STOPPED.clone_into(&mut task.status.err);
+            }
+        }
+        Ok(())
     }
 
     /// Swarm stops an update because of a task whose end it has written since the tasks were read: of such a service they

@@ -8,7 +8,7 @@ use super::{Broken, Failure, names, orphans};
 use crate::docker::room::{End, Room, StepError};
 use crate::docker::types::{Service, Store, StoreKind};
 use crate::docker::{OldImages, prune};
-use crate::domain::{Code, Deploy, Orphan, Outcome, Revision, StackName, StepOutcome, Timestamp};
+use crate::domain::{Code, CommandId, Deploy, Orphan, Outcome, Revision, StackName, StepOutcome, Timestamp};
 use crate::stack::images::image;
 use crate::stack::plan::{Action, ContentPlan};
 use crate::stack::rotate;
@@ -210,9 +210,10 @@ pub(super) fn contents_by_name(revisions: &[Revision]) -> BTreeSet<String> {
     contents(revisions).filter_map(|(_, content)| content["name"].as_str()).map(str::to_owned).collect()
 }
 
-/// The specs of a service in them, the newest first.
-pub(super) fn specs_of<'a>(revisions: &'a [Revision], name: &'a str) -> impl Iterator<Item = &'a Value> {
-    revisions.iter().rev().flat_map(specs_of_services).filter(move |spec| spec["Name"] == name)
+/// The specs of a service in them, the newest first, with the command that made each.
+pub(super) fn specs_of<'a>(revisions: &'a [Revision], name: &'a str) -> impl Iterator<Item = (CommandId, &'a Value)> {
+    let of = |revision: &'a Revision| specs_of_services(revision).map(move |spec| (revision.command, spec));
+    revisions.iter().rev().flat_map(of).filter(move |(_, spec)| spec["Name"] == name)
 }
 
 /// The services' specs of one.

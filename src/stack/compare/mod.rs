@@ -193,7 +193,8 @@ fn environments(wanted: &Value, held: &Value, found: &mut Vec<Change>) {
     let names: BTreeSet<&str> = ours.keys().chain(theirs.keys()).copied().collect();
     let before = found.len();
     let differing = names.into_iter().filter(|name| ours.get(name) != theirs.get(name));
-    found.extend(differing.map(|name| Change::new(format!("{ENVIRONMENT}.{name}"), &Value::Null, &Value::Null)));
+    let text = |text: Option<&&str>| text.map_or(Value::Null, |text| Value::from(*text));
+    found.extend(differing.map(|name| Change::new(format!("{ENVIRONMENT}.{name}"), &text(theirs.get(name)), &text(ours.get(name)))));
     if found.len() == before {
         found.push(Change::new(ENVIRONMENT.to_owned(), held, wanted));
     }
