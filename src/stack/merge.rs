@@ -58,7 +58,7 @@ fn entries(mut mine: Vec<(Key, Node)>, theirs: Vec<(Key, Node)>, path: &mut Vec<
     let known: BTreeMap<String, usize> = mine.iter().enumerate().map(|(index, (key, _))| (key.text.clone(), index)).collect();
     for (key, node) in theirs.into_iter().filter(|(key, _)| !reset.contains(&key.text)) {
         let Some(index) = known.get(&key.text).copied() else {
-            mine.push((key, node));
+            mine.push((key, without_resets(node)));
             continue;
         };
         path.push(key.text);
@@ -70,6 +70,18 @@ fn entries(mut mine: Vec<(Key, Node)>, theirs: Vec<(Key, Node)>, path: &mut Vec<
         mine.iter_mut().for_each(|(key, node)| sort_keyed(&["services", "", &key.text], node));
     }
     mine
+}
+
+/// What removes something where there is nothing is nothing.
+fn without_resets(node: Node) -> Node {
+    let value = match node.value {
+        Value::Map(entries) => {
+            let kept = entries.into_iter().filter(|(_, node)| node.merging != Merging::Reset);
+            Value::Map(kept.map(|(key, node)| (key, without_resets(node))).collect())
+        }
+        other => other,
+    };
+    Node { value, ..node }
 }
 
 /// A change of the log driver takes its options with it; a ulimit is one value; an object is made here or elsewhere.
@@ -254,6 +266,7 @@ mod tests {
             ("extra_hosts: {b: 1.1.1.1, a: '::1'}", "extra_hosts: ['c:2.2.2.2']", "extra_hosts: ['a=::1', 'b=1.1.1.1', 'c:2.2.2.2']"),
             ("cap_add: [A]", "cap_add: !override [B]", "cap_add: [B]"),
             ("cap_add: [A], tty: true", "cap_add: !reset null", "tty: true"),
+            ("tty: true", "environment: {A: !reset null, B: b}", "tty: true, environment: {B: b}"),
         ] {
             let wanted = merged(expected, "");
             let got = merged(base, over);

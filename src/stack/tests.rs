@@ -117,6 +117,11 @@ fn errors_have_a_code_and_a_place() {
             Code::COMPOSE_INVALID,
             "c.yml:4:5: services.a.enviroment: is no key of this section: did you mean environment?",
         ),
+        (
+            "services:\n  a:\n    imgae: x\n    init: true\n".to_owned(),
+            Code::COMPOSE_INVALID,
+            "c.yml:3:5: services.a.imgae: is no key of this section: did you mean image?",
+        ),
         (service("tty: true\n    tty: true"), Code::COMPOSE_INVALID, "c.yml:5:5: services.a: the key \"tty\""),
         (service("extends: a"), Code::COMPOSE_INVALID, "c.yml:4:14: services.a.extends: is a circle"),
         (service("networks: [n]"), Code::COMPOSE_INVALID, "c.yml:4:16: services.a.networks.0: there is no network \"n\""),

@@ -138,7 +138,7 @@ pub fn leaving(stage: &Stage) {
     let kept = Deploy { prune: false, ..request(&lanes, &[("web", &sleeper(""))], "") };
     let told = lanes.run(Action::Deploy(kept)).completed();
     let warnings = told.detail("warnings").to_string();
-    assert!(warnings.contains("aside is not in the file: it stays, as prune is off"), "{warnings}");
+    assert!(warnings.contains("aside is used by no service of the file: it stays, as prune is off"), "{warnings}");
     assert!(warnings.contains(&format!("network {foreign} is not in the file and was not made here")), "{warnings}");
     assert!(warnings.contains(&format!("config {foreign} is not in the file and was not made here")), "{warnings}");
     let told = deploy(&lanes, &[("web", &sleeper(""))]).completed();

@@ -45,6 +45,8 @@ pub(super) struct Watched<'a> {
     held: Option<&'a Service>,
     /// The id of the one that this process has made.
     made: Option<&'a str>,
+    /// Whether an earlier process has written it, and nobody knows any more which tasks there were before.
+    has_past: bool,
     state: State,
 }
 
@@ -207,11 +209,12 @@ impl<'a> Watched<'a> {
         if written == Written::Before && wanted.is_job() {
             return None;
         }
-        // What an earlier process wrote for this command has no tasks of before.
+        // What an earlier process wrote for this command has no tasks of before that are known.
         let before = if plan.ours_already { Arc::default() } else { Arc::clone(before) };
         // The plan has compared them already.
         let held = plan.held.as_ref().filter(|_| plan.changes.is_empty());
-        Some(Self { watch: Watch::new(wanted, before), spec: &plan.spec, held, made: plan.made.as_deref(), state: State::Waiting })
+        let (watch, made, has_past) = (Watch::new(wanted, before), plan.made.as_deref(), plan.ours_already);
+        Some(Self { watch, spec: &plan.spec, held, made, has_past, state: State::Waiting })
     }
 
     /// What a job comes to that this command leaves alone: a stack with one that has failed is not as wanted.
@@ -219,13 +222,23 @@ impl<'a> Watched<'a> {
         let wanted = Wanted::of(&plan.spec, Mode::of(&plan.spec), Written::Before);
         let is_past = wanted.is_job() && plan.action == Action::Unchanged && !plan.ours_already;
         let watch = || Watch::new(wanted, Arc::new(before.clone()));
-        is_past.then(|| Self { watch: watch(), spec: &plan.spec, held: plan.held.as_ref(), made: None, state: State::Waiting })
+        is_past.then(|| Self {
+            watch: watch(),
+            spec: &plan.spec,
+            held: plan.held.as_ref(),
+            made: None,
+            has_past: false,
+            state: State::Waiting,
+        })
     }
 
     fn look(&mut self, at: Duration, seen: &Seen<'_>, pull_timeout: Duration) {
         let service = seen.service(&self.watch.wanted().name);
         let id = service.map_or("", |service| service.id.as_str());
         let tasks: Vec<&Task> = seen.tasks.iter().filter(|task| task.service_id == id).collect();
+        if self.has_past {
+            self.watch.leave_out_older(&tasks, &seen.current);
+        }
         self.state = self.watch.look(at, &Look { service, tasks: &tasks, current: &seen.current, pull_timeout });
     }
 

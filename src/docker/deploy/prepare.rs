@@ -8,7 +8,7 @@ use super::revision::GoingContent;
 use super::{Broken, Failure, checks, contents, logins, names, orphans, revision, rollback, unfinished};
 use crate::docker::ownership::{self, Standing, Takeover};
 use crate::docker::room::Room;
-use crate::docker::types::{NAMESPACE, Service, StoreKind};
+use crate::docker::types::{NAMESPACE, OWNER, Service, StoreKind};
 use crate::domain::{Code, Deploy, Entry, KeptStack, OnFailure, Orphan, ProjectId, Revision, StackName};
 use crate::stack::plan::{self, Desired, ExternalIds, Leavers, Observed, Plan, Who};
 use crate::stack::{self, ApiVersion, Binds, ComposeFile, Deviation, Loaded, Source, StackError, StackSpecs, since};
@@ -85,7 +85,11 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
 
     let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
     if standing == Standing::Nobodys && !observed.services.is_empty() {
-        warnings.push(format!("the stack {stack} was there and belonged to nobody here: project {} adopts it", request.target.project));
+        let project = &request.target.project;
+        warnings.push(match observed.services.iter().find_map(|service| service.label(OWNER)) {
+            Some(other) => format!("the stack {stack} was managed by agent {other}: project {project} takes it over"),
+            None => format!("the stack {stack} was there and belonged to nobody here: project {project} adopts it"),
+        });
     }
     let (external_networks, external) = names::external(room, &loaded.specs.external)?;
     observed.external = external;

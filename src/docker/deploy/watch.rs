@@ -239,6 +239,13 @@ impl Watch {
         }
     }
 
+    /// Takes those for tasks of before that are older than all of the present spec: what they said is of another deploy.
+    pub(super) fn leave_out_older(&mut self, tasks: &[&Task], current: &BTreeSet<String>) {
+        let Some(first) = tasks.iter().filter(|task| current.contains(&task.id)).map(|task| &task.created_at).min() else { return };
+        let older = tasks.iter().filter(|task| task.created_at < *first);
+        self.before = Arc::new(older.map(|task| task.id.clone()).collect());
+    }
+
     /// Notes what the registry of its image said instead of a digest.
     pub(super) fn hear(&mut self, registry: Option<Failure>) {
         self.registry = registry;

@@ -77,6 +77,19 @@ fn how_far_the_tasks_are_is_said_by_the_newest_that_does_not_run() {
     }
 }
 
+#[test]
+fn what_is_older_than_the_present_spec_is_of_another_deploy() {
+    let lines = tasks(&["A 1 shutdown rejected nope", "b 1 shutdown rejected nope", "C 1 running running", "d 1 running pending"]);
+    let all: Vec<&Task> = lines.iter().collect();
+    let told = |current: &[&str]| {
+        let mut watch = replicated(1);
+        watch.leave_out_older(&all, &current.iter().map(|&id| id.to_owned()).collect());
+        all.iter().filter(|task| watch.counts(task)).map(|task| task.id.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&["b", "d"]), ["b", "C", "d"]);
+    assert_eq!(told(&[]), ["A", "b", "C", "d"], "it is not known yet");
+}
+
 fn code(state: &State) -> Option<Code> {
     match state {
         State::Failed(failure) => Some(failure.code),

@@ -7,7 +7,7 @@ use super::nearest::nearest;
 use super::path::{Path, Spot};
 use super::quantity;
 use crate::stack::spec::{Nanoseconds, StringMap};
-use crate::stack::yaml::{Node, Place, Value};
+use crate::stack::yaml::{Key, Node, Place, Value};
 use crate::stack::{ApiVersion, Rule, StackError};
 
 /// A node and the path that leads to it.
@@ -375,7 +375,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The keys that nobody asked for; extensions (`x-…`) are nobody's.
-    fn unread(&self) -> impl Iterator<Item = &'a crate::stack::yaml::Key> + '_ {
+    fn unread(&self) -> impl Iterator<Item = &'a Key> + '_ {
         let node = self.item.node;
         node.entries().iter().map(|(key, _)| key).filter(|key| !key.text.starts_with("x-") && !self.is_read(&key.text))
     }
@@ -387,8 +387,17 @@ impl<'a> Fields<'a> {
             Some(known) => format!("is no key of this section: did you mean {known}?"),
             None => "is no key of this section: remove it, or name it x-… if it is your own".to_owned(),
         };
-        let path = self.item.path.key(&key.text);
-        Err(self.item.cx.invalid(key.at, &path, hint))
+        Err(self.no_key(key, hint))
+    }
+
+    /// What is wrong with a key that looks like this one, which is missing and must be there.
+    pub fn misspelt(&self, missing: &'static str) -> Option<StackError> {
+        let key = self.unread().find(|key| nearest(&key.text, [missing].into_iter()).is_some())?;
+        Some(self.no_key(key, format!("is no key of this section: did you mean {missing}?")))
+    }
+
+    fn no_key(&self, key: &Key, hint: String) -> StackError {
+        self.item.cx.invalid(key.at, self.item.path.key(&key.text), hint)
     }
 
     /// That is all: the CLI takes any other key here without a word, so it is only named.

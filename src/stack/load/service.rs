@@ -41,6 +41,9 @@ pub fn read<'a>(item: &Item<'a>) -> Result<Service<'a>, StackError> {
 
 fn image_of(fields: &mut Fields<'_>, container: &mut ContainerSpec) -> Result<String, StackError> {
     let Some(item) = fields.take("image") else {
+        if let Some(misspelt) = fields.misspelt("image") {
+            return Err(misspelt);
+        }
         let builds = if fields.take("build").is_some() { "; a swarm does not build: push the image to a registry and name it" } else { "" };
         return Err(fields.item().invalid(format!("has no image{builds}")));
     };

@@ -44,7 +44,7 @@ pub(super) fn networks(
         let name = &network.name;
         match (fate, leavers) {
             (Fate::Foreign, _) => warnings.push(format!("network {name} is not in the file and was not made here: it stays")),
-            (_, Leavers::Kept) => warnings.push(format!("network {name} is not in the file: it stays, as prune is off")),
+            (_, Leavers::Kept) => warnings.push(format!("network {name} is used by no service of the file: it stays, as prune is off")),
             (Fate::InUse(service), Leavers::Removed) => {
                 warnings.push(format!("network {name} is not in the file: it stays, as service {service} is attached to it"));
             }
