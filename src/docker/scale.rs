@@ -6,6 +6,7 @@
 use super::Entry;
 use super::census::{Census, down, errors};
 use super::choose;
+use super::deploy::Stuck;
 use super::ownership::Takeover;
 use super::room::{End, Halt, Room, StepError};
 use super::types::{Mode, Service, Task};
@@ -78,13 +79,15 @@ fn work(room: &Room<'_>, request: &Scale) -> Result<Outcome, End> {
     let services = choose::held(room, target, Takeover::Refused)?;
     let wanted = choose(request, &services).map_err(End::Finished)?;
     let before = room.observe(|client| client.tasks(&target.stack))?.into_iter().map(|task| task.id).collect();
+    let counts = wanted.iter().filter_map(|wanted| Some((services.iter().find(|service| service.id == wanted.id)?, wanted.replicas)));
+    let stuck = Stuck::new(counts, &before);
     let mut changes = Vec::new();
     for service in &wanted {
         changes.push(set(room, service)?);
     }
     let text: Vec<String> = wanted.iter().map(|wanted| format!("{}={}", target.stack.descoped(&wanted.name), wanted.replicas)).collect();
     room.progress(Progress::new("apply", format!("the swarm was told: {}", text.join(", "))));
-    converge(room, &target.stack, &wanted, &changes, &before)
+    converge(room, &target.stack, &wanted, &changes, &before, stuck)
 }
 
 /// Finds every service that the command names, or says which one cannot be scaled.
@@ -141,9 +144,16 @@ fn with_replicas(spec: &Value, replicas: u64) -> Value {
     spec
 }
 
-/// Watches until every named service runs as often as was asked, and new tasks have stayed. The errors of the tasks that
-/// there were `before` are not this command's.
-fn converge(room: &Room<'_>, stack: &StackName, wanted: &[Wanted], changes: &[Change], before: &BTreeSet<String>) -> Result<Outcome, End> {
+/// Watches until every named service runs as often as was asked, and new tasks have stayed, or one certainly does not. The errors of
+/// the tasks that there were `before` are not this command's.
+fn converge(
+    room: &Room<'_>,
+    stack: &StackName,
+    wanted: &[Wanted],
+    changes: &[Change],
+    before: &BTreeSet<String>,
+    mut stuck: Stuck,
+) -> Result<Outcome, End> {
     // A command that goes on after a restart does not know which tasks are new.
     let patience = if changes.contains(&Change::Grown) || room.entry == Entry::Resumed { STEADY } else { Duration::ZERO };
     let mut steady: Option<Steady> = None;
@@ -159,6 +169,10 @@ fn converge(room: &Room<'_>, stack: &StackName, wanted: &[Wanted], changes: &[Ch
         let services = || report(stack, wanted, changes, &Seen { tasks: &tasks, down: &down, before });
         if steady.as_ref().is_some_and(|steady| steady.proven.has_passed()) {
             return Ok(Outcome::completed(format!("the services of {stack} run as often as was asked")).with("services", services()));
+        }
+        if let Some(failure) = stuck.look(&tasks, room.settings.pull_timeout) {
+            let message = format!("{}; the count stays, and the swarm goes on trying", failure.message);
+            return Ok(Outcome::failed(failure.code, message).with("services", services()));
         }
         let seen = services();
         if seen != told && next_telling.has_passed() {

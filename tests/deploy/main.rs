@@ -38,6 +38,7 @@ const TESTS: &[Test] = &[
     Test { name: "a_service_that_fits_no_node", needs: &[Need::Engine], body: no_suitable_node },
     Test { name: "a_port_that_another_service_has", needs: &[Need::Engine], body: taken_port },
     Test { name: "a_port_of_the_node_moves_to_another_service", needs: &[Need::Engine], body: ports::moving },
+    Test { name: "a_scale_fails_once_it_is_certain", needs: &[Need::Engine], body: ports::scaled },
     Test { name: "services_exchange_ports_of_the_node", needs: &[Need::Engine], body: ports::exchanged },
     Test { name: "a_mount_that_a_node_rejects", needs: &[Need::Engine], body: rejected_mount },
     Test { name: "a_job_that_fails", needs: &[Need::Engine], body: failing_job },

@@ -3,6 +3,7 @@
 
 use super::{deploy, quick};
 use crate::support::{Lanes, Stage, free_port};
+use axion_agent::domain::{Action, Code, Scale};
 use serde_json::Value;
 
 /// A service that publishes these ports of its node.
@@ -46,5 +47,23 @@ pub fn exchanged(stage: &Stage) {
         let name = lanes.stack.scoped("a");
         assert!(told.detail("warnings").to_string().contains(&format!("service {name} exchanges")), "{:#?}", told.outcome);
         assert_eq!((published(&lanes, "a"), published(&lanes, "b")), (vec![two.into()], vec![one.into()]), "{order}");
+    }
+}
+
+/// A second task for a port of the only node, and one that ends again and again.
+pub fn scaled(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let crashing = quick(
+        "sh, -c, 'test $$SLOT = 1 && exec sleep 1000; exit 5'",
+        ", environment: {SLOT: '{{.Task.Slot}}'}, deploy: {endpoint_mode: dnsrr, restart_policy: {delay: 0s}}",
+    );
+    deploy(&lanes, &[("port", &publishing(&[free_port()], "stop-first")), ("slots", &crashing)]).completed();
+    let scale = |service: &str, replicas: u64| {
+        let services = [(service.to_owned(), replicas)].into();
+        lanes.run(Action::Scale(Scale { target: lanes.target(), services, timeout_seconds: None }))
+    };
+    for (service, code, words) in [("port", Code::PORT_CLASH, "host-mode port"), ("slots", Code::CRASH_LOOP, "non-zero exit (5)")] {
+        scale(service, 2).failed(code, words);
+        scale(service, 1).completed();
     }
 }

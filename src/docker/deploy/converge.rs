@@ -353,7 +353,7 @@ fn out_of_time(watched: &[Watched<'_>]) -> Failure {
 }
 
 /// Several failures as one, with the code of the first.
-fn in_one(failures: &[&Failure]) -> Option<Failure> {
+pub(super) fn in_one(failures: &[&Failure]) -> Option<Failure> {
     let named: Vec<&str> = failures.iter().take(NAMED).map(|failure| failure.message.as_str()).collect();
     let more = match failures.len().saturating_sub(NAMED) {
         0 => String::new(),

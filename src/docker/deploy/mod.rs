@@ -27,6 +27,7 @@ mod restore;
 mod revision;
 mod rollback;
 mod stop;
+mod stuck;
 mod taken;
 mod told;
 mod trouble;
@@ -45,6 +46,7 @@ pub(super) use restart::run as restart;
 pub(super) use restore::{roll_back, start};
 use rollback::RolledBack;
 pub(super) use stop::run as stop;
+pub(super) use stuck::Stuck;
 pub(super) use told::revisions_of_stack;
 
 /// Why a deploy cannot go on.

@@ -315,6 +315,15 @@ impl Watch {
         }
     }
 
+    /// Takes one look at the tasks alone, in the order in which they were made: what is certain whatever becomes of an update.
+    pub(super) fn stuck(&mut self, at: Duration, tasks: &[&Task], pull_timeout: Duration) -> Option<Failure> {
+        self.note_endings(tasks);
+        let current = tasks.iter().map(|task| task.id.clone()).collect();
+        let look = Look { service: None, tasks, current: &current, pull_timeout };
+        let worn_out = self.worn_out(at, tasks);
+        worn_out.or_else(|| self.unplaced(at, &look, tasks)).or_else(|| self.slow_pull(at, tasks, pull_timeout))
+    }
+
     /// What the last run of a job has come to, that nobody has asked to run again. The manager forgets old tasks: where there is none,
     /// nothing speaks against it.
     fn past_run(&mut self, at: Duration, look: &Look<'_>, current: &[&Task]) -> State {
