@@ -38,7 +38,8 @@ pub struct Revision {
     pub specs: Value,
 }
 
-/// A network, secret or config that a deploy has made which failed and did not go back, or not wholly: no revision has it.
+/// A network, secret or config of ours that the newest revision has not: a deploy has made it that failed and did not go back, or not
+/// wholly, or it could not be removed when its time had come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Orphan {
     /// `network`, `secret` or `config`.
@@ -58,7 +59,7 @@ pub struct KeptStack {
     pub revisions: Vec<Revision>,
     /// By service, a keyed hash of the login for its registry that it was last written with.
     pub logins: BTreeMap<String, String>,
-    /// What failed deploys have left of it.
+    /// What of it is ours, and its newest revision has not.
     pub orphans: Vec<Orphan>,
 }
 
