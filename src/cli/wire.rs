@@ -53,6 +53,8 @@ pub(super) struct Service {
 pub(super) struct Replicas {
     pub(super) running: Option<u64>,
     pub(super) desired: Option<u64>,
+    /// Of which the last task has ended well, where it may.
+    pub(super) completed: Option<u64>,
 }
 
 /// What Swarm says of the last update.

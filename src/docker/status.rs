@@ -5,7 +5,7 @@
 use super::SwarmRole;
 use super::census::{Census, down, errors};
 use super::choose;
-use super::deploy::{Drift, drift_of_stacks, revisions_of_stack};
+use super::deploy::{Drift, drift_of_stacks, may_end, revisions_of_stack};
 use super::ownership::Takeover;
 use super::room::{End, Room};
 use super::types::{NAMESPACE, Node, OWNER, Service, Task, TaskState};
@@ -118,31 +118,59 @@ fn all_tasks(stack: &StackName, services: &[Service], tasks: &[Task], nodes: &[N
 }
 
 fn service(stack: &str, service: &Service, tasks: &[Task], down: &BTreeSet<String>, drift: Option<&Drift>) -> Value {
-    let own = || tasks.iter().filter(|task| task.service_id == service.id);
-    let census = Census::of(own(), down);
-    let desired = census.desired(service.mode());
+    let own: Vec<&Task> = tasks.iter().filter(|task| task.service_id == service.id).collect();
+    let census = Census::of(own.iter().copied(), down);
+    let (mode, completed) = (service.mode(), completed(service, &own));
     let name = service.name();
     json!({
         "name": name.strip_prefix(stack).and_then(|rest| rest.strip_prefix('_')).unwrap_or(name),
         "image": service.image(),
-        "mode": service.mode().name(),
-        "replicas": {"running": census.running, "desired": desired},
+        "mode": mode.name(),
+        "replicas": {"running": census.running, "desired": census.desired(mode), "completed": completed.len()},
         "update": service.update_status.as_ref().map(|update| json!({"state": update.state.name(), "message": update.message})),
-        "errors": errors(of_now(service, own().collect())),
+        "errors": errors(of_now(service, own, completed)),
         "drift": drift.map(Drift::told),
     })
 }
 
+/// The place that a task fills: a replica, or a node.
+type Seat<'a> = (Option<u64>, &'a str);
+
+fn seat(task: &Task) -> Seat<'_> {
+    (task.slot, if task.slot.is_none() { &task.node_id } else { "" })
+}
+
+/// The seats whose last task has ended well, where it may: no other follows it.
+fn completed<'a>(service: &Service, tasks: &[&'a Task]) -> BTreeSet<Seat<'a>> {
+    let mut last: BTreeMap<Seat<'a>, &'a Task> = BTreeMap::new();
+    if may_end(service) {
+        for task in tasks.iter().filter(|task| is_of_present(service, task)) {
+            let newest = last.entry(seat(task)).or_insert(task);
+            if task.created_at > newest.created_at {
+                *newest = task;
+            }
+        }
+    }
+    last.into_iter().filter(|(_, task)| task.status.state == TaskState::Complete).map(|(seat, _)| seat).collect()
+}
+
+/// Whether it runs what the service runs now, and is of its present run, if that is a job.
+fn is_of_present(service: &Service, task: &Task) -> bool {
+    let run = service.job_status.as_ref().map(|job| job.job_iteration.index);
+    let is_of_run = run.is_none_or(|run| task.job_iteration.unwrap_or_default().index == run);
+    is_of_run && task.spec.container_spec.image == service.image()
+}
+
 /// The tasks whose errors say why the service does not run now: those of its present image, unless another has run in their
-/// place for a while since, or they waited for a node and are not wanted any more.
-fn of_now<'a>(service: &Service, tasks: Vec<&'a Task>) -> Vec<&'a Task> {
+/// place for a while since or has completed, or they waited for a node and are not wanted any more.
+fn of_now<'a>(service: &Service, tasks: Vec<&'a Task>, completed: BTreeSet<Seat<'a>>) -> Vec<&'a Task> {
     let now = Timestamp::from(SystemTime::now()).as_millis();
     let since = |task: &Task| unix_nanos(&task.status.timestamp).map_or(now, |nanos| nanos / NANOS_PER_MILLI);
     let is_steady = |task: &Task| task.is_running() && now - since(task) >= STEADY;
-    let place = |task: &Task| (task.slot, if task.slot.is_none() { task.node_id.clone() } else { String::new() });
-    let mended: BTreeSet<_> = tasks.iter().filter(|task| is_steady(task)).map(|task| place(task)).collect();
+    let mut mended = completed;
+    mended.extend(tasks.iter().filter(|task| is_steady(task)).map(|task| seat(task)));
     let has_waited = |task: &Task| task.status.state < TaskState::Assigned && task.desired_state > TaskState::Running;
-    let is_of_now = |task: &&Task| task.spec.container_spec.image == service.image() && !mended.contains(&place(task)) && !has_waited(task);
+    let is_of_now = |task: &&Task| is_of_present(service, task) && !mended.contains(&seat(task)) && !has_waited(task);
     tasks.into_iter().filter(is_of_now).collect()
 }
 
@@ -172,7 +200,7 @@ mod tests {
         let failed = task("failed", "exit 1", present, &ago(100));
         let told = tell(&[task("running", "", present, &ago(1)), failed.clone(), task("failed", "no such image", before, &ago(200))]);
         assert_eq!(told["name"], "web");
-        assert_eq!(told["replicas"], json!({"running": 1, "desired": 2}));
+        assert_eq!(told["replicas"], json!({"running": 1, "desired": 2, "completed": 0}));
         assert_eq!(told["update"]["state"], "paused");
         assert_eq!(told["errors"].as_array().map(Vec::len), Some(1), "what another image did is history");
         assert_eq!(told["errors"][0]["error"], "exit 1");
@@ -181,5 +209,33 @@ mod tests {
         assert_eq!(tell(std::slice::from_ref(&waiting))["errors"][0]["count"], 1);
         waiting.desired_state = TaskState::Shutdown;
         assert_eq!(tell(&[waiting])["errors"], json!([]), "nobody waits for it any more");
+    }
+
+    #[test]
+    fn seats_whose_last_task_has_ended_well_have_completed_where_they_may() {
+        let tell = |condition: &str, tasks: &[(u64, &str, &str, &str)]| {
+            let one: Service = serde_json::from_value(json!({
+                "ID": "s", "Version": {"Index": 1},
+                "Spec": {"Name": "st_web", "Mode": {"Replicated": {"Replicas": 2}}, "TaskTemplate": {
+                    "ContainerSpec": {"Image": "box:2"}, "RestartPolicy": {"Condition": condition},
+                }},
+            }))
+            .unwrap();
+            let task = |&(slot, state, image, at): &(u64, &str, &str, &str)| -> Task {
+                let error = if state == "failed" { "exit 1" } else { "" };
+                serde_json::from_value(json!({
+                    "ID": "t", "Version": {"Index": 1}, "CreatedAt": at, "ServiceID": "s", "Slot": slot, "DesiredState": "shutdown",
+                    "Status": {"State": state, "Err": error, "Timestamp": at}, "Spec": {"ContainerSpec": {"Image": image}},
+                }))
+                .unwrap()
+            };
+            let told = service("st", &one, &tasks.iter().map(task).collect::<Vec<_>>(), &BTreeSet::new(), None);
+            (told["replicas"]["completed"].clone(), told["errors"].as_array().map_or(0, Vec::len))
+        };
+        let tasks =
+            [(1, "failed", "box:2", "01"), (1, "complete", "box:2", "02"), (2, "complete", "box:2", "01"), (2, "failed", "box:2", "02")];
+        assert_eq!(tell("on-failure", &tasks), (json!(1), 1), "what failed before a success is over");
+        assert_eq!(tell("any", &tasks), (json!(0), 1), "it is to run for good");
+        assert_eq!(tell("none", &[(1, "complete", "box:1", "01")]), (json!(0), 0), "that was another image");
     }
 }

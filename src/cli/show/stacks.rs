@@ -46,20 +46,37 @@ impl Health {
 
 /// Of a service.
 pub(in crate::cli) fn health(service: &Service) -> Health {
-    let (running, desired) = counts(service);
-    match (running, desired) {
-        _ if service.mode.ends_with("job") && running == 0 && service.errors.is_empty() => Health::Done,
-        (running, desired) if running < desired && running == 0 => Health::Down,
-        (running, desired) if running < desired => Health::Short,
+    let Tasks { running, desired, completed } = tasks(service);
+    let is_well = service.errors.is_empty();
+    match running {
+        0 if is_well && (completed > 0 || is_job(service)) && completed >= desired => Health::Done,
+        0 if desired > 0 => Health::Down,
         // A global service that no node takes wants none either.
-        (0, 0) if !service.errors.is_empty() && service.mode != "replicated" => Health::Down,
-        (0, 0) => Health::Stopped,
+        0 if !is_well && service.mode != "replicated" => Health::Down,
+        0 => Health::Stopped,
+        _ if running + completed < desired => Health::Short,
         _ => Health::Well,
     }
 }
 
-fn counts(service: &Service) -> (u64, u64) {
-    (service.replicas.running.unwrap_or_default(), service.replicas.desired.unwrap_or_default())
+fn is_job(service: &Service) -> bool {
+    service.mode.ends_with("job")
+}
+
+/// A service's tasks, counted.
+#[derive(Debug, Clone, Copy)]
+struct Tasks {
+    running: u64,
+    desired: u64,
+    completed: u64,
+}
+
+fn tasks(service: &Service) -> Tasks {
+    let counts = &service.replicas;
+    let [running, wanted, completed] = [counts.running, counts.desired, counts.completed].map(Option::unwrap_or_default);
+    // Of a global service only those are counted that are still to run.
+    let desired = if service.mode.starts_with("global") { wanted + completed } else { wanted };
+    Tasks { running, desired, completed }
 }
 
 /// Why a service is not as it should be, the gravest first; nothing where it is.
@@ -91,8 +108,15 @@ pub(in crate::cli) fn why(service: &Service, page: &Page) -> Vec<(Hue, String)> 
 
 /// `3/3`.
 fn replicas(service: &Service) -> String {
-    let (running, desired) = counts(service);
+    let Tasks { running, desired, .. } = tasks(service);
     format!("{running}/{desired}")
+}
+
+/// `running`, or `running (1 done)` where the rest has ended well.
+fn state(service: &Service) -> Cell {
+    let (health, completed) = (health(service), tasks(service).completed);
+    let some = if completed > 0 && health != Health::Done { format!(" ({completed} done)") } else { String::new() };
+    Cell::from(format!("{}{some}", health.word())).painted(health.hue())
 }
 
 /// All stacks.
@@ -123,8 +147,8 @@ fn of_stack(stack: &Stack, page: &Page) -> Row {
     // A stack of services that are stopped or done is well where another one runs.
     let runs = stack.services.iter().any(|service| health(service) == Health::Well);
     let state = if runs && worst < Health::Short { Health::Well } else { worst };
-    let sum = |f: fn(&Service) -> u64| stack.services.iter().map(f).sum::<u64>();
-    let tasks = format!("{}/{}", sum(|service| counts(service).0), sum(|service| counts(service).1));
+    let sum = |f: fn(Tasks) -> u64| stack.services.iter().map(|service| f(tasks(service))).sum::<u64>();
+    let tasks = format!("{}/{}", sum(|tasks| tasks.running), sum(|tasks| tasks.desired));
     let project = stack.project_id.clone().unwrap_or_else(|| "-".to_owned());
     let cells = [
         Cell::from(stack.name.clone()).painted(Hue::Strong),
@@ -151,13 +175,12 @@ pub(in crate::cli) fn services(stack: &Stack, page: &Page) -> String {
         .services
         .iter()
         .map(|service| {
-            let state = health(service);
             let row = Row::of([
                 Cell::from(service.name.clone()).painted(Hue::Strong),
                 service.mode.replace('-', " ").into(),
                 replicas(service).into(),
                 image(service.image.as_deref().unwrap_or("-")).into(),
-                Cell::from(state.word()).painted(state.hue()),
+                state(service),
             ]);
             why(service, page).into_iter().fold(row, |row, (hue, reason)| row.noted(hue, reason))
         })

@@ -27,7 +27,7 @@ fn stack_of_three() -> Value {
              "drift": {"revision": 3, "changes": [{"field": "Mode.Replicated.Replicas"}]}},
             {"name": "gpu", "image": "model@sha256:0123456789abcdef0123", "mode": "global", "replicas": {"running": 0, "desired": 0},
              "errors": [{"error": "no suitable node (scheduling constraints not satisfied on 1 node)", "count": 1, "at": ""}]},
-            {"name": "migrate", "image": "shop/migrate:1.4", "mode": "replicated-job", "replicas": {"running": 0, "desired": 1}, "errors": []},
+            {"name": "migrate", "image": "shop/migrate:1.4", "mode": "replicated-job", "replicas": {"running": 0, "desired": 1, "completed": 1}, "errors": []},
         ],
     })
 }
@@ -46,6 +46,26 @@ fn services_say_why_they_do_not_run() {
              no suitable node (scheduling constraints not satisfied on 1 node)\n\
          migrate  replicated job  0/1    shop/migrate:1.4                 done\n"
     );
+}
+
+#[test]
+fn services_that_have_ended_well_are_done() {
+    let state = |mode: &str, running: u64, desired: u64, completed: u64, errors: &[&str]| {
+        let errors: Vec<Value> = errors.iter().map(|error| json!({"error": error, "count": 1, "at": ""})).collect();
+        let replicas = json!({"running": running, "desired": desired, "completed": completed});
+        let stack = json!({"name": "st", "services": [{"name": "s", "image": "i", "mode": mode, "replicas": replicas, "errors": errors}]});
+        let told = services(&read(stack), &page(100));
+        let row = told.lines().nth(1).unwrap().split_once(mode.replace('-', " ").as_str()).unwrap().1.trim().to_owned();
+        row.split("  i  ").map(str::trim).collect::<Vec<_>>().join(": ")
+    };
+    assert_eq!(state("replicated", 0, 1, 1, &[]), "0/1: done");
+    assert_eq!(state("replicated", 2, 3, 1, &[]), "2/3: running (1 done)");
+    assert_eq!(state("replicated", 1, 3, 1, &[]), "1/3: not all running (1 done)");
+    assert_eq!(state("replicated", 0, 2, 1, &["exit code 1"]), "0/2: not running (1 done)");
+    assert_eq!(state("global", 0, 0, 2, &[]), "0/2: done");
+    assert_eq!(state("global", 0, 1, 1, &[]), "0/2: not running (1 done)");
+    assert_eq!(state("global-job", 0, 0, 2, &[]), "0/2: done");
+    assert_eq!(state("replicated-job", 0, 2, 0, &[]), "0/2: not running", "nothing of it has run yet");
 }
 
 #[test]

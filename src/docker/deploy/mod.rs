@@ -48,6 +48,7 @@ use rollback::RolledBack;
 pub(super) use stop::run as stop;
 pub(super) use stuck::Stuck;
 pub(super) use told::revisions_of_stack;
+pub(super) use watch::may_end;
 
 /// Why a deploy cannot go on.
 #[derive(Debug)]

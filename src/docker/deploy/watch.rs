@@ -6,7 +6,7 @@
 
 use super::{Failure, trouble};
 use crate::docker::glance::Glance;
-use crate::docker::types::{Mode, Task, TaskState, UpdateState};
+use crate::docker::types::{Mode, Service, Task, TaskState, UpdateState};
 use crate::domain::Code;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -199,6 +199,11 @@ impl Wanted {
             Mode::Global | Mode::GlobalJob => Seat::Node(task.node_id.clone()),
         }
     }
+}
+
+/// Whether a task of this service that ends without an error has done its work.
+pub(in crate::docker) fn may_end(service: &Service) -> bool {
+    Wanted::of(&service.spec, service.mode(), Written::Before).may_end()
 }
 
 impl Restart {
