@@ -10,6 +10,7 @@
 
 mod before;
 mod ports;
+mod refused;
 mod replaced;
 #[path = "../support/mod.rs"]
 mod support;
@@ -30,6 +31,7 @@ const TESTS: &[Test] = &[
     Test { name: "a_stack_comes_is_left_alone_changes_and_goes", needs: &[Need::Engine], body: whole_life },
     Test { name: "a_dry_run_plans_and_touches_nothing", needs: &[Need::Engine], body: dry_run },
     Test { name: "what_the_file_gets_wrong_is_told_before_anything_is_made", needs: &[Need::Engine], body: mistakes },
+    Test { name: "what_the_manager_refuses_is_refused_before", needs: &[Need::Engine, Need::DockerCli], body: refused::by_the_manager },
     Test { name: "a_missing_image", needs: &[Need::Engine], body: missing_image },
     Test { name: "a_crash_loop", needs: &[Need::Engine], body: crash_loop },
     Test { name: "a_crash_loop_that_was_left_fails_again", needs: &[Need::Engine], body: crash_loop_again },

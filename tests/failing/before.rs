@@ -24,13 +24,22 @@ pub fn missing_secret(stage: &Stage) {
 pub fn large_secret(stage: &Stage) {
     let lanes = Lanes::start(stage);
     let bad = web(SLEEP, ", secrets: [word]", "");
-    let case = Case { rest: "secrets: {word: {file: word.txt}}\n", ..Case::of(bad, Code::ENGINE_REFUSED, "secret data", 0) };
+    let case = Case { rest: "secrets: {word: {file: word.txt}}\n", ..Case::of(bad, Code::COMPOSE_INVALID, "600000 bytes", 0) };
     let before = case.begin(&lanes);
     let mut request = case.request(&lanes);
     let mut files = request.files.reveal().clone();
     files.insert("word.txt".to_owned(), vec![b'x'; TOO_LARGE]);
     request.files = Sensitive::new(files);
     let told = case.check_verdict(lanes.run(Action::Deploy(request)));
+    assert_eq!((told.detail("changed"), told.detail("rolled_back")), (&json!(false), &json!(false)));
+    before.compare(&lanes);
+}
+
+pub fn template(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let case = Case::of(web(SLEEP, ", hostname: '{{.Nothing}}'", ""), Code::ENGINE_REFUSED, "expanding hostname", 0);
+    let before = case.begin(&lanes);
+    let told = case.check_verdict(lanes.run(Action::Deploy(case.request(&lanes))));
     // Whether something was made before it decides whether there is anything to go back from.
     assert_eq!(told.detail("changed"), told.detail("rolled_back"), "{:#?}", told.outcome);
     before.compare(&lanes);

@@ -61,6 +61,7 @@ const TESTS: &[Test] = &[
     // What is refused.
     Test { name: "a_secret_that_is_not_there", needs: ENGINE, body: before::missing_secret },
     Test { name: "a_secret_that_is_too_large", needs: ENGINE, body: before::large_secret },
+    Test { name: "a_template_that_the_manager_cannot_read", needs: ENGINE, body: before::template },
     Test { name: "a_network_driver_that_is_not_there", needs: ENGINE, body: before::network_driver },
     Test { name: "a_wrong_password_for_the_registry", needs: REGISTRY, body: before::wrong_password },
     Test { name: "an_image_for_another_platform", needs: REGISTRY, body: before::other_platform },

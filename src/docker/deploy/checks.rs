@@ -29,7 +29,7 @@ pub(super) struct Found {
 
 /// Looks, and refuses what cannot come to run.
 pub(super) fn check(room: &Room<'_>, plan: &Plan) -> Result<Found, Broken> {
-    plan::check_numbers(plan)?;
+    plan::check_rules(plan)?;
     if plan::names_subnets(plan) {
         plan::check_subnets(plan, &room.observe(Client::all_networks)?)?;
     }

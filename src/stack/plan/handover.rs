@@ -4,7 +4,7 @@
 //! another task has: who gives a port up is written before who takes it. Where services exchange ports, one of them is
 //! first written without those that it gets.
 
-use super::ports::{Port, is_written, port, ports};
+use super::ports::{Port, port, ports};
 use super::{Action, ServicePlan};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +23,7 @@ pub struct Wave {
 /// The order in which the services of a plan are written.
 #[must_use]
 pub fn waves(plans: &[ServicePlan]) -> Vec<Wave> {
-    let mut left: BTreeSet<usize> = (0..plans.len()).filter(|&n| is_written(&plans[n])).collect();
+    let mut left: BTreeSet<usize> = (0..plans.len()).filter(|&n| plans[n].action.is_sent()).collect();
     let waits = waits(plans);
     let (mut waves, mut let_go) = (Vec::new(), BTreeSet::new());
     while let Some(&first) = left.first() {
@@ -82,7 +82,7 @@ fn waits(plans: &[ServicePlan]) -> BTreeMap<usize, BTreeMap<usize, Vec<Port>>> {
     if given.is_empty() {
         return waits;
     }
-    for (n, taker) in plans.iter().enumerate().filter(|(_, plan)| is_written(plan)) {
+    for (n, taker) in plans.iter().enumerate().filter(|(_, plan)| plan.action.is_sent()) {
         let had: Vec<Port> = taker.held.iter().flat_map(|held| ports(&held.spec)).collect();
         for new in ports(&taker.spec).filter(|new| !had.iter().any(|had| had.is_of(new))) {
             for (giver, _) in given.iter().filter(|(giver, ports)| *giver != n && ports.iter().any(|port| port.is_of(&new))) {

@@ -13,6 +13,7 @@ mod networks;
 mod platforms;
 mod ports;
 mod refs;
+mod rules;
 mod services;
 mod subnets;
 
@@ -22,8 +23,9 @@ pub use handover::{Wave, given_up, leave_out, waves};
 pub use leaving::{Fate, leftovers, unwanted};
 pub use networks::{NetworkPlan, attached, body_of, detach, networks};
 pub use platforms::{Platform, check_platforms, names_platforms};
-pub use ports::{Nodes, Place, Port, check_numbers, check_ports, port, publishes_ports};
+pub use ports::{Nodes, Place, Port, check_ports, port, publishes_ports};
 pub use refs::fill;
+pub use rules::check_rules;
 pub use services::{ServicePlan, pause_on_failure, service, set_count};
 pub use subnets::{check_subnets, holder_of_addresses, names_subnets, waits_for_addresses};
 
@@ -64,6 +66,12 @@ impl Action {
             Self::Unchanged => "unchanged",
             Self::Remove => "remove",
         }
+    }
+
+    /// Whether a spec is sent to the manager.
+    #[must_use]
+    pub const fn is_sent(self) -> bool {
+        matches!(self, Self::Create | Self::Update | Self::Replace)
     }
 }
 
@@ -221,13 +229,15 @@ pub enum Unplannable {
         /// The service that has it.
         other: String,
     },
-    /// A port that no machine has.
-    #[error("service {service} publishes a port {port}, and ports end at 65535: give it another one")]
-    NoPort {
+    /// The manager would not take it.
+    #[error("the {kind} {name} would be refused: {rule}")]
+    Refused {
+        /// `network`, …
+        kind: &'static str,
         /// In the swarm.
-        service: String,
-        /// The number.
-        port: u64,
+        name: String,
+        /// How it must be.
+        rule: String,
     },
     /// No node can run an image.
     #[error("service {service}: its image {image} is made for {offered}, and the nodes that are ready are {nodes}: no suitable node")]
@@ -255,7 +265,7 @@ impl Unplannable {
             Self::NetworkInUse { .. } => Code::NETWORK_IN_USE,
             Self::SubnetTaken { .. } => Code::SUBNET_TAKEN,
             Self::PortTaken { .. } => Code::PORT_CLASH,
-            Self::NoPort { .. } => Code::COMPOSE_INVALID,
+            Self::Refused { .. } => Code::COMPOSE_INVALID,
             Self::NoPlatform { .. } => Code::NO_SUITABLE_NODE,
             Self::NameTooLong(_) => Code::CONTENT_CHANGED,
         }

@@ -1,6 +1,6 @@
 //! Whether any node can run the images of a plan. Pure; the rule is that of swarmkit's scheduler (`PlatformFilter`).
 
-use super::{Action, Plan, Unplannable};
+use super::{Plan, Unplannable};
 use crate::stack::images::image;
 use serde_json::Value;
 use std::fmt;
@@ -71,7 +71,7 @@ pub fn check_platforms(plan: &Plan, nodes: &[Platform]) -> Result<(), Unplannabl
 }
 
 fn written(plan: &Plan) -> impl Iterator<Item = (&str, &Value)> {
-    let written = plan.services.iter().filter(|one| matches!(one.action, Action::Create | Action::Update | Action::Replace));
+    let written = plan.services.iter().filter(|one| one.action.is_sent());
     written.map(|one| (one.name.as_str(), &one.spec))
 }
 

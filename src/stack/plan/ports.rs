@@ -4,7 +4,7 @@
 //! the swarm, and no other may have its number on a node. Two services that publish a port of their nodes get along where
 //! there are nodes enough: where there is one, the second one never finds a place.
 
-use super::{Action, Plan, ServicePlan, Unplannable};
+use super::{Plan, Unplannable};
 use crate::stack::held::{Mode, Service};
 use serde_json::Value;
 use std::fmt;
@@ -55,22 +55,7 @@ pub enum Nodes {
 /// Whether a plan writes a service that publishes a port: then [`check_ports`] has something to look for.
 #[must_use]
 pub fn publishes_ports(plan: &Plan) -> bool {
-    plan.services.iter().any(|one| is_written(one) && ports(&one.spec).next().is_some())
-}
-
-/// Refuses ports that there cannot be. The CLI lets a long form have them, and the engine lets their tasks fail.
-///
-/// # Errors
-/// With the first.
-pub fn check_numbers(plan: &Plan) -> Result<(), Unplannable> {
-    for one in plan.services.iter().filter(|one| is_written(one)) {
-        let ports = one.spec["EndpointSpec"]["Ports"].as_array().into_iter().flatten();
-        let numbers = ports.flat_map(|port| [&port["PublishedPort"], &port["TargetPort"]]).filter_map(Value::as_u64);
-        if let Some(port) = numbers.into_iter().find(|number| *number > u64::from(u16::MAX)) {
-            return Err(Unplannable::NoPort { service: one.name.clone(), port });
-        }
-    }
-    Ok(())
+    plan.services.iter().any(|one| one.action.is_sent() && ports(&one.spec).next().is_some())
 }
 
 /// Refuses ports that two services want. `others` are the services of the swarm, whosever; those that are planned or go
@@ -83,8 +68,8 @@ pub fn check_ports(plan: &Plan, others: &[Service], nodes: Nodes) -> Result<(), 
         |other: &Service| plan.services.iter().any(|one| one.name == other.name()) || plan.removals.iter().any(|gone| gone.id == other.id);
     let others: Vec<&Service> = others.iter().filter(|other| !is_planned(other)).collect();
     for (n, one) in plan.services.iter().enumerate() {
-        let within = plan.services.iter().skip(n + 1).filter(|next| is_written(one) || is_written(next));
-        let beside = others.iter().filter(|_| is_written(one)).map(|other| (other.name(), &other.spec));
+        let within = plan.services.iter().skip(n + 1).filter(|next| one.action.is_sent() || next.action.is_sent());
+        let beside = others.iter().filter(|_| one.action.is_sent()).map(|other| (other.name(), &other.spec));
         for (name, spec) in within.map(|next| (next.name.as_str(), &next.spec)).chain(beside) {
             if let Some(port) = clash(&one.spec, spec, nodes) {
                 return Err(Unplannable::PortTaken { service: one.name.clone(), port: port.to_string(), other: name.to_owned() });
@@ -92,10 +77,6 @@ pub fn check_ports(plan: &Plan, others: &[Service], nodes: Nodes) -> Result<(), 
         }
     }
     Ok(())
-}
-
-pub(super) fn is_written(plan: &ServicePlan) -> bool {
-    matches!(plan.action, Action::Create | Action::Update | Action::Replace)
 }
 
 fn clash(one: &Value, other: &Value, nodes: Nodes) -> Option<Port> {
@@ -178,16 +159,6 @@ mod tests {
         let taken = check_ports(&plan(&[spec("st_web", &host, 1)], &[]), &[held("other", &host, 1)], Nodes::One).unwrap_err();
         assert_eq!((taken.code(), taken.to_string().contains("8080/tcp")), (Code::PORT_CLASH, true), "{taken}");
         assert_eq!(check_ports(&plan(&[spec("st_web", &host, 1)], &[]), &[held("stopped", &host, 0)], Nodes::One), Ok(()));
-    }
-
-    #[test]
-    fn ports_end_at_65535() {
-        let ports = |target: u64, published: u64| json!([{"TargetPort": target, "PublishedPort": published, "PublishMode": "host"}]);
-        let of = |ports: &Value| check_numbers(&plan(&[spec("st_web", ports, 1)], &[]));
-        assert_eq!(of(&ports(65535, 65535)), Ok(()));
-        for ports in [ports(80, 65536), ports(70000, 80)] {
-            assert_eq!(of(&ports).unwrap_err().code(), Code::COMPOSE_INVALID, "{ports}");
-        }
     }
 
     #[test]

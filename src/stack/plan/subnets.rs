@@ -96,6 +96,11 @@ fn made(plan: &Plan) -> impl Iterator<Item = &NetworkPlan> {
     plan.networks.iter().filter(is_made).filter(move |network| is_overlay(&network.spec) && !is_given_by_others(&network.spec["IPAM"]))
 }
 
+/// The first subnet of a network's spec that is none.
+pub(super) fn unreadable(spec: &Value) -> Option<&str> {
+    texts(&spec["IPAM"]).find(|text| Subnet::of(text).is_none())
+}
+
 /// Whether it is a driver of its own that gives the addresses.
 fn is_given_by_others(ipam: &Value) -> bool {
     ipam["Driver"].as_str().is_some_and(|driver| !matches!(driver, "" | "default"))
@@ -103,8 +108,11 @@ fn is_given_by_others(ipam: &Value) -> bool {
 
 /// As they are written, and what that means.
 fn subnets(ipam: &Value) -> impl Iterator<Item = (&str, Subnet)> {
-    let texts = ipam["Config"].as_array().into_iter().flatten().filter_map(|config| config["Subnet"].as_str());
-    texts.filter_map(|text| Some((text, Subnet::of(text)?)))
+    texts(ipam).filter_map(|text| Some((text, Subnet::of(text)?)))
+}
+
+fn texts(ipam: &Value) -> impl Iterator<Item = &str> {
+    ipam["Config"].as_array().into_iter().flatten().filter_map(|config| config["Subnet"].as_str())
 }
 
 #[cfg(test)]
