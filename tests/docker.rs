@@ -14,7 +14,7 @@ mod support;
 use axion_agent::docker::{EngineState, SwarmRole, Swarmless};
 use axion_agent::domain::{
     Action, Code, CommandId, Deploy, GetStatus, Ledger, Logs, Note, Prune, RegistryCredential, Remove, ResolveImage, Revision, Rollback,
-    Scale, Selection, Sensitive, SwarmAddresses, SwarmJoin, SwarmLeave, Timestamp, Verdict,
+    Scale, Selection, Sensitive, Specs, SwarmAddresses, SwarmJoin, SwarmLeave, Timestamp, Verdict,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -190,7 +190,8 @@ fn prune(stage: &Stage) {
     }
     lanes.call("POST", "/networks/create", &json!({"Name": "axt-prune"}));
     lanes.call("POST", "/volumes/create", &json!({"Name": "axt-prune"}));
-    let specs = json!({"services": [{"TaskTemplate": {"ContainerSpec": {"Image": "axt-prune:1"}}}]});
+    let service = json!({"TaskTemplate": {"ContainerSpec": {"Image": "axt-prune:1"}}});
+    let specs = Specs { services: [service].iter().collect(), ..Specs::default() };
     let revision = Revision { number: 0, command: CommandId(Uuid::new_v4()), at: Timestamp::from_millis(0), specs };
     lanes.journal.note(vec![Note::Keep(lanes.stack.clone(), Box::new(revision), 5)]).unwrap();
     lanes.settle(|tasks| tasks.iter().any(|task| task["Status"]["State"] == "running"));

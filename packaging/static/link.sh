@@ -28,9 +28,11 @@ for ((at = 1; at < ${#words[@]}; at++)); do
     *) whole+=("${words[at]}") ;;
   esac
 done
+symbols=${0%/*}/$arch.symbols order=$output.order script=$output.ld
+# Tables for unwinding come with the libraries that zig brings compiled, and nothing unwinds.
+echo 'SECTIONS { /DISCARD/ : { *(.eh_frame) } } INSERT AFTER .text;' >"$script"
 # Functions that are the same are one, unless somebody compares their addresses.
-whole+=(--icf=safe)
-symbols=${0%/*}/$arch.symbols order=$output.order
+whole+=(--icf=safe -T "$script")
 
 # Which functions there are says lld's map, of any architecture: the names of symbols stand farthest to the right.
 map=$output.map
@@ -45,4 +47,4 @@ paste -d '\t' <("${0%/*}/plain.sh" <<<"$names") - <<<"$names" |
 ordered=("${whole[@]}" "--symbol-ordering-file=$order" --no-warn-symbol-ordering)
 "$ZIG" ld.lld "${ordered[@]}" -o "$symbols"
 "$ZIG" ld.lld "${ordered[@]}" -s -o "$output"
-rm "$order" "$map"
+rm "$order" "$map" "$script"

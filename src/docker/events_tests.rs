@@ -2,10 +2,12 @@
 
 use super::*;
 use crate::docker::fake_engine::{FakeEngine, Reply};
+use crate::domain::{CommandId, StackName};
 use crate::threads::{ThreadName, spawn, stop_pair};
 use crossbeam_channel::{Receiver, bounded};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use uuid::Uuid;
 
 /// Far longer than some tries take.
 const SOON: Duration = Duration::from_secs(20);
@@ -48,4 +50,20 @@ fn an_engine_is_away_after_so_many_failures_in_a_row() {
         let told = told(failures, threshold);
         assert_eq!(told.len(), away + 1, "{failures} failures of {threshold}: {told:?}");
     }
+}
+
+#[test]
+fn a_service_that_is_made_wakes_nobody_and_one_that_changes_does() {
+    let fake = FakeEngine::start(|_| None);
+    let (events, _inbox) = bounded(8);
+    let engine = Engine::new(Client::connect(fake.socket()), Published::new(Settings::of(fake.socket().to_owned())), events);
+    let (_source, stop) = stop_pair();
+    let watch = engine.changes.watch(CommandId(Uuid::from_u128(1)), Some(&StackName::new("st").unwrap()));
+    let wakes = |action: &str| {
+        let line =
+            format!(r#"{{"Type":"service","Action":"{action}","Actor":{{"ID":"x","Attributes":{{"name":"st_web"}}}},"scope":"swarm"}}"#);
+        on_line(&engine, &stop, line.as_bytes()).unwrap();
+        watch.receiver().try_recv().is_ok()
+    };
+    assert_eq!(["create", "update", "remove"].map(wakes), [false, true, true]);
 }

@@ -166,7 +166,7 @@ fn specs_of(service: &Service) -> impl Iterator<Item = &Value> {
 }
 
 fn services_of(revision: &Revision) -> impl Iterator<Item = &Value> {
-    revision.specs["services"].as_array().into_iter().flatten()
+    revision.specs.services.list().iter()
 }
 
 fn image_of(spec: &Value) -> &str {

@@ -2,7 +2,7 @@
 
 use super::fake_engine::{Asked, FakeEngine, Reply};
 use super::tests::{Desk, SOON, is, refusal};
-use crate::domain::{Action, Code, CommandId, Ledger as _, Note, Prune, Revision, StackName, Timestamp, Verdict};
+use crate::domain::{Action, Code, CommandId, Ledger as _, Note, Prune, Revision, Specs, StackName, Timestamp, Verdict};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
@@ -45,7 +45,7 @@ fn keep_revision(desk: &Desk) {
         number: 0,
         command: CommandId(Uuid::from_u128(9)),
         at: Timestamp::from_millis(0),
-        specs: json!({"services": [spec("app:2@sha256:d")]}),
+        specs: Specs { services: [spec("app:2@sha256:d")].iter().collect(), ..Specs::default() },
     };
     desk.ledger.note(vec![Note::Keep(StackName::new("st").unwrap(), Box::new(revision), 5)]).unwrap();
 }

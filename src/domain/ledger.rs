@@ -1,8 +1,7 @@
 //! What a deploy lane writes down while it works, as a face without its store.
 
-use super::{CommandId, ProjectId, Sensitive, StackName, Timestamp};
+use super::{CommandId, ProjectId, Sensitive, Specs, StackName, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// One change to the swarm, named before it is made.
@@ -34,8 +33,8 @@ pub struct Revision {
     pub command: CommandId,
     /// When it was seen to run.
     pub at: Timestamp,
-    /// The specs as they were sent, with digests: `{networks, secrets, configs, services}`. Contents of secrets are not in it.
-    pub specs: Value,
+    /// What the stack was.
+    pub specs: Specs,
 }
 
 /// A network, secret or config of ours that the newest revision has not: a deploy has made it that failed and did not go back, or not

@@ -1,7 +1,7 @@
 //! The journal against a real file: what was written is there after it was opened again.
 
 use super::*;
-use crate::domain::{Action, Code, Context, Direct, EventKind, GetStatus, MAX_ENDED, Note, Outcome, Recent, Refusal, Stage};
+use crate::domain::{Action, Code, Context, Direct, EventKind, GetStatus, MAX_ENDED, Note, Outcome, Recent, Refusal, Specs, Stage};
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
@@ -198,7 +198,7 @@ fn a_stack_keeps_its_owner_and_its_newest_revisions() {
     let project = ProjectId::new("p").unwrap();
     assert_eq!(journal.owner(&stack).unwrap(), None);
     journal.note(vec![Note::Own(stack.clone(), project.clone())]).unwrap();
-    let revision = |number, n| Revision { number, command: id(n), at: Timestamp::from_millis(0), specs: json!({"n": n as u64}) };
+    let revision = |number, n| Revision { number, command: id(n), at: Timestamp::from_millis(0), specs: Specs::default() };
     let keep = |number, n| journal.note(vec![Note::Keep(stack.clone(), Box::new(revision(number, n)), 3)]).unwrap();
     for n in 1..=4 {
         keep(n, u128::from(n));

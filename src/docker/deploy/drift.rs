@@ -42,8 +42,7 @@ pub(super) fn of(revisions: &[Revision], services: &[Service], networks: &BTreeM
     let Some(newest) = revisions.last() else { return BTreeMap::new() };
     let is_kept = |name: &str| revision::specs_of_services(newest).any(|spec| spec["Name"] == name);
     let drift = |service: &Service| {
-        let kept: Vec<_> = revision::specs_of(revisions, service.name()).collect();
-        let changes = plan::drift(service, &kept, networks);
+        let changes = plan::drift(service, revision::specs_of(revisions, service.name()), networks);
         (!changes.is_empty()).then(|| (service.name().to_owned(), Drift { revision: newest.number, changes }))
     };
     services.iter().filter(|service| is_kept(service.name())).filter_map(drift).collect()

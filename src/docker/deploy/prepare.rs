@@ -96,7 +96,6 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
     observed.network_ids = observed.networks.iter().map(|network| (network.name.clone(), network.id.clone())).collect();
     observed.network_ids.extend(external_networks);
     observed.fingerprints = revision::fingerprints(&revisions);
-    observed.known_services = revision::services(&revisions);
     observed.known_networks = revision::networks(&revisions);
     observed.known_networks.extend(orphans::networks(&orphans, &observed.networks));
     observed.known_contents = revision::contents_by_name(&revisions);
@@ -106,6 +105,10 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
     observed.logins = logins;
 
     let mut desired = desired(room, request, &loaded.specs)?;
+    let wanted: BTreeSet<&str> = desired.services.iter().filter_map(|spec| spec["Name"].as_str()).collect();
+    if observed.services.iter().any(|service| !wanted.contains(service.name())) {
+        observed.known_services = revision::services(&revisions);
+    }
     if desired.services.iter().any(names::is_on_the_node) {
         observed.network_ids.extend(names::of_every_node(room)?);
     }

@@ -110,17 +110,13 @@ impl Report {
 
     /// Takes over what was seen of services beside what happens to them.
     fn take_findings(&mut self, prepared: &Prepared) {
-        for told in &mut self.services {
-            let name = told["name"].as_str().unwrap_or_default();
-            if let Some((_, drift)) = prepared.drift.iter().find(|(of, _)| self.stack.descoped(of) == name) {
-                told.insert("drift".to_owned(), drift.told());
-            }
-            // What of it is done already: for whoever reads the end, this command did all of it.
-            if prepared.replaced_before.iter().any(|of| self.stack.descoped(of) == told["name"]) {
-                told.insert("action".to_owned(), json!(Action::Replace.name()));
-            }
-            if prepared.not_here.iter().any(|of| self.stack.descoped(of) == told["name"]) {
-                told.insert("image_here".to_owned(), json!(false));
+        // What of it is done already: for whoever reads the end, this command did all of it.
+        let replaced = prepared.replaced_before.iter().map(|name| (name, "action", json!(Action::Replace.name())));
+        let not_here = prepared.not_here.iter().map(|name| (name, "image_here", json!(false)));
+        let drift = prepared.drift.iter().map(|(name, drift)| (name, "drift", drift.told()));
+        for (name, key, value) in replaced.chain(not_here).chain(drift) {
+            if let Some(told) = self.told(name) {
+                told.insert(key.to_owned(), value);
             }
         }
     }
@@ -141,7 +137,8 @@ impl Report {
             told
         });
         self.services = services.chain(removed).collect();
-        self.places = plans.iter().enumerate().map(|(place, plan)| (plan.name.clone(), place)).collect();
+        let names = plans.iter().map(|plan| plan.name.as_str()).chain(removals.iter().map(Service::name));
+        self.places = names.enumerate().map(|(place, name)| (name.to_owned(), place)).collect();
     }
 
     /// Says beside each service that somebody else wrote last, as the CLI does, and that changes now, why it may.
@@ -150,7 +147,7 @@ impl Report {
         for plan in plans.iter().filter(of_others).filter(|plan| plan.action != Action::Unchanged) {
             let name = self.stack.descoped(&plan.name).to_owned();
             let why: Vec<String> = deviations.iter().filter(|one| one.service == name).map(ToString::to_string).collect();
-            if let Some(told) = self.planned_service(&plan.name).filter(|_| !why.is_empty()) {
+            if let Some(told) = self.told(&plan.name).filter(|_| !why.is_empty()) {
                 told.insert("deviations".to_owned(), json!(why));
             }
         }
@@ -170,14 +167,14 @@ impl Report {
         told
     }
 
-    /// What is told of a planned service, by its name in the swarm.
-    fn planned_service(&mut self, name: &str) -> Option<&mut Map<String, Value>> {
+    /// What is told of a service, by its name in the swarm.
+    fn told(&mut self, name: &str) -> Option<&mut Map<String, Value>> {
         self.services.get_mut(*self.places.get(name)?)
     }
 
     /// Takes over what a look has shown of a service.
     pub(super) fn take_look(&mut self, watch: &Watch, service: Option<&Glance>, tasks: &[Task], settled: bool) {
-        let Some(told) = self.planned_service(&watch.wanted().name) else { return };
+        let Some(told) = self.told(&watch.wanted().name) else { return };
         let (running, desired) = watch.count();
         told.insert("replicas".to_owned(), json!({"running": running, "desired": desired}));
         let state = match (settled, watch.wanted().is_job()) {

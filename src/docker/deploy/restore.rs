@@ -259,6 +259,7 @@ fn check_contents(room: &Room<'_>, revision: &Revision) -> Result<(), Broken> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Specs;
 
     #[test]
     fn a_stack_that_was_only_scaled_runs_as_in_its_revision() {
@@ -267,7 +268,7 @@ mod tests {
             number: 1,
             command: crate::domain::CommandId(uuid::Uuid::from_u128(1)),
             at: crate::domain::Timestamp::from_millis(0),
-            specs: json!({"services": [spec("a:1", json!({"Replicated": {"Replicas": 2}}))]}),
+            specs: Specs { services: [spec("a:1", json!({"Replicated": {"Replicas": 2}}))].iter().collect(), ..Specs::default() },
         };
         let service =
             |spec: Value| -> Service { serde_json::from_value(json!({"ID": "s", "Version": {"Index": 1}, "Spec": spec})).unwrap() };

@@ -8,9 +8,8 @@ use super::{Broken, Failure, names, orphans};
 use crate::docker::room::{End, Room, StepError};
 use crate::docker::types::{Service, Store, StoreKind};
 use crate::docker::{OldImages, prune};
-use crate::domain::{Code, CommandId, Deploy, Orphan, Outcome, Revision, StackName, StepOutcome, Timestamp};
-use crate::stack::images::image;
-use crate::stack::plan::{Action, ContentPlan};
+use crate::domain::{Code, CommandId, Deploy, Orphan, Outcome, Revision, Specs, StackName, StepOutcome, Timestamp};
+use crate::stack::plan::{Action, ContentPlan, Plan};
 use crate::stack::rotate;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,16 +17,12 @@ use std::mem;
 use std::slice;
 use std::time::SystemTime;
 
-/// The two kinds of content, with their key in a revision.
-const KINDS: [(StoreKind, &str); 2] = [(StoreKind::Secret, "secrets"), (StoreKind::Config, "configs")];
+const KINDS: [StoreKind; 2] = [StoreKind::Secret, StoreKind::Config];
 
 /// Keeps what runs now as a revision, unless it is the newest one already; its number.
 pub(super) fn keep(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared) -> Result<u64, Broken> {
     let contents = kept_contents(prepared, &made_for(room, prepared)?);
-    // Nothing else is to be done with them.
-    let networks = prepared.plan.networks.iter_mut().map(|network| mem::take(&mut network.spec)).collect();
-    let services = prepared.plan.services.iter_mut().map(|service| mem::take(&mut service.spec)).collect();
-    let specs = specs(networks, contents, services);
+    let specs = specs(prepared, contents);
     let (revisions, orphans) = (mem::take(&mut prepared.revisions), mem::take(&mut prepared.orphans));
     keep_specs(room, &request.target.stack, revisions, orphans, specs)
 }
@@ -38,7 +33,7 @@ pub(super) fn keep_specs(
     stack: &StackName,
     before: Vec<Revision>,
     orphans: Vec<Orphan>,
-    specs: Value,
+    specs: Specs,
 ) -> Result<u64, Broken> {
     if let Some(newest) = before.last().filter(|newest| are_same(&newest.specs, &specs)) {
         let number = newest.number;
@@ -51,12 +46,12 @@ pub(super) fn keep_specs(
     let number = revision.number;
     let old_images_go = room.settings.old_images == OldImages::Go;
     let has_contents = contents(&before).chain(contents(slice::from_ref(&revision))).next().is_some();
-    let needs = (has_contents || old_images_go || !orphans.is_empty()).then(|| needs(&revision));
+    let newest = (has_contents || old_images_go || !orphans.is_empty()).then(|| revision.clone());
     room.ledger.keep(stack, revision, room.settings.revisions);
-    let Some(needs) = needs else { return Ok(number) };
+    let Some(newest) = newest else { return Ok(number) };
     // ORDER: nothing goes before it is on disk who does not need it any more.
     room.ledger.flush()?;
-    let revisions = Kept::after(before, needs, room.settings.revisions);
+    let revisions = Kept::after(before, newest, room.settings.revisions);
     tidy_up(room, stack, &revisions, orphans)?;
     if old_images_go {
         remove_outgrown_images(room, stack, revisions.kept())?;
@@ -76,7 +71,7 @@ fn tidy_up(room: &Room<'_>, stack: &StackName, revisions: &Kept, mut orphans: Ve
 }
 
 /// The revision that this command makes, behind those that were kept before: again the one that it made before a crash.
-fn following(room: &Room<'_>, before: &[Revision], specs: Value) -> Revision {
+fn following(room: &Room<'_>, before: &[Revision], specs: Specs) -> Revision {
     let (command, at) = (room.command.id, Timestamp::from(SystemTime::now()));
     let same = before.iter().find(|kept| kept.command == command).map(|kept| kept.number);
     let number = same.unwrap_or_else(|| before.last().map_or(1, |newest| newest.number + 1));
@@ -84,22 +79,19 @@ fn following(room: &Room<'_>, before: &[Revision], specs: Value) -> Revision {
 }
 
 /// Whether two states are one, however often its services were restarted.
-fn are_same(kept: &Value, specs: &Value) -> bool {
-    let uncounted = |specs: &Value| {
-        let mut specs = specs.clone();
-        let tasks = specs["services"].as_array_mut().into_iter().flatten().filter_map(|spec| spec["TaskTemplate"].as_object_mut());
-        tasks.for_each(|task| drop(task.remove("ForceUpdate")));
-        specs
+fn are_same(kept: &Specs, specs: &Specs) -> bool {
+    let are_services = || {
+        let (one, other) = (kept.services.list(), specs.services.list());
+        one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one == other || uncounted(one) == uncounted(other))
     };
-    kept == specs || uncounted(kept) == uncounted(specs)
+    let is_the_rest = kept.networks == specs.networks && kept.secrets == specs.secrets && kept.configs == specs.configs;
+    is_the_rest && (kept.services == specs.services || are_services())
 }
 
-/// Of a revision what it needs to stay: its secrets and configs, and the images that only a digest names.
-fn needs(revision: &Revision) -> Revision {
-    let images = specs_of_services(revision).map(image).filter(|image| image.contains('@'));
-    let services = images.map(|image| json!({"TaskTemplate": {"ContainerSpec": {"Image": image}}})).collect();
-    let contents = KINDS.map(|(_, key)| list(revision, key).cloned().collect());
-    Revision { specs: specs(Vec::new(), contents, services), ..*revision }
+fn uncounted(spec: &Value) -> Value {
+    let mut spec = spec.clone();
+    spec.get_mut("TaskTemplate").and_then(Value::as_object_mut).into_iter().for_each(|task| drop(task.remove("ForceUpdate")));
+    spec
 }
 
 /// The revisions that were kept before, and the new one.
@@ -136,14 +128,15 @@ fn remove_outgrown_images(room: &Room<'_>, stack: &StackName, kept: &[Revision])
 
 /// What is remembered of the plan's secrets and configs.
 fn kept_contents(prepared: &Prepared, made: &BTreeSet<String>) -> [Vec<Value>; 2] {
-    KINDS.map(|(kind, _)| {
+    KINDS.map(|kind| {
         prepared.plan.contents.iter().filter(|content| content.kind == kind).map(|content| kept_content(content, made)).collect()
     })
 }
 
-fn specs(networks: Vec<Value>, [secrets, configs]: [Vec<Value>; 2], services: Vec<Value>) -> Value {
-    let fields = [("networks", networks), ("secrets", secrets), ("configs", configs), ("services", services)];
-    fields.into_iter().map(|(name, list)| (name.to_owned(), Value::Array(list))).collect()
+fn specs(prepared: &Prepared, [secrets, configs]: [Vec<Value>; 2]) -> Specs {
+    let Plan { networks, services, .. } = &prepared.plan;
+    let networks = networks.iter().map(|network| network.spec.clone()).collect();
+    Specs { networks, secrets, configs, services: services.iter().map(|service| &service.spec).collect() }
 }
 
 fn kept_content(content: &ContentPlan, made: &BTreeSet<String>) -> Value {
@@ -152,12 +145,10 @@ fn kept_content(content: &ContentPlan, made: &BTreeSet<String>) -> Value {
 }
 
 fn contents(revisions: &[Revision]) -> impl Iterator<Item = (StoreKind, &Value)> {
-    let of = |revision| KINDS.into_iter().flat_map(move |(kind, key)| list(revision, key).map(move |content| (kind, content)));
-    revisions.iter().flat_map(of)
-}
-
-fn list<'a>(revision: &'a Revision, key: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
-    revision.specs[key].as_array().into_iter().flatten()
+    revisions.iter().flat_map(|Revision { specs, .. }| {
+        let secrets = specs.secrets.iter().map(|secret| (StoreKind::Secret, secret));
+        secrets.chain(specs.configs.iter().map(|config| (StoreKind::Config, config)))
+    })
 }
 
 /// The ids of the secrets and configs that were made here.
@@ -211,19 +202,19 @@ pub(super) fn contents_by_name(revisions: &[Revision]) -> BTreeSet<String> {
 }
 
 /// The specs of a service in them, the newest first, with the command that made each.
-pub(super) fn specs_of<'a>(revisions: &'a [Revision], name: &'a str) -> impl Iterator<Item = (CommandId, &'a Value)> {
+pub(super) fn specs_of<'a>(revisions: &'a [Revision], name: &'a str) -> impl Iterator<Item = (CommandId, &'a Value)> + Clone {
     let of = |revision: &'a Revision| specs_of_services(revision).map(move |spec| (revision.command, spec));
     revisions.iter().rev().flat_map(of).filter(move |(_, spec)| spec["Name"] == name)
 }
 
 /// The services' specs of one.
-pub(super) fn specs_of_services(revision: &Revision) -> impl Iterator<Item = &Value> {
-    list(revision, "services")
+pub(super) fn specs_of_services(revision: &Revision) -> impl Iterator<Item = &Value> + Clone {
+    revision.specs.services.list().iter()
 }
 
 /// The networks' specs of one.
 pub(super) fn specs_of_networks(revision: &Revision) -> impl Iterator<Item = &Value> {
-    list(revision, "networks")
+    revision.specs.networks.iter()
 }
 
 /// The newest one, or why there is none.
@@ -302,9 +293,7 @@ pub(super) fn going(room: &Room<'_>, prepared: &Prepared, secrets: &[Store], con
         return Ok(Vec::new());
     }
     let contents = kept_contents(prepared, &made_for(room, prepared)?);
-    let networks = prepared.plan.networks.iter().map(|network| network.spec.clone()).collect();
-    let services = prepared.plan.services.iter().map(|service| service.spec.clone()).collect();
-    Ok(outgrown_after(room, before, &prepared.orphans, specs(networks, contents, services), secrets, configs))
+    Ok(outgrown_after(room, before, &prepared.orphans, specs(prepared, contents), secrets, configs))
 }
 
 /// Which secrets and configs of the stack go once it has returned to these specs.
@@ -313,7 +302,7 @@ pub(super) fn going_after(
     stack: &StackName,
     before: &[Revision],
     orphans: &[Orphan],
-    specs: Value,
+    specs: Specs,
 ) -> Result<Vec<GoingContent>, Broken> {
     let stores = |kind| room.observe(|client| client.stores(kind, stack));
     let (secrets, configs) = (stores(StoreKind::Secret)?, stores(StoreKind::Config)?);
@@ -324,7 +313,7 @@ fn outgrown_after(
     room: &Room<'_>,
     before: &[Revision],
     orphans: &[Orphan],
-    specs: Value,
+    specs: Specs,
     secrets: &[Store],
     configs: &[Store],
 ) -> Vec<GoingContent> {
@@ -354,7 +343,7 @@ fn prune(room: &Room<'_>, stack: &StackName, revisions: &Kept, orphans: &mut Vec
     if outgrown.is_empty() {
         return Ok(());
     }
-    for (kind, _) in KINDS {
+    for kind in KINDS {
         for store in room.observe(|client| client.stores(kind, stack))?.iter().filter(|store| outgrown.has(store)) {
             let operation = format!("{}.remove", kind.name());
             match room.step(&operation, store.name(), |client| client.remove_store(kind, &store.id)) {

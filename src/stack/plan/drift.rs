@@ -15,8 +15,13 @@ use std::collections::BTreeMap;
 /// What others have changed in a service; `kept` are the commands of the kept revisions and its specs in them, the newest first.
 /// Counts of replicas are left out: who scales does not deploy.
 #[must_use]
-pub fn drift(held: &Service, kept: &[(CommandId, &Value)], networks: &BTreeMap<String, String>) -> Vec<Change> {
-    let Some((_, newest)) = kept.first() else { return Vec::new() };
+pub fn drift<'a>(
+    held: &Service,
+    kept: impl Iterator<Item = (CommandId, &'a Value)> + Clone,
+    networks: &BTreeMap<String, String>,
+) -> Vec<Change> {
+    // Those before it are read where it differs.
+    let Some((_, newest)) = kept.clone().next() else { return Vec::new() };
     let against = |spec: &Value| {
         let mut changes = compare::changes(spec, &held.spec, networks);
         changes.retain(|change| change.field != "Mode.Replicated.Replicas");
@@ -24,8 +29,8 @@ pub fn drift(held: &Service, kept: &[(CommandId, &Value)], networks: &BTreeMap<S
     };
     let mut changes = against(newest);
     if let Some(hash) = held.label(marks::SPEC).filter(|_| !changes.is_empty()) {
-        let Some((_, written)) = kept.iter().find(|(_, spec)| marks::hash(spec) == hash) else { return Vec::new() };
-        let has_revision = kept.iter().any(|(command, _)| held.label(marks::COMMAND) == Some(command.to_string().as_str()));
+        let Some((_, written)) = kept.clone().find(|(_, spec)| marks::hash(spec) == hash) else { return Vec::new() };
+        let has_revision = kept.map(|(command, _)| command).any(|command| held.label(marks::COMMAND) == Some(command.to_string().as_str()));
         if !has_revision {
             changes = against(written);
         }
@@ -65,7 +70,7 @@ mod tests {
         let (older, newest, failed) = (spec("a:1", 1), spec("a:2", 1), spec("a:3", 1));
         let fields = |held: &Service| -> Vec<String> {
             let kept = [(CommandId(Uuid::from_u128(2)), &newest), (CommandId(Uuid::from_u128(1)), &older)];
-            drift(held, &kept, &BTreeMap::new()).into_iter().map(|change| change.field).collect()
+            drift(held, kept.into_iter(), &BTreeMap::new()).into_iter().map(|change| change.field).collect()
         };
         let image = "/TaskTemplate/ContainerSpec/Image";
         assert_eq!(fields(&held(&newest, |_| {})), [""; 0]);
@@ -84,6 +89,6 @@ mod tests {
             spec["Labels"]["a"] = json!("b");
         });
         assert_eq!(fields(&anew), ["Labels.a"], "by the Docker CLI");
-        assert_eq!(drift(&edited, &[], &BTreeMap::new()), [], "nothing is kept");
+        assert_eq!(drift(&edited, std::iter::empty(), &BTreeMap::new()), [], "nothing is kept");
     }
 }

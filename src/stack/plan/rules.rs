@@ -20,27 +20,26 @@ const MAX_CONFIG: usize = 1_024_000;
 /// Drivers of networks that are a node's own: services cannot be attached to them.
 const LOCAL_DRIVERS: [&str; 3] = ["bridge", "ipvlan", "macvlan"];
 
-/// Numbers that are 0 or at least this: where they are, what a Compose file calls them, in words what they must be.
-const LEAST: &[(&str, &str, i64, &str)] = &[
-    ("/TaskTemplate/Resources/Limits/NanoCPUs", "deploy.resources.limits.cpus", 1_000_000, "at least 0.001"),
-    ("/TaskTemplate/Resources/Reservations/NanoCPUs", "deploy.resources.reservations.cpus", 1_000_000, "at least 0.001"),
-    ("/TaskTemplate/Resources/Limits/MemoryBytes", "deploy.resources.limits.memory", 4 << 20, "at least 4M"),
-    ("/TaskTemplate/Resources/Reservations/MemoryBytes", "deploy.resources.reservations.memory", 4 << 20, "at least 4M"),
-    ("/TaskTemplate/RestartPolicy/Delay", "deploy.restart_policy.delay", 0, "at least 0s"),
-    ("/TaskTemplate/RestartPolicy/Window", "deploy.restart_policy.window", 0, "at least 0s"),
-    ("/UpdateConfig/Delay", "deploy.update_config.delay", 0, "at least 0s"),
-    ("/UpdateConfig/Monitor", "deploy.update_config.monitor", 0, "at least 0s"),
-    ("/TaskTemplate/ContainerSpec/Healthcheck/Interval", "healthcheck.interval", 1_000_000, "at least 1ms"),
-    ("/TaskTemplate/ContainerSpec/Healthcheck/Timeout", "healthcheck.timeout", 1_000_000, "at least 1ms"),
-    ("/TaskTemplate/ContainerSpec/Healthcheck/StartPeriod", "healthcheck.start_period", 1_000_000, "at least 1ms"),
-    ("/TaskTemplate/ContainerSpec/Healthcheck/StartInterval", "healthcheck.start_interval", 1_000_000, "at least 1ms"),
-];
+/// A part of a spec, and what a Compose file calls it; its numbers that are 0 or at least so much, which in words is …
+type Part = (&'static [&'static str], &'static str, &'static [(&'static str, &'static str, i64, &'static str)]);
 
-/// Words of which there are these alone.
-const WORDS: &[(&str, &str, &[&str])] = &[
-    ("/TaskTemplate/RestartPolicy/Condition", "deploy.restart_policy.condition", &["none", "on-failure", "any"]),
-    ("/UpdateConfig/FailureAction", "deploy.update_config.failure_action", &["pause", "continue", "rollback"]),
+const PARTS: &[Part] = &[
+    (&["TaskTemplate", "Resources", "Limits"], "deploy.resources.limits", RESOURCES),
+    (&["TaskTemplate", "Resources", "Reservations"], "deploy.resources.reservations", RESOURCES),
+    (&["TaskTemplate", "RestartPolicy"], "deploy.restart_policy", &[("Delay", "delay", 0, "0s"), ("Window", "window", 0, "0s")]),
+    (&["UpdateConfig"], "deploy.update_config", &[("Delay", "delay", 0, "0s"), ("Monitor", "monitor", 0, "0s")]),
+    (
+        &["TaskTemplate", "ContainerSpec", "Healthcheck"],
+        "healthcheck",
+        &[
+            ("Interval", "interval", 1_000_000, "1ms"),
+            ("Timeout", "timeout", 1_000_000, "1ms"),
+            ("StartPeriod", "start_period", 1_000_000, "1ms"),
+            ("StartInterval", "start_interval", 1_000_000, "1ms"),
+        ],
+    ),
 ];
+const RESOURCES: &[(&str, &str, i64, &str)] = &[("NanoCPUs", "cpus", 1_000_000, "0.001"), ("MemoryBytes", "memory", 4 << 20, "4M")];
 
 /// Refuses what the manager would not take of what the plan makes or writes.
 ///
@@ -74,23 +73,30 @@ fn of_content(plan: &ContentPlan) -> Option<String> {
 }
 
 fn of_service(spec: &Value) -> Option<String> {
-    let number = |&(place, name, least, words): &(&str, &str, i64, &str)| {
-        let wrong = spec.pointer(place)?.as_i64().filter(|&number| number != 0 && number < least);
-        wrong.map(|_| format!("{name} must be {words}"))
-    };
-    let word = |&(place, name, words): &(&str, &str, &[&str])| {
-        let given = spec.pointer(place)?.as_str()?;
-        let is_one = given.is_empty() || words.contains(&given);
-        (!is_one).then(|| format!("{name} is {given:?}, and must be one of {}", words.join(", ")))
-    };
-    let constraints = spec["TaskTemplate"]["Placement"]["Constraints"].as_array();
+    let (task, update) = (&spec["TaskTemplate"], &spec["UpdateConfig"]);
+    let condition = || word(&task["RestartPolicy"]["Condition"], "deploy.restart_policy.condition", &["none", "on-failure", "any"]);
+    let action = || word(&update["FailureAction"], "deploy.update_config.failure_action", &["pause", "continue", "rollback"]);
+    let constraints = task["Placement"]["Constraints"].as_array();
     object_name(spec["Name"].as_str().unwrap_or_default())
-        .or_else(|| LEAST.iter().find_map(number))
-        .or_else(|| WORDS.iter().find_map(word))
-        .or_else(|| ratio(&spec["UpdateConfig"]["MaxFailureRatio"]))
+        .or_else(|| PARTS.iter().find_map(|part| number(spec, part)))
+        .or_else(condition)
+        .or_else(action)
+        .or_else(|| ratio(&update["MaxFailureRatio"]))
         .or_else(|| constraints.into_iter().flatten().filter_map(Value::as_str).find_map(constraint))
         .or_else(|| endpoint(&spec["EndpointSpec"]))
         .or_else(|| job(spec))
+}
+
+fn number(spec: &Value, (place, name, numbers): &Part) -> Option<String> {
+    let part = place.iter().try_fold(spec, |value, key| value.get(key))?;
+    let is_wrong = |key: &str, least: i64| part.get(key).and_then(Value::as_i64).is_some_and(|number| number != 0 && number < least);
+    let (_, key, _, least) = numbers.iter().find(|&&(key, _, least, _)| is_wrong(key, least))?;
+    Some(format!("{name}.{key} must be at least {least}"))
+}
+
+fn word(given: &Value, name: &str, words: &[&str]) -> Option<String> {
+    let given = given.as_str().filter(|given| !given.is_empty() && !words.contains(given))?;
+    Some(format!("{name} is {given:?}, and must be one of {}", words.join(", ")))
 }
 
 /// Of services and networks.
