@@ -95,10 +95,9 @@ fn write_services(
     let auths: Vec<_> = services.iter().map(|plan| auth(plan)).collect();
     let steps = services.iter().map(|plan| step(plan)).collect();
     let (all, stamp) = (&*services, Stamp::new(room.command.id, room.agent));
-    let results = room.steps(steps, |number, client| {
-        let plan = &*all[number];
-        send(client, plan, stamp.on(&plan.spec), auths[number].as_ref())
-    })?;
+    // One after the other and before the first call: the manager's work takes the processor's caches, and each text would find them cold.
+    let texts: Vec<Vec<u8>> = all.iter().map(|plan| stamp.on(&plan.spec)).collect();
+    let results = room.steps(steps, |number, client| send(client, all[number], texts[number].clone(), auths[number].as_ref()))?;
     let mut first = Ok(());
     for ((plan, auth), result) in services.iter_mut().zip(&auths).zip(results) {
         let done = match seen(room, plan, result, networks) {
