@@ -132,6 +132,9 @@ pub(super) fn scale(given: &Given) -> Read {
         let Some((service, count)) = word.split_once('=') else {
             return Err(format!("{word:?} does not say how many: write {word}=3"));
         };
+        if service.is_empty() {
+            return Err(format!("{word:?} names no service: write NAME={count}"));
+        }
         let count: u64 = count.parse().map_err(|_| format!("{word:?}: {count:?} is no number of replicas"))?;
         if count > MAX_REPLICAS {
             return Err(format!("{word:?}: a service has at most {MAX_REPLICAS} replicas"));

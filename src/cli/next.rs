@@ -74,7 +74,9 @@ fn of_code(code: Code) -> Option<&'static str> {
         Code::COMPOSE_INTERPOLATION => "set the variable in the environment, in --env-file, or in a file .env beside the Compose file",
         Code::RELATIVE_BIND => "give an absolute path of the node, or use a config, a secret or a volume",
         Code::COMPOSE_FILE_MISSING => "see that the file is there; its path starts at the folder of the first Compose file",
-        Code::REFERENCE_MISSING => "make it first: docker network, secret or config create",
+        Code::REFERENCE_MISSING => {
+            "docker network, secret or config create makes what a file calls external; what a revision has lost, only a deploy brings back"
+        }
         Code::CONTENT_CHANGED => "give the secret or config another name in the Compose file",
         Code::NETWORK_IN_USE => "take what is attached to it off the network: docker network inspect shows what that is",
         Code::SUBNET_TAKEN => "give the network another subnet in the Compose file, or none: docker network inspect shows who has this one",

@@ -12,6 +12,9 @@ const ROLLED_BACK: &str = "The stack was rolled back.";
 const AS_BEFORE: &str = "The stack was rolled back: it is at its last good revision.";
 /// … and where there need not have been one.
 const REMOVED_AGAIN: &str = "The stack was rolled back: what this deploy had made was removed again.";
+const UNCHANGED: &str = "Nothing was changed.";
+/// What a Rollback leaves that failed.
+const HALF_WAY: &str = "The stack is as the rollback left it, in part as in the older revision: roll back again, or deploy.";
 
 /// How the process exits after a terminal event.
 pub(super) fn exit(end: &Event) -> Exit {
@@ -54,6 +57,9 @@ pub(super) fn failure(end: &Event, about: &About) -> Failure {
         };
         let _ = write!(message, "\n  {state}");
     }
+    if let ("RollbackFailed", Some(changed)) = (end.event_type.as_str(), details.changed) {
+        let _ = write!(message, "\n  {}", if changed { HALF_WAY } else { UNCHANGED });
+    }
     for note in &details.rollback {
         let _ = write!(message, "\n  on the way back: {note}");
     }
@@ -74,7 +80,7 @@ pub(super) fn what_became(rolled_back: &Value, changed: Option<bool>) -> Option<
     match (rolled_back, changed) {
         (Value::Bool(true), _) => Some(ROLLED_BACK),
         (Value::String(_), _) => Some("The stack could be rolled back only in part."),
-        (_, Some(false)) => Some("Nothing was changed."),
+        (_, Some(false)) => Some(UNCHANGED),
         (Value::Bool(false), _) => Some("The stack was not rolled back: it is as the deploy left it."),
         _ => None,
     }
@@ -132,5 +138,9 @@ mod tests {
         let failure = super::failure(&end("DeployFailed", &details), &About::default());
         assert!(failure.message.ends_with(REMOVED_AGAIN), "{}", failure.message);
         assert!(failure.next.contains("--on-failure leave"), "its service is gone: {}", failure.next);
+        let rollback = |details: Value| super::failure(&end("RollbackFailed", &details), &About::default()).message;
+        assert_eq!(rollback(json!({"code": "task.crash_loop", "changed": true})), format!("m\n  {HALF_WAY}"));
+        assert_eq!(rollback(json!({"code": "revision.not_found", "changed": false})), "m\n  Nothing was changed.");
+        assert_eq!(rollback(json!({"code": "revision.not_found"})), "m", "an older agent does not say");
     }
 }

@@ -41,6 +41,7 @@ const TESTS: &[Test] = &[
     Test { name: "a_port_that_another_service_has", needs: &[Need::Engine], body: taken_port },
     Test { name: "a_port_of_the_node_moves_to_another_service", needs: &[Need::Engine], body: ports::moving },
     Test { name: "a_scale_fails_once_it_is_certain", needs: &[Need::Engine], body: ports::scaled },
+    Test { name: "a_rollback_that_fails_says_that_it_has_changed_the_stack", needs: &[Need::Engine], body: ports::half_way },
     Test { name: "services_exchange_ports_of_the_node", needs: &[Need::Engine], body: ports::exchanged },
     Test { name: "a_mount_that_a_node_rejects", needs: &[Need::Engine], body: rejected_mount },
     Test { name: "a_job_that_fails", needs: &[Need::Engine], body: failing_job },
@@ -567,7 +568,8 @@ fn roll_back(stage: &Stage) {
     let env = |value: &str| quick("sleep, '1000'", &format!(", environment: {{V: {value}}}, deploy: {{endpoint_mode: dnsrr}}"));
     let seen = |name: &str| lanes.service(name)["Spec"]["TaskTemplate"]["ContainerSpec"]["Env"][0].clone();
     deploy(&lanes, &[("web", &env("one")), ("old", &sleeper(""))]).completed();
-    go(None).failed(Code::NO_REVISION, "no other is kept");
+    let told = go(None).failed(Code::NO_REVISION, "no other is kept");
+    assert_eq!(told.detail("changed"), false);
     deploy(&lanes, &[("web", &env("two")), ("new", &sleeper(""))]).completed();
     assert_eq!(lanes.revisions(), [1, 2]);
 

@@ -1,10 +1,10 @@
 //! Ports of the node that move between services of a stack in one deploy. (Ports of the swarm need IPVS, which not every
 //! kernel has: those move between services of a scripted engine, in `src/docker/deploy/tests`.)
 
-use super::{deploy, quick};
+use super::{deploy, quick, sleeper};
 use crate::support::{Lanes, Stage, free_port};
-use axion_agent::domain::{Action, Code, Scale};
-use serde_json::Value;
+use axion_agent::domain::{Action, Code, Rollback, Scale};
+use serde_json::{Value, json};
 
 /// A service that publishes these ports of its node.
 fn publishing(ports: &[u16], order: &str) -> String {
@@ -66,4 +66,22 @@ pub fn scaled(stage: &Stage) {
         scale(service, 2).failed(code, words);
         scale(service, 1).completed();
     }
+}
+
+pub fn half_way(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let port = free_port();
+    deploy(&lanes, &[("web", &publishing(&[port], "stop-first"))]).completed();
+    deploy(&lanes, &[("web", &sleeper(""))]).completed();
+    let name = format!("{}-guest", lanes.stack);
+    let guest = json!({
+        "Name": name, "Mode": {"Replicated": {"Replicas": 1}},
+        "EndpointSpec": {"Mode": "dnsrr", "Ports": [{"TargetPort": 80, "PublishedPort": port, "PublishMode": "host"}]},
+        "TaskTemplate": {"ContainerSpec": {"Image": "axion-test/box:1", "Command": ["sleep", "1000"], "Init": true}},
+    });
+    lanes.call("POST", "/services/create", &guest);
+    let back = Rollback { target: lanes.target(), to_revision: Some(1), timeout_seconds: None, dry_run: false };
+    let told = lanes.run(Action::Rollback(back)).failed(Code::PORT_CLASH, "host-mode port");
+    lanes.call("DELETE", &format!("/services/{name}"), &Value::Null);
+    assert_eq!(told.detail("changed"), true, "{:#?}", told.outcome);
 }

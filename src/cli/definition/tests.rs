@@ -182,6 +182,7 @@ fn mistakes_say_what_was_meant_and_where_help_is() {
         ("deploy shop other -c x", "\"other\" is one argument too many"),
         ("scale shop", "SERVICE=N is missing"),
         ("scale shop web", "write web=3"),
+        ("scale shop =2", "\"=2\" names no service: write NAME=2"),
         ("scale shop web=many", "\"many\" is no number of replicas"),
         ("scale shop web=10001", "at most 10000 replicas"),
         ("scale shop web=1 db=2 web=3", "web is named more than once"),

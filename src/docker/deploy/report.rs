@@ -32,7 +32,7 @@ const CHANGES_TOLD: usize = 10;
 pub(super) struct Report {
     stack: StackName,
     services: Vec<Map<String, Value>>,
-    /// Where each planned one stands there, by its name in the swarm.
+    /// Where each stands there, by its name in the swarm.
     places: BTreeMap<String, usize>,
     networks: Vec<Value>,
     secrets: Vec<Value>,

@@ -21,7 +21,7 @@ const CHOSEN: &str = "stack.rollback";
 
 /// Carries a Start out.
 pub(in crate::docker) fn start(room: &Room<'_>, request: &Selection) -> End {
-    finish(&request.target, |report| {
+    finish(room, &request.target, |report| {
         let held = held(room, &request.target)?;
         let revisions = room.ledger.revisions(&request.target.stack)?;
         let newest = revision::newest(&revisions, &request.target.stack, &held)?;
@@ -35,7 +35,7 @@ pub(in crate::docker) fn start(room: &Room<'_>, request: &Selection) -> End {
 
 /// Carries a Rollback out.
 pub(in crate::docker) fn roll_back(room: &Room<'_>, request: &Rollback) -> End {
-    finish(&request.target, |report| {
+    finish(room, &request.target, |report| {
         let stack = &request.target.stack;
         let held = held(room, &request.target)?;
         let KeptStack { revisions, mut orphans, .. } = room.ledger.stack(stack)?;
@@ -60,11 +60,19 @@ pub(in crate::docker) fn roll_back(room: &Room<'_>, request: &Rollback) -> End {
 }
 
 /// Runs a verb and ends its command with what was seen of the services, however it went.
-fn finish(target: &Target, work: impl FnOnce(&mut Report) -> Result<Outcome, Broken>) -> End {
+fn finish(room: &Room<'_>, target: &Target, work: impl FnOnce(&mut Report) -> Result<Outcome, Broken>) -> End {
     let mut report = Report::of(&target.stack);
-    match work(&mut report) {
+    let outcome = match work(&mut report) {
+        Ok(outcome) => Ok(outcome),
+        // Nothing goes back on its own from there: whoever reads it must know whether there is anything to see to.
+        Err(Broken::Failed(failure)) => {
+            rollback::has_changed_anything(room).map(|changed| Outcome::failed(failure.code, failure.message).with("changed", changed))
+        }
+        Err(ended) => Err(ended),
+    };
+    match outcome {
         Ok(outcome) => End::Finished(outcome.with("services", report.services())),
-        Err(Broken::Failed(failure)) => End::Finished(Outcome::failed(failure.code, failure.message).with("services", report.services())),
+        Err(Broken::Failed(failure)) => End::Finished(Outcome::failed(failure.code, failure.message)),
         Err(Broken::Ended(end)) => end,
     }
 }
