@@ -66,7 +66,8 @@ fn of_content(plan: &ContentPlan) -> Option<String> {
     let most = if plan.kind == StoreKind::Secret { MAX_SECRET } else { MAX_CONFIG };
     let has_driver = !plan.spec["Driver"].is_null();
     let encoded = plan.spec["Data"].as_str().unwrap_or_default();
-    let size = encoded.len() / 4 * 3 - encoded.bytes().rev().take_while(|&byte| byte == b'=').count();
+    let filled = encoded.bytes().rev().take_while(|&byte| byte == b'=').count();
+    let size = (encoded.len() / 4 * 3).saturating_sub(filled);
     let fits = has_driver || (1..most).contains(&size);
     let size = (!fits).then(|| format!("it has {size} bytes, and must have at least 1 and fewer than {most}"));
     store_name(&plan.name).or(size)
