@@ -16,7 +16,7 @@ use crate::stack::marks::Stamp;
 use crate::stack::plan::{self, Action, ContentPlan, NetworkPlan, ServicePlan};
 use crate::stack::{compare, images::image, marks};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How often a step may find that the object changed or that the answer was lost: the manager itself
@@ -44,13 +44,10 @@ fn carry_out(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, report:
     let (late, new): (Vec<&NetworkPlan>, Vec<&NetworkPlan>) = plan
         .networks
         .iter()
-        .filter(|network| matches!(network.action, Action::Create | Action::Replace))
+        .filter(|network| network.action.is_sent())
         .partition(|network| network.action == Action::Replace || plan::waits_for_addresses(network, &plan.networks));
-    let mut new_networks = BTreeSet::new();
     for network in new {
-        let id = create_network(room, stack, network)?;
-        new_networks.insert(id.clone());
-        prepared.network_ids.insert(network.name.clone(), id);
+        prepared.network_ids.insert(network.name.clone(), create_network(room, stack, network)?);
     }
     for content in &mut plan.contents {
         match content.action {
@@ -65,13 +62,12 @@ fn carry_out(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, report:
     // ORDER: what left the file is gone, and all else that can fail is there, before anything is down.
     replace::make_way(room, stack, &plan.networks, &mut plan.services)?;
     for network in late {
-        let id = create_network(room, stack, network)?;
-        new_networks.insert(id.clone());
-        prepared.network_ids.insert(network.name.clone(), id);
+        prepared.network_ids.insert(network.name.clone(), create_network(room, stack, network)?);
     }
     // A task of a service that is only made is tried again.
     if prepared.lingering || plan.services.iter().any(|service| service.held.is_some() && service.action != Action::Unchanged) {
-        addresses::wait(room, &new_networks)?;
+        let new = plan.networks.iter().filter(|network| network.action.is_sent());
+        addresses::wait(room, &new.filter_map(|network| prepared.network_ids.get(&network.name).cloned()).collect())?;
     }
     for service in &mut plan.services {
         // Now the ids of what was just made are known.

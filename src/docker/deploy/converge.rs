@@ -154,11 +154,8 @@ pub(super) fn wait_for(
     let specs = watched.iter().filter_map(|one| Some((one.spec["Name"].as_str()?, one.spec))).collect();
     let expected = Expected { specs, networks };
     loop {
-        let mut seen = match see(room, &stack, &mut known, &expected) {
-            Err(StepError::Halted(Halt::TimedOut)) => return Err(out_of_time(watched).into()),
-            other => other?,
-        };
-        seen.tell_unhealthy(room, watched, &mut healths)?;
+        let mut seen = in_time(see(room, &stack, &mut known, &expected), watched)?;
+        in_time(seen.tell_unhealthy(room, watched, &mut healths), watched)?;
         for one in watched.iter_mut() {
             one.look(started.elapsed(), &seen, room.settings.pull_timeout);
             report.take_look(&one.watch, seen.service(&one.watch.wanted().name), &seen.tasks, one.state == State::Settled);
@@ -166,7 +163,8 @@ pub(super) fn wait_for(
         if let Some(failure) = in_one(&watched.iter().filter_map(Watched::failure).collect::<Vec<_>>()) {
             return Err(failure.into());
         }
-        let settled = watched.iter().all(|one| one.state == State::Settled) && !seen.hides_an_end(room, &stack, watched)?;
+        let all_are = watched.iter().all(|one| one.state == State::Settled);
+        let settled = all_are && !in_time(seen.hides_an_end(room, &stack, watched), watched)?;
         if settled || is_enough(&seen)? {
             return Ok(());
         }
@@ -178,10 +176,16 @@ pub(super) fn wait_for(
         }
         let waiting = watched.iter().filter(|one| one.state == State::Waiting);
         let monitored = waiting.filter_map(|one| one.watch.monitored(started.elapsed())).min();
-        match room.wait_for_change(monitored.map_or(LOOK_EVERY, |left| left.clamp(LOOK_SOON, LOOK_EVERY))) {
-            Err(Halt::TimedOut) => return Err(out_of_time(watched).into()),
-            other => other?,
-        }
+        let pause = monitored.map_or(LOOK_EVERY, |left| left.clamp(LOOK_SOON, LOOK_EVERY));
+        in_time(room.wait_for_change(pause).map_err(StepError::Halted), watched)?;
+    }
+}
+
+/// A command whose time is over fails with the trouble that was seen last.
+fn in_time<T>(looked: Result<T, StepError>, watched: &[Watched<'_>]) -> Result<T, Broken> {
+    match looked {
+        Err(StepError::Halted(Halt::TimedOut)) => Err(out_of_time(watched).into()),
+        other => Ok(other?),
     }
 }
 
