@@ -101,7 +101,8 @@ fn whole_life(stage: &Stage) {
     assert!(first.iter().all(|task| second.contains(task)), "the task that ran goes on: {first:?} {second:?}");
     let told = status(&lanes);
     assert_eq!(told[1]["name"], "web");
-    assert_eq!(told[1]["replicas"], json!({"running": 3, "desired": 3}));
+    assert_eq!(told[1]["replicas"], json!({"running": 3, "desired": 3, "completed": 0}));
+    assert_eq!((&told[0]["name"], &told[0]["replicas"]["completed"]), (&json!("once"), &json!(1)));
     scale(&lanes, "once", 2).failed(Code::NOT_SCALABLE, "once");
     scale(&lanes, "web", 0).completed();
     assert_eq!(lanes.running().len(), 0);
