@@ -78,6 +78,14 @@ fn what_is_missing_can_be_asked_for_before() {
 }
 
 #[test]
+fn what_the_command_line_has_merged_may_repeat_an_item() {
+    let line = r#"{"services":{"s":{"image":"a:1","cap_drop":["ALL","ALL"],"dns":["1.1.1.1","1.1.1.1"]}}}"#;
+    assert_eq!(load_with(line, &[], &[]).unwrap().specs.services.len(), 1);
+    let error = load_with(&format!("{line}\n"), &[], &[]).unwrap_err();
+    assert!(error.to_string().contains("stands in this list a second time"), "{error}");
+}
+
+#[test]
 fn a_profile_must_be_asked_for() {
     let text = "services: {a: {image: x}, b: {image: x, profiles: [debug]}}\n";
     assert_eq!(load_with(text, &[], &[]).unwrap().specs.services.len(), 1);

@@ -3,7 +3,7 @@
 
 use super::support::{Lanes, Stage, Told, free_port};
 use super::{QUICK, deploy, quick, request, sleeper};
-use axion_agent::domain::{Action, Code, Deploy, Ledger, Note, OnFailure, Selection, Sensitive};
+use axion_agent::domain::{Action, Code, Deploy, Ledger, Note, OnFailure, Rollback, Selection, Sensitive};
 use serde_json::{Value, json};
 
 fn once(seconds: &str, code: &str) -> String {
@@ -158,11 +158,15 @@ pub fn gone_contents(stage: &Stage) {
         lanes.run(Action::Deploy(Deploy { files, ..request(&lanes, &[("web", &web)], &rest) }))
     };
     run("sleep, '1000'").completed();
+    run("sleep, '2000'").completed();
     // As `docker stack rm` does.
     lanes.call("DELETE", &format!("/services/{}", lanes.stack.scoped("web")), &Value::Null);
     for (kind, name) in [("secrets", "key"), ("configs", "page")] {
         lanes.call("DELETE", &format!("/{kind}/{}", lanes.stack.scoped(name)), &Value::Null);
     }
+    let back = Rollback { target: lanes.target(), to_revision: Some(1), timeout_seconds: None, dry_run: false };
+    let told = lanes.run(Action::Rollback(back)).failed(Code::REFERENCE_MISSING, "of revision 1 is gone");
+    assert_eq!(told.detail("changed"), false, "that one was chosen is no change");
     let told = run("sh, -c, exit 7").failed(Code::CRASH_LOOP, "non-zero exit (7)");
     assert_eq!((told.detail("rolled_back"), lanes.counts()[0]), (&json!("partial"), 0), "{:#?}", told.outcome);
     run("sleep, '1000'").completed();

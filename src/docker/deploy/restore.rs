@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The step that notes to which revision a Rollback goes: the choice must not change with what it does.
-const CHOSEN: &str = "stack.rollback";
+pub(super) const CHOSEN: &str = "stack.rollback";
 
 /// Carries a Start out.
 pub(in crate::docker) fn start(room: &Room<'_>, request: &Selection) -> End {

@@ -7,7 +7,7 @@
 use super::handover::{self, Look};
 use super::replace::{self, Replaced};
 use super::report::Report;
-use super::{Broken, Failure, addresses, apply, converge, images, names, revision};
+use super::{Broken, Failure, addresses, apply, converge, images, names, restore, revision};
 use crate::docker::leftovers;
 use crate::docker::room::{Room, StepError};
 use crate::docker::types::{Mode, NAMESPACE, Network, Service, StoreKind, UpdateState};
@@ -90,9 +90,10 @@ pub(super) fn has_changed_anything(room: &Room<'_>) -> Result<bool, Broken> {
     let steps = room.ledger.steps(room.command.id)?;
     let may_have = |outcome: &Option<StepOutcome>| !matches!(outcome, Some(StepOutcome::Refused(_)));
     // Labels of secrets and configs, with which also their content is asked about, change nothing that runs, and a swarm that the
-    // command had to make is no part of its stack.
+    // command had to make is no part of its stack. Notes are none.
     let of_stack = |step: &Step| {
-        !matches!(step.operation.as_str(), "secret.update" | "config.update" | "swarm.init") && !replace::NOTES.contains(&&*step.operation)
+        let aside = ["secret.update", "config.update", "swarm.init", restore::CHOSEN];
+        !aside.contains(&&*step.operation) && !replace::NOTES.contains(&&*step.operation)
     };
     Ok(steps.iter().any(|(step, outcome)| of_stack(step) && may_have(outcome)))
 }

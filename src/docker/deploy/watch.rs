@@ -479,7 +479,7 @@ impl Watch {
         let waiting = || current.iter().filter(|task| !task.status.state.is_over() && task.desired_state <= TaskState::Complete);
         let stuck = waiting().find_map(|task| Some((trouble::of_task(task)?, trouble::words(task))));
         // The manager makes the tasks of a global service only for nodes that satisfy its constraints.
-        let nowhere = || (self.is_global() && self.desired == 0).then(|| (Code::NO_SUITABLE_NODE, NOWHERE.to_owned()));
+        let nowhere = || self.has_no_node().then(|| (Code::NO_SUITABLE_NODE, NOWHERE.to_owned()));
         let Some((code, words)) = stuck.or_else(nowhere) else {
             (self.unplaced_since, self.waits) = (None, None);
             return None;
@@ -509,6 +509,11 @@ impl Watch {
         let words =
             || format!("a node has prepared a task for {} s, and still pulls its image: docker.pull_timeout is over", allowed.as_secs());
         (at.saturating_sub(*since) >= allowed).then(|| self.failure(Code::IMAGE_PULL, &words()))
+    }
+
+    /// Whether no node takes a global service that this command wrote. One that was so before waits for nodes to come.
+    fn has_no_node(&self) -> bool {
+        self.is_global() && self.desired == 0 && self.is_written()
     }
 
     fn is_global(&self) -> bool {
@@ -545,7 +550,7 @@ impl Watch {
     /// Nothing has failed: whether all run, and for long enough.
     fn progress(&mut self, at: Duration, service: &Glance, good: BTreeSet<String>, still_runs: StillRuns) -> State {
         let update = service.update_status.as_ref().map(|update| update.state);
-        let short = self.running != self.desired || (self.is_global() && self.desired == 0);
+        let short = self.running != self.desired || self.has_no_node();
         if short || update == Some(UpdateState::Updating) {
             self.good = None;
             return State::Waiting;

@@ -267,6 +267,9 @@ fn no_node_is_certain_only_after_a_while() {
     let mut global = watch(Mode::Global, &json!(null), Written::Now, NEW);
     assert_eq!(look(&mut global, 0, &[], None), State::Waiting);
     assert_eq!(code(&look(&mut global, 11, &[], None)), Some(Code::NO_SUITABLE_NODE));
+    let mut before = watch(Mode::Global, &json!(null), Written::Before, NEW);
+    look(&mut before, 0, &[], None);
+    assert_eq!(look(&mut before, 6, &[], None), State::Settled, "it waits for nodes to come");
 }
 
 #[test]

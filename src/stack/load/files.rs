@@ -69,7 +69,10 @@ impl<'a> Reader<'a> {
         }
         let root = Item::root(self.cx, &node);
         version(&root)?;
-        unique::check(&root)?;
+        // What the command line sends in one line it has merged of files that were checked, and merging may repeat an item.
+        if !yaml::is_line(text) {
+            unique::check(&root)?;
+        }
         self.interpolate(&mut node)?;
         self.services(&mut node, depth)?;
         self.include(node, depth)

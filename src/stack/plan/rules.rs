@@ -7,6 +7,7 @@
 use super::subnets::unreadable;
 use super::{ContentPlan, NetworkPlan, Plan, Unplannable};
 use crate::stack::held::{Mode, StoreKind};
+use crate::stack::marks;
 use serde_json::Value;
 
 /// The longest name of a service or a network: it is a label of the DNS.
@@ -78,7 +79,9 @@ fn of_service(spec: &Value) -> Option<String> {
     let condition = || word(&task["RestartPolicy"]["Condition"], "deploy.restart_policy.condition", &["none", "on-failure", "any"]);
     let action = || word(&update["FailureAction"], "deploy.update_config.failure_action", &["pause", "continue", "rollback"]);
     let constraints = task["Placement"]["Constraints"].as_array();
+    let marks = spec["Labels"].as_object().into_iter().flat_map(|labels| labels.keys()).find(|label| marks::is_mark(label));
     object_name(spec["Name"].as_str().unwrap_or_default())
+        .or_else(|| marks.map(|label| format!("the label {label} is the agent's own: leave it out")))
         .or_else(|| PARTS.iter().find_map(|part| number(spec, part)))
         .or_else(condition)
         .or_else(action)
@@ -128,7 +131,7 @@ fn ratio(ratio: &Value) -> Option<String> {
     wrong.map(|ratio| format!("deploy.update_config.max_failure_ratio is {ratio}, and must be from 0 to 1"))
 }
 
-/// `key==value` or `key!=value`; which characters a value may have differs from version to version.
+/// `key==value` or `key!=value`.
 fn constraint(text: &str) -> Option<String> {
     let sides = text.split_once("==").or_else(|| text.split_once("!="));
     let is_key = |key: &str| {
@@ -136,8 +139,17 @@ fn constraint(text: &str) -> Option<String> {
         let first = bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
         first && key.len() > 1 && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
     };
-    let fits = sides.is_some_and(|(key, value)| is_key(key.trim()) && !value.trim().is_empty());
-    (!fits).then(|| format!("the placement constraint {text:?} is not of the form key==value or key!=value"))
+    let is_value = |value: &str| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b":-_ \t\n\x0c\r.*()?+[]\\^$|/".contains(&byte);
+        !value.is_empty() && value.bytes().all(fits)
+    };
+    match sides {
+        Some((key, value)) if is_key(key.trim()) && is_value(value.trim()) => None,
+        Some((key, value)) if is_key(key.trim()) && !value.trim().is_empty() => {
+            Some(format!("the placement constraint {text:?} has a character that none may have, such as a quote, a comma or a further ="))
+        }
+        _ => Some(format!("the placement constraint {text:?} is not of the form key==value or key!=value")),
+    }
 }
 
 fn endpoint(endpoint: &Value) -> Option<String> {
@@ -206,6 +218,9 @@ mod tests {
             (task(json!({"ContainerSpec": {"Healthcheck": {"Interval": 10}}})), "healthcheck.interval"),
             (task(json!({"Placement": {"Constraints": ["node.role=manager"]}})), "\"node.role=manager\""),
             (task(json!({"Placement": {"Constraints": ["no de==x"]}})), "key==value"),
+            (task(json!({"Placement": {"Constraints": ["node.labels.zone == \"x\""]}})), "such as a quote"),
+            (task(json!({"Placement": {"Constraints": ["node.labels.zone==a=b"]}})), "such as a quote"),
+            (json!({"Labels": {"io.axion.owner": "me"}}), "the label io.axion.owner"),
             (task(json!({"Placement": {"Constraints": ["node.id=="]}})), "key==value"),
             (json!({"UpdateConfig": {"MaxFailureRatio": 1.5}}), "from 0 to 1"),
             (json!({"UpdateConfig": {"FailureAction": "explode"}}), "pause, continue, rollback"),

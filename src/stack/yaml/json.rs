@@ -8,15 +8,39 @@ use super::{Key, Node, Place, Value};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use std::cell::Cell;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// JSON writes characters beyond 16 bits as two of these, which YAML does not know.
 const SURROGATES: [&str; 2] = ["\\ud", "\\uD"];
 
-/// The text of a tree, without a line break.
+/// The text of a tree, without a line break. What YAML takes only as an escape is one; JSON writes it as it is.
 #[must_use]
 pub fn write_line(node: &Node) -> String {
-    serde_json::to_string(&Written(node)).unwrap_or_default()
+    let text = serde_json::to_string(&Written(node)).unwrap_or_default();
+    if !text.contains(needs_escape) {
+        return text;
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if needs_escape(character) {
+            let _infallible = write!(escaped, "\\u{:04x}", u32::from(character));
+        } else {
+            escaped.push(character);
+        }
+    }
+    escaped
+}
+
+/// Characters that stand in no YAML text as they are (YAML 1.2, production 1, `c-printable`), and the mark of a byte order, which is
+/// none within a text. JSON writes only those below the blank as escapes.
+fn needs_escape(character: char) -> bool {
+    matches!(character, '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// Whether a text is one that [`write_line`] may have made.
+#[must_use]
+pub fn is_line(text: &str) -> bool {
+    text.starts_with("{\"") && !text.contains('\n')
 }
 
 /// Reads one line of printable ASCII; none if it is anything else, or JSON that YAML could take for another tree: fractions,
@@ -152,6 +176,10 @@ mod tests {
         let (quick, slow) = (read_line(2, &text).unwrap(), parse(2, &text).unwrap());
         assert!(quick.same(&slow), "{quick:?}\n{slow:?}");
         assert_eq!(quick.entries().len(), 6);
+        let again = write_line(&slow);
+        assert!(parse(0, &again).unwrap().same(&slow) && is_line(&again), "{again}");
+        let odd = r#"{"a": "\x7f\x80\x85\x9f\uFEFF\uFFFE\uFFFF \x7f\uFEFF"}"#;
+        let slow = parse(0, odd).unwrap();
         let again = write_line(&slow);
         assert!(parse(0, &again).unwrap().same(&slow), "{again}");
     }

@@ -7,7 +7,7 @@ mod scalar;
 mod tag;
 mod write;
 
-pub use json::{read_line, write_line};
+pub use json::{is_line, read_line, write_line};
 pub use parse::{Fault, FaultKind, MAX_TREE_BYTES, NODE_BYTES, parse};
 pub use scalar::{format_float, resolve};
 pub use write::write;
