@@ -2,9 +2,10 @@
 //! kernel has: those move between services of a scripted engine, in `src/docker/deploy/tests`.)
 
 use super::{deploy, quick, sleeper};
-use crate::support::{Lanes, Stage, free_port};
+use crate::support::{Lanes, Stage, free_port, until};
 use axion_agent::domain::{Action, Code, Rollback, Scale};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// A service that publishes these ports of its node.
 fn publishing(ports: &[u16], order: &str) -> String {
@@ -80,6 +81,12 @@ pub fn half_way(stage: &Stage) {
         "TaskTemplate": {"ContainerSpec": {"Image": "axion-test/box:1", "Command": ["sleep", "1000"], "Init": true}},
     });
     lanes.call("POST", "/services/create", &guest);
+    let tasks = format!("/tasks?filters=%7B%22service%22%3A%5B%22{name}%22%5D%7D");
+    until("the guest has the port", Duration::from_secs(30), || {
+        let tasks = lanes.call("GET", &tasks, &Value::Null);
+        let runs = tasks.as_array().is_some_and(|tasks| tasks.iter().any(|task| task["Status"]["State"] == "running"));
+        if runs { Ok(()) } else { Err(tasks.to_string()) }
+    });
     let back = Rollback { target: lanes.target(), to_revision: Some(1), timeout_seconds: None, dry_run: false };
     let told = lanes.run(Action::Rollback(back)).failed(Code::PORT_CLASH, "host-mode port");
     lanes.call("DELETE", &format!("/services/{name}"), &Value::Null);
