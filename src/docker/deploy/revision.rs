@@ -17,6 +17,7 @@ use std::mem;
 use std::slice;
 use std::time::SystemTime;
 
+/// The two kinds of content.
 const KINDS: [StoreKind; 2] = [StoreKind::Secret, StoreKind::Config];
 
 /// Keeps what runs now as a revision, unless it is the newest one already; its number.

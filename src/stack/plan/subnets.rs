@@ -92,8 +92,10 @@ pub fn holder_of_addresses<'a>(new: &BTreeSet<String>, there: &'a [Network]) -> 
 /// The overlay networks that the plan makes.
 fn made(plan: &Plan) -> impl Iterator<Item = &NetworkPlan> {
     let is_overlay = |spec: &Value| spec["Driver"].as_str().is_none_or(|driver| driver.is_empty() || driver == OVERLAY);
-    let is_made = |network: &&NetworkPlan| matches!(network.action, Action::Create | Action::Replace);
-    plan.networks.iter().filter(is_made).filter(move |network| is_overlay(&network.spec) && !is_given_by_others(&network.spec["IPAM"]))
+    plan.networks
+        .iter()
+        .filter(|network| network.action.is_sent())
+        .filter(move |network| is_overlay(&network.spec) && !is_given_by_others(&network.spec["IPAM"]))
 }
 
 /// The first subnet of a network's spec that is none.
