@@ -8,13 +8,14 @@ use serde_json::Value;
 use std::fmt::Write as _;
 
 const ROLLED_BACK: &str = "The stack was rolled back.";
-/// The same in full …
-const AS_BEFORE: &str = "The stack was rolled back: it is at its last good revision.";
-/// … and where there need not have been one.
+/// The same in full: to which revision …
+const TO_REVISION: &str = "The stack was rolled back: it is at its last good revision";
+/// … and where there was none.
+const AS_BEFORE: &str = "The stack was rolled back: it is as it was before this deploy.";
 const REMOVED_AGAIN: &str = "The stack was rolled back: what this deploy had made was removed again.";
 const UNCHANGED: &str = "Nothing was changed.";
-/// What a Rollback leaves that failed.
-const HALF_WAY: &str = "The stack is as the rollback left it, in part as in the older revision: roll back again, or deploy.";
+/// What a Rollback or a Start leaves that failed.
+const HALF_WAY: &str = "The stack is left half-way to that revision: give the command again, roll back to another one, or deploy.";
 
 /// How the process exits after a terminal event.
 pub(super) fn exit(end: &Event) -> Exit {
@@ -46,19 +47,15 @@ pub(super) fn failure(end: &Event, about: &About) -> Failure {
             let _ = write!(message, "\n  {}: {}{times}", service.name, error.error);
         }
     }
-    if end.event_type == "DeployFailed"
-        && let Some(state) = details.rolled_back.as_ref().and_then(|rolled_back| what_became(rolled_back, details.changed))
-    {
+    if let Some(state) = what_became(details.rolled_back.as_ref(), details.changed) {
         let all_new = !details.services.is_empty() && details.services.iter().all(|service| service.action == "create");
-        let state = match state {
-            ROLLED_BACK if all_new => REMOVED_AGAIN,
-            ROLLED_BACK => AS_BEFORE,
-            other => other,
+        let state = match (state, details.to_revision) {
+            (ROLLED_BACK, Some(number)) => format!("{TO_REVISION} ({number})."),
+            (ROLLED_BACK, None) if all_new => REMOVED_AGAIN.to_owned(),
+            (ROLLED_BACK, None) => AS_BEFORE.to_owned(),
+            (other, _) => other.to_owned(),
         };
         let _ = write!(message, "\n  {state}");
-    }
-    if let ("RollbackFailed", Some(changed)) = (end.event_type.as_str(), details.changed) {
-        let _ = write!(message, "\n  {}", if changed { HALF_WAY } else { UNCHANGED });
     }
     for note in &details.rollback {
         let _ = write!(message, "\n  on the way back: {note}");
@@ -75,13 +72,14 @@ fn have_gone(end: &Event) -> bool {
     went_back && !failed.is_empty() && failed.iter().all(|service| service.action == "create")
 }
 
-/// What a failed deploy left.
-pub(super) fn what_became(rolled_back: &Value, changed: Option<bool>) -> Option<&'static str> {
+/// What a command that failed has left, as far as it says so: only a deploy can have been rolled back.
+pub(super) fn what_became(rolled_back: Option<&Value>, changed: Option<bool>) -> Option<&'static str> {
     match (rolled_back, changed) {
-        (Value::Bool(true), _) => Some(ROLLED_BACK),
-        (Value::String(_), _) => Some("The stack could be rolled back only in part."),
+        (Some(Value::Bool(true)), _) => Some(ROLLED_BACK),
+        (Some(Value::String(_)), _) => Some("The stack could be rolled back only in part."),
         (_, Some(false)) => Some(UNCHANGED),
-        (Value::Bool(false), _) => Some("The stack was not rolled back: it is as the deploy left it."),
+        (Some(Value::Bool(false)), _) => Some("The stack was not rolled back: it is as the deploy left it."),
+        (None, Some(true)) => Some(HALF_WAY),
         _ => None,
     }
 }
@@ -125,11 +123,11 @@ mod tests {
     #[test]
     fn a_failure_says_what_became_of_the_stack_and_what_tasks_said() {
         let details = json!({
-            "code": "task.crash_loop", "rolled_back": true, "changed": true,
+            "code": "task.crash_loop", "rolled_back": true, "changed": true, "to_revision": 4,
             "services": [{"name": "web", "errors": [{"error": "exit 1", "count": 5}, {"error": "m", "count": 1}]}],
         });
         let failure = failure(&end("DeployFailed", &details), &About::default());
-        assert_eq!(failure.message, "m\n  web: exit 1 (5 times)\n  The stack was rolled back: it is at its last good revision.");
+        assert_eq!(failure.message, "m\n  web: exit 1 (5 times)\n  The stack was rolled back: it is at its last good revision (4).");
         assert!(failure.next.starts_with("axion-agent logs"), "{}", failure.next);
         let details = json!({
             "code": "task.crash_loop", "rolled_back": true, "changed": true,

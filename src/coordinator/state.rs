@@ -20,7 +20,7 @@ use crate::telemetry::Metrics;
 use crate::threads::{Published, Stop, StopSource, stop_pair};
 use crate::{control_plane, kafka, update};
 use crossbeam_channel::Sender;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -260,7 +260,8 @@ impl State {
         let open = Open { command: Arc::clone(&command), way, readers, entry, since, progress: 0, cancel, cancelled };
         self.open.insert(command.id, open);
         if entry == crate::domain::Entry::Fresh {
-            self.tell(&command, EventKind::CommandAccepted, Stage::Accepted, json!({"command_type": command.action.name()}));
+            let payload = self.acceptance(&command);
+            self.tell(&command, EventKind::CommandAccepted, Stage::Accepted, payload);
         }
         match &command.action {
             Action::Cancel(cancel) => self.on_cancel(&command, cancel.command),
@@ -274,6 +275,18 @@ impl State {
             _ if entry == crate::domain::Entry::Resumed && self.was_begun(command.id) => self.admission.admit_begun(command),
             _ => self.admission.admit(command),
         }
+    }
+
+    /// What is told of a command that was accepted, and what it waits for.
+    fn acceptance(&self, command: &Command) -> Value {
+        let mut payload = json!({"command_type": command.action.name()});
+        if let Some(ahead) = self.admission.ahead_of(command) {
+            payload["waits_for"] = json!(ahead);
+            payload["message"] = json!(format!("waits for command {ahead}, which came before it"));
+        } else if self.admission.would_hold_back(command) {
+            payload["message"] = json!("waits until the agent is resumed");
+        }
+        payload
     }
 
     fn hand_out(&mut self) {

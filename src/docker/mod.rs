@@ -37,6 +37,7 @@ mod prune_tests;
 mod remove;
 mod room;
 mod scale;
+mod seat;
 mod status;
 mod survey;
 mod swarm;

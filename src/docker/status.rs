@@ -8,6 +8,7 @@ use super::choose;
 use super::deploy::{Drift, drift_of_stacks, may_end, revisions_of_stack};
 use super::ownership::Takeover;
 use super::room::{End, Room};
+use super::seat::Seat;
 use super::types::{NAMESPACE, Node, OWNER, Service, Task, TaskState};
 use crate::domain::{GetStatus, LedgerError, Outcome, StackName, Timestamp, unix_nanos};
 use serde_json::{Value, json};
@@ -133,19 +134,12 @@ fn service(stack: &str, service: &Service, tasks: &[Task], down: &BTreeSet<Strin
     })
 }
 
-/// The place that a task fills: a replica, or a node.
-type Seat<'a> = (Option<u64>, &'a str);
-
-fn seat(task: &Task) -> Seat<'_> {
-    (task.slot, if task.slot.is_none() { &task.node_id } else { "" })
-}
-
 /// The seats whose last task has ended well, where it may: no other follows it.
-fn completed<'a>(service: &Service, tasks: &[&'a Task]) -> BTreeSet<Seat<'a>> {
-    let mut last: BTreeMap<Seat<'a>, &'a Task> = BTreeMap::new();
+fn completed(service: &Service, tasks: &[&Task]) -> BTreeSet<Seat> {
+    let mut last: BTreeMap<Seat, &Task> = BTreeMap::new();
     if may_end(service) {
         for task in tasks.iter().filter(|task| is_of_present(service, task)) {
-            let newest = last.entry(seat(task)).or_insert(task);
+            let newest = last.entry(Seat::of(service.mode(), task)).or_insert(task);
             if task.created_at > newest.created_at {
                 *newest = task;
             }
@@ -163,14 +157,14 @@ fn is_of_present(service: &Service, task: &Task) -> bool {
 
 /// The tasks whose errors say why the service does not run now: those of its present image, unless another has run in their
 /// place for a while since or has completed, or they waited for a node and are not wanted any more.
-fn of_now<'a>(service: &Service, tasks: Vec<&'a Task>, completed: BTreeSet<Seat<'a>>) -> Vec<&'a Task> {
+fn of_now<'a>(service: &Service, tasks: Vec<&'a Task>, completed: BTreeSet<Seat>) -> Vec<&'a Task> {
     let now = Timestamp::from(SystemTime::now()).as_millis();
     let since = |task: &Task| unix_nanos(&task.status.timestamp).map_or(now, |nanos| nanos / NANOS_PER_MILLI);
     let is_steady = |task: &Task| task.is_running() && now - since(task) >= STEADY;
     let mut mended = completed;
-    mended.extend(tasks.iter().filter(|task| is_steady(task)).map(|task| seat(task)));
+    mended.extend(tasks.iter().filter(|task| is_steady(task)).map(|task| Seat::of(service.mode(), task)));
     let has_waited = |task: &Task| task.status.state < TaskState::Assigned && task.desired_state > TaskState::Running;
-    let is_of_now = |task: &&Task| is_of_present(service, task) && !mended.contains(&seat(task)) && !has_waited(task);
+    let is_of_now = |task: &&Task| is_of_present(service, task) && !mended.contains(&Seat::of(service.mode(), task)) && !has_waited(task);
     tasks.into_iter().filter(is_of_now).collect()
 }
 
@@ -237,5 +231,24 @@ mod tests {
         assert_eq!(tell("on-failure", &tasks), (json!(1), 1), "what failed before a success is over");
         assert_eq!(tell("any", &tasks), (json!(0), 1), "it is to run for good");
         assert_eq!(tell("none", &[(1, "complete", "box:1", "01")]), (json!(0), 0), "that was another image");
+    }
+
+    #[test]
+    fn a_job_that_failed_on_one_node_and_completed_on_another_has_completed() {
+        let one: Service = serde_json::from_value(json!({
+            "ID": "s", "Version": {"Index": 1}, "JobStatus": {"JobIteration": {"Index": 0}},
+            "Spec": {"Name": "st_job", "Mode": {"ReplicatedJob": {"TotalCompletions": 1}}, "TaskTemplate": {"ContainerSpec": {"Image": "box:2"}}},
+        }))
+        .unwrap();
+        let task = |node: &str, state: &str, error: &str, at: &str| -> Task {
+            // The API leaves the slot 0 out.
+            serde_json::from_value(json!({
+                "ID": "t", "Version": {"Index": 1}, "CreatedAt": at, "ServiceID": "s", "NodeID": node, "DesiredState": "complete",
+                "Status": {"State": state, "Err": error, "Timestamp": at}, "Spec": {"ContainerSpec": {"Image": "box:2"}},
+            }))
+            .unwrap()
+        };
+        let told = service("st", &one, &[task("a", "failed", "exit 1", "01"), task("b", "complete", "", "02")], &BTreeSet::new(), None);
+        assert_eq!((&told["replicas"]["completed"], &told["errors"]), (&json!(1), &json!([])));
     }
 }

@@ -95,6 +95,35 @@ impl Admission {
         self.gate == Gate::Paused && !self.begun.contains(&command) && self.waiting.iter().any(|waiting| changes(&waiting))
     }
 
+    /// The command that one which comes now has to let go before it: the last of those that change the same stack, or the
+    /// engine as a whole.
+    #[must_use]
+    pub fn ahead_of(&self, command: &Command) -> Option<CommandId> {
+        let meet = |other: Option<&StackName>| match command.action.changes() {
+            Scope::Nothing => false,
+            Scope::Stack(stack) => other.is_none_or(|other| other == stack),
+            Scope::Engine => true,
+        };
+        let waits = |waiting: &&Arc<Command>| match waiting.action.changes() {
+            Scope::Nothing => false,
+            Scope::Stack(stack) => meet(Some(stack)),
+            Scope::Engine => meet(None),
+        };
+        let runs = |held: &Held| match held {
+            Held::Query => false,
+            Held::Stack(stack) => meet(Some(stack)),
+            Held::Engine => meet(None),
+        };
+        let waiting = self.waiting.iter().rev().find(waits).map(|waiting| waiting.id);
+        waiting.or_else(|| self.running.iter().find(|(_, held)| runs(held)).map(|(id, _)| *id))
+    }
+
+    /// Whether one that comes now waits for the end of the pause.
+    #[must_use]
+    pub fn would_hold_back(&self, command: &Command) -> bool {
+        self.gate == Gate::Paused && command.action.changes() != Scope::Nothing
+    }
+
     /// Whether no further command should be taken in.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -184,6 +213,26 @@ mod tests {
         admission.next().map(|admitted| match admitted {
             Admitted::Changing(command) | Admitted::Reading(command) => command.id.0.as_u128(),
         })
+    }
+
+    #[test]
+    fn a_command_knows_what_is_ahead_of_it() {
+        let mut admission = Admission::new(2, 1);
+        let ahead = |admission: &Admission, stack: &str| admission.ahead_of(&remove(9, stack)).map(|id| id.0.as_u128());
+        assert_eq!(ahead(&admission, "a"), None);
+        admission.admit(remove(1, "a"));
+        next(&mut admission);
+        assert_eq!((ahead(&admission, "a"), ahead(&admission, "b")), (Some(1), None));
+        admission.admit(remove(2, "a"));
+        assert_eq!(ahead(&admission, "a"), Some(2), "the last one");
+        let leave = |n: u128| command(n, Action::SwarmLeave(SwarmLeave { force: false }));
+        assert_eq!(admission.ahead_of(&leave(9)).map(|id| id.0.as_u128()), Some(2));
+        admission.admit(leave(3));
+        assert_eq!(ahead(&admission, "b"), Some(3));
+        assert_eq!(admission.ahead_of(&command(9, Action::GetStatus(GetStatus { target: None }))), None, "it overtakes");
+        assert!(!admission.would_hold_back(&remove(9, "a")));
+        admission.pause();
+        assert!(admission.would_hold_back(&remove(9, "a")));
     }
 
     #[test]

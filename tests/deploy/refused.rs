@@ -29,6 +29,7 @@ fn refused() -> Vec<(&'static str, String, &'static str, &'static str)> {
         ("web", deploy("placement: {constraints: ['node.labels.zone == \"x\"']}"), "", "such as a quote"),
         ("web", deploy("placement: {constraints: ['node.labels.zone==a,b']}"), "", "such as a quote"),
         ("web", deploy("restart_policy: {condition: Any}"), "", "condition is \"Any\""),
+        ("web", with("volumes: [{type: bind, source: /tmp, target: /t, bind: {propagation: foo}}]"), "", "bind mount is \"foo\""),
         ("web", deploy("endpoint_mode: foo"), "", "endpoint_mode is \"foo\""),
         ("web", with("ports: ['18080:80'], deploy: {endpoint_mode: dnsrr}"), "", "mode: host alone"),
         (
@@ -51,6 +52,7 @@ fn taken() -> Vec<(&'static str, String, &'static str)> {
         ("web", deploy("update_config: {max_failure_ratio: 1.0, delay: 0s}, rollback_config: {max_failure_ratio: 1.5, delay: -5s}"), ""),
         ("web", deploy("placement: {constraints: [' node.role == manager ', 'no.such!=a thing:/*(b)?+[c]^$$|-_.']}"), ""),
         ("web", with("healthcheck: {test: 'true', interval: 0s, timeout: 1ms}"), ""),
+        ("web", with("volumes: [{type: bind, source: /tmp, target: /t, bind: {propagation: RSlave}}, '/tmp:/u:shared']"), ""),
         ("web", with("secrets: [x.y]"), "secrets: {x.y: {file: ./word}}"),
         ("web", with("ports: [{target: 80, published: 18080, mode: host}, {target: 81, published: 18080, mode: host, protocol: udp}]"), ""),
     ]

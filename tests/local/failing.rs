@@ -23,7 +23,7 @@ pub fn why(stage: &Stage) {
 
     let told = deploy("bad.yml", &[]);
     told.fails(5, "task.crash_loop");
-    assert!(told.err().contains("The stack was rolled back: it is at its last good revision."), "{}", told.err());
+    assert!(told.err().contains("The stack was rolled back: it is at its last good revision (1)."), "{}", told.err());
     assert!(told.err().contains(&format!("next: axion-agent logs {} --failed ", local.stack)), "{}", told.err());
     // What it wrote is there still, though the stack is back.
     let told = local.run(&["logs", "STACK", "app", "--failed"]);

@@ -45,9 +45,9 @@ fn row(command: &Command, page: &Page) -> Row {
     }
 }
 
-/// What a deploy that failed has left.
+/// What a command that failed has left.
 fn what_became(command: &Command) -> Option<&'static str> {
-    outcome::what_became(command.rolled_back.as_ref()?, command.changed)
+    (command.state == "failed").then(|| outcome::what_became(command.rolled_back.as_ref(), command.changed))?
 }
 
 /// A deploy that changes nothing is told by another name.

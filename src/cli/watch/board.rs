@@ -38,7 +38,8 @@ impl Board {
             phase => format!("{phase}: "),
         };
         let headline = match event.event_type.as_str() {
-            "CommandAccepted" => "accepted".to_owned(),
+            "CommandAccepted" if event.payload.message.is_empty() => "accepted".to_owned(),
+            "CommandAccepted" => format!("accepted: {}", tame(&event.payload.message)),
             "DeployStarted" | "RollbackStarted" => "started".to_owned(),
             kind if event.payload.message.is_empty() => kind.to_owned(),
             _ => format!("{phase}{}", tame(&event.payload.message)),

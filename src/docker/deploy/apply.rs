@@ -46,9 +46,7 @@ fn carry_out(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, report:
         .iter()
         .filter(|network| network.action.is_sent())
         .partition(|network| network.action == Action::Replace || plan::waits_for_addresses(network, &plan.networks));
-    for network in new {
-        prepared.network_ids.insert(network.name.clone(), create_network(room, stack, network)?);
-    }
+    create_networks(room, stack, &new, &mut prepared.network_ids)?;
     for content in &mut plan.contents {
         match content.action {
             Action::Create => content.id = Some(create_content(room, stack, content)?),
@@ -61,9 +59,7 @@ fn carry_out(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, report:
     }
     // ORDER: what left the file is gone, and all else that can fail is there, before anything is down.
     replace::make_way(room, stack, &plan.networks, &mut plan.services)?;
-    for network in late {
-        prepared.network_ids.insert(network.name.clone(), create_network(room, stack, network)?);
-    }
+    create_networks(room, stack, &late, &mut prepared.network_ids)?;
     // A task of a service that is only made is tried again.
     if prepared.lingering || plan.services.iter().any(|service| service.held.is_some() && service.action != Action::Unchanged) {
         let new = plan.networks.iter().filter(|network| network.action.is_sent());
@@ -104,6 +100,18 @@ fn write_services(
         first = first.and(done);
     }
     first
+}
+
+fn create_networks(
+    room: &Room<'_>,
+    stack: &StackName,
+    plans: &[&NetworkPlan],
+    ids: &mut BTreeMap<String, String>,
+) -> Result<(), Broken> {
+    for plan in plans {
+        ids.insert(plan.name.clone(), create_network(room, stack, plan)?);
+    }
+    Ok(())
 }
 
 pub(super) fn create_network(room: &Room<'_>, stack: &StackName, plan: &NetworkPlan) -> Result<String, Broken> {

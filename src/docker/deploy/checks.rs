@@ -9,7 +9,7 @@ use crate::docker::room::{Room, StepError};
 use crate::docker::types::Node;
 use crate::filesystem;
 use crate::stack::images::image;
-use crate::stack::plan::{self, Action, Nodes, Plan, Platform, ServicePlan};
+use crate::stack::plan::{self, Action, NodeCount, Nodes, Plan, Platform, ServicePlan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -33,8 +33,9 @@ pub(super) fn check(room: &Room<'_>, plan: &Plan) -> Result<Found, Broken> {
     if plan::names_subnets(plan) {
         plan::check_subnets(plan, &room.observe(Client::all_networks)?)?;
     }
+    let mut warnings = Vec::new();
     let (ports, platforms) = (plan::publishes_ports(plan), plan::names_platforms(plan));
-    if ports || platforms {
+    if ports || platforms || plan::wants_nodes(plan) {
         let nodes = room.observe(Client::nodes)?;
         let usable: Vec<&Node> =
             nodes.iter().filter(|node| node.status.state == "ready" && node.spec["Availability"] == "active").collect();
@@ -44,8 +45,9 @@ pub(super) fn check(room: &Room<'_>, plan: &Plan) -> Result<Found, Broken> {
             let count = if usable.len() == 1 && nodes.len() == 1 { Nodes::One } else { Nodes::Several };
             plan::check_ports(plan, &room.observe(Client::all_services)?, count)?;
         }
+        warnings = plan::check_capacity(plan, NodeCount { all: nodes.len() as u64, ready: usable.len() as u64 })?;
     }
-    let mut found = Found { not_here: not_here(room, plan)?, warnings: Vec::new() };
+    let mut found = Found { not_here: not_here(room, plan)?, warnings };
     if !found.not_here.is_empty() {
         found.warnings.extend(little_room(room)?);
     }

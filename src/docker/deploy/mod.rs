@@ -198,14 +198,14 @@ fn fail(room: &Room<'_>, request: &Deploy, prepared: &Prepared, report: &mut Rep
         // Nothing became of it: the stack's name stays as free as it was.
         room.ledger.write(Note::Forget(request.target.stack.clone()))?;
     }
-    Ok(report.failed(&failure, RolledBack::No, &[]).with("changed", false))
+    Ok(report.failed(&failure, RolledBack::No).with("changed", false))
 }
 
 /// Something was changed: what becomes of it is what `on_failure` says.
 fn undo(room: &Room<'_>, request: &Deploy, sent: &[ServicePlan], report: &mut Report, failure: Failure) -> Result<Outcome, Broken> {
     if request.on_failure != OnFailure::Rollback {
         orphans::remember(room, &request.target.stack)?;
-        return Ok(report.failed(&failure, RolledBack::No, &[]).with("changed", true));
+        return Ok(report.failed(&failure, RolledBack::No).with("changed", true));
     }
     rollback::begin(room, request, &failure)?;
     go_back(room, request, sent, report, failure)
@@ -214,11 +214,15 @@ fn undo(room: &Room<'_>, request: &Deploy, sent: &[ServicePlan], report: &mut Re
 /// `sent` are the services as this process sent them, as far as it did.
 fn go_back(room: &Room<'_>, request: &Deploy, sent: &[ServicePlan], report: &mut Report, failure: Failure) -> Result<Outcome, Broken> {
     room.progress(Progress::new("rollback", format!("going back: {}", failure.message)).with("code", failure.code.as_str()));
-    let (rolled_back, notes) = rollback::run(room, request, sent)?;
-    if rolled_back != RolledBack::Yes {
+    let back = rollback::run(room, request, sent)?;
+    if back.how_far != RolledBack::Yes {
         orphans::remember(room, &request.target.stack)?;
     }
-    Ok(report.failed(&failure, rolled_back, &notes).with("changed", true))
+    let mut outcome = report.failed(&failure, back.how_far).with("changed", true);
+    if let Some(to) = back.to {
+        outcome = outcome.with("to_revision", to);
+    }
+    Ok(if back.notes.is_empty() { outcome } else { outcome.with("rollback", back.notes) })
 }
 
 #[cfg(test)]

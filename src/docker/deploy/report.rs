@@ -291,11 +291,10 @@ impl Report {
     }
 
     /// The bad end.
-    pub(super) fn failed(&self, failure: &Failure, rolled_back: RolledBack, notes: &[String]) -> Outcome {
+    pub(super) fn failed(&self, failure: &Failure, rolled_back: RolledBack) -> Outcome {
         let outcome = Outcome::failed(failure.code, failure.message.clone());
         let outcome = self.details().into_iter().fold(outcome, |outcome, (key, value)| outcome.with(&key, value));
-        let outcome = outcome.with("rolled_back", rolled_back.value());
-        if notes.is_empty() { outcome } else { outcome.with("rollback", json!(notes)) }
+        outcome.with("rolled_back", rolled_back.value())
     }
 }
 

@@ -49,6 +49,16 @@ impl RolledBack {
     }
 }
 
+/// The way back, at its end.
+#[derive(Debug)]
+pub(super) struct WayBack {
+    pub(super) how_far: RolledBack,
+    /// The last good revision, if there is one.
+    pub(super) to: Option<u64>,
+    /// What is missing.
+    pub(super) notes: Vec<String>,
+}
+
 /// What this command did to the swarm, by its steps.
 #[derive(Debug, Default)]
 struct Done {
@@ -125,19 +135,17 @@ fn is_taken_back(service: &Service) -> bool {
     matches!(state, Some(RollbackStarted | RollbackPaused | RollbackCompleted))
 }
 
-/// Goes back from `sent`: how far, and what is missing.
-pub(super) fn run(room: &Room<'_>, request: &Deploy, sent: &[ServicePlan]) -> Result<(RolledBack, Vec<String>), Broken> {
+/// Goes back from `sent`.
+pub(super) fn run(room: &Room<'_>, request: &Deploy, sent: &[ServicePlan]) -> Result<WayBack, Broken> {
     let room = room.extended(room.deadline.max(Deadline::after(TIME)));
-    let mut back = Back { room: &room, request, sent, done: Done::of(&room)?, notes: Vec::new() };
+    let mut back = Back { room: &room, request, sent, done: Done::of(&room)?, to: None, notes: Vec::new() };
     match back.all() {
-        Ok(()) if back.notes.is_empty() => Ok((RolledBack::Yes, back.notes)),
-        Ok(()) => Ok((RolledBack::Partial, back.notes)),
-        Err(Broken::Failed(failure)) => {
-            back.notes.push(failure.message);
-            Ok((RolledBack::Partial, back.notes))
-        }
-        Err(ended) => Err(ended),
+        Ok(()) => {}
+        Err(Broken::Failed(failure)) => back.notes.push(failure.message),
+        Err(ended) => return Err(ended),
     }
+    let how_far = if back.notes.is_empty() { RolledBack::Yes } else { RolledBack::Partial };
+    Ok(WayBack { how_far, to: back.to, notes: back.notes })
 }
 
 impl Done {
@@ -177,6 +185,7 @@ struct Back<'a> {
     request: &'a Deploy,
     sent: &'a [ServicePlan],
     done: Done,
+    to: Option<u64>,
     notes: Vec<String>,
 }
 
@@ -184,6 +193,7 @@ impl Back<'_> {
     fn all(&mut self) -> Result<(), Broken> {
         let (room, stack) = (self.room, &self.request.target.stack);
         let good = room.ledger.revisions(stack)?.pop();
+        self.to = good.as_ref().map(|good| good.number);
         let held = room.observe(|client| client.services(stack))?;
         let tasks: BTreeSet<String> = room.observe(|client| client.tasks(stack))?.into_iter().map(|task| task.id).collect();
 

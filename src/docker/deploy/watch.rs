@@ -6,6 +6,7 @@
 
 use super::{Failure, trouble};
 use crate::docker::glance::Glance;
+use crate::docker::seat::Seat;
 use crate::docker::types::{Mode, Service, Task, TaskState, UpdateState};
 use crate::domain::Code;
 use serde_json::Value;
@@ -139,13 +140,6 @@ pub(super) struct Watch {
     desired: u64,
 }
 
-/// The place that a task fills: tasks that follow each other in it are tries of the same thing.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Seat {
-    Slot(u64),
-    Node(String),
-}
-
 /// How long Swarm waits for a container of this spec to end.
 pub(super) fn grace(spec: &Value) -> Duration {
     span(&spec["TaskTemplate"]["ContainerSpec"]["StopGracePeriod"]).unwrap_or(STOP_GRACE)
@@ -189,15 +183,6 @@ impl Wanted {
         let well = task.status.state == TaskState::Complete;
         let over = task.status.state.is_over();
         over.then(|| trouble::of_task(task).or((well && !self.may_end()).then_some(Code::CRASH_LOOP))).flatten()
-    }
-
-    /// The place of a task.
-    fn seat(&self, task: &Task) -> Seat {
-        match self.mode {
-            // Slots of jobs count from 0, which the API leaves out.
-            Mode::Replicated(_) | Mode::ReplicatedJob(_) => Seat::Slot(task.slot.unwrap_or(0)),
-            Mode::Global | Mode::GlobalJob => Seat::Node(task.node_id.clone()),
-        }
     }
 }
 
@@ -336,7 +321,7 @@ impl Watch {
         if let Some(failure) = stuck {
             return State::Failed(failure);
         }
-        let last: BTreeMap<Seat, &Task> = current.iter().map(|task| (self.wanted.seat(task), *task)).collect();
+        let last: BTreeMap<Seat, &Task> = current.iter().map(|task| (Seat::of(self.wanted.mode, task), *task)).collect();
         // Of a try that has failed the manager takes the wish back once it has seen that. A task on a node that is away is not wanted
         // any more, and does not end.
         let goes_on = |task: &&Task| task.desired_state <= TaskState::Complete && task.status.state != TaskState::Complete;
@@ -391,7 +376,7 @@ impl Watch {
     fn note_endings(&mut self, current: &[&Task]) {
         for task in current.iter().filter(|task| !self.before.contains(&task.id)) {
             let Some(code) = self.wanted.ended_badly(task) else { continue };
-            let seat = self.endings.entry(self.wanted.seat(task)).or_default();
+            let seat = self.endings.entry(Seat::of(self.wanted.mode, task)).or_default();
             if !seat.iter().any(|(id, _)| *id == task.id) {
                 seat.push((task.id.clone(), code));
                 note(&mut self.errors, trouble::words(task));
@@ -462,7 +447,7 @@ impl Watch {
         }
         let mut seats: BTreeMap<Seat, Vec<&Task>> = BTreeMap::new();
         for task in current {
-            seats.entry(self.wanted.seat(task)).or_default().push(task);
+            seats.entry(Seat::of(self.wanted.mode, task)).or_default().push(task);
         }
         seats.values().find_map(|tasks| {
             // A task that failed a moment ago is wanted until the manager has seen it.
@@ -527,7 +512,7 @@ impl Watch {
         for task in current {
             let ended_well = self.wanted.may_end() && task.status.state == TaskState::Complete;
             if ended_well || (task.is_running() && !self.wanted.is_job()) {
-                seats.insert(self.wanted.seat(task), &task.id);
+                seats.insert(Seat::of(self.wanted.mode, task), &task.id);
             }
         }
         seats.into_values().map(str::to_owned).collect()

@@ -21,6 +21,9 @@ const MAX_CONFIG: usize = 1_024_000;
 /// Drivers of networks that are a node's own: services cannot be attached to them.
 const LOCAL_DRIVERS: [&str; 3] = ["bridge", "ipvlan", "macvlan"];
 
+/// How mounts of a bind's source and of its target show on the other side; the engine takes them in any case.
+const PROPAGATIONS: [&str; 6] = ["rprivate", "private", "rshared", "shared", "rslave", "slave"];
+
 /// A part of a spec, and what a Compose file calls it; its numbers that are 0 or at least so much, which in words is …
 type Part = (&'static [&'static str], &'static str, &'static [(&'static str, &'static str, i64, &'static str)]);
 
@@ -87,6 +90,7 @@ fn of_service(spec: &Value) -> Option<String> {
         .or_else(action)
         .or_else(|| ratio(&update["MaxFailureRatio"]))
         .or_else(|| constraints.into_iter().flatten().filter_map(Value::as_str).find_map(constraint))
+        .or_else(|| propagation(&task["ContainerSpec"]["Mounts"]))
         .or_else(|| endpoint(&spec["EndpointSpec"]))
         .or_else(|| job(spec))
 }
@@ -129,6 +133,12 @@ fn is_framed(name: &str) -> bool {
 fn ratio(ratio: &Value) -> Option<String> {
     let wrong = ratio.as_f64().filter(|ratio| !(0.0..=1.0).contains(ratio));
     wrong.map(|ratio| format!("deploy.update_config.max_failure_ratio is {ratio}, and must be from 0 to 1"))
+}
+
+fn propagation(mounts: &Value) -> Option<String> {
+    let mounts = mounts.as_array().map_or(&[][..], Vec::as_slice);
+    let given = mounts.iter().filter_map(|mount| mount["BindOptions"]["Propagation"].as_str());
+    given.map(str::to_ascii_lowercase).find_map(|given| word(&Value::String(given), "the propagation of a bind mount", &PROPAGATIONS))
 }
 
 /// `key==value` or `key!=value`.
@@ -202,6 +212,7 @@ mod tests {
             task(json!({"Placement": {"Constraints": ["node.role == manager", "node.labels.a.b!=c"]}})),
             json!({"UpdateConfig": {"MaxFailureRatio": 1.0, "FailureAction": ""}}),
             json!({"EndpointSpec": {"Ports": [{"PublishedPort": 80, "TargetPort": 65535}, {"PublishedPort": 80, "Protocol": "udp"}, {"TargetPort": 1}, {"TargetPort": 1}]}}),
+            task(json!({"ContainerSpec": {"Mounts": [{"BindOptions": {"Propagation": "RSlave"}}, {"BindOptions": {}}, {}]}})),
             json!({"EndpointSpec": {"Mode": "DNSRR", "Ports": [{"PublishedPort": 80, "PublishMode": "host"}]}}),
         ] {
             assert_eq!(refused(taken.clone()), None, "{taken}");
@@ -221,6 +232,7 @@ mod tests {
             (task(json!({"Placement": {"Constraints": ["node.labels.zone == \"x\""]}})), "such as a quote"),
             (task(json!({"Placement": {"Constraints": ["node.labels.zone==a=b"]}})), "such as a quote"),
             (json!({"Labels": {"io.axion.owner": "me"}}), "the label io.axion.owner"),
+            (task(json!({"ContainerSpec": {"Mounts": [{"BindOptions": {"Propagation": "foo"}}]}})), "rprivate, private"),
             (task(json!({"Placement": {"Constraints": ["node.id=="]}})), "key==value"),
             (json!({"UpdateConfig": {"MaxFailureRatio": 1.5}}), "from 0 to 1"),
             (json!({"UpdateConfig": {"FailureAction": "explode"}}), "pause, continue, rollback"),

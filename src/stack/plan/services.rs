@@ -36,13 +36,27 @@ impl ServicePlan {
     pub fn effect(&self) -> Option<Effect> {
         let of_changes = Effect::of(&self.spec, &self.changes);
         match self.action {
-            Action::Update if self.resumes => Some(of_changes.max(Effect::Replaced)),
-            Action::Update => Some(of_changes),
+            Action::Update => {
+                let of_update = if self.resumes { of_changes.max(Effect::Replaced) } else { of_changes };
+                Some(if self.replaces_none() { of_update.min(self.effect_of_count()) } else { of_update })
+            }
             // Of a job that was one before, the run is what is replaced.
             Action::Replace if of_changes == Effect::RunAgain && !changes_mode(&self.changes) => Some(Effect::RunAgain),
             Action::Replace => Some(Effect::Replaced),
             Action::Create | Action::Unchanged | Action::Remove => None,
         }
+    }
+
+    /// Whether there are no tasks before it, or after it: then none is replaced.
+    fn replaces_none(&self) -> bool {
+        let none = Mode::Replicated(0);
+        Mode::of(&self.spec) == none || self.held.as_ref().is_some_and(|held| held.mode() == none)
+    }
+
+    /// What becomes of tasks where only their number counts.
+    fn effect_of_count(&self) -> Effect {
+        let is_the_same = self.held.as_ref().is_some_and(|held| held.mode() == Mode::of(&self.spec));
+        if is_the_same { Effect::Kept } else { Effect::Counted }
     }
 
     /// Whether it is written for no more than an update that was paused.
@@ -217,6 +231,19 @@ mod tests {
             assert_eq!(plan.effect(), Some(Effect::Replaced));
             plan.leave();
             assert_eq!((plan.action, plan.effect(), plan.only_resumes()), (Action::Unchanged, None, false));
+        }
+    }
+
+    #[test]
+    fn of_a_service_without_tasks_none_is_replaced() {
+        let (agent, command) = (AgentId::new("me").unwrap(), CommandId(Uuid::from_u128(1)));
+        let of = |image: &str, replicas: u64| spec(image, &json!({"Replicated": {"Replicas": replicas}}));
+        for (before, after, effect) in
+            [(0, 0, Effect::Kept), (0, 2, Effect::Counted), (2, 0, Effect::Counted), (2, 1, Effect::Replaced), (1, 1, Effect::Replaced)]
+        {
+            let held = held(&of("a:1", before), &json!({}), None);
+            let plan = service(of("a:2", after), Some(&held), &BTreeMap::new(), Who { agent: &agent, command });
+            assert_eq!(plan.effect(), Some(effect), "{before} to {after}");
         }
     }
 
