@@ -83,7 +83,9 @@ fn of_code(code: Code) -> Option<&'static str> {
         Code::IMAGE_NOT_FOUND | Code::IMAGE_AUTH | Code::IMAGE_PULL => IMAGE,
         Code::CRASH_LOOP | Code::UNHEALTHY | Code::JOB_FAILED | Code::TASK_REJECTED => TASKS,
         Code::NO_SUITABLE_NODE => "docker node ls shows the nodes: see constraints, resources, platforms and max_replicas_per_node",
-        Code::PORT_CLASH => "publish another port, or stop what has it; its own tasks have it with order: start-first, or more replicas than nodes",
+        Code::PORT_CLASH => {
+            "publish another port, or stop what has it; its own tasks have it with order: start-first, or more replicas than nodes"
+        }
         Code::UPDATE_PAUSED | Code::UPDATE_ROLLED_BACK => TASKS,
         Code::TIMED_OUT => "axion-agent ps NAME shows how far it came; --timeout gives it more time",
         Code::UPDATE_DISABLED => "set update.enabled = true and update.public_keys in the configuration, and restart the service",

@@ -233,10 +233,12 @@ fn taken_port(stage: &Stage) {
     let other = Lanes::start(stage);
     let told = deploy(&other, &[("web", &first)]).failed(Code::PORT_CLASH, &format!("service {}_first already", lanes.stack));
     assert_eq!((told.detail("changed"), other.counts()), (&json!(false), [0; 4]));
-    // Two tasks of one service on one node: that shows only when there are tasks.
+    // Two tasks of one service on one node: another node may still come.
     let twice = first.replace("endpoint_mode: dnsrr", "endpoint_mode: dnsrr, replicas: 2");
     let told = deploy(&lanes, &[("first", &twice)]).failed(Code::PORT_CLASH, "host-mode port already in use");
     assert_eq!((told.detail("rolled_back"), lanes.counts()[0]), (&json!(true), 1), "{:#?}", told.outcome);
+    assert!(told.detail("warnings").to_string().contains("need 2 nodes; 1 can take tasks now"), "{:#?}", told.outcome);
+    assert_eq!(told.detail("to_revision"), 1);
 }
 
 fn rejected_mount(stage: &Stage) {

@@ -102,12 +102,7 @@ fn write_services(
     first
 }
 
-fn create_networks(
-    room: &Room<'_>,
-    stack: &StackName,
-    plans: &[&NetworkPlan],
-    ids: &mut BTreeMap<String, String>,
-) -> Result<(), Broken> {
+fn create_networks(room: &Room<'_>, stack: &StackName, plans: &[&NetworkPlan], ids: &mut BTreeMap<String, String>) -> Result<(), Broken> {
     for plan in plans {
         ids.insert(plan.name.clone(), create_network(room, stack, plan)?);
     }

@@ -9,7 +9,7 @@ use crate::docker::room::{Room, StepError};
 use crate::docker::types::Node;
 use crate::filesystem;
 use crate::stack::images::image;
-use crate::stack::plan::{self, Action, NodeCount, Nodes, Plan, Platform, ServicePlan};
+use crate::stack::plan::{self, Action, Nodes, Plan, Platform, ServicePlan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -45,7 +45,7 @@ pub(super) fn check(room: &Room<'_>, plan: &Plan) -> Result<Found, Broken> {
             let count = if usable.len() == 1 && nodes.len() == 1 { Nodes::One } else { Nodes::Several };
             plan::check_ports(plan, &room.observe(Client::all_services)?, count)?;
         }
-        warnings = plan::check_capacity(plan, NodeCount { all: nodes.len() as u64, ready: usable.len() as u64 })?;
+        warnings = plan::too_few_nodes(plan, usable.len() as u64).collect();
     }
     let mut found = Found { not_here: not_here(room, plan)?, warnings };
     if !found.not_here.is_empty() {

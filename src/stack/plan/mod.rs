@@ -18,7 +18,7 @@ mod rules;
 mod services;
 mod subnets;
 
-pub use capacity::{NodeCount, check_capacity, wants_nodes};
+pub use capacity::{too_few_nodes, wants_nodes};
 pub use contents::{Content, ContentPlan, Question, questions};
 pub use drift::drift;
 pub use handover::{Wave, given_up, leave_out, waves};
@@ -231,30 +231,6 @@ pub enum Unplannable {
         /// The service that has it.
         other: String,
     },
-    /// No node has the port for each of a service's own tasks.
-    #[error("service {service}: {want}, and the swarm has {there}: {remedy}")]
-    PortOfItsOwn {
-        /// In the swarm.
-        service: String,
-        /// How many tasks with which port want how many nodes.
-        want: String,
-        /// How many nodes there are.
-        there: String,
-        /// What to do.
-        remedy: &'static str,
-    },
-    /// A service may not run so often on a node.
-    #[error("service {service}: {want}, and the swarm has {there}: {remedy}")]
-    TooFewNodes {
-        /// In the swarm.
-        service: String,
-        /// How many tasks want how many nodes.
-        want: String,
-        /// How many nodes there are.
-        there: String,
-        /// What to do.
-        remedy: &'static str,
-    },
     /// The manager would not take it.
     #[error("the {kind} {name} would be refused: {rule}")]
     Refused {
@@ -290,9 +266,9 @@ impl Unplannable {
             Self::OfAnotherStack { .. } | Self::LooseNetwork(_) | Self::LooseService(_) => Code::CONFLICT,
             Self::NetworkInUse { .. } => Code::NETWORK_IN_USE,
             Self::SubnetTaken { .. } => Code::SUBNET_TAKEN,
-            Self::PortTaken { .. } | Self::PortOfItsOwn { .. } => Code::PORT_CLASH,
+            Self::PortTaken { .. } => Code::PORT_CLASH,
             Self::Refused { .. } => Code::COMPOSE_INVALID,
-            Self::NoPlatform { .. } | Self::TooFewNodes { .. } => Code::NO_SUITABLE_NODE,
+            Self::NoPlatform { .. } => Code::NO_SUITABLE_NODE,
             Self::NameTooLong(_) => Code::CONTENT_CHANGED,
         }
     }
