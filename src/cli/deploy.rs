@@ -137,9 +137,9 @@ fn in_their_files(mut end: Event, mut found: Found) -> Event {
     let details = &mut end.payload.details;
     details.warnings.retain(|warning| !warning.starts_with(AS_ONE));
     details.warnings.splice(0..0, found.warnings);
-    for service in details.services.iter_mut().filter(|service| !service.deviations.is_empty()) {
+    for service in details.services.iter_mut().filter(|service| service.deviations.is_some()) {
         if let Some(here) = found.deviations.remove(&service.name) {
-            service.deviations = here;
+            service.deviations = Some(here);
         }
     }
     end
@@ -190,18 +190,28 @@ mod tests {
     #[test]
     fn what_is_doubtful_in_a_file_is_told_where_it_stands_there() {
         let warnings = ["docker_stack_yml:3:12: services.web.build: a swarm does not build", "the digest of box:1 is not known"];
-        let services = json!([{"name": "web", "deviations": ["D3: docker_stack_yml:1:2818: services.web.tmpfs: forgets"]}, {"name": "db"}]);
+        let services = json!([
+            {"name": "web", "deviations": ["D3: docker_stack_yml:1:2818: services.web.tmpfs: forgets"]},
+            {"name": "filled", "deviations": []},
+            {"name": "db"},
+        ]);
         let end: Event = serde_json::from_value(json!({"payload": {"details": {"warnings": warnings, "services": services}}})).unwrap();
         let found = Found {
             warnings: vec!["build.yml:6:12: services.web.build: a swarm does not build".to_owned()],
-            deviations: ["web", "db"]
+            deviations: ["web", "filled", "db"]
                 .map(|name| (name.to_owned(), vec![format!("D3: build.yml:9:5: services.{name}.tmpfs: forgets")]))
                 .into(),
         };
         let told = in_their_files(end, found);
         assert_eq!(told.payload.details.warnings[0], "build.yml:6:12: services.web.build: a swarm does not build");
         assert_eq!(told.payload.details.warnings[1..], ["the digest of box:1 is not known"]);
-        assert_eq!(told.payload.details.services[0].deviations, ["D3: build.yml:9:5: services.web.tmpfs: forgets"]);
-        assert!(told.payload.details.services[1].deviations.is_empty(), "the agent alone knows where it counts");
+        let deviations = |n: usize| told.payload.details.services[n].deviations.clone();
+        assert_eq!(deviations(0), Some(vec!["D3: build.yml:9:5: services.web.tmpfs: forgets".to_owned()]));
+        assert_eq!(
+            deviations(1),
+            Some(vec!["D3: build.yml:9:5: services.filled.tmpfs: forgets".to_owned()]),
+            "variables are filled in by then"
+        );
+        assert_eq!(deviations(2), None, "the agent alone knows where it counts");
     }
 }

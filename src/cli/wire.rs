@@ -41,7 +41,8 @@ pub(super) struct Service {
     /// What an update does to the tasks.
     pub(super) tasks: String,
     pub(super) changes: Vec<Change>,
-    pub(super) deviations: Vec<String>,
+    /// There where the service changes and somebody else wrote it last.
+    pub(super) deviations: Option<Vec<String>>,
     pub(super) image_here: Option<bool>,
     /// How far its tasks are.
     pub(super) state: String,

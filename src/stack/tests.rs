@@ -181,4 +181,6 @@ fn what_the_cli_would_make_something_else_of_is_named() {
     let ports = |text: &str| load_with(&format!("services: {{a: {{image: x, ports: [{text}]}}}}"), &[], &[]).unwrap().deviations;
     assert_eq!(ports(&many.replace("published: 0", "published: 9")).len(), 1);
     assert_eq!(ports("{target: 1, published: 1}, {target: 1, published: 1, protocol: udp}"), []);
+    let nothing = load_with("services: {a: {image: x, tmpfs: [], oom_score_adj: 0}}", &[], &[]).unwrap().deviations;
+    assert_eq!(nothing, [], "there is nothing to forget");
 }

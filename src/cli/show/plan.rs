@@ -115,7 +115,7 @@ fn service(service: &Service, counts: &mut Counts, page: &Page) -> String {
         let fields: Vec<String> = drift.changes.iter().map(|change| named(&change.field)).collect();
         text += &note(&format!("somebody else changed it since revision {}: {}", drift.revision, fields.join(", ")), page);
     }
-    for deviation in &service.deviations {
+    for deviation in service.deviations.iter().flatten() {
         text += &note(deviation, page);
     }
     text

@@ -141,13 +141,14 @@ impl Report {
         self.places = names.enumerate().map(|(place, name)| (name.to_owned(), place)).collect();
     }
 
-    /// Says beside each service that somebody else wrote last, as the CLI does, and that changes now, why it may.
+    /// Says beside each service that somebody else wrote last, as the CLI does, and that changes now, why it may: with nothing
+    /// where this file has no reason, though one that it was made of may have.
     fn take_deviations(&mut self, plans: &[ServicePlan], deviations: &[Deviation]) {
         let of_others = |plan: &&ServicePlan| plan.held.as_ref().is_some_and(|held| held.label(marks::OWNER).is_none());
         for plan in plans.iter().filter(of_others).filter(|plan| plan.action != Action::Unchanged) {
             let name = self.stack.descoped(&plan.name).to_owned();
             let why: Vec<String> = deviations.iter().filter(|one| one.service == name).map(ToString::to_string).collect();
-            if let Some(told) = self.told(&plan.name).filter(|_| !why.is_empty()) {
+            if let Some(told) = self.told(&plan.name) {
                 told.insert("deviations".to_owned(), json!(why));
             }
         }

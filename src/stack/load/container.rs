@@ -34,8 +34,11 @@ pub fn read(fields: &mut Fields<'_>, container: &mut ContainerSpec) -> Result<()
 }
 
 fn oom_score_adj(item: &Item<'_>) -> Result<i64, StackError> {
-    item.deviates(Rule::Forgotten);
-    item.since(46).integer()
+    let score = item.since(46).integer()?;
+    if score != 0 {
+        item.deviates(Rule::Forgotten);
+    }
+    Ok(score)
 }
 
 fn healthcheck(item: &Item<'_>) -> Result<Healthcheck, StackError> {

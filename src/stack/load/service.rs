@@ -75,8 +75,11 @@ pub fn command(item: &Item<'_>) -> Result<Vec<String>, StackError> {
 fn read_mounts<'a>(fields: &mut Fields<'a>) -> Result<Vec<Mount<'a>>, StackError> {
     let volumes = fields.read("volumes", |item| item.list()?.iter().map(mounts::volume).collect::<Result<Vec<_>, _>>())?;
     let tmpfs = fields.read("tmpfs", |item| {
-        item.deviates(Rule::Forgotten);
-        mounts::tmpfs(item)
+        let mounts = mounts::tmpfs(item)?;
+        if !mounts.is_empty() {
+            item.deviates(Rule::Forgotten);
+        }
+        Ok(mounts)
     })?;
     Ok(volumes.into_iter().chain(tmpfs).flatten().collect())
 }
