@@ -14,8 +14,10 @@ const TO_REVISION: &str = "The stack was rolled back: it is at its last good rev
 const AS_BEFORE: &str = "The stack was rolled back: it is as it was before this deploy.";
 const REMOVED_AGAIN: &str = "The stack was rolled back: what this deploy had made was removed again.";
 const UNCHANGED: &str = "Nothing was changed.";
-/// What a Rollback or a Start leaves that failed.
-const HALF_WAY: &str = "The stack is left half-way to that revision: give the command again, roll back to another one, or deploy.";
+/// What a Rollback or a Start leaves that failed …
+const HALF_WAY: &str = "The stack is left half-way";
+/// … and what can be done about it.
+const OUT_OF_IT: &str = "give the command again, roll back to another revision, or deploy";
 
 /// How the process exits after a terminal event.
 pub(super) fn exit(end: &Event) -> Exit {
@@ -53,6 +55,8 @@ pub(super) fn failure(end: &Event, about: &About) -> Failure {
             (ROLLED_BACK, Some(number)) => format!("{TO_REVISION} ({number})."),
             (ROLLED_BACK, None) if all_new => REMOVED_AGAIN.to_owned(),
             (ROLLED_BACK, None) => AS_BEFORE.to_owned(),
+            (HALF_WAY, Some(number)) => format!("{HALF_WAY} to revision {number}: {OUT_OF_IT}."),
+            (HALF_WAY, None) => format!("{HALF_WAY}: {OUT_OF_IT}."),
             (other, _) => other.to_owned(),
         };
         let _ = write!(message, "\n  {state}");
@@ -137,7 +141,9 @@ mod tests {
         assert!(failure.message.ends_with(REMOVED_AGAIN), "{}", failure.message);
         assert!(failure.next.contains("--on-failure leave"), "its service is gone: {}", failure.next);
         let rollback = |details: Value| super::failure(&end("RollbackFailed", &details), &About::default()).message;
-        assert_eq!(rollback(json!({"code": "task.crash_loop", "changed": true})), format!("m\n  {HALF_WAY}"));
+        let half_way = rollback(json!({"code": "task.crash_loop", "changed": true, "to_revision": 3}));
+        assert_eq!(half_way, format!("m\n  The stack is left half-way to revision 3: {OUT_OF_IT}."));
+        assert_eq!(rollback(json!({"code": "task.crash_loop", "changed": true})), format!("m\n  The stack is left half-way: {OUT_OF_IT}."));
         assert_eq!(rollback(json!({"code": "revision.not_found", "changed": false})), "m\n  Nothing was changed.");
         assert_eq!(rollback(json!({"code": "revision.not_found"})), "m", "an older agent does not say");
     }

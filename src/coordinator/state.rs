@@ -280,11 +280,15 @@ impl State {
     /// What is told of a command that was accepted, and what it waits for.
     fn acceptance(&self, command: &Command) -> Value {
         let mut payload = json!({"command_type": command.action.name()});
-        if let Some(ahead) = self.admission.ahead_of(command) {
+        let ahead = self.admission.ahead_of(command);
+        if let Some(ahead) = ahead {
             payload["waits_for"] = json!(ahead);
-            payload["message"] = json!(format!("waits for command {ahead}, which came before it"));
-        } else if self.admission.would_hold_back(command) {
-            payload["message"] = json!("waits until the agent is resumed");
+        }
+        let of_ahead = ahead.map(|ahead| format!("waits for command {ahead}, which came before it"));
+        let of_pause = self.admission.would_hold_back(command).then(|| "waits until the agent is resumed".to_owned());
+        let reasons: Vec<String> = of_ahead.into_iter().chain(of_pause).collect();
+        if !reasons.is_empty() {
+            payload["message"] = json!(reasons.join("; "));
         }
         payload
     }

@@ -36,6 +36,9 @@ const HELPERS: &[ThreadName] = &[ThreadName::new("docker-helper")];
 /// So many changes are made between two writes of the journal.
 pub(super) const STEPS_AT_ONCE: usize = 64;
 
+/// Between two progress events of a command that waits: each tells of all services, and a crash loop changes the counts all the time.
+pub(super) const TELL_EVERY: Duration = Duration::from_secs(2);
+
 /// What one running command works with.
 pub(super) struct Room<'a> {
     /// The engine. No call goes on past the deadline.

@@ -8,7 +8,7 @@ use super::census::{Census, down, errors};
 use super::choose;
 use super::deploy::Stuck;
 use super::ownership::Takeover;
-use super::room::{End, Halt, Room, StepError};
+use super::room::{End, Halt, Room, StepError, TELL_EVERY};
 use super::types::{Mode, Service, Task};
 use crate::domain::{Code, Outcome, Progress, Scale, StackName};
 use crate::threads::Deadline;
@@ -21,14 +21,12 @@ use std::time::Duration;
 const ATTEMPTS: u32 = 8;
 /// Tasks on other nodes change without an event.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Between two progress events: a crash loop changes the counts all the time.
-const TELL_EVERY: Duration = Duration::from_secs(2);
 /// For so long new tasks must go on running before they count: Swarm's own default for `monitor`. A
 /// task that ends at once is seen to run for a moment, again and again.
 const STEADY: Duration = Duration::from_secs(5);
 
 /// One service that the command names.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Wanted {
     id: String,
     name: String,
@@ -77,10 +75,10 @@ pub(super) fn run(room: &Room<'_>, request: &Scale) -> End {
 fn work(room: &Room<'_>, request: &Scale) -> Result<Outcome, End> {
     let target = &request.target;
     let services = choose::held(room, target, Takeover::Refused)?;
-    let wanted = choose(request, &services).map_err(End::Finished)?;
+    let chosen = choose(request, &services).map_err(End::Finished)?;
+    let wanted: Vec<Wanted> = chosen.iter().map(|(service, replicas)| Wanted::of(service, *replicas)).collect();
     let before = room.observe(|client| client.tasks(&target.stack))?.into_iter().map(|task| task.id).collect();
-    let counts = wanted.iter().filter_map(|wanted| Some((services.iter().find(|service| service.id == wanted.id)?, wanted.replicas)));
-    let stuck = Stuck::new(counts, &before);
+    let stuck = Stuck::new(chosen.into_iter(), &before);
     let mut changes = Vec::new();
     for service in &wanted {
         changes.push(set(room, service)?);
@@ -90,13 +88,13 @@ fn work(room: &Room<'_>, request: &Scale) -> Result<Outcome, End> {
     converge(room, &target.stack, &wanted, &changes, &before, stuck)
 }
 
-/// Finds every service that the command names, or says which one cannot be scaled.
-fn choose(request: &Scale, services: &[Service]) -> Result<Vec<Wanted>, Outcome> {
+/// Finds every service that the command names, with its replicas, or says which one cannot be scaled.
+fn choose<'a>(request: &Scale, services: &'a [Service]) -> Result<Vec<(&'a Service, u64)>, Outcome> {
     let stack = &request.target.stack;
     let find = |(key, &replicas): (&String, &u64)| {
         let service = choose::one(stack, services, key)?;
         match service.mode() {
-            Mode::Replicated(_) => Ok(Wanted::of(service, replicas)),
+            Mode::Replicated(_) => Ok((service, replicas)),
             mode => Err(not_scalable(service.name(), mode)),
         }
     };
@@ -266,7 +264,7 @@ mod tests {
     fn only_replicated_services_of_the_stack_can_be_scaled() {
         let services = [service("st_web", &json!({"Replicated": {"Replicas": 1}})), service("st_agent", &json!({"Global": {}}))];
         let found = choose(&scale("web", 3), &services).unwrap();
-        assert_eq!(found, [Wanted { id: "id-st_web".into(), name: "st_web".into(), replicas: 3 }]);
+        assert_eq!(found, [(&services[0], 3)]);
         assert_eq!(choose(&scale("st_web", 3), &services).unwrap(), found, "the whole name is understood too");
         let refused = |key| choose(&scale(key, 1), &services).unwrap_err();
         assert_eq!(refused("agent").verdict, Verdict::Failed(Code::NOT_SCALABLE));

@@ -56,7 +56,7 @@ pub struct CommandBrief {
     pub code: Option<Cow<'static, str>>,
     /// What it came to, in a sentence.
     pub message: Option<String>,
-    /// Of a deploy that failed: whether it changed anything.
+    /// Of a command that failed: whether it changed anything, if it says so.
     pub changed: Option<bool>,
     /// Of a deploy that failed: how far the stack went back, as its event spells it.
     pub rolled_back: Option<Value>,
@@ -163,7 +163,7 @@ impl Recent {
             };
             brief.progress = None;
             brief.message = Some(outcome.message.clone());
-            if outcome.details.contains_key("rolled_back") {
+            if let Verdict::Failed(_) = outcome.verdict {
                 brief.changed = outcome.details.get("changed").and_then(Value::as_bool);
                 brief.rolled_back = outcome.details.get("rolled_back").cloned();
             }

@@ -90,6 +90,7 @@ unsafe impl GlobalAlloc for Heap {
 struct Pages;
 
 impl Pages {
+    /// So many bytes, at any place.
     fn map(size: usize) -> Option<*mut u8> {
         let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
         // SAFETY: the kernel chooses a place where nothing is.
@@ -98,8 +99,11 @@ impl Pages {
     }
 
     /// Whether it is gone; a size of 0 is nothing to give back.
-    fn unmap(begin: *mut u8, size: usize) -> bool {
-        // SAFETY: whoever calls has mapped it and uses it no more.
+    ///
+    /// # Safety
+    /// Whoever calls has mapped it, and uses it no more.
+    unsafe fn unmap(begin: *mut u8, size: usize) -> bool {
+        // SAFETY: the caller says so.
         size == 0 || unsafe { libc::munmap(begin.cast(), size) } == 0
     }
 
@@ -108,8 +112,11 @@ impl Pages {
         let begin = Self::map(size.checked_add(LARGE_PAGE)?)?;
         let before = begin.align_offset(LARGE_PAGE);
         let first = begin.wrapping_add(before);
-        Self::unmap(begin, before);
-        Self::unmap(first.wrapping_add(size), LARGE_PAGE - before);
+        // SAFETY: both are ends of what was just mapped, and nobody knows of them.
+        unsafe {
+            Self::unmap(begin, before);
+            Self::unmap(first.wrapping_add(size), LARGE_PAGE - before);
+        }
         // SAFETY: it is mapped, and holds nothing yet. An error means that the kernel has none: then small ones will do.
         unsafe { libc::madvise(first.cast(), size, libc::MADV_HUGEPAGE) };
         Some(first)
@@ -119,23 +126,23 @@ impl Pages {
 // SAFETY: what is handed out is mapped, zero, and belongs to nobody else.
 unsafe impl Allocator for Pages {
     fn alloc(&self, size: usize) -> (*mut u8, usize, u32) {
-        let begin = if size.is_multiple_of(LARGE_PAGE) { Self::map_large(size) } else { Self::map(size) };
+        // What is asked for is a multiple of the granularity. Where addresses are short, it lies where it fits.
+        let begin = Self::map_large(size).or_else(|| Self::map(size));
         begin.map_or((ptr::null_mut(), 0, 0), |begin| (begin, size, 0))
     }
 
-    fn remap(&self, begin: *mut u8, size: usize, new_size: usize, can_move: bool) -> *mut u8 {
-        let flags = if can_move { libc::MREMAP_MAYMOVE } else { 0 };
-        // SAFETY: dlmalloc has mapped it, and uses what is returned instead.
-        let begin = unsafe { libc::mremap(begin.cast(), size, new_size, flags) };
-        if begin == libc::MAP_FAILED { ptr::null_mut() } else { begin.cast() }
+    fn remap(&self, _begin: *mut u8, _size: usize, _new_size: usize, _can_move: bool) -> *mut u8 {
+        ptr::null_mut()
     }
 
     fn free_part(&self, begin: *mut u8, size: usize, new_size: usize) -> bool {
-        Self::unmap(begin.wrapping_add(new_size), size - new_size)
+        // SAFETY: dlmalloc gives back its own end of it.
+        unsafe { Self::unmap(begin.wrapping_add(new_size), size - new_size) }
     }
 
     fn free(&self, begin: *mut u8, size: usize) -> bool {
-        Self::unmap(begin, size)
+        // SAFETY: dlmalloc gives back what it was given.
+        unsafe { Self::unmap(begin, size) }
     }
 
     fn can_release_part(&self, _flags: u32) -> bool {

@@ -90,7 +90,7 @@ pub fn image(spec: &Value) -> &str {
 pub fn reuse(spec: &mut Value, held: &Value) {
     spec["TaskTemplate"]["ContainerSpec"]["Image"] = json!(image(held));
     let platforms = &held["TaskTemplate"]["Placement"]["Platforms"];
-    if platforms.is_array() {
+    if platforms.is_array() && !names_platform(spec) {
         spec["TaskTemplate"]["Placement"]["Platforms"] = platforms.clone();
     }
 }
@@ -103,9 +103,14 @@ pub fn resolved<'a>(spec: &mut Value, digest: &str, platforms: impl Iterator<Ite
         spec["TaskTemplate"]["ContainerSpec"]["Image"] = json!(format!("{image}@{digest}"));
     }
     let platforms: Vec<Value> = platforms.map(|(architecture, os)| platform(architecture, os)).collect();
-    if !platforms.is_empty() {
+    if !platforms.is_empty() && !names_platform(spec) {
         spec["TaskTemplate"]["Placement"]["Platforms"] = json!(platforms);
     }
+}
+
+/// Whether the file says for which platform it is.
+fn names_platform(spec: &Value) -> bool {
+    spec["TaskTemplate"]["Placement"]["Platforms"].as_array().is_some_and(|platforms| !platforms.is_empty())
 }
 
 /// "arm" alone says too little of a processor to choose nodes by it (docker/cli leaves it out too).

@@ -237,7 +237,7 @@ fn taken_port(stage: &Stage) {
     let twice = first.replace("endpoint_mode: dnsrr", "endpoint_mode: dnsrr, replicas: 2");
     let told = deploy(&lanes, &[("first", &twice)]).failed(Code::PORT_CLASH, "host-mode port already in use");
     assert_eq!((told.detail("rolled_back"), lanes.counts()[0]), (&json!(true), 1), "{:#?}", told.outcome);
-    assert!(told.detail("warnings").to_string().contains("need 2 nodes; 1 can take tasks now"), "{:#?}", told.outcome);
+    assert!(told.detail("warnings").to_string().contains("wants 2 nodes, and 1 can take tasks now"), "{:#?}", told.outcome);
     assert_eq!(told.detail("to_revision"), 1);
 }
 

@@ -75,20 +75,30 @@ pub fn half_way(stage: &Stage) {
     deploy(&lanes, &[("web", &publishing(&[port], "stop-first"))]).completed();
     deploy(&lanes, &[("web", &sleeper(""))]).completed();
     let name = format!("{}-guest", lanes.stack);
-    let guest = json!({
-        "Name": name, "Mode": {"Replicated": {"Replicas": 1}},
-        "EndpointSpec": {"Mode": "dnsrr", "Ports": [{"TargetPort": 80, "PublishedPort": port, "PublishMode": "host"}]},
-        "TaskTemplate": {"ContainerSpec": {"Image": "axion-test/box:1", "Command": ["sleep", "1000"], "Init": true}},
-    });
-    lanes.call("POST", "/services/create", &guest);
+    let guest = |mode: Value| {
+        json!({
+            "Name": name, "Mode": mode,
+            "EndpointSpec": {"Mode": "dnsrr", "Ports": [{"TargetPort": 80, "PublishedPort": port, "PublishMode": "host"}]},
+            "TaskTemplate": {"ContainerSpec": {"Image": "axion-test/box:1", "Command": ["sleep", "1000"], "Init": true}},
+        })
+    };
+    let back = |dry_run: bool| Rollback { target: lanes.target(), to_revision: Some(1), timeout_seconds: None, dry_run };
+    lanes.call("POST", "/services/create", &guest(json!({"Replicated": {"Replicas": 1}})));
+    for dry_run in [true, false] {
+        let told = lanes.run(Action::Rollback(back(dry_run))).failed(Code::PORT_CLASH, &name);
+        assert_eq!(told.detail("changed"), false, "{:#?}", told.outcome);
+    }
+    lanes.call("DELETE", &format!("/services/{name}"), &Value::Null);
+
+    // A job ends, and its port is free again: that it has it is no reason to refuse.
+    lanes.call("POST", "/services/create", &guest(json!({"ReplicatedJob": {"MaxConcurrent": 1, "TotalCompletions": 1}})));
     let tasks = format!("/tasks?filters=%7B%22service%22%3A%5B%22{name}%22%5D%7D");
     until("the guest has the port", Duration::from_secs(30), || {
         let tasks = lanes.call("GET", &tasks, &Value::Null);
         let runs = tasks.as_array().is_some_and(|tasks| tasks.iter().any(|task| task["Status"]["State"] == "running"));
         if runs { Ok(()) } else { Err(tasks.to_string()) }
     });
-    let back = Rollback { target: lanes.target(), to_revision: Some(1), timeout_seconds: None, dry_run: false };
-    let told = lanes.run(Action::Rollback(back)).failed(Code::PORT_CLASH, "host-mode port");
+    let told = lanes.run(Action::Rollback(back(false))).failed(Code::PORT_CLASH, "host-mode port");
     lanes.call("DELETE", &format!("/services/{name}"), &Value::Null);
-    assert_eq!(told.detail("changed"), true, "{:#?}", told.outcome);
+    assert_eq!((told.detail("changed"), told.detail("to_revision")), (&json!(true), &json!(1)), "{:#?}", told.outcome);
 }

@@ -30,6 +30,14 @@ fn refused() -> Vec<(&'static str, String, &'static str, &'static str)> {
         ("web", deploy("placement: {constraints: ['node.labels.zone==a,b']}"), "", "such as a quote"),
         ("web", deploy("restart_policy: {condition: Any}"), "", "condition is \"Any\""),
         ("web", with("volumes: [{type: bind, source: /tmp, target: /t, bind: {propagation: foo}}]"), "", "bind mount is \"foo\""),
+        ("web", with("volumes: ['/tmp:/t', '/var:/t']"), "", "to /t twice"),
+        (
+            "web",
+            with("secrets: [{source: x, target: t}, {source: y, target: t}]"),
+            "secrets: {x: {file: ./word}, y: {file: ./word}}",
+            "two of its secrets have the target t",
+        ),
+        ("web", with("networks: [n]"), "networks: {n: {ipam: {config: [{}]}}}", "its subnet \"\""),
         ("web", deploy("endpoint_mode: foo"), "", "endpoint_mode is \"foo\""),
         ("web", with("ports: ['18080:80'], deploy: {endpoint_mode: dnsrr}"), "", "mode: host alone"),
         (
@@ -53,6 +61,7 @@ fn taken() -> Vec<(&'static str, String, &'static str)> {
         ("web", deploy("placement: {constraints: [' node.role == manager ', 'no.such!=a thing:/*(b)?+[c]^$$|-_.']}"), ""),
         ("web", with("healthcheck: {test: 'true', interval: 0s, timeout: 1ms}"), ""),
         ("web", with("volumes: [{type: bind, source: /tmp, target: /t, bind: {propagation: RSlave}}, '/tmp:/u:shared']"), ""),
+        ("web", with("tmpfs: [/run], volumes: [{type: tmpfs, target: /run}]"), ""),
         ("web", with("secrets: [x.y]"), "secrets: {x.y: {file: ./word}}"),
         ("web", with("ports: [{target: 80, published: 18080, mode: host}, {target: 81, published: 18080, mode: host, protocol: udp}]"), ""),
     ]

@@ -27,15 +27,20 @@ pub(super) struct Found {
     pub(super) warnings: Vec<String>,
 }
 
-/// Looks, and refuses what cannot come to run.
+/// Looks, and refuses what the manager would not take or what cannot come to run.
 pub(super) fn check(room: &Room<'_>, plan: &Plan) -> Result<Found, Broken> {
     plan::check_rules(plan)?;
+    surroundings(room, plan)
+}
+
+/// The same of what the manager has taken before.
+pub(super) fn surroundings(room: &Room<'_>, plan: &Plan) -> Result<Found, Broken> {
     if plan::names_subnets(plan) {
         plan::check_subnets(plan, &room.observe(Client::all_networks)?)?;
     }
     let mut warnings = Vec::new();
     let (ports, platforms) = (plan::publishes_ports(plan), plan::names_platforms(plan));
-    if ports || platforms || plan::wants_nodes(plan) {
+    if ports || platforms || plan::limits_replicas(plan) {
         let nodes = room.observe(Client::nodes)?;
         let usable: Vec<&Node> =
             nodes.iter().filter(|node| node.status.state == "ready" && node.spec["Availability"] == "active").collect();

@@ -7,9 +7,9 @@ use super::report::Report;
 use super::watch::{Look, State, Wanted, Watch, Written, grace};
 use super::{Broken, Failure, names};
 use crate::docker::glance::Glance;
-use crate::docker::room::{Halt, Room, StepError};
+use crate::docker::room::{Halt, Room, StepError, TELL_EVERY};
 use crate::docker::types::{Mode, Service, ServiceVersion, Task, TaskState, UpdateState, Version};
-use crate::domain::{Code, Progress, StackName};
+use crate::domain::{Code, Progress, StackName, Timestamp};
 use crate::stack::compare::Expected;
 use crate::stack::plan::{Action, ServicePlan};
 use crate::threads::Deadline;
@@ -17,15 +17,13 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Between two looks at the tasks.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// The same where a monitor is over before that: the verdict need not wait.
 const LOOK_SOON: Duration = Duration::from_millis(100);
 
-/// Between two progress events: each tells of all services, and a crash loop changes the counts all the time.
-const TELL_EVERY: Duration = Duration::from_secs(2);
 /// At most so many services are named in a failure; `details.services` has all of them.
 const NAMED: usize = 5;
 
@@ -243,7 +241,8 @@ impl<'a> Watched<'a> {
         if self.has_past {
             self.watch.leave_out_older(&tasks, &seen.current);
         }
-        self.state = self.watch.look(at, &Look { service, tasks: &tasks, current: &seen.current, pull_timeout });
+        let now = Timestamp::from(SystemTime::now());
+        self.state = self.watch.look(at, &Look { service, tasks: &tasks, current: &seen.current, pull_timeout, now });
     }
 
     /// Whether its containers may have a health check: of services also one of their image.

@@ -116,6 +116,11 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
     observed.outsiders = names::outsiders(room, stack, &plan::networks(stack, &observed.networks, &desired.networks)?)?;
     observed.answers = contents::answers(room, request, &observed, &desired.contents)?;
     let registries = settle_services(room, request, &mut desired, &observed, api, &mut warnings)?;
+    // With a login that its registry refuses, nodes could not pull again: they keep the one that they have.
+    desired.logins.retain(|name, _| {
+        let is_refused = registries.get(name).is_some_and(|said| said.code == Code::IMAGE_AUTH);
+        !is_refused || !observed.services.iter().any(|service| service.name() == name)
+    });
 
     let who = Who { agent: room.agent, command: room.command.id };
     let wanted_logins = desired.logins.clone();

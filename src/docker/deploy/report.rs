@@ -17,7 +17,7 @@ use crate::stack::images::image;
 use crate::stack::plan::{Action, ContentPlan, NetworkPlan, ServicePlan};
 use crate::stack::{Deviation, marks};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
 /// Why something goes that a deploy does not name any more.
@@ -40,6 +40,7 @@ pub(super) struct Report {
     warnings: Vec<String>,
     dry_run: bool,
     wanted: Wanted,
+    to_revision: Option<u64>,
 }
 
 /// Where the specs come from that a plan wants.
@@ -70,7 +71,17 @@ impl Report {
             warnings: Vec::new(),
             dry_run: false,
             wanted: Wanted::Kept,
+            to_revision: None,
         }
+    }
+
+    /// Says which revision the stack is to return to.
+    pub(super) fn head_for(&mut self, revision: u64) {
+        self.to_revision = Some(revision);
+    }
+
+    pub(super) fn to_revision(&self) -> Option<u64> {
+        self.to_revision
     }
 
     pub(super) fn stack(&self) -> &StackName {
@@ -112,11 +123,20 @@ impl Report {
     fn take_findings(&mut self, prepared: &Prepared) {
         // What of it is done already: for whoever reads the end, this command did all of it.
         let replaced = prepared.replaced_before.iter().map(|name| (name, "action", json!(Action::Replace.name())));
-        let not_here = prepared.not_here.iter().map(|name| (name, "image_here", json!(false)));
         let drift = prepared.drift.iter().map(|(name, drift)| (name, "drift", drift.told()));
-        for (name, key, value) in replaced.chain(not_here).chain(drift) {
+        for (name, key, value) in replaced.chain(drift) {
             if let Some(told) = self.told(name) {
                 told.insert(key.to_owned(), value);
+            }
+        }
+        self.take_not_here(&prepared.not_here);
+    }
+
+    /// Says of which services this node has not got the image.
+    pub(super) fn take_not_here(&mut self, services: &BTreeSet<String>) {
+        for name in services {
+            if let Some(told) = self.told(name) {
+                told.insert("image_here".to_owned(), json!(false));
             }
         }
     }
@@ -192,8 +212,8 @@ impl Report {
     }
 
     /// Adds what showed only once the stack ran.
-    pub(super) fn warn(&mut self, warning: Option<String>) {
-        self.warnings.extend(warning);
+    pub(super) fn warn(&mut self, warnings: impl IntoIterator<Item = String>) {
+        self.warnings.extend(warnings);
     }
 
     /// What whoever reads the end should know.

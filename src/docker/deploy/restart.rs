@@ -92,7 +92,18 @@ fn plan(service: &Service, command: &str) -> ServicePlan {
     }
     let action = if ours_already { Action::Unchanged } else { Action::Update };
     let (name, reason) = (service.name().to_owned(), "its tasks are replaced".to_owned());
-    ServicePlan { name, action, reason, changes, spec, held: Some(service.clone()), ours_already, made: None, resumes: false }
+    ServicePlan {
+        name,
+        action,
+        reason,
+        changes,
+        spec,
+        held: Some(service.clone()),
+        ours_already,
+        made: None,
+        resumes: false,
+        logs_in: false,
+    }
 }
 
 fn force_update(spec: &Value) -> u64 {

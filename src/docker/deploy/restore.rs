@@ -6,12 +6,12 @@
 
 use super::handover::{self, Look};
 use super::report::{NOT_IN_THE_REVISION, Report};
-use super::{Broken, Failure, addresses, apply, converge, images, names, orphans, replace, revision, rollback};
+use super::{Broken, Failure, addresses, apply, checks, converge, images, names, orphans, replace, revision, rollback};
 use crate::docker::ownership::{self, Takeover};
 use crate::docker::room::{End, Room};
 use crate::docker::types::{Network, Service};
 use crate::domain::{Code, KeptStack, Orphan, Outcome, Progress, Revision, Rollback, Selection, StackName, Step, StepOutcome, Target};
-use crate::stack::plan::{self, Action, Fate, NetworkPlan, ServicePlan, Who};
+use crate::stack::plan::{self, Action, Fate, NetworkPlan, Plan, ServicePlan, Who};
 use crate::stack::{compare, images::image, marks};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +25,7 @@ pub(in crate::docker) fn start(room: &Room<'_>, request: &Selection) -> End {
         let held = held(room, &request.target)?;
         let revisions = room.ledger.revisions(&request.target.stack)?;
         let newest = revision::newest(&revisions, &request.target.stack, &held)?;
+        report.head_for(newest.number);
         let specs = revision::named(newest, &request.target.stack, &request.services)?;
         let back = plan_back(room, newest, specs, &held, Vec::new(), Networks::AsTheyAre, report)?;
         bring_back(room, back, report)?;
@@ -40,6 +41,7 @@ pub(in crate::docker) fn roll_back(room: &Room<'_>, request: &Rollback) -> End {
         let held = held(room, &request.target)?;
         let KeptStack { revisions, mut orphans, .. } = room.ledger.stack(stack)?;
         let chosen = choose(room, request, &revisions, &held)?;
+        report.head_for(chosen.number);
         let wanted = revision::specs_of_services(chosen).filter_map(|spec| spec["Name"].as_str()).collect();
         let (ours, foreign) = plan::leftovers(&held, &wanted, &revision::services(&revisions), room.agent);
         let stay: Vec<&str> = foreign.iter().map(|service| service.name()).collect();
@@ -65,9 +67,13 @@ fn finish(room: &Room<'_>, target: &Target, work: impl FnOnce(&mut Report) -> Re
     let outcome = match work(&mut report) {
         Ok(outcome) => Ok(outcome),
         // Nothing goes back on its own from there: whoever reads it must know whether there is anything to see to.
-        Err(Broken::Failed(failure)) => {
-            rollback::has_changed_anything(room).map(|changed| Outcome::failed(failure.code, failure.message).with("changed", changed))
-        }
+        Err(Broken::Failed(failure)) => rollback::has_changed_anything(room).map(|changed| {
+            let outcome = Outcome::failed(failure.code, failure.message).with("changed", changed);
+            match report.to_revision() {
+                Some(number) => outcome.with("to_revision", number),
+                None => outcome,
+            }
+        }),
         Err(ended) => Err(ended),
     };
     match outcome {
@@ -203,10 +209,15 @@ fn plan_back(
             }
         }
     }
-    report.take_services(&plans, &removals, NOT_IN_THE_REVISION);
-    report.take_networks(&networks, &leaving, NOT_IN_THE_REVISION);
+    let plan = Plan { networks, services: plans, removals, leaving, ..Plan::default() };
+    let found = checks::surroundings(room, &plan)?;
+    report.warn(found.warnings);
+    report.take_services(&plan.services, &plan.removals, NOT_IN_THE_REVISION);
+    report.take_not_here(&found.not_here);
+    report.take_networks(&plan.networks, &plan.leaving, NOT_IN_THE_REVISION);
     let message = format!("back to revision {} of {stack}", revision.number);
     room.progress(Progress::new("plan", message).with("services", report.services()));
+    let Plan { networks, services: plans, removals, leaving, .. } = plan;
     Ok(Back { plans, networks, leaving, removals, before })
 }
 

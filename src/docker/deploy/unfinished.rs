@@ -5,12 +5,12 @@
 use super::Broken;
 use super::watch::Watch;
 use crate::docker::room::Room;
-use crate::docker::types::{Service, Task, UpdateState};
+use crate::docker::types::{Service, Task, TaskState, UpdateState};
 use crate::domain::StackName;
 use crate::stack::plan::{Action, ServicePlan};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Notes in the plans which of them replace the tasks of an older spec, and leaves alone what was paused only because it had done its
+/// Leaves alone what gets no more than a login and has done its work. Notes in the plans which of them replace the tasks of an older spec, and leaves alone what was paused only because it had done its
 /// work. `tasks` are all of the stack, `given` and `wanted` the fingerprints of logins for registries, by service.
 pub(super) fn settle(
     room: &Room<'_>,
@@ -19,6 +19,13 @@ pub(super) fn settle(
     tasks: &[Task],
     (given, wanted): (&BTreeMap<String, String>, &BTreeMap<String, String>),
 ) -> Result<(), Broken> {
+    for plan in plans.iter_mut().filter(|plan| plan.only_logs_in()) {
+        let id = plan.held.as_ref().map_or("", |held| held.id.as_str());
+        // swarmkit passes a new login over only where a task runs: one that has done its work would run again.
+        if tasks.iter().any(|task| task.service_id == id && task.status.state == TaskState::Complete) {
+            plan.leave();
+        }
+    }
     let is_unfinished = |plan: &ServicePlan| plan.action == Action::Update && plan.held.as_ref().is_some_and(is_under_way);
     if !plans.iter().any(is_unfinished) {
         return Ok(());

@@ -8,11 +8,11 @@ use super::{Failure, trouble};
 use crate::docker::glance::Glance;
 use crate::docker::seat::Seat;
 use crate::docker::types::{Mode, Service, Task, TaskState, UpdateState};
-use crate::domain::Code;
+use crate::domain::{Code, Timestamp, unix_nanos};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// How long new tasks are watched where the spec names no monitor: Swarm's own rule.
 const MONITOR: Duration = Duration::from_secs(5);
@@ -29,6 +29,7 @@ const ENDINGS: usize = 5;
 const NOWHERE: &str = "no node satisfies its placement constraints";
 /// How long a seat stays without a next try before it is certain that none comes.
 const LAST_TRY: Duration = Duration::from_secs(2);
+const NANOS_PER_MILLI: i64 = 1_000_000;
 /// Different errors of a service that a report names.
 const ERRORS: usize = 5;
 
@@ -82,6 +83,8 @@ pub(super) struct Look<'a> {
     pub(super) current: &'a BTreeSet<String>,
     /// How long a node may prepare one.
     pub(super) pull_timeout: Duration,
+    /// When it was taken, by the clock.
+    pub(super) now: Timestamp,
 }
 
 /// Whether tasks ran before the command and have not ended since.
@@ -292,7 +295,8 @@ impl Watch {
             return self.past_run(at, look, &current);
         }
         self.note_endings(&current);
-        self.has_trouble = current.iter().any(|task| self.wanted.ended_badly(task).is_some());
+        let has_ended_badly = current.iter().any(|task| self.wanted.ended_badly(task).is_some());
+        self.has_trouble = has_ended_badly && !self.run_for_long(&current, &good, look.now);
         let still_runs = self.still_runs(&good);
         let on_its_way =
             current.iter().rev().find(|task| task.status.state < TaskState::Running && task.desired_state <= TaskState::Complete);
@@ -309,7 +313,7 @@ impl Watch {
     pub(super) fn stuck(&mut self, at: Duration, tasks: &[&Task], pull_timeout: Duration) -> Option<Failure> {
         self.note_endings(tasks);
         let current = tasks.iter().map(|task| task.id.clone()).collect();
-        let look = Look { service: None, tasks, current: &current, pull_timeout };
+        let look = Look { service: None, tasks, current: &current, pull_timeout, now: Timestamp::from(SystemTime::now()) };
         let worn_out = self.worn_out(at, tasks);
         worn_out.or_else(|| self.unplaced(at, &look, tasks)).or_else(|| self.slow_pull(at, tasks, pull_timeout))
     }
@@ -371,6 +375,16 @@ impl Watch {
         let at_first = self.at_first.get_or_insert_with(|| good.clone());
         let ran = good.is_subset(&self.before) && good.is_subset(at_first);
         if ran && !self.has_trouble { StillRuns::Yes } else { StillRuns::Unknown }
+    }
+
+    /// Whether these tasks have run for as long as new ones must: what failed before them is over. A manager's clock says when a task
+    /// was made, and its node's since when it runs: both must have been so long ago.
+    fn run_for_long(&self, current: &[&Task], good: &BTreeSet<String>, now: Timestamp) -> bool {
+        let monitor = i64::try_from(self.wanted.monitor.as_nanos()).unwrap_or(i64::MAX);
+        let latest = now.as_millis().saturating_mul(NANOS_PER_MILLI).saturating_sub(monitor);
+        let is_before = |time: &str| unix_nanos(time).is_some_and(|nanos| nanos <= latest);
+        let mut running = current.iter().filter(|task| good.contains(&task.id));
+        running.all(|task| is_before(&task.created_at) && is_before(&task.status.timestamp))
     }
 
     fn note_endings(&mut self, current: &[&Task]) {
@@ -469,6 +483,12 @@ impl Watch {
             (self.unplaced_since, self.waits) = (None, None);
             return None;
         };
+        let is_placed = |task: &&&Task| (TaskState::Assigned..=TaskState::Running).contains(&task.status.state);
+        if self.wanted.is_job() && current.iter().any(|task| is_placed(&task)) {
+            // It ends, and the next one gets its place.
+            (self.unplaced_since, self.waits) = (None, Some((code, words)));
+            return None;
+        }
         let since = *self.unplaced_since.get_or_insert(at);
         if at.saturating_sub(since) >= self.wanted.patience {
             return Some(self.failure(code, &words));

@@ -39,6 +39,11 @@ fn tasks(lines: &[&str]) -> Vec<Task> {
     lines.iter().enumerate().map(task).collect()
 }
 
+/// A minute in which the first tasks of a list have just been made.
+fn now() -> Timestamp {
+    Timestamp::from_millis(unix_nanos("2026-11-26T05:46:30Z").unwrap() / 1_000_000)
+}
+
 fn service(update: Option<(&str, &str)>) -> Glance {
     glance(&json!({"Index": 0}), update)
 }
@@ -57,7 +62,10 @@ fn look(watch: &mut Watch, seconds: u64, lines: &[&str], update: Option<(&str, &
     // A task of the old spec is written with a capital letter.
     let current = tasks.iter().filter(|task| task.id.starts_with(char::is_lowercase)).map(|task| task.id.clone()).collect();
     let (service, tasks): (_, Vec<&Task>) = (service(update), tasks.iter().collect());
-    watch.look(Duration::from_secs(seconds), &Look { service: Some(&service), tasks: &tasks, current: &current, pull_timeout: PULL })
+    watch.look(
+        Duration::from_secs(seconds),
+        &Look { service: Some(&service), tasks: &tasks, current: &current, pull_timeout: PULL, now: now() },
+    )
 }
 
 #[test]
@@ -312,6 +320,16 @@ fn a_job_ends_with_its_completions_or_with_its_last_try() {
 }
 
 #[test]
+fn tasks_of_a_job_wait_for_the_places_of_those_that_run() {
+    let waits = "b 1 complete pending no suitable node (max replicas per node limit exceed)";
+    let mut job = watch(Mode::ReplicatedJob(2), &json!({"Condition": "none"}), Written::Now, NEW);
+    assert_eq!(look(&mut job, 0, &["a - complete running", waits], None), State::Waiting);
+    assert_eq!(look(&mut job, 3600, &["a - complete running", waits], None), State::Waiting, "however long that takes");
+    assert_eq!(look(&mut job, 3601, &["a - complete complete", waits], None), State::Waiting);
+    assert_eq!(code(&look(&mut job, 3640, &["a - complete complete", waits], None)), Some(Code::NO_SUITABLE_NODE), "nobody is in its way");
+}
+
+#[test]
 fn a_job_that_was_not_asked_to_run_again_is_as_its_last_run() {
     let all = ["a", "b", "c"];
     let job = || watch(Mode::ReplicatedJob(1), &json!({"Condition": "on-failure"}), Written::Before, &all);
@@ -361,7 +379,7 @@ fn a_job_that_ran_before_has_tasks_of_other_runs() {
     let current = BTreeSet::from(["a".to_owned()]);
     let mut ask = |tasks: &[Task]| {
         let tasks: Vec<&Task> = tasks.iter().collect();
-        job.look(Duration::ZERO, &Look { service: Some(&run), tasks: &tasks, current: &current, pull_timeout: PULL })
+        job.look(Duration::ZERO, &Look { service: Some(&run), tasks: &tasks, current: &current, pull_timeout: PULL, now: now() })
     };
     assert_eq!(ask(&lines), State::Waiting);
     lines[0].job_iteration.as_mut().unwrap().index = 77;
@@ -369,12 +387,27 @@ fn a_job_that_ran_before_has_tasks_of_other_runs() {
 }
 
 #[test]
+fn what_failed_before_tasks_that_have_run_for_long_is_over() {
+    let since = |made: &str, runs: &str| {
+        let mut all = tasks(&["a 1 shutdown failed task: non-zero exit (1)", "b 1 running running"]);
+        (all[1].created_at, all[1].status.timestamp) = (format!("2026-11-26T05:46:{made}Z"), format!("2026-11-26T05:46:{runs}Z"));
+        let (service, all): (_, Vec<&Task>) = (service(None), all.iter().collect());
+        let current = BTreeSet::from(["a".to_owned(), "b".to_owned()]);
+        let look = Look { service: Some(&service), tasks: &all, current: &current, pull_timeout: PULL, now: now() };
+        watch(Mode::Replicated(1), &json!(null), Written::Before, &["a", "b"]).look(Duration::ZERO, &look)
+    };
+    assert_eq!(since("10", "11"), State::Settled);
+    assert_eq!(since("10", "28"), State::Waiting, "the monitor has 5 s");
+    assert_eq!(since("28", "11"), State::Waiting, "its node's clock is late");
+}
+
+#[test]
 fn somebody_elses_change_is_a_conflict() {
     let mut watch = replicated(1);
     let service = Glance { is_as_wanted: false, ..service(None) };
-    let look = Look { service: Some(&service), tasks: &[], current: &BTreeSet::new(), pull_timeout: PULL };
+    let look = Look { service: Some(&service), tasks: &[], current: &BTreeSet::new(), pull_timeout: PULL, now: now() };
     assert_eq!(code(&watch.look(Duration::ZERO, &look)), Some(Code::CONFLICT));
-    let gone = Look { service: None, tasks: &[], current: &BTreeSet::new(), pull_timeout: PULL };
+    let gone = Look { service: None, tasks: &[], current: &BTreeSet::new(), pull_timeout: PULL, now: now() };
     assert_eq!(code(&watch.look(Duration::ZERO, &gone)), Some(Code::CONFLICT));
 }
 

@@ -74,8 +74,11 @@ pub fn command(item: &Item<'_>) -> Result<Vec<String>, StackError> {
 
 fn read_mounts<'a>(fields: &mut Fields<'a>) -> Result<Vec<Mount<'a>>, StackError> {
     let volumes = fields.read("volumes", |item| item.list()?.iter().map(mounts::volume).collect::<Result<Vec<_>, _>>())?;
+    let has_it = |tmpfs: &Mount<'_>| volumes.iter().flatten().any(|volume| volume.target == tmpfs.target);
     let tmpfs = fields.read("tmpfs", |item| {
-        let mounts = mounts::tmpfs(item)?;
+        let mut mounts = mounts::tmpfs(item)?;
+        // The CLI knows the other one alone, and Swarm takes no two.
+        mounts.retain(|mount| !has_it(mount));
         if !mounts.is_empty() {
             item.deviates(Rule::Forgotten);
         }

@@ -18,7 +18,7 @@ mod rules;
 mod services;
 mod subnets;
 
-pub use capacity::{too_few_nodes, wants_nodes};
+pub use capacity::{limits_replicas, too_few_nodes};
 pub use contents::{Content, ContentPlan, Question, questions};
 pub use drift::drift;
 pub use handover::{Wave, given_up, leave_out, waves};

@@ -4,7 +4,7 @@
 //! `validateConfigSpec`) and the Engine's (`daemon/cluster/convert`), those of them that Compose leaves to the engine and that its
 //! versions share. What is not among them, such as the templates of a spec, the engine says when it is sent.
 
-use super::subnets::unreadable;
+use super::subnets::address_fault;
 use super::{ContentPlan, NetworkPlan, Plan, Unplannable};
 use crate::stack::held::{Mode, StoreKind};
 use crate::stack::marks;
@@ -62,8 +62,7 @@ fn of_network(plan: &NetworkPlan) -> Option<String> {
     let driver = plan.spec["Driver"].as_str().filter(|driver| LOCAL_DRIVERS.contains(driver));
     let local =
         driver.map(|driver| format!("its driver is {driver}, which services cannot be attached to: leave driver out, or say overlay"));
-    let unreadable = || unreadable(&plan.spec).map(|text| format!("its subnet {text:?} is not of the form 10.0.9.0/24"));
-    object_name(&plan.name).or(local).or_else(unreadable)
+    object_name(&plan.name).or(local).or_else(|| address_fault(&plan.spec))
 }
 
 fn of_content(plan: &ContentPlan) -> Option<String> {
@@ -90,7 +89,9 @@ fn of_service(spec: &Value) -> Option<String> {
         .or_else(action)
         .or_else(|| ratio(&update["MaxFailureRatio"]))
         .or_else(|| constraints.into_iter().flatten().filter_map(Value::as_str).find_map(constraint))
-        .or_else(|| propagation(&task["ContainerSpec"]["Mounts"]))
+        .or_else(|| mounts(&task["ContainerSpec"]["Mounts"]))
+        .or_else(|| files(task, "Secrets"))
+        .or_else(|| files(task, "Configs"))
         .or_else(|| endpoint(&spec["EndpointSpec"]))
         .or_else(|| job(spec))
 }
@@ -135,8 +136,20 @@ fn ratio(ratio: &Value) -> Option<String> {
     wrong.map(|ratio| format!("deploy.update_config.max_failure_ratio is {ratio}, and must be from 0 to 1"))
 }
 
-fn propagation(mounts: &Value) -> Option<String> {
+/// The files that secrets or configs become.
+fn files(task: &Value, kind: &str) -> Option<String> {
+    let all = task["ContainerSpec"][kind].as_array().map_or(&[][..], Vec::as_slice);
+    let names: Vec<&str> = all.iter().filter_map(|one| one["File"]["Name"].as_str()).collect();
+    let twice = names.iter().enumerate().find(|(n, name)| names[..*n].contains(name));
+    twice.map(|(_, name)| format!("two of its {} have the target {name}", kind.to_ascii_lowercase()))
+}
+
+fn mounts(mounts: &Value) -> Option<String> {
     let mounts = mounts.as_array().map_or(&[][..], Vec::as_slice);
+    let targets: Vec<&str> = mounts.iter().filter_map(|mount| mount["Target"].as_str()).collect();
+    if let Some((_, target)) = targets.iter().enumerate().find(|(n, target)| targets[..*n].contains(target)) {
+        return Some(format!("it mounts something to {target} twice"));
+    }
     let given = mounts.iter().filter_map(|mount| mount["BindOptions"]["Propagation"].as_str());
     given.map(str::to_ascii_lowercase).find_map(|given| word(&Value::String(given), "the propagation of a bind mount", &PROPAGATIONS))
 }
@@ -233,6 +246,11 @@ mod tests {
             (task(json!({"Placement": {"Constraints": ["node.labels.zone==a=b"]}})), "such as a quote"),
             (json!({"Labels": {"io.axion.owner": "me"}}), "the label io.axion.owner"),
             (task(json!({"ContainerSpec": {"Mounts": [{"BindOptions": {"Propagation": "foo"}}]}})), "rprivate, private"),
+            (
+                task(json!({"ContainerSpec": {"Secrets": [{"File": {"Name": "a"}}, {"File": {"Name": "a"}}]}})),
+                "two of its secrets have the target a",
+            ),
+            (task(json!({"ContainerSpec": {"Mounts": [{"Target": "/a"}, {"Target": "/b"}, {"Target": "/a"}]}})), "to /a twice"),
             (task(json!({"Placement": {"Constraints": ["node.id=="]}})), "key==value"),
             (json!({"UpdateConfig": {"MaxFailureRatio": 1.5}}), "from 0 to 1"),
             (json!({"UpdateConfig": {"FailureAction": "explode"}}), "pause, continue, rollback"),

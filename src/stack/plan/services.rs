@@ -28,13 +28,19 @@ pub struct ServicePlan {
     pub made: Option<String>,
     /// Whether an earlier update is not at its end: the next one replaces the tasks that it has left.
     pub resumes: bool,
+    /// Whether its nodes get another login for its registry than they were given, or one that nobody knows of.
+    pub logs_in: bool,
 }
 
 impl ServicePlan {
     /// What the update does to the tasks that run; nothing where there is none.
     #[must_use]
     pub fn effect(&self) -> Option<Effect> {
-        let of_changes = Effect::of(&self.spec, &self.changes);
+        let of_changes = match Effect::of(&self.spec, &self.changes) {
+            // swarmkit passes a new login over, and a new placement, but not both at once (`IsTaskDirtyPlacementConstraintsOnly`).
+            Effect::Moved if self.logs_in => Effect::Replaced,
+            effect => effect,
+        };
         match self.action {
             Action::Update => {
                 let of_update = if self.resumes { of_changes.max(Effect::Replaced) } else { of_changes };
@@ -65,6 +71,12 @@ impl ServicePlan {
         self.action == Action::Update && self.changes.is_empty() && self.reason == PAUSED
     }
 
+    /// Whether it is written for no more than a login.
+    #[must_use]
+    pub fn only_logs_in(&self) -> bool {
+        self.action == Action::Update && self.changes.is_empty() && self.reason == LOGS_IN
+    }
+
     /// It is as wanted after all.
     pub fn leave(&mut self) {
         self.action = Action::Unchanged;
@@ -75,10 +87,11 @@ impl ServicePlan {
     /// that is known: with the old one they could not pull the image again. It replaces no task (swarmkit,
     /// `IsTaskDirty`, leaves `PullOptions` out); a job would run again, and is left alone.
     pub fn compare_logins(&mut self, given: Option<&String>, wanted: Option<&String>) {
+        self.logs_in = wanted.is_some() && wanted != given;
         let is_settled = self.action != Action::Unchanged || self.ours_already || Effect::of(&self.spec, &[]) == Effect::RunAgain;
-        if !is_settled && wanted.is_some() && wanted != given {
+        if !is_settled && self.logs_in {
             self.action = Action::Update;
-            "its nodes get the login for its registry that holds now".clone_into(&mut self.reason);
+            LOGS_IN.clone_into(&mut self.reason);
         }
     }
 }
@@ -90,10 +103,15 @@ pub fn service(mut spec: Value, held: Option<&Service>, networks: &BTreeMap<Stri
     let Some(held) = held else {
         let reason = "it is not there".to_owned();
         let (action, changes) = (Action::Create, Vec::new());
-        return ServicePlan { name, action, reason, changes, spec, held: None, ours_already: false, made: None, resumes: false };
+        let (held, made) = (None, None);
+        return ServicePlan { name, action, reason, changes, spec, held, ours_already: false, made, resumes: false, logs_in: false };
     };
     spec["TaskTemplate"]["ForceUpdate"] = json!(held.spec["TaskTemplate"]["ForceUpdate"].as_u64().unwrap_or(0));
     let changes = compare::changes(&spec, &held.spec, networks);
+    if hides_ports(&changes) {
+        // Tasks would go on with the ports of before.
+        spec["TaskTemplate"]["ForceUpdate"] = json!(spec["TaskTemplate"]["ForceUpdate"].as_u64().unwrap_or(0) + 1);
+    }
     let reason = reason_to_write(&changes, held, who);
     let ours_already = reason.is_none() && who.has_written(held);
     let (wanted, now) = (kind(&spec), kind(&held.spec));
@@ -104,7 +122,18 @@ pub fn service(mut spec: Value, held: Option<&Service>, networks: &BTreeMap<Stri
         Some(reason) => (Action::Update, reason),
         None => (Action::Unchanged, String::new()),
     };
-    ServicePlan { name, action, reason, changes, spec, held: Some(held.clone()), ours_already, made: None, resumes: false }
+    let (held, made) = (Some(held.clone()), None);
+    ServicePlan { name, action, reason, changes, spec, held, ours_already, made, resumes: false, logs_in: false }
+}
+
+/// Whether Swarm would take no notice of what changes in the endpoint: where of the tasks themselves nothing changes but the placement, it
+/// asks only whether their nodes still fit (swarmkit, `IsTaskDirty`).
+fn hides_ports(changes: &[Change]) -> bool {
+    let begins = |change: &Change, with: &str| change.field.starts_with(with);
+    let (placement, task) = ("TaskTemplate.Placement.", "TaskTemplate.");
+    changes.iter().any(|change| begins(change, "EndpointSpec."))
+        && changes.iter().any(|change| begins(change, placement))
+        && changes.iter().all(|change| !begins(change, task) || begins(change, placement))
 }
 
 /// The kind of mode that a spec has, without its counts.
@@ -127,6 +156,8 @@ pub fn pause_on_failure(spec: &mut Value) -> bool {
     asked_otherwise
 }
 
+/// Why a service is written that is as wanted, and whose nodes are to pull with another login.
+const LOGS_IN: &str = "its nodes get the login for its registry that holds now";
 /// Why a service is written that is as wanted, and that Swarm has stopped bringing there.
 const PAUSED: &str = "its last update was paused";
 
@@ -264,6 +295,14 @@ mod tests {
         assert_eq!(plan(&global, "a:1", Some(&old), None), (Action::Unchanged, None), "they keep what they have");
         assert_eq!(plan(&job, "a:1", Some(&old), Some(&new)), (Action::Unchanged, None));
         assert_eq!(plan(&global, "a:2", Some(&old), Some(&old)), (Action::Update, Some(Effect::Replaced)));
+        let mut placed = spec("a:1", &global);
+        placed["TaskTemplate"]["Placement"] = json!({"Constraints": ["node.role==manager"]});
+        let held = held(&spec("a:1", &global), &json!({marks::OWNER: "me"}), None);
+        let mut moved = service(placed, Some(&held), &BTreeMap::new(), Who { agent: &agent, command });
+        for (wanted, effect) in [(&old, Effect::Moved), (&new, Effect::Replaced)] {
+            moved.compare_logins(Some(&old), Some(wanted));
+            assert_eq!(moved.effect(), Some(effect));
+        }
     }
 
     #[test]
@@ -274,6 +313,29 @@ mod tests {
         let now = held(&now, &json!({}), None);
         let plan = service(spec("a:2", &json!({"Global": {}})), Some(&now), &BTreeMap::new(), Who { agent: &agent, command });
         assert_eq!(plan.spec["TaskTemplate"]["ForceUpdate"], 7);
+    }
+
+    #[test]
+    fn ports_that_change_beside_the_placement_replace_the_tasks() {
+        let (agent, command) = (AgentId::new("me").unwrap(), CommandId(Uuid::from_u128(1)));
+        let of = |image: &str, constraint: &str, port: u64| {
+            let mut spec = spec(image, &json!({"Replicated": {"Replicas": 1}}));
+            spec["TaskTemplate"]["Placement"] = json!({"Constraints": [constraint]});
+            spec["EndpointSpec"] = json!({"Ports": [{"TargetPort": port, "PublishedPort": port, "PublishMode": "host"}]});
+            spec
+        };
+        let held = held(&of("a:1", "node.role==worker", 80), &json!({}), None);
+        for (wanted, forced) in [
+            (of("a:1", "node.role==manager", 81), 1),
+            (of("a:1", "node.role==manager", 80), 0),
+            (of("a:1", "node.role==worker", 81), 0),
+            (of("a:2", "node.role==manager", 81), 0),
+        ] {
+            let plan = service(wanted, Some(&held), &BTreeMap::new(), Who { agent: &agent, command });
+            assert_eq!(plan.spec["TaskTemplate"]["ForceUpdate"], forced, "{:?}", plan.changes);
+            let replaces = plan.spec["EndpointSpec"] != held.spec["EndpointSpec"];
+            assert_eq!(plan.effect() == Some(Effect::Replaced), replaces);
+        }
     }
 
     #[test]

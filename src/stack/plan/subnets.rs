@@ -28,6 +28,12 @@ impl Subnet {
         (prefix <= most).then_some(Self { first, prefix })
     }
 
+    /// One address alone.
+    fn of_address(text: &str) -> Option<Self> {
+        let first = text.parse::<IpAddr>().ok()?;
+        Some(Self { first, prefix: if first.is_ipv4() { u32::BITS } else { u128::BITS } })
+    }
+
     fn overlaps(self, other: Self) -> bool {
         let prefix = self.prefix.min(other.prefix);
         match (self.first, other.first) {
@@ -98,9 +104,21 @@ fn made(plan: &Plan) -> impl Iterator<Item = &NetworkPlan> {
         .filter(move |network| is_overlay(&network.spec) && !is_given_by_others(&network.spec["IPAM"]))
 }
 
-/// The first subnet of a network's spec that is none.
-pub(super) fn unreadable(spec: &Value) -> Option<&str> {
-    texts(&spec["IPAM"]).find(|text| Subnet::of(text).is_none())
+/// What is wrong with the addresses of a network's spec (swarmkit, `validateIPAMConfiguration`).
+pub(super) fn address_fault(spec: &Value) -> Option<String> {
+    spec["IPAM"]["Config"].as_array().into_iter().flatten().find_map(|config| {
+        let text = config["Subnet"].as_str().unwrap_or_default();
+        let Some(subnet) = Subnet::of(text) else { return Some(format!("its subnet {text:?} is not of the form 10.0.9.0/24")) };
+        let outside = |key: &str, of: fn(&str) -> Option<Subnet>| {
+            let text = config[key].as_str().filter(|text| !text.is_empty())?;
+            let is_inside = of(text).is_some_and(|part| part.prefix >= subnet.prefix && part.overlaps(subnet));
+            (!is_inside).then(|| text.to_owned())
+        };
+        let range = outside("IPRange", Subnet::of).map(|range| format!("its ip_range {range:?} is not one of the subnet {text}"));
+        range.or_else(|| {
+            outside("Gateway", Subnet::of_address).map(|gateway| format!("its gateway {gateway:?} is not in the subnet {text}"))
+        })
+    })
 }
 
 /// Whether it is a driver of its own that gives the addresses.
@@ -172,6 +190,27 @@ mod tests {
             assert_eq!(Subnet::of(one).unwrap().overlaps(Subnet::of(two).unwrap()), expected, "{one} {two}");
         }
         assert!(["10.1.0.0", "10.1.0.0/33", "x/8", "fd00::/129"].iter().all(|text| Subnet::of(text).is_none()));
+    }
+
+    #[test]
+    fn ranges_and_gateways_are_in_their_subnet() {
+        let fault = |config: Value| address_fault(&json!({"IPAM": {"Config": [config]}}));
+        for right in [
+            json!({"Subnet": "10.9.0.0/24"}),
+            json!({"Subnet": "10.9.0.0/24", "IPRange": "10.9.0.128/25", "Gateway": "10.9.0.1"}),
+            json!({"Subnet": "fd00::/64", "Gateway": "fd00::1"}),
+        ] {
+            assert_eq!(fault(right.clone()), None, "{right}");
+        }
+        for (wrong, words) in [
+            (json!({}), "its subnet \"\""),
+            (json!({"Subnet": "10.9.0.0"}), "its subnet"),
+            (json!({"Subnet": "10.9.0.0/24", "IPRange": "10.8.0.0/25"}), "ip_range \"10.8.0.0/25\""),
+            (json!({"Subnet": "10.9.0.0/24", "Gateway": "10.8.0.1"}), "gateway \"10.8.0.1\""),
+            (json!({"Subnet": "10.9.0.0/24", "Gateway": "x"}), "gateway \"x\""),
+        ] {
+            assert!(fault(wrong.clone()).unwrap_or_default().contains(words), "{wrong}");
+        }
     }
 
     #[test]
