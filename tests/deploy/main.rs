@@ -40,6 +40,7 @@ const TESTS: &[Test] = &[
     Test { name: "a_service_that_fits_no_node", needs: &[Need::Engine], body: no_suitable_node },
     Test { name: "a_port_that_another_service_has", needs: &[Need::Engine], body: taken_port },
     Test { name: "a_port_of_the_node_moves_to_another_service", needs: &[Need::Engine], body: ports::moving },
+    Test { name: "a_port_of_the_node_changes_with_the_placement", needs: &[Need::Engine], body: ports::with_the_placement },
     Test { name: "a_scale_fails_once_it_is_certain", needs: &[Need::Engine], body: ports::scaled },
     Test { name: "a_rollback_that_fails_says_that_it_has_changed_the_stack", needs: &[Need::Engine], body: ports::half_way },
     Test { name: "services_exchange_ports_of_the_node", needs: &[Need::Engine], body: ports::exchanged },
@@ -464,6 +465,12 @@ fn registry(stage: &Stage) {
     let version = lanes.service("web")["Version"].clone();
     assert_eq!(lanes.run(Action::Deploy(renewed())).completed().service("web")["action"], "unchanged");
     assert_eq!(lanes.service("web")["Version"], version);
+    // One that the registry refuses is not for the nodes.
+    let wrong = RegistryCredential { username: USERNAME.to_owned(), password: Sensitive::new("wrong".to_owned()) };
+    let refused = Deploy { resolve_image: ResolveImage::Always, registry_auth: [(host.clone(), wrong)].into(), ..renewed() };
+    let told = lanes.run(Action::Deploy(refused)).completed();
+    assert_eq!((&told.service("web")["action"], &lanes.service("web")["Version"]), (&json!("unchanged"), &version), "{:#?}", told.outcome);
+    assert!(told.detail("warnings").to_string().contains("unauthorized"), "{:#?}", told.outcome);
     // A registry that does not answer is no reason to replace what runs.
     let told = deploy("box:1", &[]).completed();
     assert_eq!((told.service("web")["image"].as_str(), lanes.running()), (Some(image.as_str()), tasks));

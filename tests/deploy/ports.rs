@@ -51,6 +51,18 @@ pub fn exchanged(stage: &Stage) {
     }
 }
 
+/// Swarm alone would let the task go on with the old port, as its node still fits.
+pub fn with_the_placement(stage: &Stage) {
+    let lanes = Lanes::start(stage);
+    let (one, two) = (free_port(), free_port());
+    deploy(&lanes, &[("web", &publishing(&[one], "stop-first"))]).completed();
+    let moved = publishing(&[two], "stop-first").replace("deploy: {", "deploy: {placement: {constraints: [node.role == manager]}, ");
+    let told = deploy(&lanes, &[("web", &moved)]).completed();
+    assert_eq!(told.service("web")["tasks"], "replaced", "{:#?}", told.outcome);
+    assert_eq!(published(&lanes, "web"), [u64::from(two)]);
+    assert_eq!(deploy(&lanes, &[("web", &moved)]).completed().detail("changed"), false);
+}
+
 /// A second task for a port of the only node, and one that ends again and again.
 pub fn scaled(stage: &Stage) {
     let lanes = Lanes::start(stage);

@@ -39,12 +39,15 @@ use super::ownership::Standing;
 use super::room::{End, Halt, Room, StepError};
 use crate::domain::{Code, Deploy, LedgerError, Note, OnFailure, Outcome, Progress};
 use crate::stack::plan::{ServicePlan, Unplannable};
+use crate::threads::Deadline;
 pub(super) use drift::{Drift, of_stacks as drift_of_stacks};
 use prepare::Prepared;
 use report::Report;
 pub(super) use restart::run as restart;
 pub(super) use restore::{roll_back, start};
 use rollback::RolledBack;
+use serde_json::Value;
+use std::time::Duration;
 pub(super) use stop::run as stop;
 pub(super) use stuck::Stuck;
 pub(super) use told::revisions_of_stack;
@@ -211,11 +214,21 @@ fn undo(room: &Room<'_>, request: &Deploy, sent: &[ServicePlan], report: &mut Re
     go_back(room, request, sent, report, failure)
 }
 
+/// How long images may be removed for after a deploy that failed: its own time may be over.
+const TIDY_UP: Duration = Duration::from_secs(30);
+
 /// `sent` are the services as this process sent them, as far as it did.
 fn go_back(room: &Room<'_>, request: &Deploy, sent: &[ServicePlan], report: &mut Report, failure: Failure) -> Result<Outcome, Broken> {
     room.progress(Progress::new("rollback", format!("going back: {}", failure.message)).with("code", failure.code.as_str()));
     let back = rollback::run(room, request, sent)?;
-    if back.how_far != RolledBack::Yes {
+    if back.how_far == RolledBack::Yes {
+        // What it has pulled: deploys that fail again and again fill the disk too.
+        let specs: Vec<&Value> = sent.iter().map(|plan| &plan.spec).collect();
+        let tidying = room.extended(room.deadline.max(Deadline::after(TIDY_UP)));
+        if revision::remove_outgrown_images(&tidying, &request.target.stack, &specs).is_err() {
+            log::warn!("images that the failed deploy of {} has pulled may stay: there was no time", request.target.stack);
+        }
+    } else {
         orphans::remember(room, &request.target.stack)?;
     }
     let mut outcome = report.failed(&failure, back.how_far).with("changed", true);

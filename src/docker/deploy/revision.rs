@@ -45,18 +45,17 @@ pub(super) fn keep_specs(
     }
     let revision = following(room, &before, specs);
     let number = revision.number;
-    let old_images_go = room.settings.old_images == OldImages::Go;
     let has_contents = contents(&before).chain(contents(slice::from_ref(&revision))).next().is_some();
-    let newest = (has_contents || old_images_go || !orphans.is_empty()).then(|| revision.clone());
+    let newest = (has_contents || room.settings.old_images == OldImages::Go || !orphans.is_empty()).then(|| revision.clone());
     room.ledger.keep(stack, revision, room.settings.revisions);
     let Some(newest) = newest else { return Ok(number) };
     // ORDER: nothing goes before it is on disk who does not need it any more.
     room.ledger.flush()?;
     let revisions = Kept::after(before, newest, room.settings.revisions);
     tidy_up(room, stack, &revisions, orphans)?;
-    if old_images_go {
-        remove_outgrown_images(room, stack, revisions.kept())?;
-    }
+    // Also of what was forgotten just now: nothing else will name its repositories again.
+    let specs: Vec<&Value> = revisions.all.iter().flat_map(specs_of_services).collect();
+    remove_outgrown_images(room, stack, &specs)?;
     Ok(number)
 }
 
@@ -117,10 +116,13 @@ impl Kept {
     }
 }
 
-/// What cannot be removed now goes after the next deploy.
-fn remove_outgrown_images(room: &Room<'_>, stack: &StackName, kept: &[Revision]) -> Result<(), Broken> {
-    let specs: Vec<&Value> = kept.iter().flat_map(specs_of_services).collect();
-    match prune::remove_outgrown_images(room, &specs) {
+/// Removes old images of these services' repositories from this node, where that is wanted. What cannot be removed now goes after the next
+/// deploy.
+pub(super) fn remove_outgrown_images(room: &Room<'_>, stack: &StackName, specs: &[&Value]) -> Result<(), Broken> {
+    if room.settings.old_images == OldImages::Stay {
+        return Ok(());
+    }
+    match prune::remove_outgrown_images(room, specs) {
         Err(End::Finished(outcome)) => log::warn!("images of earlier deploys of {stack} stay: {}", outcome.message),
         other => other?,
     }
