@@ -35,7 +35,7 @@ fn refused() -> Vec<(&'static str, String, &'static str, &'static str)> {
             "web",
             with("secrets: [{source: x, target: t}, {source: y, target: t}]"),
             "secrets: {x: {file: ./word}, y: {file: ./word}}",
-            "two of its secrets have the target t",
+            "has the target \"t\", which another one has",
         ),
         ("web", with("networks: [n]"), "networks: {n: {ipam: {config: [{}]}}}", "its subnet \"\""),
         ("web", deploy("endpoint_mode: foo"), "", "endpoint_mode is \"foo\""),

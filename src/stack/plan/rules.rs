@@ -90,8 +90,6 @@ fn of_service(spec: &Value) -> Option<String> {
         .or_else(|| ratio(&update["MaxFailureRatio"]))
         .or_else(|| constraints.into_iter().flatten().filter_map(Value::as_str).find_map(constraint))
         .or_else(|| mounts(&task["ContainerSpec"]["Mounts"]))
-        .or_else(|| files(task, "Secrets"))
-        .or_else(|| files(task, "Configs"))
         .or_else(|| endpoint(&spec["EndpointSpec"]))
         .or_else(|| job(spec))
 }
@@ -134,14 +132,6 @@ fn is_framed(name: &str) -> bool {
 fn ratio(ratio: &Value) -> Option<String> {
     let wrong = ratio.as_f64().filter(|ratio| !(0.0..=1.0).contains(ratio));
     wrong.map(|ratio| format!("deploy.update_config.max_failure_ratio is {ratio}, and must be from 0 to 1"))
-}
-
-/// The files that secrets or configs become.
-fn files(task: &Value, kind: &str) -> Option<String> {
-    let all = task["ContainerSpec"][kind].as_array().map_or(&[][..], Vec::as_slice);
-    let names: Vec<&str> = all.iter().filter_map(|one| one["File"]["Name"].as_str()).collect();
-    let twice = names.iter().enumerate().find(|(n, name)| names[..*n].contains(name));
-    twice.map(|(_, name)| format!("two of its {} have the target {name}", kind.to_ascii_lowercase()))
 }
 
 fn mounts(mounts: &Value) -> Option<String> {
@@ -246,10 +236,6 @@ mod tests {
             (task(json!({"Placement": {"Constraints": ["node.labels.zone==a=b"]}})), "such as a quote"),
             (json!({"Labels": {"io.axion.owner": "me"}}), "the label io.axion.owner"),
             (task(json!({"ContainerSpec": {"Mounts": [{"BindOptions": {"Propagation": "foo"}}]}})), "rprivate, private"),
-            (
-                task(json!({"ContainerSpec": {"Secrets": [{"File": {"Name": "a"}}, {"File": {"Name": "a"}}]}})),
-                "two of its secrets have the target a",
-            ),
             (task(json!({"ContainerSpec": {"Mounts": [{"Target": "/a"}, {"Target": "/b"}, {"Target": "/a"}]}})), "to /a twice"),
             (task(json!({"Placement": {"Constraints": ["node.id=="]}})), "key==value"),
             (json!({"UpdateConfig": {"MaxFailureRatio": 1.5}}), "from 0 to 1"),
