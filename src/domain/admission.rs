@@ -37,6 +37,23 @@ enum Held {
 }
 
 impl Held {
+    fn of(command: &Command) -> Self {
+        match command.action.changes() {
+            Scope::Nothing => Self::Query,
+            Scope::Stack(stack) => Self::Stack(stack.clone()),
+            Scope::Engine => Self::Engine,
+        }
+    }
+
+    /// Whether one waits for the other's end.
+    fn meets(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Query, _) | (_, Self::Query) => false,
+            (Self::Stack(one), Self::Stack(other)) => one == other,
+            (Self::Engine, _) | (_, Self::Engine) => true,
+        }
+    }
+
     fn stack(&self) -> Option<&StackName> {
         if let Self::Stack(stack) = self { Some(stack) } else { None }
     }
@@ -99,23 +116,9 @@ impl Admission {
     /// engine as a whole.
     #[must_use]
     pub fn ahead_of(&self, command: &Command) -> Option<CommandId> {
-        let meet = |other: Option<&StackName>| match command.action.changes() {
-            Scope::Nothing => false,
-            Scope::Stack(stack) => other.is_none_or(|other| other == stack),
-            Scope::Engine => true,
-        };
-        let waits = |waiting: &&Arc<Command>| match waiting.action.changes() {
-            Scope::Nothing => false,
-            Scope::Stack(stack) => meet(Some(stack)),
-            Scope::Engine => meet(None),
-        };
-        let runs = |held: &Held| match held {
-            Held::Query => false,
-            Held::Stack(stack) => meet(Some(stack)),
-            Held::Engine => meet(None),
-        };
-        let waiting = self.waiting.iter().rev().find(waits).map(|waiting| waiting.id);
-        waiting.or_else(|| self.running.iter().find(|(_, held)| runs(held)).map(|(id, _)| *id))
+        let own = Held::of(command);
+        let waiting = self.waiting.iter().rev().find(|waiting| Held::of(waiting).meets(&own)).map(|waiting| waiting.id);
+        waiting.or_else(|| self.running.iter().find(|(_, held)| held.meets(&own)).map(|(id, _)| *id))
     }
 
     /// Whether one that comes now waits for the end of the pause.
@@ -169,11 +172,7 @@ impl Admission {
         })?;
         let command = self.waiting.remove(index)?;
         self.begun.remove(&command.id);
-        let held = match command.action.changes() {
-            Scope::Nothing => Held::Query,
-            Scope::Stack(stack) => Held::Stack(stack.clone()),
-            Scope::Engine => Held::Engine,
-        };
+        let held = Held::of(&command);
         let reads = matches!(held, Held::Query);
         self.running.insert(command.id, held);
         Some(if reads { Admitted::Reading(command) } else { Admitted::Changing(command) })
