@@ -3,7 +3,7 @@
 //! Asks only where there is such an update.
 
 use super::Broken;
-use super::watch::Watch;
+use super::watch::{Watch, may_end};
 use crate::docker::room::Room;
 use crate::docker::types::{Service, Task, TaskState, UpdateState};
 use crate::domain::StackName;
@@ -20,9 +20,9 @@ pub(super) fn settle(
     (given, wanted): (&BTreeMap<String, String>, &BTreeMap<String, String>),
 ) -> Result<(), Broken> {
     for plan in plans.iter_mut().filter(|plan| plan.only_logs_in()) {
-        let id = plan.held.as_ref().map_or("", |held| held.id.as_str());
+        let Some(held) = plan.held.as_ref().filter(|held| may_end(held)) else { continue };
         // swarmkit passes a new login over only where a task runs: one that has done its work would run again.
-        if tasks.iter().any(|task| task.service_id == id && task.status.state == TaskState::Complete) {
+        if tasks.iter().any(|task| task.service_id == held.id && task.status.state == TaskState::Complete) {
             plan.leave();
         }
     }
