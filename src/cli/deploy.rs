@@ -7,7 +7,7 @@ use super::invocation::{Call, Deploy, Goal, Output, Wait};
 use super::next::About;
 use super::terminal::{Page, span};
 use super::watch::{self, Ended, Show};
-use super::wire::Event;
+use super::wire::{Details, Event};
 use super::{Exit, logins, outcome, print, show};
 use crate::domain::CommandId;
 use crate::stack::{ApiVersion, Loaded};
@@ -91,10 +91,13 @@ pub(super) fn plan(
     let request = named(request.clone(), id, project).about(about.clone());
     match watch::give(client, &request, id, about, Show::Nothing)? {
         Ended::Left => Ok(Exit::Done),
-        Ended::Terminal(end, text, _) if !end.is_failed() => Ok(match output {
-            Output::Json => print::out(&format!("{text}\n")),
-            Output::Text | Output::Names => print::out(&show::plan(&in_their_files(*end, found), &Page::of_stdout())),
-        }),
+        Ended::Terminal(end, text, _) if !end.is_failed() => {
+            let told = in_their_files(*end, found);
+            Ok(match output {
+                Output::Json => print::out(&format!("{}\n", rewritten(text, &told.payload.details))),
+                Output::Text | Output::Names => print::out(&show::plan(&told, &Page::of_stdout())),
+            })
+        }
         Ended::Terminal(end, ..) => Err(outcome::failure(&end, about)),
     }
 }
@@ -143,6 +146,17 @@ fn in_their_files(mut end: Event, mut found: Found) -> Event {
         }
     }
     end
+}
+
+/// The event as it came, with what a newer agent has added, and what is told of the files.
+fn rewritten(text: String, told: &Details) -> String {
+    let Ok(mut whole) = serde_json::from_str::<Value>(&text) else { return text };
+    let details = &mut whole["payload"]["details"];
+    details["warnings"] = json!(told.warnings);
+    for (index, service) in told.services.iter().enumerate().filter(|(_, service)| service.deviations.is_some()) {
+        details["services"][index]["deviations"] = json!(service.deviations);
+    }
+    whole.to_string()
 }
 
 /// Gives any command, and watches it if that is wanted.
@@ -195,14 +209,14 @@ mod tests {
             {"name": "filled", "deviations": []},
             {"name": "db"},
         ]);
-        let end: Event = serde_json::from_value(json!({"payload": {"details": {"warnings": warnings, "services": services}}})).unwrap();
+        let event = json!({"event_id": 7, "payload": {"details": {"warnings": warnings, "services": services}}});
         let found = Found {
             warnings: vec!["build.yml:6:12: services.web.build: a swarm does not build".to_owned()],
             deviations: ["web", "filled", "db"]
                 .map(|name| (name.to_owned(), vec![format!("D3: build.yml:9:5: services.{name}.tmpfs: forgets")]))
                 .into(),
         };
-        let told = in_their_files(end, found);
+        let told = in_their_files(serde_json::from_value(event.clone()).unwrap(), found);
         assert_eq!(told.payload.details.warnings[0], "build.yml:6:12: services.web.build: a swarm does not build");
         assert_eq!(told.payload.details.warnings[1..], ["the digest of box:1 is not known"]);
         let deviations = |n: usize| told.payload.details.services[n].deviations.clone();
@@ -213,5 +227,10 @@ mod tests {
             "variables are filled in by then"
         );
         assert_eq!(deviations(2), None, "the agent alone knows where it counts");
+        let whole: Value = serde_json::from_str(&rewritten(event.to_string(), &told.payload.details)).unwrap();
+        let services =
+            json!([{"name": "web", "deviations": deviations(0)}, {"name": "filled", "deviations": deviations(1)}, {"name": "db"}]);
+        let warnings = &told.payload.details.warnings;
+        assert_eq!(whole, json!({"event_id": 7, "payload": {"details": {"warnings": warnings, "services": services}}}));
     }
 }

@@ -80,6 +80,9 @@ fn of_code(code: Code) -> Option<&'static str> {
         Code::CONTENT_CHANGED => "give the secret or config another name in the Compose file",
         Code::NETWORK_IN_USE => "take what is attached to it off the network: docker network inspect shows what that is",
         Code::SUBNET_TAKEN => "give the network another subnet in the Compose file, or none: docker network inspect shows who has this one",
+        Code::NOT_ALLOCATED => {
+            "the log of the leader's engine says why (journalctl -u docker, \"allocation\"): see subnets, VXLAN ids and used-up addresses"
+        }
         Code::IMAGE_NOT_FOUND | Code::IMAGE_AUTH | Code::IMAGE_PULL => IMAGE,
         Code::CRASH_LOOP | Code::UNHEALTHY | Code::JOB_FAILED | Code::TASK_REJECTED => TASKS,
         Code::NO_SUITABLE_NODE => "docker node ls shows the nodes: see constraints, resources, platforms and max_replicas_per_node",

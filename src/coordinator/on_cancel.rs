@@ -21,7 +21,7 @@ impl State {
             return self.on_finished(cancel.id, &Outcome::failed(Code::FOREIGN_PROJECT, message));
         }
         self.cancels.entry(target).or_default().push(cancel.id);
-        if (open.entry == Entry::Fresh || self.admission.holds_back(target)) && self.admission.withdraw(target) {
+        if (open.entry == Entry::Fresh || self.admission.holds_back(&open.command)) && self.admission.withdraw(target) {
             let outcome = Outcome::failed(Code::CANCELLED, "the command was cancelled before it began").with("changed", false);
             self.on_finished(target, &outcome);
         } else {

@@ -285,7 +285,7 @@ impl State {
             payload["waits_for"] = json!(ahead);
         }
         let of_ahead = ahead.map(|ahead| format!("waits for command {ahead}, which came before it"));
-        let of_pause = self.admission.would_hold_back(command).then(|| "waits until the agent is resumed".to_owned());
+        let of_pause = self.admission.holds_back(command).then(|| "waits until the agent is resumed".to_owned());
         let reasons: Vec<String> = of_ahead.into_iter().chain(of_pause).collect();
         if !reasons.is_empty() {
             payload["message"] = json!(reasons.join("; "));

@@ -193,6 +193,8 @@ impl EngineError {
             Self::TooLate { .. } => Code::TIMED_OUT,
             Self::Conflict { .. } => Code::CONFLICT,
             Self::Refused { message, .. } if message.contains(NOT_MANAGER) => Code::NOT_MANAGER,
+            // Its swarm has no leader.
+            Self::Refused { .. } if self.is_absence() => Code::ENGINE_AWAY,
             Self::Refused { status, .. } if *status >= 500 => Code::ENGINE_ERROR,
             Self::NotFound { .. } | Self::Refused { .. } => Code::ENGINE_REFUSED,
             Self::Malformed { .. } | Self::TooOld { .. } => Code::ENGINE_ERROR,
@@ -216,8 +218,8 @@ mod tests {
             (500, "rpc error: code = Unknown desc = update out of sequence", Kind::Transient, Code::CONFLICT),
             (400, "invalid reference", Kind::Permanent, Code::ENGINE_REFUSED),
             (500, "no space left on device", Kind::Permanent, Code::ENGINE_ERROR),
-            (503, "The swarm does not have a leader.", Kind::Transient, Code::ENGINE_ERROR),
-            (500, "rpc error: code = DeadlineExceeded desc = context deadline exceeded", Kind::Transient, Code::ENGINE_ERROR),
+            (503, "The swarm does not have a leader.", Kind::Transient, Code::ENGINE_AWAY),
+            (500, "rpc error: code = DeadlineExceeded desc = context deadline exceeded", Kind::Transient, Code::ENGINE_AWAY),
             (503, "This node is not a swarm manager.", Kind::Transient, Code::NOT_MANAGER),
         ] {
             let error = answer(status, message);

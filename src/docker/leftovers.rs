@@ -9,7 +9,7 @@ use super::types::Container;
 use crate::domain::StackName;
 
 /// The label of a container that names its service (moby, daemon/cluster/executor/container).
-const SERVICE_OF: &str = "com.docker.swarm.service.name";
+pub(super) const SERVICE_OF: &str = "com.docker.swarm.service.name";
 
 /// A container's id, and what became of it.
 pub(super) type Removed = (String, Result<(), EngineError>);

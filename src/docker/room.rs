@@ -22,8 +22,9 @@ use std::time::{Duration, Instant};
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 /// … and the longest: a restarted engine is noticed soon, and a dead one costs little.
 const LONGEST_RETRY: Duration = Duration::from_secs(2);
-/// The shortest time between two looks at a stack: a crash loop makes a storm of events.
-const SHORTEST_WAIT: Duration = Duration::from_millis(100);
+/// The shortest time between two looks at a stack, unless the caller knows that something is over before: a crash loop makes a storm
+/// of events, and each look is some calls.
+const SHORTEST_WAIT: Duration = Duration::from_millis(500);
 
 /// When its time is over a command still writes down what it came to; a lane that has not done so after
 /// this hangs. The disk and a full queue to the coordinator may be slow.

@@ -10,14 +10,13 @@ use super::ownership::Takeover;
 use super::room::{End, Room};
 use super::seat::Seat;
 use super::types::{NAMESPACE, Node, OWNER, Service, Task, TaskState};
-use crate::domain::{GetStatus, LedgerError, Outcome, StackName, Timestamp, unix_nanos};
+use crate::domain::{GetStatus, LedgerError, Outcome, StackName, Timestamp};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-/// A task that has run for so long, in milliseconds, is no attempt of a crash loop: what ended before it is mended.
-const STEADY: i64 = 30_000;
-const NANOS_PER_MILLI: i64 = 1_000_000;
+/// A task that has run for so long is no attempt of a crash loop: what ended before it is mended.
+const STEADY: Duration = Duration::from_secs(30);
 
 /// How much is told of a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,9 +157,8 @@ fn is_of_present(service: &Service, task: &Task) -> bool {
 /// The tasks whose errors say why the service does not run now: those of its present image, unless another has run in their
 /// place for a while since or has completed, or they waited for a node and are not wanted any more.
 fn of_now<'a>(service: &Service, tasks: Vec<&'a Task>, completed: BTreeSet<Seat>) -> Vec<&'a Task> {
-    let now = Timestamp::from(SystemTime::now()).as_millis();
-    let since = |task: &Task| unix_nanos(&task.status.timestamp).map_or(now, |nanos| nanos / NANOS_PER_MILLI);
-    let is_steady = |task: &Task| task.is_running() && now - since(task) >= STEADY;
+    let now = Timestamp::from(SystemTime::now());
+    let is_steady = |task: &Task| task.is_running() && task.has_stayed(STEADY, now);
     let mut mended = completed;
     mended.extend(tasks.iter().filter(|task| is_steady(task)).map(|task| Seat::of(service.mode(), task)));
     let has_waited = |task: &Task| task.status.state < TaskState::Assigned && task.desired_state > TaskState::Running;
@@ -182,7 +180,7 @@ mod tests {
         let task = |state: &str, error: &str, image: &str, at: &str| -> Task {
             let status = json!({"State": state, "Err": error, "Timestamp": at});
             serde_json::from_value(json!({
-                "ID": "t", "Version": {"Index": 1}, "ServiceID": "s", "Slot": 1, "DesiredState": "running", "Status": status,
+                "ID": "t", "Version": {"Index": 1}, "CreatedAt": at, "ServiceID": "s", "Slot": 1, "DesiredState": "running", "Status": status,
                 "Spec": {"ContainerSpec": {"Image": image}},
             }))
             .unwrap()

@@ -3,12 +3,14 @@
 //!
 //! Pure data. Engine API 1.40–1.50, section "definitions".
 
+use crate::domain::Timestamp;
 use crate::stack::held::null_is_default;
 pub use crate::stack::held::{Mode, Network, Service, Store, StoreKind, UpdateState, UpdateStatus, Version};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 /// The label by which everything of a stack is found.
 pub const NAMESPACE: &str = "com.docker.stack.namespace";
@@ -135,6 +137,14 @@ impl Task {
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.status.state == TaskState::Running && self.desired_state <= TaskState::Running
+    }
+
+    /// Whether it has been in its state for so long. A manager's clock says when it was made, and its node's since when it is what
+    /// it is: both must have been so long ago.
+    #[must_use]
+    pub fn has_stayed(&self, span: Duration, now: Timestamp) -> bool {
+        let is_before = |time: &str| Timestamp::parse(time).is_ok_and(|time| now.since(time) >= span);
+        is_before(&self.created_at) && is_before(&self.status.timestamp)
     }
 
     /// What went wrong with it, in the engine's words, at most [`MAX_ERROR`] of them.

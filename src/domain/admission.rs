@@ -105,11 +105,11 @@ impl Admission {
         self.gate = Gate::Open;
     }
 
-    /// Whether a command waits for the end of the pause.
+    /// Whether a command that has not started has to wait for the end of the pause.
     #[must_use]
-    pub fn holds_back(&self, command: CommandId) -> bool {
-        let changes = |waiting: &&Arc<Command>| waiting.id == command && waiting.action.changes() != Scope::Nothing;
-        self.gate == Gate::Paused && !self.begun.contains(&command) && self.waiting.iter().any(|waiting| changes(&waiting))
+    pub fn holds_back(&self, command: &Command) -> bool {
+        let is_held = self.gate == Gate::Paused && command.action.changes() != Scope::Nothing;
+        is_held && !self.begun.contains(&command.id)
     }
 
     /// The command that one which comes now has to let go before it: the last of those that change the same stack, or the
@@ -119,12 +119,6 @@ impl Admission {
         let own = Held::of(command);
         let waiting = self.waiting.iter().rev().find(|waiting| Held::of(waiting).meets(&own)).map(|waiting| waiting.id);
         waiting.or_else(|| self.running.iter().find(|(_, held)| held.meets(&own)).map(|(id, _)| *id))
-    }
-
-    /// Whether one that comes now waits for the end of the pause.
-    #[must_use]
-    pub fn would_hold_back(&self, command: &Command) -> bool {
-        self.gate == Gate::Paused && command.action.changes() != Scope::Nothing
     }
 
     /// Whether no further command should be taken in.
@@ -160,14 +154,13 @@ impl Admission {
         // A stack is closed to later commands by one that runs and by one that waits before them.
         let mut closed: BTreeSet<&StackName> = self.running.values().filter_map(Held::stack).collect();
         let mut all_closed = self.running.values().any(|held| matches!(held, Held::Engine));
-        let may_start = |command: &Command| self.gate == Gate::Open || self.begun.contains(&command.id);
         let index = self.waiting.iter().position(|command| match command.action.changes() {
             Scope::Nothing => query_free,
-            Scope::Stack(stack) => closed.insert(stack) && lane_free && !all_closed && may_start(command),
+            Scope::Stack(stack) => closed.insert(stack) && lane_free && !all_closed && !self.holds_back(command),
             Scope::Engine => {
                 let alone = changing == 0 && closed.is_empty() && !all_closed;
                 all_closed = true;
-                alone && may_start(command)
+                alone && !self.holds_back(command)
             }
         })?;
         let command = self.waiting.remove(index)?;
@@ -229,9 +222,9 @@ mod tests {
         admission.admit(leave(3));
         assert_eq!(ahead(&admission, "b"), Some(3));
         assert_eq!(admission.ahead_of(&command(9, Action::GetStatus(GetStatus { target: None }))), None, "it overtakes");
-        assert!(!admission.would_hold_back(&remove(9, "a")));
+        assert!(!admission.holds_back(&remove(9, "a")));
         admission.pause();
-        assert!(admission.would_hold_back(&remove(9, "a")));
+        assert!(admission.holds_back(&remove(9, "a")));
     }
 
     #[test]
@@ -269,18 +262,18 @@ mod tests {
         assert_eq!(next(&mut admission), Some(1));
         admission.pause();
         admission.admit_begun(remove(2, "b"));
-        for command in [
+        let waiting = [
             remove(3, "c"),
             command(4, Action::SwarmLeave(SwarmLeave { force: true })),
             command(5, Action::GetStatus(GetStatus { target: None })),
-        ] {
-            admission.admit(command);
-        }
+        ];
+        waiting.iter().for_each(|command| admission.admit(Arc::clone(command)));
+        assert!(!admission.holds_back(&remove(2, "b")));
         assert_eq!([next(&mut admission), next(&mut admission), next(&mut admission)], [Some(2), Some(5), None]);
-        assert_eq!([1, 2, 3, 4, 5].map(|n| admission.holds_back(id(n))), [false, false, true, true, false]);
+        assert_eq!(waiting.each_ref().map(|command| admission.holds_back(command)), [true, true, false]);
         assert!(admission.finish(id(1)) && admission.finish(id(2)));
         admission.let_go_on();
-        assert!(!admission.holds_back(id(3)));
+        assert!(!admission.holds_back(&waiting[0]));
         assert_eq!([next(&mut admission), next(&mut admission)], [Some(3), None]);
     }
 

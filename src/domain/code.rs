@@ -86,6 +86,8 @@ codes! { Code:
     NETWORK_IN_USE = "network.in_use";
     /// A network is to have addresses that another network of the swarm has.
     SUBNET_TAKEN = "network.subnet_taken";
+    /// The manager gives a network, or the tasks on it, no addresses.
+    NOT_ALLOCATED = "network.not_allocated";
     /// No such image, here or at its registry.
     IMAGE_NOT_FOUND = "image.not_found";
     /// The registry wants other credentials.

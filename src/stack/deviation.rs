@@ -20,6 +20,8 @@ pub struct Deviation {
 pub enum Rule {
     /// D1.
     Variables,
+    /// D2.
+    Merging,
     /// D3.
     Forgotten,
     /// D4.
@@ -30,6 +32,7 @@ impl fmt::Display for Deviation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (number, what) = match self.rule {
             Rule::Variables => ("D1", "fills variables in otherwise here (docker/cli#7313)"),
+            Rule::Merging => ("D2", "loses something of what is merged here (docker/cli#6223)"),
             Rule::Forgotten => ("D3", "forgets this"),
             Rule::Order => ("D4", "sends these in an order that is not the file's"),
         };

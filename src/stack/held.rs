@@ -288,6 +288,12 @@ impl Network {
         self.has_containers && self.scope == "swarm"
     }
 
+    /// Whether the manager has set it up: one that it cannot keeps its definition alone (moby, daemon/cluster/convert).
+    #[must_use]
+    pub fn is_allocated(&self) -> bool {
+        !self.driver.is_empty()
+    }
+
     /// As it was asked for by name or id, which tells what this node has, and nothing of the manager.
     #[must_use]
     pub fn asked_for(self) -> Self {

@@ -23,6 +23,11 @@ pub fn files(base: Node, over: Node, ports: &mut usize) -> Node {
     merge(base, over, &mut Vec::new(), ports)
 }
 
+/// Puts an entry of the top level over one of an earlier file.
+pub fn object(kind: &str, name: &str, base: Node, over: Node) -> Node {
+    merge(base, over, &mut vec![kind.to_owned(), name.to_owned()], &mut 0)
+}
+
 /// Puts a service over the one that it extends.
 pub fn services(base: Node, over: Node, ports: &mut usize) -> Node {
     merge(base, over, &mut vec!["services".to_owned(), String::new()], ports)
@@ -223,7 +228,7 @@ fn sort_keyed(path: &[&str], node: &mut Node) {
 }
 
 /// A secret or config is the same in the same file of the container.
-fn reference_key(node: &Node) -> Option<String> {
+pub(super) fn reference_key(node: &Node) -> Option<String> {
     let part = |name| node.get(name).and_then(Node::scalar).filter(|text| !text.is_empty());
     let source = node.scalar().or_else(|| part("source"))?;
     let target = part("target").unwrap_or_else(|| source.clone());

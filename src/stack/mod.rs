@@ -6,6 +6,7 @@
 
 pub mod change;
 mod cli_interpolation;
+mod cli_merge;
 pub mod compare;
 mod convert;
 mod deviation;

@@ -181,6 +181,12 @@ fn what_the_cli_would_make_something_else_of_is_named() {
     let ports = |text: &str| load_with(&format!("services: {{a: {{image: x, ports: [{text}]}}}}"), &[], &[]).unwrap().deviations;
     assert_eq!(ports(&many.replace("published: 0", "published: 9")).len(), 1);
     assert_eq!(ports("{target: 1, published: 1}, {target: 1, published: 1, protocol: udp}"), []);
+    let files = ["services: {a: {image: x, read_only: true}}", "services: {a: {read_only: false}}"];
+    let compose = files.map(|text| ComposeFile { name: "c.yml", text });
+    let (stack, env, shipped) = (StackName::new("st").unwrap(), BTreeMap::new(), shipped(&[]));
+    let source = Source { stack: &stack, files: &compose, env: &env, shipped: &shipped, binds: Binds::Refused, api: ApiVersion::NEWEST };
+    let merged: Vec<String> = load(&source).unwrap().deviations.iter().map(ToString::to_string).collect();
+    assert!(matches!(merged.as_slice(), [one] if one.starts_with("D2: c.yml:1:27: services.a.read_only: ")), "{merged:?}");
     let nothing = load_with("services: {a: {image: x, tmpfs: [], oom_score_adj: 0}}", &[], &[]).unwrap().deviations;
     assert_eq!(nothing, [], "there is nothing to forget");
 }

@@ -83,6 +83,19 @@ pub fn in_use(stage: &Stage) {
         (&json!(false), running, true)
     );
     run(&lanes, &[("web", &sleeper(""))], REDEFINED).completed();
+
+    // A single container shows only on its node.
+    let attached = json!({
+        "Image": "axion-test/box:1", "Cmd": ["sleep", "1000"], "HostConfig": {"Init": true},
+        "NetworkingConfig": {"EndpointsConfig": {lanes.stack.scoped("default"): {}}},
+    });
+    lanes.call("POST", &format!("/containers/create?name={name}"), &attached);
+    lanes.call("POST", &format!("/containers/{name}/start"), &Value::Null);
+    let running = lanes.running();
+    let told = run(&lanes, &[("web", &sleeper(""))], PLAIN).failed(Code::NETWORK_IN_USE, &format!("container {name}"));
+    lanes.call("DELETE", &format!("/containers/{name}?force=true"), &Value::Null);
+    assert_eq!((told.detail("changed"), lanes.running()), (&json!(false), running));
+    run(&lanes, &[("web", &sleeper(""))], PLAIN).completed();
 }
 
 pub fn mode(stage: &Stage) {

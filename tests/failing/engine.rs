@@ -17,23 +17,32 @@ const POINTS: [(&str, Hold); 2] = [
     ("while tasks are looked at", |gate, _| gate.hold("GET", "up-to-date")),
 ];
 
-/// Kills the engine while a request is held up, and lets that one meet a dead engine.
-fn kill(lanes: &Lanes, held: Held) {
+/// Ends the engine while a request is held up, and lets that one meet a dead engine.
+fn end(lanes: &Lanes, held: Held, signal: &str) {
     let held = held.reached();
-    lanes.engine.kill("KILL");
+    lanes.engine.kill(signal);
     drop(held);
 }
 
 pub fn killed_in_a_good_deploy(stage: &Stage) {
+    ended_in_a_good_deploy(stage, "KILL");
+}
+
+/// As `systemctl restart docker` does: it ends its containers first.
+pub fn stopped_in_a_good_deploy(stage: &Stage) {
+    ended_in_a_good_deploy(stage, "TERM");
+}
+
+fn ended_in_a_good_deploy(stage: &Stage, signal: &str) {
     for (what, hold) in POINTS {
         let (lanes, gate) = Lanes::behind_a_gate(stage.engine(), stage.directory());
         let case = Case::of(web(SLEEP, ", environment: {V: two}", ""), Code::CRASH_LOOP, "", 0);
         case.begin(&lanes);
         let held = hold(&gate, &lanes);
         let running = start(&lanes, case.request(&lanes));
-        kill(&lanes, held);
+        end(&lanes, held, signal);
         let told = running.end().completed();
-        println!("    killed {what}: completed after {:.1} s", told.certain_after.as_secs_f64());
+        println!("    ended {what}: completed after {:.1} s", told.certain_after.as_secs_f64());
         let now = state(&lanes);
         assert_eq!(now["tasks"].as_array().unwrap().len(), 3, "{now:#}");
         assert_eq!(now["services"][lanes.stack.scoped("web")]["TaskTemplate"]["ContainerSpec"]["Env"], json!(["V=two"]));
@@ -46,7 +55,7 @@ pub fn killed_in_a_bad_deploy(stage: &Stage) {
         let (case, before) = bad(&lanes);
         let held = hold(&gate, &lanes);
         let running = start(&lanes, case.request(&lanes));
-        kill(&lanes, held);
+        end(&lanes, held, "KILL");
         println!("    killed {what}:");
         went_back(&lanes, &case, &before, running);
     }
@@ -58,7 +67,7 @@ pub fn killed_on_the_way_back(stage: &Stage) {
     // The first one writes the update that fails.
     let held = gate.hold_after(1, "POST", &update_of(&lanes, "web"));
     let running = start(&lanes, case.request(&lanes));
-    kill(&lanes, held);
+    end(&lanes, held, "KILL");
     went_back(&lanes, &case, &before, running);
 }
 

@@ -46,6 +46,7 @@ const TESTS: &[Test] = &[
     Test { name: "a_volume_driver_that_is_not_there", needs: ENGINE, body: tasks::volume_driver },
     Test { name: "no_node_with_the_label", needs: ENGINE, body: tasks::no_node },
     Test { name: "no_node_with_so_much_to_spare", needs: ENGINE, body: tasks::no_resources },
+    Test { name: "a_network_that_the_manager_cannot_set_up", needs: ENGINE, body: tasks::network },
     Test { name: "a_host_port_that_another_service_has", needs: ENGINE, body: tasks::host_port },
     Test { name: "an_ingress_port_that_another_stack_has", needs: ENGINE, body: tasks::ingress_port },
     Test { name: "start_first_without_room_for_two_host_ports", needs: ENGINE, body: tasks::start_first },
@@ -78,13 +79,14 @@ const TESTS: &[Test] = &[
     Test { name: "somebody_cancels_it_half_way", needs: ENGINE, body: meddling::cancelled },
     // The engine.
     Test { name: "the_engine_is_killed_in_a_good_deploy", needs: ALONE, body: engine::killed_in_a_good_deploy },
+    Test { name: "the_engine_is_stopped_in_a_good_deploy", needs: ALONE, body: engine::stopped_in_a_good_deploy },
     Test { name: "the_engine_is_killed_in_a_bad_deploy", needs: ALONE, body: engine::killed_in_a_bad_deploy },
     Test { name: "the_engine_is_killed_on_the_way_back", needs: ALONE, body: engine::killed_on_the_way_back },
     Test { name: "the_disk_of_the_engine_is_full", needs: OWN, body: engine::full_disk },
     // Other nodes.
     Test { name: "a_node_drains_under_a_global_service", needs: OWN, body: nodes::drained },
     Test { name: "a_node_is_lost_before_a_task_that_is_bound_to_it", needs: OWN, body: nodes::lost },
-    Test { name: "the_leader_is_lost_in_a_good_deploy", needs: OWN, body: nodes::leader_in_a_good_deploy },
+    Test { name: "the_leader_is_lost_in_a_good_deploy_and_then_there_is_none", needs: OWN, body: nodes::leader_in_a_good_deploy },
     Test { name: "the_leader_is_lost_in_a_bad_deploy", needs: OWN, body: nodes::leader_in_a_bad_deploy },
     Test { name: "the_leader_that_is_lost_is_the_engine_of_the_agent", needs: OWN, body: nodes::leader_of_the_agent },
     Test { name: "many_images_on_a_disk_with_little_room", needs: &[Need::OwnEngines, Need::Registry], body: disk::many_images },

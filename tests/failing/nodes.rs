@@ -1,9 +1,10 @@
 //! Swarms of several nodes: one drains, one is lost, the leader is lost.
 
 use crate::case::{Before, Case, deploy, good, sleeper, start, web};
-use crate::support::{Lanes, Stage, Swarm};
+use crate::support::{Lanes, Stage, Swarm, until};
 use axion_agent::domain::{Action, Code};
-use serde_json::json;
+use serde_json::{Value, json};
+use std::time::Duration;
 
 const SLEEP: &str = "sleep, '1000'";
 /// On the second node of two.
@@ -12,6 +13,11 @@ const BOUND: &str = ", placement: {constraints: [node.role == worker]}";
 const LOST: u64 = 27;
 /// Until a leader is chosen, and the tasks of the node that is down are made elsewhere.
 const LEADERLESS: u64 = 60;
+
+/// The time of a deploy that has no leader.
+const WITHOUT: u64 = 6;
+/// How long a leader that lost the others may take to see it.
+const LEADERLESS_AT_LAST: Duration = Duration::from_secs(120);
 
 /// A global service runs where it still can.
 pub fn drained(stage: &Stage) {
@@ -56,6 +62,7 @@ pub fn lost(stage: &Stage) {
     lanes.run(Action::Deploy(good(&lanes, &case.good))).completed();
 }
 
+/// Of three managers first the leader is lost, and then the next one: the last one has none.
 pub fn leader_in_a_good_deploy(stage: &Stage) {
     let swarm = three(stage, "good");
     let (lanes, gate) = Lanes::behind_a_gate(&swarm.engines[1], stage.directory());
@@ -71,6 +78,18 @@ pub fn leader_in_a_good_deploy(stage: &Stage) {
     let now = crate::case::state(&lanes);
     assert_eq!(now["tasks"].as_array().unwrap().len(), 3, "{now:#}");
     assert_eq!(now["services"][lanes.stack.scoped("web")]["TaskTemplate"]["ContainerSpec"]["Env"], json!(["V=two"]));
+
+    swarm.engines[2].lose();
+    until("the last manager knows that it has no leader", LEADERLESS_AT_LAST, || {
+        match lanes.engine.call("GET", "/services", &Value::Null) {
+            Ok(_) => Err("it still answers".to_owned()),
+            Err(_) => Ok(()),
+        }
+    });
+    let without = Case { timeout: Some(WITHOUT), ..Case::of(web(SLEEP, "", ""), Code::ENGINE_AWAY, "the engine stayed away", WITHOUT) };
+    let told = without.check_verdict(lanes.run(Action::Deploy(without.request(&lanes))));
+    assert_eq!((told.detail("changed"), told.detail("rolled_back")), (&json!(false), &json!(false)), "{:#?}", told.outcome);
+    swarm.engines[2].let_go();
 }
 
 pub fn leader_in_a_bad_deploy(stage: &Stage) {

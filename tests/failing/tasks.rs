@@ -10,6 +10,10 @@ const SLEEP: &str = "sleep, '1000'";
 const EXIT: &str = "sh, -c, exit 7";
 /// Ten seconds, and the grace period of what leaves.
 const UNPLACED: u64 = 11;
+/// Twenty seconds more.
+const UNALLOCATED: u64 = 31;
+/// Swarm chooses from 4096 on; these are far from there.
+const FIRST_VXLAN: u64 = 1_000_000;
 
 pub fn missing_image(stage: &Stage) {
     let bad = web(SLEEP, "", "").replace("axion-test/box:1", "axd-nosuch/image:1");
@@ -63,6 +67,20 @@ pub fn no_node(stage: &Stage) {
 pub fn no_resources(stage: &Stage) {
     let bad = web(SLEEP, "", ", resources: {reservations: {cpus: '1000'}}");
     Case::of(bad, Code::NO_SUITABLE_NODE, "insufficient resources", UNPLACED).run(stage);
+}
+
+/// Its VXLAN id is another's: the manager takes it, and only its log says that nothing comes of it.
+pub fn network(stage: &Stage) {
+    let id = u64::from(free_port()) + FIRST_VXLAN;
+    let rest = |name: &str| format!("networks: {{{name}: {{driver_opts: {{com.docker.network.driver.overlay.vxlanid_list: '{id}'}}}}}}\n");
+    let on = |name: &str| sleeper(&format!(", networks: [{name}]"), "");
+    let (other, lanes) = (Lanes::start(stage), Lanes::start(stage));
+    other.run(Action::Deploy(deploy(&other, &[("first", &on("first"))], &rest("first"), "one"))).completed();
+    let case = Case::of(String::new(), Code::NOT_ALLOCATED, "_odd", UNALLOCATED);
+    let before = case.begin(&lanes);
+    // A service that is only made: of one that is updated Swarm waits a minute for the task that has nothing to end.
+    let request = deploy(&lanes, &[("odd", &on("odd")), ("side", &sleeper("", "")), ("web", &case.good)], &rest("odd"), "two");
+    case.check(&lanes, lanes.run(Action::Deploy(request)), &before);
 }
 
 pub fn host_port(stage: &Stage) {

@@ -29,6 +29,12 @@ impl Client {
         self.fetch(Request::get("/containers/json"))
     }
 
+    /// The containers of this node that run and are attached to this network, by its id.
+    pub(crate) fn containers_on(&self, network: &str) -> Result<Vec<Container>, EngineError> {
+        let filters = json!({"network": [network]});
+        self.fetch(Request::get("/containers/json").query("filters", &filters.to_string()))
+    }
+
     /// The containers of this node that run and publish this port.
     pub(crate) fn containers_that_publish(&self, port: u16) -> Result<Vec<Container>, EngineError> {
         let filters = json!({"publish": [port.to_string()]});

@@ -6,7 +6,6 @@
 use super::Broken;
 use crate::docker::client::Client;
 use crate::docker::room::Room;
-use crate::docker::types::Network;
 use crate::stack::plan;
 use crate::threads::Deadline;
 use std::collections::BTreeSet;
@@ -27,8 +26,7 @@ pub(super) fn wait(room: &Room<'_>, new: &BTreeSet<String>) -> Result<(), Broken
     let (given, patience) = (Deadline::after(GIVEN), Deadline::after(PATIENCE));
     loop {
         let there = room.observe(Client::all_networks)?;
-        let has_addresses = |network: &Network| !network.driver.is_empty();
-        let waits_for_manager = there.iter().any(|network| new.contains(&network.id) && !has_addresses(network)) && !given.has_passed();
+        let waits_for_manager = there.iter().any(|network| new.contains(&network.id) && !network.is_allocated()) && !given.has_passed();
         let holder = plan::holder_of_addresses(new, &there);
         if let Some(holder) = holder.filter(|_| patience.has_passed()) {
             log::warn!("the network {} was removed and is still on this node, with addresses of a new one", holder.name);

@@ -5,11 +5,12 @@
 
 use super::{Broken, names};
 use crate::docker::client::Client;
+use crate::docker::leftovers::SERVICE_OF;
 use crate::docker::room::{Room, StepError};
 use crate::docker::types::Node;
 use crate::filesystem;
 use crate::stack::images::image;
-use crate::stack::plan::{self, Action, Nodes, Plan, Platform, ServicePlan};
+use crate::stack::plan::{self, Action, NetworkPlan, Nodes, Plan, Platform, ServicePlan, Unplannable};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -35,6 +36,7 @@ pub(super) fn check(room: &Room<'_>, plan: &Plan) -> Result<Found, Broken> {
 
 /// The same of what the manager has taken before.
 pub(super) fn surroundings(room: &Room<'_>, plan: &Plan) -> Result<Found, Broken> {
+    check_single_containers(room, plan)?;
     if plan::names_subnets(plan) {
         plan::check_subnets(plan, &room.observe(Client::all_networks)?)?;
     }
@@ -52,11 +54,26 @@ pub(super) fn surroundings(room: &Room<'_>, plan: &Plan) -> Result<Found, Broken
         }
         warnings = plan::too_few_nodes(plan, usable.len() as u64).collect();
     }
+    warnings.extend(plan::slow_updates(plan, room.deadline.left()));
     let mut found = Found { not_here: not_here(room, plan)?, warnings };
     if !found.not_here.is_empty() {
         found.warnings.extend(little_room(room)?);
     }
     Ok(found)
+}
+
+/// Refuses to make a network anew that containers of no service are on: nobody but their owner takes them off. What other nodes have
+/// cannot be seen.
+fn check_single_containers(room: &Room<'_>, plan: &Plan) -> Result<(), Broken> {
+    let replaced = plan.networks.iter().filter_map(NetworkPlan::replaced);
+    for network in replaced.filter(|network| network.attachable && !network.lingers()) {
+        let containers = room.observe(|client| client.containers_on(&network.id))?;
+        if let Some(single) = containers.iter().find(|one| !one.labels.contains_key(SERVICE_OF)) {
+            let name = single.names.first().unwrap_or(&single.id).trim_start_matches('/');
+            return Err(Unplannable::NetworkInUse { network: network.name.clone(), user: format!("container {name}") }.into());
+        }
+    }
+    Ok(())
 }
 
 /// The services whose image is new to them and is not on this node.

@@ -4,8 +4,10 @@
 
 use super::prepare::Prepared;
 use super::report::Report;
+use super::stopwatch::Stopwatch;
 use super::watch::{Look, State, Wanted, Watch, Written, grace};
 use super::{Broken, Failure, names};
+use crate::docker::client::Client;
 use crate::docker::glance::Glance;
 use crate::docker::room::{Halt, Room, StepError, TELL_EVERY};
 use crate::docker::types::{Mode, Service, ServiceVersion, Task, TaskState, UpdateState, Version};
@@ -145,7 +147,7 @@ pub(super) fn wait_for(
     phase: &'static str,
     is_enough: impl Fn(&Seen<'_>) -> Result<bool, Broken>,
 ) -> Result<(), Broken> {
-    let (started, stack) = (Instant::now(), report.stack().clone());
+    let (mut stopwatch, stack) = (Stopwatch::start(Instant::now()), report.stack().clone());
     let mut told = Vec::new();
     let mut next_telling = Deadline::after(Duration::ZERO);
     let (mut known, mut healths) = (Known::of(watched), BTreeMap::new());
@@ -154,12 +156,13 @@ pub(super) fn wait_for(
     loop {
         let mut seen = in_time(see(room, &stack, &mut known, &expected), watched)?;
         in_time(seen.tell_unhealthy(room, watched, &mut healths), watched)?;
+        let at = stopwatch.at(Instant::now());
         for one in watched.iter_mut() {
-            one.look(started.elapsed(), &seen, room.settings.pull_timeout);
+            one.look(at, &seen, room.settings.pull_timeout);
             report.take_look(&one.watch, seen.service(&one.watch.wanted().name), &seen.tasks, one.state == State::Settled);
         }
         if let Some(failure) = in_one(&watched.iter().filter_map(Watched::failure).collect::<Vec<_>>()) {
-            return Err(failure.into());
+            return Err(in_time(with_networks(room, failure, networks), watched)?.into());
         }
         let all_are = watched.iter().all(|one| one.state == State::Settled);
         let settled = all_are && !in_time(seen.hides_an_end(room, &stack, watched), watched)?;
@@ -173,7 +176,7 @@ pub(super) fn wait_for(
             told = counts;
         }
         let waiting = watched.iter().filter(|one| one.state == State::Waiting);
-        let monitored = waiting.filter_map(|one| one.watch.monitored(started.elapsed())).min();
+        let monitored = waiting.filter_map(|one| one.watch.monitored(at)).min();
         let pause = monitored.map_or(LOOK_EVERY, |left| left.clamp(LOOK_SOON, LOOK_EVERY));
         in_time(room.wait_for_change(pause).map_err(StepError::Halted), watched)?;
     }
@@ -348,6 +351,21 @@ impl Seen<'_> {
         }
         Ok(())
     }
+}
+
+/// A failure for lack of addresses with the networks of the stack that the manager has not set up: it says so nowhere else but in its log.
+fn with_networks(room: &Room<'_>, failure: Failure, networks: &BTreeMap<String, String>) -> Result<Failure, StepError> {
+    if failure.code != Code::NOT_ALLOCATED {
+        return Ok(failure);
+    }
+    let there = room.observe(Client::all_networks)?;
+    let of_stack = there.iter().filter(|network| networks.values().any(|id| *id == network.id));
+    let unset: Vec<&str> = of_stack.filter(|network| !network.is_allocated()).map(|network| network.name.as_str()).collect();
+    Ok(if unset.is_empty() {
+        failure
+    } else {
+        Failure::new(failure.code, format!("{}; not set up: {}", failure.message, unset.join(", ")))
+    })
 }
 
 fn out_of_time(watched: &[Watched<'_>]) -> Failure {

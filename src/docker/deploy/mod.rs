@@ -27,6 +27,7 @@ mod restore;
 mod revision;
 mod rollback;
 mod stop;
+mod stopwatch;
 mod stuck;
 mod taken;
 mod told;

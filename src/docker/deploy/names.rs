@@ -94,7 +94,7 @@ pub(super) fn networks(room: &Room<'_>, stack: &StackName) -> Result<Vec<Network
     let patience = Deadline::after(SET_UP);
     loop {
         let networks = room.observe(|client| client.networks(stack))?;
-        if networks.iter().all(|network| !network.driver.is_empty()) || patience.has_passed() {
+        if networks.iter().all(Network::is_allocated) || patience.has_passed() {
             return Ok(networks);
         }
         room.wait_for_change(LOOK_EVERY)?;

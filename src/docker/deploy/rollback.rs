@@ -19,8 +19,10 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// A rollback has at least so long: an update of a few tasks with their grace periods, and a look at them.
+/// A rollback has at least so long: an update of a few tasks with their grace periods, and a look at them …
 const TIME: Duration = Duration::from_secs(180);
+/// … and as long as its services want to wait between their tasks, within this bound: the stack takes no other command meanwhile.
+const DELAYS: Duration = Duration::from_secs(3600);
 /// How long networks, secrets and configs may stay busy once the services are gone.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Tasks end without an event where they run on other nodes.
@@ -137,7 +139,8 @@ fn is_taken_back(service: &Service) -> bool {
 
 /// Goes back from `sent`.
 pub(super) fn run(room: &Room<'_>, request: &Deploy, sent: &[ServicePlan]) -> Result<WayBack, Broken> {
-    let room = room.extended(room.deadline.max(Deadline::after(TIME)));
+    let delays = sent.iter().filter_map(|plan| Some(plan::least_time(&plan.held.as_ref()?.spec))).max().unwrap_or_default();
+    let room = room.extended(room.deadline.max(Deadline::after(TIME + delays.min(DELAYS))));
     let mut back = Back { room: &room, request, sent, done: Done::of(&room)?, to: None, notes: Vec::new() };
     match back.all() {
         Ok(()) => {}

@@ -2,6 +2,7 @@
 //!
 //! The rules are those of a deploy's [`super::watch`], but for what Swarm makes of an update: a count is none.
 
+use super::stopwatch::Stopwatch;
 use super::watch::{Wanted, Watch, Written};
 use super::{Failure, converge};
 use crate::docker::types::{Mode, Service, Task};
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 pub(in crate::docker) struct Stuck {
     /// By the id of the service.
     watches: Vec<(String, Watch)>,
-    since: Instant,
+    stopwatch: Stopwatch,
 }
 
 impl Stuck {
@@ -24,12 +25,12 @@ impl Stuck {
             let wanted = Wanted::of(&service.spec, Mode::Replicated(replicas), Written::Now);
             (service.id.clone(), Watch::new(wanted, Arc::clone(&before)))
         };
-        Self { watches: services.map(watch).collect(), since: Instant::now() }
+        Self { watches: services.map(watch).collect(), stopwatch: Stopwatch::start(Instant::now()) }
     }
 
     /// Takes one look: what is certain by now.
     pub(in crate::docker) fn look(&mut self, tasks: &[Task], pull_timeout: Duration) -> Option<Failure> {
-        let at = self.since.elapsed();
+        let at = self.stopwatch.at(Instant::now());
         let look = |(id, watch): &mut (String, Watch)| {
             let mut own: Vec<&Task> = tasks.iter().filter(|task| task.service_id == *id).collect();
             own.sort_by(|a, b| a.created_at.cmp(&b.created_at));

@@ -10,8 +10,9 @@ use crate::domain::StackName;
 use crate::stack::plan::{Action, ServicePlan};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Leaves alone what gets no more than a login and has done its work. Notes in the plans which of them replace the tasks of an older spec, and leaves alone what was paused only because it had done its
-/// work. `tasks` are all of the stack, `given` and `wanted` the fingerprints of logins for registries, by service.
+/// Notes in the plans which of them replace the tasks of an older spec. Leaves alone what was paused only because it had done its
+/// work, and what would get no more than a login for work that is done. `tasks` are all of the stack, `given` and `wanted` the
+/// fingerprints of logins for registries, by service.
 pub(super) fn settle(
     room: &Room<'_>,
     stack: &StackName,
@@ -19,29 +20,32 @@ pub(super) fn settle(
     tasks: &[Task],
     (given, wanted): (&BTreeMap<String, String>, &BTreeMap<String, String>),
 ) -> Result<(), Broken> {
+    let is_unfinished = |plan: &ServicePlan| plan.action == Action::Update && plan.held.as_ref().is_some_and(is_under_way);
+    if plans.iter().any(is_unfinished) {
+        let ids: BTreeSet<String> = room.observe(|client| client.current_tasks(stack))?.into_iter().map(|task| task.id).collect();
+        for plan in plans.iter_mut().filter(|plan| is_unfinished(plan)) {
+            let id = plan.held.as_ref().map_or("", |held| held.id.as_str());
+            let own: Vec<&Task> = tasks.iter().filter(|task| task.service_id == id).collect();
+            let (current, old): (Vec<&Task>, Vec<&Task>) = own.iter().copied().partition(|task| ids.contains(&task.id));
+            plan.resumes = old.iter().any(|task| !task.status.state.is_over());
+            if !plan.resumes && plan.only_resumes() && Watch::is_done(&plan.spec, &own, &current) {
+                plan.leave();
+                plan.compare_logins(given.get(&plan.name), wanted.get(&plan.name));
+            }
+        }
+    }
+    leave_finished(plans, tasks);
+    Ok(())
+}
+
+/// swarmkit passes a new login over only where a task runs: one that has done its work would run again.
+fn leave_finished(plans: &mut [ServicePlan], tasks: &[Task]) {
     for plan in plans.iter_mut().filter(|plan| plan.only_logs_in()) {
         let Some(held) = plan.held.as_ref().filter(|held| may_end(held)) else { continue };
-        // swarmkit passes a new login over only where a task runs: one that has done its work would run again.
         if tasks.iter().any(|task| task.service_id == held.id && task.status.state == TaskState::Complete) {
             plan.leave();
         }
     }
-    let is_unfinished = |plan: &ServicePlan| plan.action == Action::Update && plan.held.as_ref().is_some_and(is_under_way);
-    if !plans.iter().any(is_unfinished) {
-        return Ok(());
-    }
-    let ids: BTreeSet<String> = room.observe(|client| client.current_tasks(stack))?.into_iter().map(|task| task.id).collect();
-    for plan in plans.iter_mut().filter(|plan| is_unfinished(plan)) {
-        let id = plan.held.as_ref().map_or("", |held| held.id.as_str());
-        let own: Vec<&Task> = tasks.iter().filter(|task| task.service_id == id).collect();
-        let (current, old): (Vec<&Task>, Vec<&Task>) = own.iter().copied().partition(|task| ids.contains(&task.id));
-        plan.resumes = old.iter().any(|task| !task.status.state.is_over());
-        if !plan.resumes && plan.only_resumes() && Watch::is_done(&plan.spec, &own, &current) {
-            plan.leave();
-            plan.compare_logins(given.get(&plan.name), wanted.get(&plan.name));
-        }
-    }
-    Ok(())
 }
 
 fn is_under_way(held: &Service) -> bool {

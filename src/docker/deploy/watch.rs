@@ -8,7 +8,7 @@ use super::{Failure, trouble};
 use crate::docker::glance::Glance;
 use crate::docker::seat::Seat;
 use crate::docker::types::{Mode, Service, Task, TaskState, UpdateState};
-use crate::domain::{Code, Timestamp, unix_nanos};
+use crate::domain::{Code, Timestamp};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,6 +19,8 @@ const MONITOR: Duration = Duration::from_secs(5);
 /// How long tasks may wait for a node before none is certain to come: the old tasks of an update go
 /// first, and a node that restarts is back within seconds or within minutes.
 const UNPLACED: Duration = Duration::from_secs(10);
+/// How much longer they may wait for addresses: the manager gives them within a second, unless it cannot or has just become the leader.
+const UNALLOCATED: Duration = Duration::from_secs(20);
 /// The time that Swarm leaves a container to end where the spec names none.
 const STOP_GRACE: Duration = Duration::from_secs(10);
 /// So many tasks of one seat could not be made: the node will not take the next one either.
@@ -29,7 +31,6 @@ const ENDINGS: usize = 5;
 const NOWHERE: &str = "no node satisfies its placement constraints";
 /// How long a seat stays without a next try before it is certain that none comes.
 const LAST_TRY: Duration = Duration::from_secs(2);
-const NANOS_PER_MILLI: i64 = 1_000_000;
 /// Different errors of a service that a report names.
 const ERRORS: usize = 5;
 
@@ -127,8 +128,10 @@ pub(super) struct Watch {
     passing: BTreeSet<String>,
     /// What a task does that does not run yet.
     on_its_way: Option<TaskState>,
-    /// Since when a node prepares these tasks.
-    preparing: BTreeMap<String, Duration>,
+    /// The tasks that a node prepares.
+    preparing: Since,
+    /// The tasks that wait for addresses.
+    unallocated: Since,
     /// Since when tasks wait for a node.
     unplaced_since: Option<Duration>,
     /// Since when a seat gets no further try.
@@ -141,6 +144,20 @@ pub(super) struct Watch {
     has_trouble: bool,
     running: u64,
     desired: u64,
+}
+
+/// Since when each of some tasks has been in a state that it is to leave.
+#[derive(Debug, Default)]
+struct Since(BTreeMap<String, Duration>);
+
+impl Since {
+    /// Takes those that are in it now. Since when the first of them is.
+    fn look(&mut self, at: Duration, current: &[&Task], state: TaskState) -> Option<Duration> {
+        let is_in_it = |task: &&&Task| task.status.state == state && task.desired_state <= TaskState::Complete;
+        let since = |task: &&Task| (task.id.clone(), self.0.get(&task.id).copied().unwrap_or(at));
+        self.0 = current.iter().filter(is_in_it).map(since).collect();
+        self.0.values().min().copied()
+    }
 }
 
 /// How long Swarm waits for a container of this spec to end.
@@ -221,7 +238,8 @@ impl Watch {
             waits: None,
             passing: BTreeSet::new(),
             on_its_way: None,
-            preparing: BTreeMap::new(),
+            preparing: Since::default(),
+            unallocated: Since::default(),
             unplaced_since,
             given_up_since,
             good,
@@ -301,8 +319,8 @@ impl Watch {
         let on_its_way =
             current.iter().rev().find(|task| task.status.state < TaskState::Running && task.desired_state <= TaskState::Complete);
         self.on_its_way = on_its_way.map(|task| task.status.state);
-        let tasks = self.worn_out(at, &current).or_else(|| self.unplaced(at, look, &current));
-        let failure = self.of_update(service, look).or(tasks).or_else(|| self.slow_pull(at, &current, look.pull_timeout));
+        let tasks = self.worn_out(at, &current).or_else(|| self.waits_in_vain(at, look, &current));
+        let failure = self.of_update(service, look).or(tasks);
         match failure {
             Some(failure) => State::Failed(failure),
             None => self.progress(at, service, good, still_runs),
@@ -314,15 +332,13 @@ impl Watch {
         self.note_endings(tasks);
         let current = tasks.iter().map(|task| task.id.clone()).collect();
         let look = Look { service: None, tasks, current: &current, pull_timeout, now: Timestamp::from(SystemTime::now()) };
-        let worn_out = self.worn_out(at, tasks);
-        worn_out.or_else(|| self.unplaced(at, &look, tasks)).or_else(|| self.slow_pull(at, tasks, pull_timeout))
+        self.worn_out(at, tasks).or_else(|| self.waits_in_vain(at, &look, tasks))
     }
 
     /// What the last run of a job has come to, that nobody has asked to run again. The manager forgets old tasks: where there is none,
     /// nothing speaks against it.
     fn past_run(&mut self, at: Duration, look: &Look<'_>, current: &[&Task]) -> State {
-        let stuck = self.unplaced(at, look, current).or_else(|| self.slow_pull(at, current, look.pull_timeout));
-        if let Some(failure) = stuck {
+        if let Some(failure) = self.waits_in_vain(at, look, current) {
             return State::Failed(failure);
         }
         let last: BTreeMap<Seat, &Task> = current.iter().map(|task| (Seat::of(self.wanted.mode, task), *task)).collect();
@@ -377,14 +393,9 @@ impl Watch {
         if ran && !self.has_trouble { StillRuns::Yes } else { StillRuns::Unknown }
     }
 
-    /// Whether these tasks have run for as long as new ones must: what failed before them is over. A manager's clock says when a task
-    /// was made, and its node's since when it runs: both must have been so long ago.
+    /// Whether these tasks have run for as long as new ones must: what failed before them is over.
     fn run_for_long(&self, current: &[&Task], good: &BTreeSet<String>, now: Timestamp) -> bool {
-        let monitor = i64::try_from(self.wanted.monitor.as_nanos()).unwrap_or(i64::MAX);
-        let latest = now.as_millis().saturating_mul(NANOS_PER_MILLI).saturating_sub(monitor);
-        let is_before = |time: &str| unix_nanos(time).is_some_and(|nanos| nanos <= latest);
-        let mut running = current.iter().filter(|task| good.contains(&task.id));
-        running.all(|task| is_before(&task.created_at) && is_before(&task.status.timestamp))
+        current.iter().filter(|task| good.contains(&task.id)).all(|task| task.has_stayed(self.wanted.monitor, now))
     }
 
     fn note_endings(&mut self, current: &[&Task]) {
@@ -472,6 +483,23 @@ impl Watch {
         })
     }
 
+    /// Whether tasks have waited too long for what comes before they run.
+    fn waits_in_vain(&mut self, at: Duration, look: &Look<'_>, current: &[&Task]) -> Option<Failure> {
+        let for_addresses = self.unallocated(at, current);
+        let for_a_node = self.unplaced(at, look, current);
+        let for_an_image = self.slow_pull(at, current, look.pull_timeout);
+        for_addresses.or(for_a_node).or(for_an_image)
+    }
+
+    /// Whether the manager does not give a task its addresses: without them no node is looked for, and the task says nothing.
+    fn unallocated(&mut self, at: Duration, current: &[&Task]) -> Option<Failure> {
+        let waited = at.saturating_sub(self.unallocated.look(at, current, TaskState::New)?);
+        (waited >= UNALLOCATED + self.wanted.patience).then(|| {
+            let what = "the manager gives its tasks no addresses: a network has none left, or cannot be set up";
+            self.failure(Code::NOT_ALLOCATED, what)
+        })
+    }
+
     /// Whether tasks have waited for a node for too long.
     fn unplaced(&mut self, at: Duration, look: &Look<'_>, current: &[&Task]) -> Option<Failure> {
         self.passing.clear();
@@ -504,16 +532,12 @@ impl Watch {
 
     /// Whether a node has prepared a task for too long. It pulls the image then; nothing else of it takes minutes.
     fn slow_pull(&mut self, at: Duration, current: &[&Task], allowed: Duration) -> Option<Failure> {
-        let prepares = |task: &&&Task| task.status.state == TaskState::Preparing && task.desired_state <= TaskState::Complete;
-        let mut preparing = BTreeMap::new();
-        for task in current.iter().filter(prepares) {
-            preparing.insert(task.id.clone(), self.preparing.get(&task.id).copied().unwrap_or(at));
-        }
-        self.preparing = preparing;
-        let since = self.preparing.values().min()?;
-        let words =
-            || format!("a node has prepared a task for {} s, and still pulls its image: docker.pull_timeout is over", allowed.as_secs());
-        (at.saturating_sub(*since) >= allowed).then(|| self.failure(Code::IMAGE_PULL, &words()))
+        let waited = at.saturating_sub(self.preparing.look(at, current, TaskState::Preparing)?);
+        (waited >= allowed).then(|| {
+            let allowed = allowed.as_secs();
+            let what = format!("a node has prepared a task for {allowed} s, and still pulls its image: docker.pull_timeout is over");
+            self.failure(Code::IMAGE_PULL, &what)
+        })
     }
 
     /// Whether no node takes a global service that this command wrote. One that was so before waits for nodes to come.

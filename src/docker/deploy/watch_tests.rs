@@ -41,7 +41,7 @@ fn tasks(lines: &[&str]) -> Vec<Task> {
 
 /// A minute in which the first tasks of a list have just been made.
 fn now() -> Timestamp {
-    Timestamp::from_millis(unix_nanos("2026-11-26T05:46:30Z").unwrap() / 1_000_000)
+    Timestamp::parse("2026-11-26T05:46:30Z").unwrap()
 }
 
 fn service(update: Option<(&str, &str)>) -> Glance {
@@ -399,6 +399,17 @@ fn what_failed_before_tasks_that_have_run_for_long_is_over() {
     assert_eq!(since("10", "11"), State::Settled);
     assert_eq!(since("10", "28"), State::Waiting, "the monitor has 5 s");
     assert_eq!(since("28", "11"), State::Waiting, "its node's clock is late");
+}
+
+#[test]
+fn a_task_that_gets_no_addresses_has_failed_after_a_while() {
+    let mut watch = replicated(1);
+    let mut at = |seconds: u64, state: &str| look(&mut watch, seconds, &[&format!("a 1 running {state}")], None);
+    assert_eq!([at(0, "new"), at(30, "new")], [State::Waiting, State::Waiting], "20 s, and 11 s until old tasks have left theirs");
+    let State::Failed(failure) = at(31, "new") else { panic!("it waits for ever") };
+    assert_eq!(failure.code, Code::NOT_ALLOCATED);
+    assert!(failure.message.contains("no addresses"), "{}", failure.message);
+    assert_eq!([at(41, "pending"), at(90, "new")], [State::Waiting, State::Waiting], "it had them meanwhile");
 }
 
 #[test]

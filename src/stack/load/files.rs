@@ -8,7 +8,7 @@ use super::path::Path;
 use super::unique;
 use crate::stack::interpolate::{Interpolation, Problem};
 use crate::stack::yaml::{self, MAX_TREE_BYTES, Node, Value};
-use crate::stack::{Rule, Source, StackError, merge};
+use crate::stack::{Rule, Source, StackError, cli_merge, merge};
 use std::collections::BTreeMap;
 
 /// Includes in includes, extensions of extensions: more is a mistake, and each is one of recursion.
@@ -21,7 +21,12 @@ pub fn tree(cx: &Context<'_>, source: &Source<'_>) -> Result<Node, StackError> {
     for file in source.files {
         let node = reader.file(file.name, "", file.text, 0)?;
         whole = Some(match whole {
-            Some(earlier) => reader.merged(earlier, node, merge::files)?,
+            Some(earlier) => {
+                for loss in cli_merge::losses(&earlier, &node) {
+                    cx.deviates(&loss.service, cx.location(loss.at, &loss.key), Rule::Merging);
+                }
+                reader.merged(earlier, node, merge::files)?
+            }
             None => node,
         });
     }

@@ -11,6 +11,7 @@ mod drift;
 mod handover;
 mod leaving;
 mod networks;
+mod pace;
 mod platforms;
 mod ports;
 mod refs;
@@ -24,6 +25,7 @@ pub use drift::drift;
 pub use handover::{Wave, given_up, leave_out, waves};
 pub use leaving::{Fate, leftovers, unwanted};
 pub use networks::{NetworkPlan, attached, body_of, detach, networks};
+pub use pace::{least_time, slow_updates};
 pub use platforms::{Platform, check_platforms, names_platforms};
 pub use ports::{Nodes, Place, Port, check_ports, port, publishes_ports};
 pub use refs::fill;
@@ -200,12 +202,12 @@ pub enum Unplannable {
     #[error("a service {0} is there already and belongs to no stack: remove it, or give this one another name")]
     LooseService(String),
     /// A network that must be made anew has other users.
-    #[error("the network {network} must be made anew, and {service}, which this command may not touch, is attached to it: take it off")]
+    #[error("the network {network} must be made anew, and {user}, which this command may not touch, is attached to it: take it off")]
     NetworkInUse {
         /// In the swarm.
         network: String,
-        /// The service that is attached.
-        service: String,
+        /// The service or container that is attached.
+        user: String,
     },
     /// The addresses of a network are taken.
     #[error(

@@ -97,7 +97,7 @@ pub fn detach<'a>(
             .filter_map(NetworkPlan::replaced)
             .find(|network| attached(&other.spec, &BTreeSet::from([network.id.as_str(), network.name.as_str()])));
         let network = network.map(|network| network.name.clone()).unwrap_or_default();
-        return Err(Unplannable::NetworkInUse { network, service: other.name().to_owned() });
+        return Err(Unplannable::NetworkInUse { network, user: format!("service {}", other.name()) });
     }
     for plan in services.iter_mut() {
         let Some(held) = &plan.held else { continue };

@@ -1,0 +1,242 @@
+//! Where `docker stack deploy` loses something when it puts one file over another (docs/compose.md, D2). Pure.
+//!
+//! Its rules are those of docker/cli 28, cli/compose/loader/merge.go: nothing that is empty overrides, except what is a pointer or a
+//! text of a mapping; ports are one by their published number, secrets and configs by their source; a test is appended to; aliases of
+//! a network are replaced; entries of the top level are replaced whole.
+
+use super::load::{port_identity, single_ports};
+use super::merge::{self, mapping, reference_key};
+use super::yaml::{Merging, Node, Place, Value};
+use std::collections::BTreeSet;
+
+/// What the CLI makes something else of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    /// The service that it is about.
+    pub service: String,
+    /// The value, from the top of the file.
+    pub key: String,
+    /// Where that stands.
+    pub at: Place,
+}
+
+/// These are pointers there: 0 overrides.
+const POINTERS: [&str; 4] = ["replicas", "parallelism", "retries", "max_attempts"];
+/// What services use of the top level.
+const OBJECTS: [&str; 4] = ["networks", "volumes", "secrets", "configs"];
+
+/// All of them, for a file that is put over what earlier ones came to.
+pub fn losses(base: &Node, over: &Node) -> Vec<Loss> {
+    let mut losses = Losses::default();
+    let services = |node: &Node| node.get("services").cloned().unwrap_or(Node::new(node.at, Value::Null));
+    let (mine, theirs) = (services(base), services(over));
+    for (name, theirs) in theirs.entries() {
+        if let Some(mine) = mine.get(&name.text) {
+            losses.service(&name.text, mine, theirs);
+        }
+    }
+    for kind in OBJECTS {
+        losses.objects(kind, base.get(kind), over.get(kind), [&mine, &theirs]);
+    }
+    losses.0
+}
+
+#[derive(Default)]
+struct Losses(Vec<Loss>);
+
+impl Losses {
+    fn note(&mut self, service: &str, key: &str, at: Place) {
+        self.0.push(Loss { service: service.to_owned(), key: key.to_owned(), at });
+    }
+
+    fn service(&mut self, name: &str, mine: &Node, theirs: &Node) {
+        self.fields(name, &mut Vec::new(), mine, theirs);
+        let of_both = |key: &str| -> Vec<&Node> { [mine, theirs].into_iter().filter_map(|file| file.get(key)).collect() };
+        self.one_by(name, "ports", &of_both("ports"), port_identity, '/');
+        for key in ["secrets", "configs"] {
+            self.one_by(name, key, &of_both(key), reference_key, '\0');
+        }
+    }
+
+    /// Lists of which the CLI keeps one entry for each first part of what makes them different.
+    fn one_by(&mut self, service: &str, key: &str, lists: &[&Node], identity: fn(&Node) -> Option<String>, separator: char) {
+        let single = |list: &Node| if key == "ports" { single_ports(list.clone(), &mut 0) } else { list.clone() };
+        let items = lists.iter().flat_map(|list| match single(list).value {
+            Value::List(items) => items,
+            _ => Vec::new(),
+        });
+        let ours: BTreeSet<String> = items.filter_map(|item| identity(&item)).collect();
+        let theirs: BTreeSet<&str> = ours.iter().map(|whole| whole.split(separator).next().unwrap_or(whole)).collect();
+        if let Some(list) = lists.last().filter(|_| theirs.len() < ours.len()) {
+            self.note(service, &format!("services.{service}.{key}"), list.at);
+        }
+    }
+
+    fn fields(&mut self, service: &str, path: &mut Vec<String>, mine: &Node, theirs: &Node) {
+        if theirs.value == Value::Null || theirs.merging != Merging::Usual {
+            return;
+        }
+        let parts: Vec<&str> = path.iter().map(String::as_str).collect();
+        let is_lost = match parts.as_slice() {
+            // Mappings of texts, in which an empty one overrides, and lists that have rules of their own.
+            ["labels" | "sysctls" | "ulimits" | "ports" | "volumes" | "secrets" | "configs"] => return,
+            ["deploy", "labels"] | ["logging", "options"] => return,
+            ["environment"] => {
+                let (mine, theirs) = (mapping(mine.clone()), mapping(theirs.clone()));
+                theirs.entries().iter().any(|(key, node)| is_empty(node) && mine.get(&key.text).is_some_and(|node| !is_nothing(node)))
+            }
+            ["networks"] => return self.networks(service, mine, theirs),
+            ["command" | "entrypoint"] => is_nothing(theirs) && !is_nothing(mine),
+            ["healthcheck", "test"] => !is_nothing(mine),
+            [.., last] if POINTERS.contains(last) => false,
+            _ => match (&mine.value, &theirs.value) {
+                (Value::Map(_), Value::Map(entries)) => {
+                    for (key, theirs) in entries {
+                        let Some(mine) = mine.get(&key.text) else { continue };
+                        path.push(key.text.clone());
+                        self.fields(service, path, mine, theirs);
+                        path.pop();
+                    }
+                    false
+                }
+                _ => is_empty(theirs) && !is_nothing(mine),
+            },
+        };
+        if is_lost {
+            self.note(service, &format!("services.{service}.{}", path.join(".")), theirs.at);
+        }
+    }
+
+    fn networks(&mut self, service: &str, mine: &Node, theirs: &Node) {
+        for (name, theirs) in theirs.entries().iter().filter(|(_, node)| node.value != Value::Null) {
+            let Some(mine) = mine.get(&name.text) else { continue };
+            let has = |node: &Node, key: &str| node.get(key).is_some_and(|node| !is_nothing(node));
+            if has(mine, "aliases") || has(theirs, "driver_opts") {
+                self.note(service, &format!("services.{service}.networks.{}", name.text), theirs.at);
+            }
+        }
+    }
+
+    /// Nothing of an entry of the top level is left there that an earlier file has.
+    fn objects(&mut self, kind: &str, mine: Option<&Node>, theirs: Option<&Node>, services: [&Node; 2]) {
+        for (name, theirs) in theirs.map(Node::entries).unwrap_or_default() {
+            let Some(mine) = mine.and_then(|mine| mine.get(&name.text)) else { continue };
+            if merge::object(kind, &name.text, mine.clone(), theirs.clone()).same(theirs) {
+                continue;
+            }
+            let using = services.iter().flat_map(|services| services.entries()).filter(|(_, service)| uses(service, kind, &name.text));
+            let using: BTreeSet<&str> = using.map(|(service, _)| service.text.as_str()).collect();
+            for service in using {
+                self.note(service, &format!("{kind}.{}", name.text), theirs.at);
+            }
+        }
+    }
+}
+
+/// What overrides nothing there.
+fn is_empty(node: &Node) -> bool {
+    match &node.value {
+        Value::Bool(value) => !value,
+        Value::Int(value) => *value == 0,
+        Value::Float(value) => *value == 0.0,
+        Value::Text(text) => text.is_empty(),
+        Value::Null | Value::List(_) | Value::Map(_) => false,
+    }
+}
+
+/// Whether there is nothing to lose.
+fn is_nothing(node: &Node) -> bool {
+    match &node.value {
+        Value::Null => true,
+        Value::List(items) => items.is_empty(),
+        Value::Map(entries) => entries.is_empty(),
+        _ => is_empty(node),
+    }
+}
+
+fn uses(service: &Node, kind: &str, name: &str) -> bool {
+    let Some(node) = service.get(kind) else { return kind == "networks" && name == "default" };
+    let is_it = |item: &Node| {
+        let text = item.scalar().or_else(|| item.get("source").and_then(Node::scalar));
+        text.is_some_and(|text| text.split(':').next() == Some(name))
+    };
+    match &node.value {
+        Value::List(items) => items.iter().any(is_it),
+        _ => node.get(name).is_some(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::yaml::parse;
+
+    fn lost(base: &str, over: &str) -> Vec<String> {
+        losses(&parse(0, base).unwrap(), &parse(1, over).unwrap())
+            .into_iter()
+            .map(|loss| format!("{}: {}", loss.service, loss.key))
+            .collect()
+    }
+
+    fn of_service(base: &str, over: &str) -> Vec<String> {
+        let file = |text: &str| format!("services: {{a: {{{text}}}}}");
+        lost(&file(base), &file(over)).into_iter().map(|loss| loss.trim_start_matches("a: services.a.").to_owned()).collect()
+    }
+
+    #[test]
+    fn what_a_later_file_does_not_override_there_is_found() {
+        for (base, over, key) in [
+            ("read_only: true", "read_only: false", "read_only"),
+            ("init: true", "init: false", "init"),
+            ("hostname: h", "hostname: ''", "hostname"),
+            ("environment: [A=1]", "environment: {A: ''}", "environment"),
+            ("command: [a]", "command: []", "command"),
+            ("healthcheck: {test: [CMD, a]}", "healthcheck: {test: [CMD, b]}", "healthcheck.test"),
+            (
+                "deploy: {update_config: {max_failure_ratio: 0.5}}",
+                "deploy: {update_config: {max_failure_ratio: 0}}",
+                "deploy.update_config.max_failure_ratio",
+            ),
+            ("ports: ['443:443', '443:443/udp']", "image: b", "ports"),
+            ("ports: ['80', '81']", "ports: ['82']", "ports"),
+            ("ports: ['8000-8001:80-81', '8001:81/udp']", "image: b", "ports"),
+            ("secrets: [k, {source: k, target: t}]", "image: b", "secrets"),
+            ("networks: {n: {aliases: [x]}}", "networks: {n: {aliases: [y]}}", "networks.n"),
+            ("networks: {n: {aliases: [x]}}", "networks: {n: {}}", "networks.n"),
+        ] {
+            assert_eq!(of_service(base, over), [key], "{base} + {over}");
+        }
+    }
+
+    #[test]
+    fn what_both_make_the_same_of_is_no_loss() {
+        for (base, over) in [
+            ("read_only: false", "read_only: true"),
+            ("read_only: false", "read_only: false"),
+            ("hostname: h", "hostname: null"),
+            ("environment: [A=1]", "environment: [A, B=]"),
+            ("labels: {a: b}", "labels: {a: ''}"),
+            ("deploy: {replicas: 2}", "deploy: {replicas: 0}"),
+            ("command: [a]", "command: [b]"),
+            ("healthcheck: {retries: 3}", "healthcheck: {test: [CMD, b], retries: 0}"),
+            ("ports: ['80:80', '81:80']", "ports: ['80:80']"),
+            ("secrets: [k, l]", "secrets: [k]"),
+            ("networks: {n: {aliases: [x]}}", "networks: [n, m]"),
+            ("cap_add: [A]", "cap_add: [B]"),
+            ("tty: true", "tty: !reset null"),
+        ] {
+            assert_eq!(of_service(base, over), [""; 0], "{base} + {over}");
+        }
+        assert_eq!(lost("services: {a: {read_only: true}}", "services: {b: {read_only: false}}"), [""; 0], "they are not merged");
+    }
+
+    #[test]
+    fn who_uses_an_object_of_which_a_part_is_lost_is_told() {
+        let base = "services: {a: {volumes: ['data:/d']}, b: {volumes: [{type: volume, source: data, target: /d}]}, c: {volumes: ['other:/d']}}\n\
+                    volumes: {data: {driver: local, labels: {x: y}}, other: {driver: local}}\nnetworks: {default: {internal: true}}\n";
+        let over = "volumes: {data: {driver: local}, other: {driver: local}}";
+        assert_eq!(lost(base, over), ["a: volumes.data", "b: volumes.data"]);
+        assert_eq!(lost(base, "networks: {default: {attachable: true}}"), ["a", "b", "c"].map(|name| format!("{name}: networks.default")));
+        assert_eq!(lost(base, "volumes: {data: {external: true}}"), [""; 0], "it is made elsewhere, here and there");
+    }
+}
