@@ -40,8 +40,8 @@ pub(super) fn change(call: &Call, arguments: &Change) -> Result<Exit, Failure> {
         body["dry_run"] = json!(true);
         return plan(&client, &request.body(body), call.output, arguments.project.as_deref(), &About::stack(stack), Found::default());
     }
-    let given = Given { wait: arguments.wait, project: arguments.project.as_deref(), about: About::stack(stack) };
-    command(&client, request.body(body), call.output, &given)
+    let given = Given { wait: arguments.wait, project: arguments.project.as_deref(), about: About::stack(stack), found: Found::default() };
+    command(&client, request.body(body), call.output, given)
 }
 
 /// Says something about commands.
@@ -52,8 +52,8 @@ pub(super) fn steer(call: &Call, what: &Steer) -> Result<Exit, Failure> {
         Steer::Pause => "/v1/pause".to_owned(),
         Steer::Resume => "/v1/resume".to_owned(),
     };
-    let given = Given { wait: Wait::ToTheEnd, project: None, about: About::default() };
-    command(&client, Request::post(path), call.output, &given)
+    let given = Given { wait: Wait::ToTheEnd, project: None, about: About::default(), found: Found::default() };
+    command(&client, Request::post(path), call.output, given)
 }
 
 /// Asks whether it is meant, having said what will happen.

@@ -66,7 +66,7 @@ pub(super) fn deploy(call: &Call, arguments: &Deploy) -> Result<Exit, Failure> {
             &client,
             request,
             call.output,
-            &Given { wait: arguments.wait, project: arguments.project.as_deref(), about: About::stack(stack) },
+            Given { wait: arguments.wait, project: arguments.project.as_deref(), about: About::stack(stack), found },
         ),
     }
 }
@@ -115,6 +115,8 @@ pub(super) struct Given<'a> {
     pub(super) wait: Wait,
     pub(super) project: Option<&'a str>,
     pub(super) about: About,
+    /// What has been said of the files already.
+    pub(super) found: Found,
 }
 
 /// What is to be said of the files, with the places that it has in them.
@@ -133,13 +135,23 @@ impl Found {
         }
         Self { warnings: loaded.warnings.iter().map(ToString::to_string).collect(), deviations }
     }
+
+    /// What the agent warns of beside that. It has read the files as one, so what it alone can know of them, which is what its engine
+    /// is too old for, goes without a place.
+    fn beside(&self, warnings: Vec<String>) -> impl Iterator<Item = String> {
+        let unplaced = |warning: String| match warning.strip_prefix(AS_ONE).and_then(|placed| placed.split_once(": ")) {
+            Some((_place, what)) => (!self.warnings.iter().any(|known| known.ends_with(what))).then(|| what.to_owned()),
+            None => Some(warning),
+        };
+        warnings.into_iter().filter_map(unplaced)
+    }
 }
 
 /// The agent has read the files as one: what it says of them is told as it was found in the files themselves.
 fn in_their_files(mut end: Event, mut found: Found) -> Event {
     let details = &mut end.payload.details;
-    details.warnings.retain(|warning| !warning.starts_with(AS_ONE));
-    details.warnings.splice(0..0, found.warnings);
+    let beside: Vec<String> = found.beside(mem::take(&mut details.warnings)).collect();
+    details.warnings = found.warnings.into_iter().chain(beside).collect();
     for service in details.services.iter_mut().filter(|service| service.deviations.is_some()) {
         if let Some(here) = found.deviations.remove(&service.name) {
             service.deviations = Some(here);
@@ -160,7 +172,7 @@ fn rewritten(text: String, told: &Details) -> String {
 }
 
 /// Gives any command, and watches it if that is wanted.
-pub(super) fn command(client: &Client, request: Request, output: Output, given: &Given<'_>) -> Result<Exit, Failure> {
+pub(super) fn command(client: &Client, request: Request, output: Output, given: Given<'_>) -> Result<Exit, Failure> {
     let id = CommandId(Uuid::new_v4());
     let request = named(request, id, given.project).about(given.about.clone().command(id));
     if given.wait == Wait::ForTheId {
@@ -172,7 +184,11 @@ pub(super) fn command(client: &Client, request: Request, output: Output, given: 
     }
     match watch::give(client, &request, id, &given.about, Show::of(output))? {
         Ended::Left => Ok(Exit::Done),
-        Ended::Terminal(end, _, took) => told(&in_their_files(*end, Found::default()), took, output, &given.about.clone().command(id)),
+        Ended::Terminal(mut end, _, took) => {
+            let details = &mut end.payload.details;
+            details.warnings = given.found.beside(mem::take(&mut details.warnings)).collect();
+            told(&end, took, output, &given.about.command(id))
+        }
     }
 }
 
@@ -203,7 +219,11 @@ mod tests {
 
     #[test]
     fn what_is_doubtful_in_a_file_is_told_where_it_stands_there() {
-        let warnings = ["docker_stack_yml:3:12: services.web.build: a swarm does not build", "the digest of box:1 is not known"];
+        let warnings = [
+            "docker_stack_yml:3:12: services.web.build: a swarm does not build",
+            "docker_stack_yml:1:70: services.web.oom_score_adj: has no effect: the engine is too old",
+            "the digest of box:1 is not known",
+        ];
         let services = json!([
             {"name": "web", "deviations": ["D3: docker_stack_yml:1:2818: services.web.tmpfs: forgets"]},
             {"name": "filled", "deviations": []},
@@ -218,7 +238,8 @@ mod tests {
         };
         let told = in_their_files(serde_json::from_value(event.clone()).unwrap(), found);
         assert_eq!(told.payload.details.warnings[0], "build.yml:6:12: services.web.build: a swarm does not build");
-        assert_eq!(told.payload.details.warnings[1..], ["the digest of box:1 is not known"]);
+        let of_the_agent = ["services.web.oom_score_adj: has no effect: the engine is too old", "the digest of box:1 is not known"];
+        assert_eq!(told.payload.details.warnings[1..], of_the_agent);
         let deviations = |n: usize| told.payload.details.services[n].deviations.clone();
         assert_eq!(deviations(0), Some(vec!["D3: build.yml:9:5: services.web.tmpfs: forgets".to_owned()]));
         assert_eq!(

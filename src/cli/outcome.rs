@@ -4,6 +4,7 @@ use super::Exit;
 use super::failure::{Failure, exit_of};
 use super::next::{About, step, step_without_tasks};
 use super::wire::{Event, Service};
+use crate::domain::Code;
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -13,6 +14,8 @@ const TO_REVISION: &str = "The stack was rolled back: it is at its last good rev
 /// … and where there was none.
 const AS_BEFORE: &str = "The stack was rolled back: it is as it was before this deploy.";
 const REMOVED_AGAIN: &str = "The stack was rolled back: what this deploy had made was removed again.";
+const LEFT: &str = "The stack was not rolled back: it is as the deploy left it.";
+const LEFT_TO_SWARM: &str = "The stack was not rolled back: but for the services that Swarm takes back itself it is as the deploy left it.";
 const UNCHANGED: &str = "Nothing was changed.";
 /// What a Rollback or a Start leaves that failed …
 const HALF_WAY: &str = "The stack is left half-way";
@@ -55,6 +58,7 @@ pub(super) fn failure(end: &Event, about: &About) -> Failure {
             (ROLLED_BACK, Some(number)) => format!("{TO_REVISION} ({number})."),
             (ROLLED_BACK, None) if all_new => REMOVED_AGAIN.to_owned(),
             (ROLLED_BACK, None) => AS_BEFORE.to_owned(),
+            (LEFT, _) if code == Code::UPDATE_ROLLED_BACK.as_str() => LEFT_TO_SWARM.to_owned(),
             (HALF_WAY, Some(number)) => format!("{HALF_WAY} to revision {number}: {OUT_OF_IT}."),
             (HALF_WAY, None) => format!("{HALF_WAY}: {OUT_OF_IT}."),
             (other, _) => other.to_owned(),
@@ -82,7 +86,7 @@ pub(super) fn what_became(rolled_back: Option<&Value>, changed: Option<bool>) ->
         (Some(Value::Bool(true)), _) => Some(ROLLED_BACK),
         (Some(Value::String(_)), _) => Some("The stack could be rolled back only in part."),
         (_, Some(false)) => Some(UNCHANGED),
-        (Some(Value::Bool(false)), _) => Some("The stack was not rolled back: it is as the deploy left it."),
+        (Some(Value::Bool(false)), _) => Some(LEFT),
         (None, Some(true)) => Some(HALF_WAY),
         _ => None,
     }

@@ -39,12 +39,30 @@ const COMPOSE_NAMES: &[(&str, &str)] = &[
     ("Labels", "deploy.labels"),
 ];
 
+/// The same of a network.
+const NETWORK_NAMES: &[(&str, &str)] = &[
+    ("Driver", "driver"),
+    ("Options", "driver_opts"),
+    ("EnableIPv6", "enable_ipv6"),
+    ("Internal", "internal"),
+    ("Attachable", "attachable"),
+    ("IPAM", "ipam"),
+    ("Labels", "labels"),
+];
+
 /// The field as the Compose file calls it, where it has a name there; else the end of its path in the spec.
 pub(super) fn named(field: &str) -> String {
     let field = field.strip_prefix("TaskTemplate.").unwrap_or(field);
     let below = |prefix: &str| field.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('.'));
     let named = COMPOSE_NAMES.iter().find_map(|(path, name)| Some(format!("{name}{}", below(path)?)));
     named.unwrap_or_else(|| field.to_owned())
+}
+
+/// The same of a network.
+pub(super) fn named_of_network(field: &str) -> String {
+    let (first, rest) = field.split_once('.').unwrap_or((field, ""));
+    let name = NETWORK_NAMES.iter().find(|(path, _)| *path == first).map_or(first, |(_, name)| name);
+    if rest.is_empty() { name.to_owned() } else { format!("{name}.{rest}") }
 }
 
 #[cfg(test)]
@@ -62,6 +80,9 @@ mod tests {
             ("TaskTemplate.ForceUpdate", "ForceUpdate"),
         ] {
             assert_eq!(named(field), name);
+        }
+        for (field, name) in [("Labels.a.b", "labels.a.b"), ("Attachable", "attachable"), ("Scope", "Scope")] {
+            assert_eq!(named_of_network(field), name);
         }
     }
 }

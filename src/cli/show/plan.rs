@@ -7,7 +7,7 @@
 //! - service old                     it left the file
 //! ```
 
-use super::fields::named;
+use super::fields::{named, named_of_network};
 use super::stacks::image;
 use crate::cli::terminal::{Hue, Page, tame};
 use crate::cli::wire::{Change, Event, Object, Service};
@@ -91,7 +91,7 @@ fn object(kind: &str, object: &Object, counts: &mut Counts, page: &Page) -> Stri
     let other = named.map_or_else(String::new, |name| format!(" as {name}"));
     let reason = if object.reason.is_empty() { String::new() } else { format!("  {}", tame(&object.reason)) };
     let head = page.colour.paint(hue, &format!("{sign} {kind} {}", object.name));
-    format!("{head}{other}{}\n{}", page.colour.paint(Hue::Quiet, &reason), changes(&object.changes, page))
+    format!("{head}{other}{}\n{}", page.colour.paint(Hue::Quiet, &reason), changes(&object.changes, named_of_network, page))
 }
 
 fn service(service: &Service, counts: &mut Counts, page: &Page) -> String {
@@ -107,7 +107,7 @@ fn service(service: &Service, counts: &mut Counts, page: &Page) -> String {
         }
     };
     let about = if about.is_empty() { String::new() } else { format!("  {}", tame(&about)) };
-    let mut text = format!("{head}{}\n{}", page.colour.paint(Hue::Quiet, &about), changes(&service.changes, page));
+    let mut text = format!("{head}{}\n{}", page.colour.paint(Hue::Quiet, &about), changes(&service.changes, named, page));
     if service.image_here == Some(false) {
         text += &note("this node has to pull its image first", page);
     }
@@ -145,9 +145,9 @@ fn note(text: &str, page: &Page) -> String {
     format!("    {} {}\n", page.colour.paint(Hue::Doubtful, "!"), tame(text))
 }
 
-/// One field a line, aligned.
-fn changes(changes: &[Change], page: &Page) -> String {
-    let names: Vec<String> = changes.iter().map(|change| named(&change.field)).collect();
+/// One field a line, aligned; `name` is what the file calls it.
+fn changes(changes: &[Change], name: fn(&str) -> String, page: &Page) -> String {
+    let names: Vec<String> = changes.iter().map(|change| name(&change.field)).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
     let line = |(change, name): (&Change, &String)| {
         let hidden = match (&change.old, &change.new) {

@@ -227,7 +227,7 @@ fn a_plan_reads_like_a_diff() {
     assert_eq!(
         plan(&read(end), &page(80)),
         "-/+ network shop_back  Swarm cannot change it\n    \
-             Internal  false → true\n\
+             internal  false → true\n\
          + secret shop_key as shop_key-1a2b3c4d  its content changed\n\
          ~ service web  every task is replaced\n    \
              image                 web:1.4 → web:1.5\n    \

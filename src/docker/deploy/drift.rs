@@ -1,7 +1,7 @@
 //! Which services of a stack others have changed since its newest revision, for those who tell of it.
 
-use super::revision;
-use crate::docker::room::{End, Room};
+use super::{names, revision};
+use crate::docker::room::{End, Room, StepError};
 use crate::docker::types::{NAMESPACE, Service};
 use crate::domain::{Revision, StackName};
 use crate::stack::change::{self, Change};
@@ -46,6 +46,21 @@ pub(super) fn of(revisions: &[Revision], services: &[Service], networks: &BTreeM
         (!changes.is_empty()).then(|| (service.name().to_owned(), Drift { revision: newest.number, changes }))
     };
     services.iter().filter(|service| is_kept(service.name())).filter_map(drift).collect()
+}
+
+/// The same, where ids by name of the stack's own networks may not be all: services may be on networks that the file does not name,
+/// or not any more. Where it looks as if they were on others, all of the swarm are asked for.
+pub(super) fn seen(
+    room: &Room<'_>,
+    revisions: &[Revision],
+    services: &[Service],
+    networks: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, Drift>, StepError> {
+    let found = of(revisions, services, networks);
+    if found.is_empty() {
+        return Ok(found);
+    }
+    Ok(of(revisions, services, &names::network_ids_of(room, &services.iter().collect::<Vec<_>>())?))
 }
 
 /// The same for services of any stacks, as GetStatus has them: by name.

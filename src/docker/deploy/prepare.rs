@@ -8,7 +8,7 @@ use super::revision::GoingContent;
 use super::{Broken, Failure, checks, contents, logins, names, orphans, revision, rollback, unfinished};
 use crate::docker::ownership::{self, Standing, Takeover};
 use crate::docker::room::Room;
-use crate::docker::types::{NAMESPACE, OWNER, Service, StoreKind};
+use crate::docker::types::{NAMESPACE, OWNER, StoreKind};
 use crate::domain::{Code, Deploy, Entry, KeptStack, OnFailure, Orphan, ProjectId, Revision, StackName};
 use crate::stack::plan::{self, Desired, ExternalIds, Leavers, Observed, Plan, Who};
 use crate::stack::{self, ApiVersion, Binds, ComposeFile, Deviation, Loaded, Source, StackError, StackSpecs, since};
@@ -100,7 +100,7 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
     observed.known_networks.extend(orphans::networks(&orphans, &observed.networks));
     observed.known_contents = revision::contents_by_name(&revisions);
     observed.orphans = orphans::ids(&orphans).collect();
-    let drift = drift(room, &revisions, &observed)?;
+    let drift = drift::seen(room, &revisions, &observed.services, &observed.network_ids)?;
     warnings.extend(drift.iter().map(|(name, drift)| drift.warning(name)));
     observed.logins = logins;
 
@@ -125,7 +125,14 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
     let who = Who { agent: room.agent, command: room.command.id };
     let wanted_logins = desired.logins.clone();
     let mut plan = plan::make(stack, &observed, desired, who)?;
-    unfinished::settle(room, stack, &mut plan.services, &tasks, (&observed.logins, &wanted_logins))?;
+    warnings.extend(unfinished::settle(
+        room,
+        stack,
+        &mut plan.services,
+        &tasks,
+        (&observed.logins, &wanted_logins),
+        &observed.network_ids,
+    )?);
     let found = checks::check(room, &plan)?;
     warnings.extend(found.warnings);
     let tasks_before = tasks.into_iter().map(|task| task.id).collect();
@@ -156,17 +163,6 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
     };
     prepared.going = revision::going(room, &prepared, &secrets, &configs)?;
     Ok(prepared)
-}
-
-/// What others have changed. Services may be on networks that the file does not name, or not any more: where it looks as if they
-/// were on others, all of the swarm are asked for.
-fn drift(room: &Room<'_>, revisions: &[Revision], observed: &Observed) -> Result<BTreeMap<String, Drift>, Broken> {
-    let found = drift::of(revisions, &observed.services, &observed.network_ids);
-    if found.is_empty() {
-        return Ok(found);
-    }
-    let services: Vec<&Service> = observed.services.iter().collect();
-    Ok(drift::of(revisions, &observed.services, &names::network_ids_of(room, &services)?))
 }
 
 fn api(room: &Room<'_>) -> Result<ApiVersion, Broken> {

@@ -4,6 +4,7 @@
 //! environment, never the content of a secret or config.
 
 use super::Failure;
+use super::drift::Drift;
 use super::prepare::Prepared;
 use super::revision::{self, GoingContent};
 use super::rollback::RolledBack;
@@ -123,13 +124,22 @@ impl Report {
     fn take_findings(&mut self, prepared: &Prepared) {
         // What of it is done already: for whoever reads the end, this command did all of it.
         let replaced = prepared.replaced_before.iter().map(|name| (name, "action", json!(Action::Replace.name())));
-        let drift = prepared.drift.iter().map(|(name, drift)| (name, "drift", drift.told()));
-        for (name, key, value) in replaced.chain(drift) {
+        for (name, key, value) in replaced {
             if let Some(told) = self.told(name) {
                 told.insert(key.to_owned(), value);
             }
         }
+        self.take_drift(&prepared.drift);
         self.take_not_here(&prepared.not_here);
+    }
+
+    /// Says what others have changed in which services.
+    pub(super) fn take_drift(&mut self, drift: &BTreeMap<String, Drift>) {
+        for (name, drift) in drift {
+            if let Some(told) = self.told(name) {
+                told.insert("drift".to_owned(), drift.told());
+            }
+        }
     }
 
     /// Says of which services this node has not got the image.
@@ -198,7 +208,7 @@ impl Report {
         let Some(told) = self.told(&watch.wanted().name) else { return };
         let (running, desired) = watch.count();
         told.insert("replicas".to_owned(), json!({"running": running, "desired": desired}));
-        let state = match (settled, watch.wanted().is_job()) {
+        let state = match (settled, watch.wanted().is_job() || watch.is_over()) {
             (true, true) => "done",
             (true, false) => "healthy",
             (false, _) => watch.stage(),

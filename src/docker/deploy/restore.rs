@@ -6,7 +6,7 @@
 
 use super::handover::{self, Look};
 use super::report::{NOT_IN_THE_REVISION, Report};
-use super::{Broken, Failure, addresses, apply, checks, converge, images, names, orphans, replace, revision, rollback};
+use super::{Broken, Failure, addresses, apply, checks, converge, drift, images, names, orphans, replace, revision, rollback};
 use crate::docker::ownership::{self, Takeover};
 use crate::docker::room::{End, Room};
 use crate::docker::types::{Network, Service};
@@ -47,7 +47,10 @@ pub(in crate::docker) fn roll_back(room: &Room<'_>, request: &Rollback) -> End {
         let stay: Vec<&str> = foreign.iter().map(|service| service.name()).collect();
         let ours = ours.into_iter().cloned().collect();
         let becomes = Networks::AsKept { known: revision::networks(&revisions), orphans: &orphans };
+        let drift = drift::seen(room, &revisions, &held, &BTreeMap::new())?;
+        report.warn(drift.iter().map(|(name, drift)| drift.warning(name)));
         let back = plan_back(room, chosen, revision::specs_of_services(chosen).collect(), &held, ours, becomes, report)?;
+        report.take_drift(&drift);
         if request.dry_run {
             report.take_contents(chosen, &revision::going_after(room, stack, &revisions, &orphans, chosen.specs.clone())?);
             return Ok(report.planned(&format!("revision {}", chosen.number)).with("to_revision", chosen.number));

@@ -7,19 +7,22 @@ use super::watch::{Watch, may_end};
 use crate::docker::room::Room;
 use crate::docker::types::{Service, Task, TaskState, UpdateState};
 use crate::domain::StackName;
+use crate::stack::compare;
 use crate::stack::plan::{Action, ServicePlan};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Notes in the plans which of them replace the tasks of an older spec. Leaves alone what was paused only because it had done its
 /// work, and what would get no more than a login for work that is done. `tasks` are all of the stack, `given` and `wanted` the
-/// fingerprints of logins for registries, by service.
+/// fingerprints of logins for registries, by service, `networks` ids by name. What whoever reads the plan should know.
 pub(super) fn settle(
     room: &Room<'_>,
     stack: &StackName,
     plans: &mut [ServicePlan],
     tasks: &[Task],
     (given, wanted): (&BTreeMap<String, String>, &BTreeMap<String, String>),
-) -> Result<(), Broken> {
+    networks: &BTreeMap<String, String>,
+) -> Result<Vec<String>, Broken> {
+    let mut told = Vec::new();
     let is_unfinished = |plan: &ServicePlan| plan.action == Action::Update && plan.held.as_ref().is_some_and(is_under_way);
     if plans.iter().any(is_unfinished) {
         let ids: BTreeSet<String> = room.observe(|client| client.current_tasks(stack))?.into_iter().map(|task| task.id).collect();
@@ -28,6 +31,13 @@ pub(super) fn settle(
             let own: Vec<&Task> = tasks.iter().filter(|task| task.service_id == id).collect();
             let (current, old): (Vec<&Task>, Vec<&Task>) = own.iter().copied().partition(|task| ids.contains(&task.id));
             plan.resumes = old.iter().any(|task| !task.status.state.is_over());
+            let was = plan.held.as_ref().and_then(|held| held.previous_spec.as_ref());
+            if plan.resumes && was.is_some_and(|was| compare::same(&plan.spec, was, networks)) {
+                told.push(format!(
+                    "service {}: tasks that its unfinished update has left are of the wanted spec already, and go on",
+                    plan.name
+                ));
+            }
             if !plan.resumes && plan.only_resumes() && Watch::is_done(&plan.spec, &own, &current) {
                 plan.leave();
                 plan.compare_logins(given.get(&plan.name), wanted.get(&plan.name));
@@ -35,7 +45,7 @@ pub(super) fn settle(
         }
     }
     leave_finished(plans, tasks);
-    Ok(())
+    Ok(told)
 }
 
 /// swarmkit passes a new login over only where a task runs: one that has done its work would run again.

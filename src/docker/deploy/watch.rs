@@ -142,7 +142,9 @@ pub(super) struct Watch {
     at_first: Option<BTreeSet<String>>,
     /// Whether a task of the present spec has ended badly, be it before this command.
     has_trouble: bool,
+    /// Tasks that are as wanted, those among them that have ended well, and how many there should be.
     running: u64,
+    ended: u64,
     desired: u64,
 }
 
@@ -246,6 +248,7 @@ impl Watch {
             at_first,
             has_trouble: false,
             running: 0,
+            ended: 0,
             desired: 0,
         }
     }
@@ -275,6 +278,11 @@ impl Watch {
     /// Tasks that run as wanted, and how many there should be.
     pub(super) fn count(&self) -> (u64, u64) {
         (self.running, self.desired)
+    }
+
+    /// Whether all of it has ended, well: nothing of it runs.
+    pub(super) fn is_over(&self) -> bool {
+        self.ended > 0 && self.ended == self.running
     }
 
     /// What its tasks do that do not run yet, as events spell it.
@@ -308,6 +316,8 @@ impl Watch {
         current.sort_by(|a, b| a.created_at.cmp(&b.created_at));
         let good = self.good_tasks(&current);
         self.running = good.len() as u64;
+        let has_ended = |task: &&&Task| task.status.state == TaskState::Complete && good.contains(&task.id);
+        self.ended = current.iter().filter(has_ended).count() as u64;
         self.desired = self.desired_count(look.tasks, &current);
         if self.wanted.is_job() && self.wanted.written == Written::Before {
             return self.past_run(at, look, &current);
@@ -468,6 +478,10 @@ impl Watch {
     /// A seat whose last task failed and that gets no other.
     fn given_up(&self, current: &[&Task]) -> Option<(Code, String)> {
         if !matches!(self.wanted.restart, Restart::Counted | Restart::Limited) {
+            return None;
+        }
+        // Whenever a task of a job ends, the manager fills all of its seats again, whatever the policy says of those that failed.
+        if self.wanted.is_job() && current.iter().any(|task| task.desired_state <= TaskState::Complete && !task.status.state.is_over()) {
             return None;
         }
         let mut seats: BTreeMap<Seat, Vec<&Task>> = BTreeMap::new();

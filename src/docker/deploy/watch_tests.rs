@@ -413,6 +413,16 @@ fn a_task_that_gets_no_addresses_has_failed_after_a_while() {
 }
 
 #[test]
+fn a_job_of_which_something_goes_on_is_not_given_up() {
+    let mut watch = watch(Mode::ReplicatedJob(2), &json!({"Condition": "none"}), Written::Now, NEW);
+    let failed = "a 0 shutdown failed task: non-zero exit (1)";
+    let mut at = |seconds: u64, other: &str| look(&mut watch, seconds, &[failed, &format!("b 1 {other}")], None);
+    assert_eq!([at(0, "complete running"), at(9, "complete running")], [State::Waiting, State::Waiting]);
+    assert_eq!(at(10, "complete complete"), State::Waiting);
+    assert_eq!(code(&at(12, "complete complete")), Some(Code::JOB_FAILED));
+}
+
+#[test]
 fn somebody_elses_change_is_a_conflict() {
     let mut watch = replicated(1);
     let service = Glance { is_as_wanted: false, ..service(None) };
