@@ -6,8 +6,10 @@
 
 use super::load::{port_identity, single_ports};
 use super::merge::{self, mapping, reference_key};
-use super::yaml::{Merging, Node, Place, Value};
-use std::collections::BTreeSet;
+use super::yaml::{Key, Merging, Node, Place, Value};
+use std::collections::{BTreeMap, BTreeSet};
+
+type Entry = (Key, Node);
 
 /// What the CLI makes something else of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,28 +27,28 @@ const POINTERS: [&str; 4] = ["replicas", "parallelism", "retries", "max_attempts
 /// What services use of the top level.
 const OBJECTS: [&str; 4] = ["networks", "volumes", "secrets", "configs"];
 
-/// All of them, for a file that is put over what earlier ones came to.
-pub fn losses(base: &Node, over: &Node) -> Vec<Loss> {
-    let mut losses = Losses::default();
-    let services = |node: &Node| node.get("services").cloned().unwrap_or(Node::new(node.at, Value::Null));
-    let (mine, theirs) = (services(base), services(over));
-    for (name, theirs) in theirs.entries() {
-        if let Some(mine) = mine.get(&name.text) {
-            losses.service(&name.text, mine, theirs);
-        }
+/// All of them, for a file that is put over what earlier ones came to; `ports` counts what ranges of them stand for.
+pub fn losses(base: &Node, over: &Node, ports: &mut usize) -> Vec<Loss> {
+    let mut losses = Losses { found: Vec::new(), ports };
+    let [mine, theirs] = [base, over].map(|file| file.get("services").map(Node::entries).unwrap_or_default());
+    for (name, mine, theirs) in in_both(mine, theirs) {
+        losses.service(name, mine, theirs);
     }
     for kind in OBJECTS {
-        losses.objects(kind, base.get(kind), over.get(kind), [&mine, &theirs]);
+        let [mine_of, theirs_of] = [base, over].map(|file| file.get(kind).map(Node::entries).unwrap_or_default());
+        losses.objects(kind, mine_of, theirs_of, [mine, theirs]);
     }
-    losses.0
+    losses.found
 }
 
-#[derive(Default)]
-struct Losses(Vec<Loss>);
+struct Losses<'a> {
+    found: Vec<Loss>,
+    ports: &'a mut usize,
+}
 
-impl Losses {
+impl Losses<'_> {
     fn note(&mut self, service: &str, key: &str, at: Place) {
-        self.0.push(Loss { service: service.to_owned(), key: key.to_owned(), at });
+        self.found.push(Loss { service: service.to_owned(), key: key.to_owned(), at });
     }
 
     fn service(&mut self, name: &str, mine: &Node, theirs: &Node) {
@@ -60,12 +62,13 @@ impl Losses {
 
     /// Lists of which the CLI keeps one entry for each first part of what makes them different.
     fn one_by(&mut self, service: &str, key: &str, lists: &[&Node], identity: fn(&Node) -> Option<String>, separator: char) {
-        let single = |list: &Node| if key == "ports" { single_ports(list.clone(), &mut 0) } else { list.clone() };
-        let items = lists.iter().flat_map(|list| match single(list).value {
-            Value::List(items) => items,
-            _ => Vec::new(),
-        });
-        let ours: BTreeSet<String> = items.filter_map(|item| identity(&item)).collect();
+        let mut ours: BTreeSet<String> = BTreeSet::new();
+        for list in lists {
+            let single = if key == "ports" { single_ports((*list).clone(), self.ports) } else { (*list).clone() };
+            if let Value::List(items) = &single.value {
+                ours.extend(items.iter().filter_map(identity));
+            }
+        }
         let theirs: BTreeSet<&str> = ours.iter().map(|whole| whole.split(separator).next().unwrap_or(whole)).collect();
         if let Some(list) = lists.last().filter(|_| theirs.len() < ours.len()) {
             self.note(service, &format!("services.{service}.{key}"), list.at);
@@ -83,17 +86,16 @@ impl Losses {
             ["deploy", "labels"] | ["logging", "options"] => return,
             ["environment"] => {
                 let (mine, theirs) = (mapping(mine.clone()), mapping(theirs.clone()));
-                theirs.entries().iter().any(|(key, node)| is_empty(node) && mine.get(&key.text).is_some_and(|node| !is_nothing(node)))
+                in_both(mine.entries(), theirs.entries()).any(|(_, mine, theirs)| is_empty(theirs) && !is_nothing(mine))
             }
             ["networks"] => return self.networks(service, mine, theirs),
             ["command" | "entrypoint"] => is_nothing(theirs) && !is_nothing(mine),
             ["healthcheck", "test"] => !is_nothing(mine),
             [.., last] if POINTERS.contains(last) => false,
             _ => match (&mine.value, &theirs.value) {
-                (Value::Map(_), Value::Map(entries)) => {
-                    for (key, theirs) in entries {
-                        let Some(mine) = mine.get(&key.text) else { continue };
-                        path.push(key.text.clone());
+                (Value::Map(mine), Value::Map(theirs)) => {
+                    for (key, mine, theirs) in in_both(mine, theirs) {
+                        path.push(key.to_owned());
                         self.fields(service, path, mine, theirs);
                         path.pop();
                     }
@@ -108,26 +110,28 @@ impl Losses {
     }
 
     fn networks(&mut self, service: &str, mine: &Node, theirs: &Node) {
-        for (name, theirs) in theirs.entries().iter().filter(|(_, node)| node.value != Value::Null) {
-            let Some(mine) = mine.get(&name.text) else { continue };
+        for (name, mine, theirs) in in_both(mine.entries(), theirs.entries()).filter(|(.., theirs)| theirs.value != Value::Null) {
             let has = |node: &Node, key: &str| node.get(key).is_some_and(|node| !is_nothing(node));
             if has(mine, "aliases") || has(theirs, "driver_opts") {
-                self.note(service, &format!("services.{service}.networks.{}", name.text), theirs.at);
+                self.note(service, &format!("services.{service}.networks.{name}"), theirs.at);
             }
         }
     }
 
     /// Nothing of an entry of the top level is left there that an earlier file has.
-    fn objects(&mut self, kind: &str, mine: Option<&Node>, theirs: Option<&Node>, services: [&Node; 2]) {
-        for (name, theirs) in theirs.map(Node::entries).unwrap_or_default() {
-            let Some(mine) = mine.and_then(|mine| mine.get(&name.text)) else { continue };
-            if merge::object(kind, &name.text, mine.clone(), theirs.clone()).same(theirs) {
-                continue;
-            }
-            let using = services.iter().flat_map(|services| services.entries()).filter(|(_, service)| uses(service, kind, &name.text));
-            let using: BTreeSet<&str> = using.map(|(service, _)| service.text.as_str()).collect();
-            for service in using {
-                self.note(service, &format!("{kind}.{}", name.text), theirs.at);
+    fn objects(&mut self, kind: &str, mine: &[Entry], theirs: &[Entry], services: [&[Entry]; 2]) {
+        let is_lost =
+            |(name, mine, theirs): &(&str, &Node, &Node)| !merge::object(kind, name, (*mine).clone(), (*theirs).clone()).same(theirs);
+        let lost: BTreeMap<&str, Place> = in_both(mine, theirs).filter(is_lost).map(|(name, _, theirs)| (name, theirs.at)).collect();
+        if lost.is_empty() {
+            return;
+        }
+        let mut told = BTreeSet::new();
+        for (service, node) in services.into_iter().flatten() {
+            for (name, at) in used(node, kind).iter().filter_map(|name| lost.get_key_value(name.as_str())) {
+                if told.insert((*name, service.text.as_str())) {
+                    self.note(&service.text, &format!("{kind}.{name}"), *at);
+                }
             }
         }
     }
@@ -154,16 +158,25 @@ fn is_nothing(node: &Node) -> bool {
     }
 }
 
-fn uses(service: &Node, kind: &str, name: &str) -> bool {
-    let Some(node) = service.get(kind) else { return kind == "networks" && name == "default" };
-    let is_it = |item: &Node| {
-        let text = item.scalar().or_else(|| item.get("source").and_then(Node::scalar));
-        text.is_some_and(|text| text.split(':').next() == Some(name))
+/// The names of the objects of a kind that a service uses.
+fn used(service: &Node, kind: &str) -> BTreeSet<String> {
+    let Some(node) = service.get(kind) else {
+        return if kind == "networks" { BTreeSet::from(["default".to_owned()]) } else { BTreeSet::new() };
+    };
+    let source = |item: &Node| {
+        let text = item.scalar().or_else(|| item.get("source").and_then(Node::scalar))?;
+        Some(text.split(':').next().unwrap_or(&text).to_owned())
     };
     match &node.value {
-        Value::List(items) => items.iter().any(is_it),
-        _ => node.get(name).is_some(),
+        Value::List(items) => items.iter().filter_map(source).collect(),
+        _ => node.entries().iter().map(|(name, _)| name.text.clone()).collect(),
     }
+}
+
+/// What both mappings have, with its key.
+fn in_both<'n>(mine: &'n [Entry], theirs: &'n [Entry]) -> impl Iterator<Item = (&'n str, &'n Node, &'n Node)> {
+    let known: BTreeMap<&str, &Node> = mine.iter().map(|(key, node)| (key.text.as_str(), node)).collect();
+    theirs.iter().filter_map(move |(key, theirs)| Some((key.text.as_str(), *known.get(key.text.as_str())?, theirs)))
 }
 
 #[cfg(test)]
@@ -172,7 +185,7 @@ mod tests {
     use crate::stack::yaml::parse;
 
     fn lost(base: &str, over: &str) -> Vec<String> {
-        losses(&parse(0, base).unwrap(), &parse(1, over).unwrap())
+        losses(&parse(0, base).unwrap(), &parse(1, over).unwrap(), &mut 0)
             .into_iter()
             .map(|loss| format!("{}: {}", loss.service, loss.key))
             .collect()

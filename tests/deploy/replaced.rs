@@ -305,10 +305,15 @@ pub fn drift(stage: &Stage) {
     let of = |name: &str| &told.iter().find(|service| service["name"] == name).unwrap()["drift"];
     let drift = json!({"revision": 1, "changes": [{"field": "Labels.edited", "old": "by hand", "new": null}]});
     assert_eq!((of("web"), of("side")), (&drift, &Value::Null), "a restart is our own");
+    let words = "web was changed by somebody else since revision 1: Labels.edited";
+    let back = Rollback { target: lanes.target(), to_revision: Some(1), timeout_seconds: None, dry_run: true };
+    let told = lanes.run(Action::Rollback(back)).completed();
+    assert_eq!((&told.service("web")["drift"], &told.service("web")["action"]), (&drift, &json!("update")));
+    assert!(told.detail("warnings").to_string().contains(words), "{:#?}", told.outcome);
     assert_eq!(lanes.service("web")["Spec"]["Labels"]["edited"], "by hand");
 
     let told = deploy(&lanes, &services).completed();
     assert_eq!((&told.service("web")["drift"], &told.service("web")["action"]), (&drift, &json!("update")));
-    assert!(told.detail("warnings").to_string().contains("web was changed by somebody else since revision 1: Labels.edited"));
+    assert!(told.detail("warnings").to_string().contains(words));
     assert_eq!(told.service("side")["action"], "unchanged");
 }

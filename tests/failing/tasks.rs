@@ -1,6 +1,6 @@
 //! Failures of tasks, of their placement and of updates.
 
-use crate::case::{Before, Case, deploy, sleeper, start, web};
+use crate::case::{Before, Case, deploy, sleeper, start, tasks_of, web};
 use crate::support::{Lanes, Stage, free_port};
 use axion_agent::domain::{Action, Code, Deploy, OnFailure};
 use serde_json::json;
@@ -183,13 +183,18 @@ fn stays(stage: &Stage, on_failure: OnFailure, rules: &str) {
     let good = web(SLEEP, "", rules);
     let case = Case { good, on_failure, ..Case::of(web(EXIT, "", rules), Code::CRASH_LOOP, "non-zero exit (7)", 0) };
     let before = case.begin(&lanes);
+    let at_first = tasks_of(&lanes, "web");
     let told = case.check_verdict(lanes.run(Action::Deploy(case.request(&lanes))));
     assert_eq!((told.detail("changed"), told.detail("rolled_back")), (&json!(true), &json!(false)));
     assert_eq!(lanes.service("web")["UpdateStatus"]["State"], "paused");
     assert_eq!(lanes.service("web")["Spec"]["TaskTemplate"]["ContainerSpec"]["Args"], json!(["sh", "-c", "exit 7"]));
     assert_eq!(lanes.list("services").len(), 3, "the new one stays");
     let again = Deploy { on_failure: OnFailure::Rollback, ..crate::case::good(&lanes, &case.good) };
-    lanes.run(Action::Deploy(again)).completed();
+    let told = lanes.run(Action::Deploy(again)).completed();
+    // What Swarm had not come to is of this spec already.
+    let has_kept = tasks_of(&lanes, "web").iter().any(|task| at_first.contains(task));
+    assert_eq!(told.detail("warnings").to_string().contains("are of the wanted spec already, and go on"), has_kept, "{:#?}", told.outcome);
+    assert_eq!(has_kept, at_first.len() > 1);
     // A content that no kept revision needs goes with the deploy after the next.
     let now = Before::of(&lanes);
     before.compare_tasks(&now);

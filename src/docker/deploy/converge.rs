@@ -5,7 +5,8 @@
 use super::prepare::Prepared;
 use super::report::Report;
 use super::stopwatch::Stopwatch;
-use super::watch::{Look, State, Wanted, Watch, Written, grace};
+use super::wanted::{Wanted, Written, grace};
+use super::watch::{Look, State, Watch};
 use super::{Broken, Failure, names};
 use crate::docker::client::Client;
 use crate::docker::glance::Glance;

@@ -33,6 +33,7 @@ mod taken;
 mod told;
 mod trouble;
 mod unfinished;
+mod wanted;
 mod watch;
 
 use super::error::EngineError;
@@ -52,7 +53,7 @@ use std::time::Duration;
 pub(super) use stop::run as stop;
 pub(super) use stuck::Stuck;
 pub(super) use told::revisions_of_stack;
-pub(super) use watch::may_end;
+pub(super) use wanted::may_end;
 
 /// Why a deploy cannot go on.
 #[derive(Debug)]

@@ -3,7 +3,8 @@
 //! The rules are those of a deploy's [`super::watch`], but for what Swarm makes of an update: a count is none.
 
 use super::stopwatch::Stopwatch;
-use super::watch::{Wanted, Watch, Written};
+use super::wanted::{Wanted, Written};
+use super::watch::Watch;
 use super::{Failure, converge};
 use crate::docker::types::{Mode, Service, Task};
 use std::collections::BTreeSet;

@@ -3,7 +3,8 @@
 //! Asks only where there is such an update.
 
 use super::Broken;
-use super::watch::{Watch, may_end};
+use super::wanted::may_end;
+use super::watch::Watch;
 use crate::docker::room::Room;
 use crate::docker::types::{Service, Task, TaskState, UpdateState};
 use crate::domain::StackName;

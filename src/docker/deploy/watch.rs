@@ -4,25 +4,19 @@
 //! the tasks of the spec that is wanted, never from counts of replicas: while Swarm goes back to the
 //! old spec, its tasks run and count too.
 
+use super::wanted::{Restart, Wanted, Written};
 use super::{Failure, trouble};
 use crate::docker::glance::Glance;
 use crate::docker::seat::Seat;
-use crate::docker::types::{Mode, Service, Task, TaskState, UpdateState};
+use crate::docker::types::{Mode, Task, TaskState, UpdateState};
 use crate::domain::{Code, Timestamp};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// How long new tasks are watched where the spec names no monitor: Swarm's own rule.
-const MONITOR: Duration = Duration::from_secs(5);
-/// How long tasks may wait for a node before none is certain to come: the old tasks of an update go
-/// first, and a node that restarts is back within seconds or within minutes.
-const UNPLACED: Duration = Duration::from_secs(10);
-/// How much longer they may wait for addresses: the manager gives them within a second, unless it cannot or has just become the leader.
+/// How much longer than for a node tasks may wait for addresses: the manager gives them within a second, unless it cannot or has just become the leader.
 const UNALLOCATED: Duration = Duration::from_secs(20);
-/// The time that Swarm leaves a container to end where the spec names none.
-const STOP_GRACE: Duration = Duration::from_secs(10);
 /// So many tasks of one seat could not be made: the node will not take the next one either.
 const REJECTIONS: usize = 3;
 /// So many tasks of one seat ended by themselves. More than rejections, because a service that ends
@@ -33,45 +27,6 @@ const NOWHERE: &str = "no node satisfies its placement constraints";
 const LAST_TRY: Duration = Duration::from_secs(2);
 /// Different errors of a service that a report names.
 const ERRORS: usize = 5;
-
-/// Whether this command wrote the service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Written {
-    /// Made or updated.
-    Now,
-    /// It was as wanted already.
-    Before,
-}
-
-/// What is wanted of a service.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wanted {
-    /// Its name in the swarm.
-    pub(super) name: String,
-    /// How many tasks.
-    pub(super) mode: Mode,
-    /// Whether a task that ends may stay ended.
-    pub(super) restart: Restart,
-    /// How long new tasks must run.
-    pub(super) monitor: Duration,
-    /// How long tasks may wait for a node.
-    pub(super) patience: Duration,
-    /// Whether this command wrote it.
-    pub(super) written: Written,
-}
-
-/// What Swarm does with a task that ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Restart {
-    /// It starts the next one, for ever.
-    Always,
-    /// So many times, whichever way it ended: it is to run for good.
-    Counted,
-    /// For ever after an error; a success stays.
-    OnFailure,
-    /// It gives up: never again, or not after so many errors; a success stays.
-    Limited,
-}
 
 /// One look at a service.
 #[derive(Debug)]
@@ -159,70 +114,6 @@ impl Since {
         let since = |task: &&Task| (task.id.clone(), self.0.get(&task.id).copied().unwrap_or(at));
         self.0 = current.iter().filter(is_in_it).map(since).collect();
         self.0.values().min().copied()
-    }
-}
-
-/// How long Swarm waits for a container of this spec to end.
-pub(super) fn grace(spec: &Value) -> Duration {
-    span(&spec["TaskTemplate"]["ContainerSpec"]["StopGracePeriod"]).unwrap_or(STOP_GRACE)
-}
-
-/// A span of a spec, in nanoseconds; Swarm takes 0 for none.
-fn span(value: &Value) -> Option<Duration> {
-    value.as_u64().filter(|&nanos| nanos > 0).map(Duration::from_nanos)
-}
-
-impl Wanted {
-    /// What a spec wants, as it is sent.
-    pub(super) fn of(spec: &Value, mode: Mode, written: Written) -> Self {
-        let task = &spec["TaskTemplate"];
-        Self {
-            name: spec["Name"].as_str().unwrap_or_default().to_owned(),
-            mode,
-            restart: Restart::of(&task["RestartPolicy"]),
-            monitor: span(&spec["UpdateConfig"]["Monitor"]).unwrap_or(MONITOR),
-            patience: UNPLACED + grace(spec),
-            written,
-        }
-    }
-
-    /// Lets tasks wait for a node until others, which end with this grace, have left their ports and their share.
-    pub(super) fn outlast(&mut self, grace: Duration) {
-        self.patience = self.patience.max(UNPLACED + grace);
-    }
-
-    pub(super) fn is_job(&self) -> bool {
-        matches!(self.mode, Mode::ReplicatedJob(_) | Mode::GlobalJob)
-    }
-
-    /// Whether a task that ends without an error has done its work.
-    fn may_end(&self) -> bool {
-        self.is_job() || matches!(self.restart, Restart::OnFailure | Restart::Limited)
-    }
-
-    /// Why a task that is over should not be. One that ended well has failed too where it is to run for good.
-    fn ended_badly(&self, task: &Task) -> Option<Code> {
-        let well = task.status.state == TaskState::Complete;
-        let over = task.status.state.is_over();
-        over.then(|| trouble::of_task(task).or((well && !self.may_end()).then_some(Code::CRASH_LOOP))).flatten()
-    }
-}
-
-/// Whether a task of this service that ends without an error has done its work.
-pub(in crate::docker) fn may_end(service: &Service) -> bool {
-    Wanted::of(&service.spec, service.mode(), Written::Before).may_end()
-}
-
-impl Restart {
-    fn of(policy: &Value) -> Self {
-        let counted = policy["MaxAttempts"].as_u64().is_some_and(|attempts| attempts > 0);
-        match policy["Condition"].as_str().map(str::to_ascii_lowercase).as_deref() {
-            Some("none") => Self::Limited,
-            Some("on-failure") if counted => Self::Limited,
-            Some("on-failure") => Self::OnFailure,
-            _ if counted => Self::Counted,
-            _ => Self::Always,
-        }
     }
 }
 

@@ -22,7 +22,7 @@ pub fn tree(cx: &Context<'_>, source: &Source<'_>) -> Result<Node, StackError> {
         let node = reader.file(file.name, "", file.text, 0)?;
         whole = Some(match whole {
             Some(earlier) => {
-                for loss in cli_merge::losses(&earlier, &node) {
+                for loss in cli_merge::losses(&earlier, &node, &mut reader.compared) {
                     cx.deviates(&loss.service, cx.location(loss.at, &loss.key), Rule::Merging);
                 }
                 reader.merged(earlier, node, merge::files)?
@@ -52,12 +52,14 @@ pub struct Reader<'a> {
     pub extended_files: BTreeMap<String, Node>,
     /// Ports that ranges stood for, where lists of them were merged.
     ports: usize,
+    /// The same, where files were compared before that.
+    compared: usize,
 }
 
 impl<'a> Reader<'a> {
     fn new(cx: &'a Context<'a>, source: &Source<'a>) -> Self {
         let interpolation = Interpolation::new(source.env);
-        Self { cx, interpolation, trees: 0, extended: 0, extended_files: BTreeMap::new(), ports: 0 }
+        Self { cx, interpolation, trees: 0, extended: 0, extended_files: BTreeMap::new(), ports: 0, compared: 0 }
     }
 
     /// One file with all that it includes and extends.
