@@ -15,7 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// How much longer than for a node tasks may wait for addresses: the manager gives them within a second, unless it cannot or has just become the leader.
+/// How much longer than for a node tasks may wait for addresses: the manager gives them within a second, unless it cannot or has
+/// just become the leader.
 const UNALLOCATED: Duration = Duration::from_secs(20);
 /// So many tasks of one seat could not be made: the node will not take the next one either.
 const REJECTIONS: usize = 3;

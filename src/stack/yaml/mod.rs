@@ -12,6 +12,8 @@ pub use parse::{Fault, FaultKind, MAX_TREE_BYTES, NODE_BYTES, parse};
 pub use scalar::{format_float, resolve};
 pub use write::write;
 
+use std::collections::BTreeMap;
+
 /// Where a node begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Place {
@@ -151,7 +153,10 @@ impl Node {
         match (&self.value, &other.value) {
             (Value::List(mine), Value::List(theirs)) => mine.len() == theirs.len() && mine.iter().zip(theirs).all(|(a, b)| a.same(b)),
             (Value::Map(mine), Value::Map(theirs)) => {
-                mine.len() == theirs.len() && mine.iter().all(|(key, node)| other.get(&key.text).is_some_and(|its| node.same(its)))
+                // Not looked for one by one: a mapping may have as many keys as a file may be long.
+                let known: BTreeMap<&str, &Self> = theirs.iter().map(|(key, node)| (key.text.as_str(), node)).collect();
+                let is_there = |(key, node): &(Key, Self)| known.get(key.text.as_str()).is_some_and(|its| node.same(its));
+                mine.len() == theirs.len() && mine.iter().all(is_there)
             }
             (mine, theirs) => mine == theirs,
         }
