@@ -3,7 +3,7 @@
 
 use super::client::{Client, Request, path_of};
 use super::definition::wrapped;
-use super::deploy::{Found, Given, command, plan};
+use super::deploy::{Given, command, plan};
 use super::failure::{Failure, codes};
 use super::invocation::{Call, Change, Goal, Steer, Sure, Verb, Volumes, Wait};
 use super::next::About;
@@ -36,11 +36,11 @@ pub(super) fn change(call: &Call, arguments: &Change) -> Result<Exit, Failure> {
         fields.insert("timeout_seconds".to_owned(), json!(seconds));
     }
     let client = Client::of(&call.reach);
+    let given = Given::new(arguments.wait, arguments.project.as_deref(), About::stack(stack));
     if let Verb::Rollback(_, Goal::Plan) = arguments.verb {
         body["dry_run"] = json!(true);
-        return plan(&client, &request.body(body), call.output, arguments.project.as_deref(), &About::stack(stack), Found::default());
+        return plan(&client, request.body(body), call.output, given);
     }
-    let given = Given { wait: arguments.wait, project: arguments.project.as_deref(), about: About::stack(stack), found: Found::default() };
     command(&client, request.body(body), call.output, given)
 }
 
@@ -52,8 +52,7 @@ pub(super) fn steer(call: &Call, what: &Steer) -> Result<Exit, Failure> {
         Steer::Pause => "/v1/pause".to_owned(),
         Steer::Resume => "/v1/resume".to_owned(),
     };
-    let given = Given { wait: Wait::ToTheEnd, project: None, about: About::default(), found: Found::default() };
-    command(&client, Request::post(path), call.output, given)
+    command(&client, Request::post(path), call.output, Given::new(Wait::ToTheEnd, None, About::default()))
 }
 
 /// Asks whether it is meant, having said what will happen.

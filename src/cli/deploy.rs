@@ -7,10 +7,10 @@ use super::invocation::{Call, Deploy, Goal, Output, Wait};
 use super::next::About;
 use super::terminal::{Page, span};
 use super::watch::{self, Ended, Show};
-use super::wire::{Details, Event};
+use super::wire::Event;
 use super::{Exit, logins, outcome, print, show};
 use crate::domain::CommandId;
-use crate::stack::{ApiVersion, Loaded};
+use crate::stack::{ApiVersion, Loaded, Warning};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
@@ -58,16 +58,12 @@ pub(super) fn deploy(call: &Call, arguments: &Deploy) -> Result<Exit, Failure> {
     mem::forget(loaded);
     if arguments.goal == Goal::Deploy && call.output != Output::Json {
         // Whoever sees it may still stop what follows.
-        found.warnings.iter().for_each(|warning| warn(warning));
+        found.warnings.iter().for_each(|warning| warn(&warning.whole));
     }
+    let given = Given { wait: arguments.wait, project: arguments.project.as_deref(), about: About::stack(stack), found };
     match arguments.goal {
-        Goal::Plan => plan(&client, &request, call.output, arguments.project.as_deref(), &About::stack(stack), found),
-        Goal::Deploy => command(
-            &client,
-            request,
-            call.output,
-            Given { wait: arguments.wait, project: arguments.project.as_deref(), about: About::stack(stack), found },
-        ),
+        Goal::Plan => plan(&client, request, call.output, given),
+        Goal::Deploy => command(&client, request, call.output, given),
     }
 }
 
@@ -78,27 +74,23 @@ fn images(loaded: &Loaded) -> Vec<String> {
     services.as_array().into_iter().flatten().filter_map(of).collect()
 }
 
-/// Asks for a plan and shows it.
-pub(super) fn plan(
-    client: &Client,
-    request: &Request,
-    output: Output,
-    project: Option<&str>,
-    about: &About,
-    found: Found,
-) -> Result<Exit, Failure> {
+/// Asks for a plan, waits for it and shows it.
+pub(super) fn plan(client: &Client, request: Request, output: Output, given: Given<'_>) -> Result<Exit, Failure> {
     let id = CommandId(Uuid::new_v4());
-    let request = named(request.clone(), id, project).about(about.clone());
-    match watch::give(client, &request, id, about, Show::Nothing)? {
+    let request = named(request, id, given.project).about(given.about.clone());
+    match watch::give(client, &request, id, &given.about, Show::Nothing)? {
         Ended::Left => Ok(Exit::Done),
         Ended::Terminal(end, text, _) if !end.is_failed() => {
-            let told = in_their_files(*end, found);
+            let told = in_their_files(text, given.found);
             Ok(match output {
-                Output::Json => print::out(&format!("{}\n", rewritten(text, &told.payload.details))),
-                Output::Text | Output::Names => print::out(&show::plan(&told, &Page::of_stdout())),
+                Output::Json => print::out(&format!("{told}\n")),
+                Output::Text | Output::Names => {
+                    let told = serde_json::from_str(&told).unwrap_or(*end);
+                    print::out(&show::plan(&told, &Page::of_stdout()))
+                }
             })
         }
-        Ended::Terminal(end, ..) => Err(outcome::failure(&end, about)),
+        Ended::Terminal(end, ..) => Err(outcome::failure(&end, &given.about)),
     }
 }
 
@@ -112,19 +104,35 @@ fn named(request: Request, id: CommandId, project: Option<&str>) -> Request {
 
 /// How a command is given.
 pub(super) struct Given<'a> {
-    pub(super) wait: Wait,
-    pub(super) project: Option<&'a str>,
-    pub(super) about: About,
+    wait: Wait,
+    project: Option<&'a str>,
+    about: About,
     /// What has been said of the files already.
-    pub(super) found: Found,
+    found: Found,
+}
+
+impl<'a> Given<'a> {
+    /// One that comes without files.
+    pub(super) fn new(wait: Wait, project: Option<&'a str>, about: About) -> Self {
+        Self { wait, project, about, found: Found::default() }
+    }
 }
 
 /// What is to be said of the files, with the places that it has in them.
 #[derive(Debug, Default)]
-pub(super) struct Found {
-    warnings: Vec<String>,
+struct Found {
+    warnings: Vec<Placed>,
     /// By service, where the CLI makes something else of it.
     deviations: BTreeMap<String, Vec<String>>,
+}
+
+/// A warning.
+#[derive(Debug)]
+struct Placed {
+    /// With its place.
+    whole: String,
+    /// What is the same in the files as one.
+    what: String,
 }
 
 impl Found {
@@ -133,40 +141,45 @@ impl Found {
         for deviation in &loaded.deviations {
             deviations.entry(deviation.service.clone()).or_default().push(deviation.to_string());
         }
-        Self { warnings: loaded.warnings.iter().map(ToString::to_string).collect(), deviations }
+        let placed = |warning: &Warning| Placed { whole: warning.to_string(), what: what(&warning.at.key, &warning.message) };
+        Self { warnings: loaded.warnings.iter().map(placed).collect(), deviations }
     }
 
     /// What the agent warns of beside that. It has read the files as one, so what it alone can know of them, which is what its engine
     /// is too old for, goes without a place.
     fn beside(&self, warnings: Vec<String>) -> impl Iterator<Item = String> {
         let unplaced = |warning: String| match warning.strip_prefix(AS_ONE).and_then(|placed| placed.split_once(": ")) {
-            Some((_place, what)) => (!self.warnings.iter().any(|known| known.ends_with(what))).then(|| what.to_owned()),
+            Some((_place, told)) => {
+                let same = told.split_once(": ").map(|(key, message)| what(key, message));
+                let is_known = self.warnings.iter().any(|known| same.as_ref() == Some(&known.what));
+                (!is_known).then(|| told.to_owned())
+            }
             None => Some(warning),
         };
         warnings.into_iter().filter_map(unplaced)
     }
 }
 
-/// The agent has read the files as one: what it says of them is told as it was found in the files themselves.
-fn in_their_files(mut end: Event, mut found: Found) -> Event {
-    let details = &mut end.payload.details;
-    let beside: Vec<String> = found.beside(mem::take(&mut details.warnings)).collect();
-    details.warnings = found.warnings.into_iter().chain(beside).collect();
-    for service in details.services.iter_mut().filter(|service| service.deviations.is_some()) {
-        if let Some(here) = found.deviations.remove(&service.name) {
-            service.deviations = Some(here);
-        }
-    }
-    end
+/// What a warning is about: in a list of several files an item has another index than in its own.
+fn what(key: &str, message: &str) -> String {
+    let step = |step: &str| if step.bytes().all(|byte| byte.is_ascii_digit()) { "*".to_owned() } else { step.to_owned() };
+    let steps: Vec<String> = key.split('.').map(step).collect();
+    format!("{}: {message}", steps.join("."))
 }
 
-/// The event as it came, with what a newer agent has added, and what is told of the files.
-fn rewritten(text: String, told: &Details) -> String {
+/// The agent has read the files as one: what its event says of them is told as it was found in the files themselves. All else stays
+/// as it came, with what a newer agent has added.
+fn in_their_files(text: String, mut found: Found) -> String {
     let Ok(mut whole) = serde_json::from_str::<Value>(&text) else { return text };
     let details = &mut whole["payload"]["details"];
-    details["warnings"] = json!(told.warnings);
-    for (index, service) in told.services.iter().enumerate().filter(|(_, service)| service.deviations.is_some()) {
-        details["services"][index]["deviations"] = json!(service.deviations);
+    let warnings = details["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    let beside: Vec<String> = found.beside(warnings).collect();
+    let warnings: Vec<String> = found.warnings.into_iter().map(|known| known.whole).chain(beside).collect();
+    details["warnings"] = json!(warnings);
+    for service in details["services"].as_array_mut().into_iter().flatten().filter(|service| service.get("deviations").is_some()) {
+        if let Some(here) = service["name"].as_str().and_then(|name| found.deviations.remove(name)) {
+            service["deviations"] = json!(here);
+        }
     }
     whole.to_string()
 }
@@ -221,37 +234,43 @@ mod tests {
     fn what_is_doubtful_in_a_file_is_told_where_it_stands_there() {
         let warnings = [
             "docker_stack_yml:3:12: services.web.build: a swarm does not build",
+            "docker_stack_yml:1:60: services.web.secrets.3.foo: has no effect",
             "docker_stack_yml:1:70: services.web.oom_score_adj: has no effect: the engine is too old",
             "the digest of box:1 is not known",
         ];
         let services = json!([
             {"name": "web", "deviations": ["D3: docker_stack_yml:1:2818: services.web.tmpfs: forgets"]},
             {"name": "filled", "deviations": []},
-            {"name": "db"},
+            {"name": "db", "action": "update"},
         ]);
         let event = json!({"event_id": 7, "payload": {"details": {"warnings": warnings, "services": services}}});
+        let placed = |whole: &str, what: &str| Placed { whole: whole.to_owned(), what: what.to_owned() };
+        let here = |service: &str| vec![format!("D3: build.yml:9:5: services.{service}.tmpfs: forgets")];
         let found = Found {
-            warnings: vec!["build.yml:6:12: services.web.build: a swarm does not build".to_owned()],
-            deviations: ["web", "filled", "db"]
-                .map(|name| (name.to_owned(), vec![format!("D3: build.yml:9:5: services.{name}.tmpfs: forgets")]))
-                .into(),
+            warnings: vec![
+                placed("build.yml:6:12: services.web.build: a swarm does not build", "services.web.build: a swarm does not build"),
+                placed("b.yml:6:12: services.web.secrets.0.foo: has no effect", "services.web.secrets.*.foo: has no effect"),
+            ],
+            deviations: ["web", "filled", "db"].map(|name| (name.to_owned(), here(name))).into(),
         };
-        let told = in_their_files(serde_json::from_value(event.clone()).unwrap(), found);
-        assert_eq!(told.payload.details.warnings[0], "build.yml:6:12: services.web.build: a swarm does not build");
-        let of_the_agent = ["services.web.oom_score_adj: has no effect: the engine is too old", "the digest of box:1 is not known"];
-        assert_eq!(told.payload.details.warnings[1..], of_the_agent);
-        let deviations = |n: usize| told.payload.details.services[n].deviations.clone();
-        assert_eq!(deviations(0), Some(vec!["D3: build.yml:9:5: services.web.tmpfs: forgets".to_owned()]));
-        assert_eq!(
-            deviations(1),
-            Some(vec!["D3: build.yml:9:5: services.filled.tmpfs: forgets".to_owned()]),
-            "variables are filled in by then"
-        );
-        assert_eq!(deviations(2), None, "the agent alone knows where it counts");
-        let whole: Value = serde_json::from_str(&rewritten(event.to_string(), &told.payload.details)).unwrap();
-        let services =
-            json!([{"name": "web", "deviations": deviations(0)}, {"name": "filled", "deviations": deviations(1)}, {"name": "db"}]);
-        let warnings = &told.payload.details.warnings;
-        assert_eq!(whole, json!({"event_id": 7, "payload": {"details": {"warnings": warnings, "services": services}}}));
+        let told: Value = serde_json::from_str(&in_their_files(event.to_string(), found)).unwrap();
+        let warnings = [
+            "build.yml:6:12: services.web.build: a swarm does not build",
+            "b.yml:6:12: services.web.secrets.0.foo: has no effect",
+            "services.web.oom_score_adj: has no effect: the engine is too old",
+            "the digest of box:1 is not known",
+        ];
+        // Variables are filled in by then; and the agent alone knows where it counts.
+        let services = json!([
+            {"name": "web", "deviations": here("web")},
+            {"name": "filled", "deviations": here("filled")},
+            {"name": "db", "action": "update"},
+        ]);
+        assert_eq!(told, json!({"event_id": 7, "payload": {"details": {"warnings": warnings, "services": services}}}));
+    }
+
+    #[test]
+    fn what_a_warning_is_about_has_no_index() {
+        assert_eq!(what("services.web.ports.10.x", "2.1: no"), "services.web.ports.*.x: 2.1: no");
     }
 }

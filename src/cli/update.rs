@@ -3,7 +3,7 @@
 
 use super::client::{Client, Request};
 use super::config::invalid;
-use super::deploy::{Found, Given, command};
+use super::deploy::{Given, command};
 use super::failure::Failure;
 use super::invocation::{Call, Output, Update, Wait};
 use super::look::read;
@@ -55,7 +55,7 @@ fn apply(client: &Client, to: &Release, wait: Wait, output: Output) -> Result<Ex
         Release::Manifest(url) => Request::post("/v1/update/apply").body(json!({"manifest_url": url})),
         Release::Previous => Request::post("/v1/update/rollback"),
     };
-    command(client, request, output, Given { wait, project: None, about: About::default(), found: Found::default() })
+    command(client, request, output, Given::new(wait, None, About::default()))
 }
 
 /// Root's side.

@@ -6,6 +6,7 @@
 
 use super::load::{port_identity, single_ports};
 use super::merge::{self, mapping, reference_key};
+use super::owner::{OBJECTS, Owner};
 use super::yaml::{Key, Merging, Node, Place, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +15,8 @@ type Entry = (Key, Node);
 /// What the CLI makes something else of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
-    /// The service that it is about.
-    pub service: String,
+    /// Whose it is.
+    pub owner: Owner,
     /// The value, from the top of the file.
     pub key: String,
     /// Where that stands.
@@ -24,8 +25,6 @@ pub struct Loss {
 
 /// These are pointers there: 0 overrides.
 const POINTERS: [&str; 4] = ["replicas", "parallelism", "retries", "max_attempts"];
-/// What services use of the top level.
-const OBJECTS: [&str; 4] = ["networks", "volumes", "secrets", "configs"];
 
 /// All of them, for a file that is put over what earlier ones came to; `ports` counts what ranges of them stand for.
 pub fn losses(base: &Node, over: &Node, ports: &mut usize) -> Vec<Loss> {
@@ -35,8 +34,8 @@ pub fn losses(base: &Node, over: &Node, ports: &mut usize) -> Vec<Loss> {
         losses.service(name, mine, theirs);
     }
     for kind in OBJECTS {
-        let [mine_of, theirs_of] = [base, over].map(|file| file.get(kind).map(Node::entries).unwrap_or_default());
-        losses.objects(kind, mine_of, theirs_of, [mine, theirs]);
+        let [mine, theirs] = [base, over].map(|file| file.get(kind).map(Node::entries).unwrap_or_default());
+        losses.objects(kind, mine, theirs);
     }
     losses.found
 }
@@ -48,7 +47,7 @@ struct Losses<'a> {
 
 impl Losses<'_> {
     fn note(&mut self, service: &str, key: &str, at: Place) {
-        self.found.push(Loss { service: service.to_owned(), key: key.to_owned(), at });
+        self.found.push(Loss { owner: Owner::Service(service.to_owned()), key: key.to_owned(), at });
     }
 
     fn service(&mut self, name: &str, mine: &Node, theirs: &Node) {
@@ -119,19 +118,11 @@ impl Losses<'_> {
     }
 
     /// Nothing of an entry of the top level is left there that an earlier file has.
-    fn objects(&mut self, kind: &str, mine: &[Entry], theirs: &[Entry], services: [&[Entry]; 2]) {
-        let is_lost =
-            |(name, mine, theirs): &(&str, &Node, &Node)| !merge::object(kind, name, (*mine).clone(), (*theirs).clone()).same(theirs);
-        let lost: BTreeMap<&str, Place> = in_both(mine, theirs).filter(is_lost).map(|(name, _, theirs)| (name, theirs.at)).collect();
-        if lost.is_empty() {
-            return;
-        }
-        let mut told = BTreeSet::new();
-        for (service, node) in services.into_iter().flatten() {
-            for (name, at) in used(node, kind).iter().filter_map(|name| lost.get_key_value(name.as_str())) {
-                if told.insert((*name, service.text.as_str())) {
-                    self.note(&service.text, &format!("{kind}.{name}"), *at);
-                }
+    fn objects(&mut self, kind: &'static str, mine: &[Entry], theirs: &[Entry]) {
+        for (name, mine, theirs) in in_both(mine, theirs) {
+            if !merge::object(kind, name, mine.clone(), theirs.clone()).same(theirs) {
+                let owner = Owner::Object { kind, name: name.to_owned() };
+                self.found.push(Loss { owner, key: format!("{kind}.{name}"), at: theirs.at });
             }
         }
     }
@@ -158,21 +149,6 @@ fn is_nothing(node: &Node) -> bool {
     }
 }
 
-/// The names of the objects of a kind that a service uses.
-fn used(service: &Node, kind: &str) -> BTreeSet<String> {
-    let Some(node) = service.get(kind) else {
-        return if kind == "networks" { BTreeSet::from(["default".to_owned()]) } else { BTreeSet::new() };
-    };
-    let source = |item: &Node| {
-        let text = item.scalar().or_else(|| item.get("source").and_then(Node::scalar))?;
-        Some(text.split(':').next().unwrap_or(&text).to_owned())
-    };
-    match &node.value {
-        Value::List(items) => items.iter().filter_map(source).collect(),
-        _ => node.entries().iter().map(|(name, _)| name.text.clone()).collect(),
-    }
-}
-
 /// What both mappings have, with its key.
 fn in_both<'n>(mine: &'n [Entry], theirs: &'n [Entry]) -> impl Iterator<Item = (&'n str, &'n Node, &'n Node)> {
     let known: BTreeMap<&str, &Node> = mine.iter().map(|(key, node)| (key.text.as_str(), node)).collect();
@@ -185,15 +161,13 @@ mod tests {
     use crate::stack::yaml::parse;
 
     fn lost(base: &str, over: &str) -> Vec<String> {
-        losses(&parse(0, base).unwrap(), &parse(1, over).unwrap(), &mut 0)
-            .into_iter()
-            .map(|loss| format!("{}: {}", loss.service, loss.key))
-            .collect()
+        let [base, over] = [base, over].map(|text| parse(0, text).unwrap().tree);
+        losses(&base, &over, &mut 0).into_iter().map(|loss| loss.key).collect()
     }
 
     fn of_service(base: &str, over: &str) -> Vec<String> {
         let file = |text: &str| format!("services: {{a: {{{text}}}}}");
-        lost(&file(base), &file(over)).into_iter().map(|loss| loss.trim_start_matches("a: services.a.").to_owned()).collect()
+        lost(&file(base), &file(over)).into_iter().map(|loss| loss.trim_start_matches("services.a.").to_owned()).collect()
     }
 
     #[test]
@@ -244,12 +218,10 @@ mod tests {
     }
 
     #[test]
-    fn who_uses_an_object_of_which_a_part_is_lost_is_told() {
-        let base = "services: {a: {volumes: ['data:/d']}, b: {volumes: [{type: volume, source: data, target: /d}]}, c: {volumes: ['other:/d']}}\n\
-                    volumes: {data: {driver: local, labels: {x: y}}, other: {driver: local}}\nnetworks: {default: {internal: true}}\n";
-        let over = "volumes: {data: {driver: local}, other: {driver: local}}";
-        assert_eq!(lost(base, over), ["a: volumes.data", "b: volumes.data"]);
-        assert_eq!(lost(base, "networks: {default: {attachable: true}}"), ["a", "b", "c"].map(|name| format!("{name}: networks.default")));
+    fn an_object_of_which_a_part_is_lost_is_told() {
+        let base = "volumes: {data: {driver: local, labels: {x: y}}, other: {driver: local}}\nnetworks: {default: {internal: true}}\n";
+        assert_eq!(lost(base, "volumes: {data: {driver: local}, other: {driver: local}}"), ["volumes.data"]);
+        assert_eq!(lost(base, "networks: {default: {attachable: true}}"), ["networks.default"]);
         assert_eq!(lost(base, "volumes: {data: {external: true}}"), [""; 0], "it is made elsewhere, here and there");
     }
 }

@@ -26,6 +26,10 @@ pub enum Rule {
     Forgotten,
     /// D4.
     Order,
+    /// D5, of which this is all that the CLI takes too.
+    Modes,
+    /// D8.
+    Dates,
 }
 
 impl fmt::Display for Deviation {
@@ -35,6 +39,8 @@ impl fmt::Display for Deviation {
             Rule::Merging => ("D2", "loses something of what is merged here (docker/cli#6223)"),
             Rule::Forgotten => ("D3", "forgets this"),
             Rule::Order => ("D4", "sends these in an order that is not the file's"),
+            Rule::Modes => ("D5", "takes this for a decimal number"),
+            Rule::Dates => ("D8", "writes this out as a point in time: quote it to have the same in both"),
         };
         write!(f, "{number}: {}: docker stack deploy {what}", self.at)
     }

@@ -241,7 +241,7 @@ mod tests {
     use crate::stack::yaml::parse;
 
     fn merged(base: &str, over: &str) -> Node {
-        let service = |text: &str| parse(0, &format!("services: {{a: {{{text}}}}}")).unwrap();
+        let service = |text: &str| parse(0, &format!("services: {{a: {{{text}}}}}")).unwrap().tree;
         files(service(base), service(over), &mut 0).get("services").unwrap().get("a").unwrap().clone()
     }
 
@@ -290,7 +290,7 @@ mod tests {
             ("{external: {name: n}}", "{external: 'yes'}", "{external: 'yes'}"),
             ("{file: a}", "{external: false, name: n}", "{file: a, external: false, name: n}"),
         ] {
-            let object = |text: &str| parse(0, &format!("secrets: {{s: {text}}}")).unwrap();
+            let object = |text: &str| parse(0, &format!("secrets: {{s: {text}}}")).unwrap().tree;
             let got = files(object(base), object(over), &mut 0);
             assert!(got.same(&object(expected)), "{base} + {over}: {got:?}");
         }

@@ -20,6 +20,7 @@ mod load;
 pub mod marks;
 mod merge;
 mod normal;
+mod owner;
 pub mod plan;
 pub mod redefined;
 pub mod rotate;
@@ -168,7 +169,7 @@ impl<'a> Reading<'a> {
         let (context, hidden) = (&self.context, Hidden::new(self.context.env));
         let specs = specs(context, self.stack, &self.tree).map_err(|error| hidden.error(error))?;
         let warnings = context.take_warnings().into_iter().map(|warning| hidden.warning(warning)).collect();
-        Ok(Loaded { specs, warnings, deviations: context.take_deviations(), absent: context.take_missing() })
+        Ok(Loaded { specs, warnings, deviations: context.take_deviations(&self.tree), absent: context.take_missing() })
     }
 
     /// The files as one, with every short form spelled out: YAML that comes to the same specs. What has no meaning is in it too;

@@ -190,3 +190,23 @@ fn what_the_cli_would_make_something_else_of_is_named() {
     let nothing = load_with("services: {a: {image: x, tmpfs: [], oom_score_adj: 0}}", &[], &[]).unwrap().deviations;
     assert_eq!(nothing, [], "there is nothing to forget");
 }
+
+#[test]
+fn what_the_cli_would_make_something_else_of_is_told_of_who_uses_it() {
+    let text = "volumes:\n  data: {driver_opts: {since: 2001-01-01, to: '$E-x'}}\n  other: {labels: {on: '2001-01-01'}}\nservices:\n  \
+                a: {image: x, volumes: ['data:/d'], environment: {ON: '2001-01-01'}}\n  b: {image: x, volumes: ['other:/d']}\n  \
+                c: {image: x, environment: {ON: 2001-01-01, OFF: 2001-31-01}, labels: [on=2001-01-01]}\n  d: {image: x, secrets: [{source: s, mode: '$M'}]}\n\
+                name: '$E-x'\nsecrets: {s: {file: s.txt}}\n";
+    let loaded = load_with(text, &[("E", "e"), ("M", "0440")], &[("s.txt", "s")]).unwrap();
+    let mut told: Vec<String> = loaded.deviations.iter().map(|one| format!("{} {:?} {}", one.service, one.rule, one.at)).collect();
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            "a Dates c.yml:2:31: volumes.data.driver_opts.since",
+            "a Variables c.yml:2:47: volumes.data",
+            "c Dates c.yml:7:35: services.c.environment.ON",
+            "d Modes c.yml:8:45: services.d.secrets.0.mode"
+        ]
+    );
+}

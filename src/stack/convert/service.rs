@@ -4,6 +4,7 @@
 use super::{Contents, Stack};
 use crate::stack::load::model::{Mode, Reference, Service};
 use crate::stack::load::{Path, Spot};
+use crate::stack::owner::Owner;
 use crate::stack::spec::{
     ConfigReference, ContainerSpec, EndpointSpec, FileTarget, RuntimeTarget, SecretReference, ServiceMode, ServiceSpec, TaskSpec,
 };
@@ -29,7 +30,7 @@ impl Stack<'_> {
         ports.sort_by_key(|port| port.published_port);
         if ports.len() > SORTED_STABLY && ports.windows(2).any(|two| two[0].published_port == two[1].published_port) {
             let path = Path::default().key("services").key(key).key("ports");
-            self.cx.deviates(key, self.cx.location(Place::default(), path), Rule::Order);
+            self.cx.deviates(Owner::Service(key.to_owned()), self.cx.location(Place::default(), path), Rule::Order);
         }
         Ok(ServiceSpec {
             name: self.name.scoped(key),
@@ -101,9 +102,9 @@ impl Stack<'_> {
         let mut files = Vec::new();
         for reference in references {
             if !sources.insert(&reference.source)
-                && let Some(service) = reference.at.path.service()
+                && let Some(owner) = Owner::of(&reference.at.path)
             {
-                self.cx.deviates(service, self.cx.location(reference.at.place, &reference.at.path), Rule::Order);
+                self.cx.deviates(owner, self.cx.location(reference.at.place, &reference.at.path), Rule::Order);
             }
             let name = self.content_name(contents, &reference.source, &reference.at, what)?;
             let target = if reference.target.is_empty() { &reference.source } else { &reference.target };

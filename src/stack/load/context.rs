@@ -1,7 +1,8 @@
 //! What reading a stack needs besides the tree: the files and their folders, the variables, the files
 //! that were sent along, and the warnings found so far.
 
-use crate::stack::yaml::{Fault, FaultKind, Place};
+use crate::stack::owner::{self, Owner};
+use crate::stack::yaml::{Fault, FaultKind, Node, Place};
 use crate::stack::{ApiVersion, Binds, Deviation, Location, Rule, Source, StackError, Warning};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,7 +45,8 @@ pub struct Context<'a> {
     files: RefCell<Vec<File>>,
     warnings: RefCell<Vec<Warning>>,
     warnings_left_out: Cell<usize>,
-    deviations: RefCell<Vec<Deviation>>,
+    deviations: RefCell<Vec<(Owner, Location, Rule)>>,
+    timestamps: RefCell<BTreeSet<Place>>,
     missing: RefCell<BTreeSet<String>>,
     absent: Absent,
     /// Whether what is said of the files can name a place in them.
@@ -111,6 +113,7 @@ impl<'a> Context<'a> {
             warnings: RefCell::default(),
             warnings_left_out: Cell::default(),
             deviations: RefCell::default(),
+            timestamps: RefCell::default(),
             missing: RefCell::default(),
             absent,
             places,
@@ -188,18 +191,37 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Remembers where a service comes to something else with the CLI.
-    pub fn deviates(&self, service: &str, at: Location, rule: Rule) {
+    /// Remembers where a service, or what it uses, comes to something else with the CLI.
+    pub fn deviates(&self, owner: Owner, at: Location, rule: Rule) {
         let mut deviations = self.deviations.borrow_mut();
-        let deviation = Deviation { service: service.to_owned(), at, rule };
+        let deviation = (owner, at, rule);
         if deviations.len() < MAX_WARNINGS && !deviations.contains(&deviation) {
             deviations.push(deviation);
         }
     }
 
-    /// All of these.
-    pub fn take_deviations(&self) -> Vec<Deviation> {
-        self.deviations.take()
+    /// All of these, by the services of the stack: what an object comes to is about each service that uses it.
+    pub fn take_deviations(&self, tree: &Node) -> Vec<Deviation> {
+        let found = self.deviations.take();
+        let about = |(owner, at, rule): (Owner, Location, Rule)| {
+            let services = match owner {
+                Owner::Service(service) => vec![service],
+                Owner::Object { kind, name } => owner::users(tree, kind, &name),
+            };
+            services.into_iter().map(move |service| Deviation { service, at: at.clone(), rule })
+        };
+        found.into_iter().flat_map(about).take(MAX_WARNINGS).collect()
+    }
+
+    /// Remembers scalars that the CLI takes for points in time.
+    pub fn add_timestamps(&self, places: Vec<Place>) {
+        self.timestamps.borrow_mut().extend(places);
+    }
+
+    /// Whether there is one of these.
+    #[must_use]
+    pub fn is_timestamp(&self, at: Place) -> bool {
+        self.timestamps.borrow().contains(&at)
     }
 
     /// All warnings so far; a value that is read twice warns once.

@@ -7,7 +7,8 @@ use super::item::Item;
 use super::path::Path;
 use super::unique;
 use crate::stack::interpolate::{Interpolation, Problem};
-use crate::stack::yaml::{self, MAX_TREE_BYTES, Node, Value};
+use crate::stack::owner::Owner;
+use crate::stack::yaml::{self, MAX_TREE_BYTES, Node, Place, Value};
 use crate::stack::{Rule, Source, StackError, cli_merge, merge};
 use std::collections::BTreeMap;
 
@@ -23,14 +24,14 @@ pub fn tree(cx: &Context<'_>, source: &Source<'_>) -> Result<Node, StackError> {
         whole = Some(match whole {
             Some(earlier) => {
                 for loss in cli_merge::losses(&earlier, &node, &mut reader.compared) {
-                    cx.deviates(&loss.service, cx.location(loss.at, &loss.key), Rule::Merging);
+                    cx.deviates(loss.owner, cx.location(loss.at, &loss.key), Rule::Merging);
                 }
                 reader.merged(earlier, node, merge::files)?
             }
             None => node,
         });
     }
-    whole.ok_or_else(|| cx.invalid(yaml::Place::default(), "", "there is no Compose file"))
+    whole.ok_or_else(|| cx.invalid(Place::default(), "", "there is no Compose file"))
 }
 
 /// A file that was sent along: its name, the folder of its own relative paths, and its text.
@@ -87,37 +88,39 @@ impl<'a> Reader<'a> {
 
     fn parse(&self, file: usize, text: &str) -> Result<Node, StackError> {
         match self.cx.places {
-            Places::Known => yaml::parse(file, text).map_err(|fault| self.cx.fault(fault)),
+            Places::Known => {
+                let parsed = yaml::parse(file, text).map_err(|fault| self.cx.fault(fault))?;
+                self.cx.add_timestamps(parsed.timestamps);
+                Ok(parsed.tree)
+            }
             Places::Unknown => {
-                yaml::read_line(file, text).ok_or_else(|| self.cx.invalid(yaml::Place::default(), "", "it has to be read with its places"))
+                yaml::read_line(file, text).ok_or_else(|| self.cx.invalid(Place::default(), "", "it has to be read with its places"))
             }
         }
-    }
-
-    fn interpolate(&mut self, file: &mut Node) -> Result<(), StackError> {
-        let Value::Map(entries) = &mut file.value else { return Ok(()) };
-        for (key, node) in entries {
-            match &mut node.value {
-                Value::Map(services) if key.text == "services" => {
-                    services.iter_mut().try_for_each(|(name, service)| self.interpolate_service(&name.text, service))?;
-                }
-                _ => self.fill_in(node, &key.text)?,
-            }
-        }
-        Ok(())
     }
 
     /// Notes where the CLI fills variables in otherwise.
-    fn interpolate_service(&mut self, name: &str, service: &mut Node) -> Result<(), StackError> {
-        let key = format!("services.{name}");
-        self.fill_in(service, &key)?;
-        for place in self.interpolation.take_deviating() {
-            self.cx.deviates(name, self.cx.location(place, &key), Rule::Variables);
+    fn interpolate(&mut self, file: &mut Node) -> Result<(), StackError> {
+        let Value::Map(sections) = &mut file.value else { return Ok(()) };
+        for (section, node) in sections {
+            let Value::Map(entries) = &mut node.value else {
+                self.fill_in(node, &section.text)?;
+                continue;
+            };
+            for (name, entry) in entries {
+                let key = format!("{}.{}", section.text, name.text);
+                for place in self.fill_in(entry, &key)? {
+                    if let Some(owner) = Owner::new(&section.text, &name.text) {
+                        self.cx.deviates(owner, self.cx.location(place, &key), Rule::Variables);
+                    }
+                }
+            }
         }
         Ok(())
     }
 
-    fn fill_in(&mut self, node: &mut Node, key: &str) -> Result<(), StackError> {
+    /// Where the CLI does so otherwise.
+    fn fill_in(&mut self, node: &mut Node, key: &str) -> Result<Vec<Place>, StackError> {
         let cx = self.cx;
         let filled = self.interpolation.tree(node).map_err(|(problem, path, place)| {
             let at = cx.location(place, if path.is_empty() { key.to_owned() } else { format!("{key}.{path}") });
@@ -134,7 +137,7 @@ impl<'a> Reader<'a> {
                 format!("the variable {name} is not set and counts as empty: set it, or write ${{{name}:-}} if that is meant"),
             );
         }
-        filled
+        filled.map(|()| self.interpolation.take_deviating())
     }
 
     /// Checks the services of a file by themselves and resolves what depends on this file only.

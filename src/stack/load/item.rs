@@ -6,6 +6,7 @@ use super::ignored::Shape;
 use super::nearest::nearest;
 use super::path::{Path, Spot};
 use super::quantity;
+use crate::stack::owner::Owner;
 use crate::stack::spec::{Nanoseconds, StringMap};
 use crate::stack::yaml::{Key, Node, Place, Value};
 use crate::stack::{ApiVersion, Rule, StackError};
@@ -91,8 +92,8 @@ impl<'a> Item<'a> {
 
     /// That the CLI makes something else of it.
     pub fn deviates(&self, rule: Rule) {
-        if let Some(service) = self.path.service() {
-            self.cx.deviates(service, self.cx.location(self.node.at, &self.path), rule);
+        if let Some(owner) = Owner::of(&self.path) {
+            self.cx.deviates(owner, self.cx.location(self.node.at, &self.path), rule);
         }
     }
 
@@ -297,8 +298,16 @@ impl<'a> Item<'a> {
     pub fn text_or_number(&self) -> Result<String, StackError> {
         match &self.node.value {
             Value::Bool(_) => Err(self.wrong("text or a number: quote it")),
-            _ => self.scalar(),
+            _ => self.written(),
         }
+    }
+
+    /// A scalar of a mapping in which the CLI writes out whatever stands there: points in time in a form of its own.
+    fn written(&self) -> Result<String, StackError> {
+        if self.cx.is_timestamp(self.node.at) {
+            self.deviates(Rule::Dates);
+        }
+        self.scalar()
     }
 
     /// A mapping of scalars, or a list of `name=value`; a later name wins.
@@ -315,7 +324,7 @@ impl<'a> Item<'a> {
                 let entries = self.named()?;
                 entries
                     .into_iter()
-                    .map(|(name, item)| Ok((name.to_owned(), if item.is_null() { None } else { Some(item.scalar()?) })))
+                    .map(|(name, item)| Ok((name.to_owned(), if item.is_null() { None } else { Some(item.written()?) })))
                     .collect()
             }
             _ => Err(self.wrong("a mapping or a list")),

@@ -34,13 +34,13 @@ impl<'a> Path<'a> {
         self.step(Name::Index(index))
     }
 
-    /// The service that it leads into, if it does.
+    /// The section of the top level and the entry of it that it leads into, if it does.
     #[must_use]
-    pub fn service(&self) -> Option<&'a str> {
+    pub fn entry(&self) -> Option<(&'a str, &'a str)> {
         let Step { before, name } = self.0.as_deref()?;
-        match (&before.0, name) {
-            (Some(first), Name::Key(key)) if first.before.0.is_none() && matches!(first.name, Name::Key("services")) => Some(key),
-            _ => before.service(),
+        match (before.0.as_deref(), name) {
+            (Some(Step { before: Self(None), name: Name::Key(section) }), Name::Key(key)) => Some((section, key)),
+            _ => before.entry(),
         }
     }
 
@@ -81,8 +81,8 @@ mod tests {
         let web = Path::default().key("services").key("web");
         assert_eq!(web.key("ports").index(0).to_string(), "services.web.ports.0");
         assert_eq!(
-            [&web, &web.key("ports").index(0), &Path::default().key("networks").key("web")].map(Path::service),
-            [Some("web"), Some("web"), None]
+            [&web, &web.key("ports").index(0), &Path::default().key("networks").key("web"), &Path::default().key("name")].map(Path::entry),
+            [Some(("services", "web")), Some(("services", "web")), Some(("networks", "web")), None]
         );
         assert_eq!((web.to_string(), Path::default().to_string()), ("services.web".to_owned(), String::new()));
     }

@@ -145,10 +145,17 @@ fn reference<'a>(item: &Item<'a>) -> Result<Reference<'a>, StackError> {
     Ok(reference)
 }
 
-/// Permission bits: a number, which YAML reads as octal when it begins with 0, or the same in quotes.
+/// Permission bits: a number, which YAML reads as octal when it begins with 0, or the same in quotes, which the CLI takes of a
+/// variable only, and for decimal.
 fn mode(item: &Item<'_>) -> Result<u32, StackError> {
     let octal = match &item.node.value {
-        Value::Text(text) if text.starts_with('0') => u32::from_str_radix(text, 8).ok(),
+        Value::Text(text) if text.starts_with('0') => {
+            let octal = u32::from_str_radix(text, 8).ok();
+            if octal != text.parse().ok() {
+                item.deviates(Rule::Modes);
+            }
+            octal
+        }
         _ => u32::try_from(item.truncated()?).ok(),
     };
     octal.ok_or_else(|| item.invalid("is no file mode such as 0440"))

@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn equal_nodes_are_spelled_alike_and_others_are_not() {
-        let spelled = |text: &str| spelling(&parse(0, text).unwrap());
+        let spelled = |text: &str| spelling(&parse(0, text).unwrap().tree);
         assert_eq!(spelled("{a: 1, b: [x]}"), spelled("b: [x]\na: 1\n"));
         assert_ne!(spelled("'80'"), spelled("80"));
         assert_ne!(spelled("[a, b]"), spelled("['a, b']"));

@@ -173,15 +173,15 @@ mod tests {
         let texts = r#"{"a": "b", "list":[1,-2,18446744073709551615,-9223372036854775808,true,false,null,[],{}], "<<": "x", "": "",
             "keys": {"no": "1:30", "true": "~", "a: b #c": "\"\\\/\b\f\n\r\t\u0000\u0085\u2028\u00e9"}, "last": {"deep": [[{"x": [""]}]]}}"#;
         let text = texts.replace("\n            ", " ");
-        let (quick, slow) = (read_line(2, &text).unwrap(), parse(2, &text).unwrap());
+        let (quick, slow) = (read_line(2, &text).unwrap(), parse(2, &text).unwrap().tree);
         assert!(quick.same(&slow), "{quick:?}\n{slow:?}");
         assert_eq!(quick.entries().len(), 6);
         let again = write_line(&slow);
-        assert!(parse(0, &again).unwrap().same(&slow) && is_line(&again), "{again}");
+        assert!(parse(0, &again).unwrap().tree.same(&slow) && is_line(&again), "{again}");
         let odd = r#"{"a": "\x7f\x80\x85\x9f\uFEFF\uFFFE\uFFFF \x7f\uFEFF"}"#;
-        let slow = parse(0, odd).unwrap();
+        let slow = parse(0, odd).unwrap().tree;
         let again = write_line(&slow);
-        assert!(parse(0, &again).unwrap().same(&slow), "{again}");
+        assert!(parse(0, &again).unwrap().tree.same(&slow), "{again}");
     }
 
     #[test]

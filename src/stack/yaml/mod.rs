@@ -5,6 +5,7 @@ mod json;
 mod parse;
 mod scalar;
 mod tag;
+mod timestamp;
 mod write;
 
 pub use json::{is_line, read_line, write_line};
@@ -15,7 +16,7 @@ pub use write::write;
 use std::collections::BTreeMap;
 
 /// Where a node begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Place {
     /// Index into the files of the stack.
     pub file: usize,

@@ -68,11 +68,21 @@ enum MapKey {
     Merge,
 }
 
+/// What a text comes to.
+#[derive(Debug)]
+pub struct Parsed {
+    /// Its first document.
+    pub tree: Node,
+    /// Where scalars stand that are text here and points in time for gopkg.in/yaml.v3.
+    pub timestamps: Vec<Place>,
+}
+
 struct Builder {
     file: usize,
     open: Vec<Frame>,
     anchors: BTreeMap<usize, (Node, Weight)>,
     root: Option<Node>,
+    timestamps: Vec<Place>,
     bytes: usize,
 }
 
@@ -80,7 +90,7 @@ struct Builder {
 ///
 /// # Errors
 /// When it is no YAML, too large, or has keys that are no text or stand twice.
-pub fn parse(file: usize, text: &str) -> Result<Node, Fault> {
+pub fn parse(file: usize, text: &str) -> Result<Parsed, Fault> {
     let start = Place { file, line: 1, column: 1 };
     if text.len() > MAX_BYTES {
         let problem = format!("the file has {} bytes; at most {MAX_BYTES} are read", text.len());
@@ -90,7 +100,7 @@ pub fn parse(file: usize, text: &str) -> Result<Node, Fault> {
     if let Some(at) = unprintable(file, text) {
         return Err(fault(at, FaultKind::Syntax, "a control character stands here: write it as an escape in double quotes".to_owned()));
     }
-    let mut builder = Builder { file, open: Vec::new(), anchors: BTreeMap::new(), root: None, bytes: 0 };
+    let mut builder = Builder { file, open: Vec::new(), anchors: BTreeMap::new(), root: None, timestamps: Vec::new(), bytes: 0 };
     let mut parser = Parser::new_from_str(text);
     while let Some(next) = parser.next_event() {
         let (event, span) = next.map_err(|error| {
@@ -102,7 +112,8 @@ pub fn parse(file: usize, text: &str) -> Result<Node, Fault> {
         }
         builder.take(event, span).map_err(|fault| Fault { key: builder.path(), ..fault })?;
     }
-    Ok(builder.root.unwrap_or_else(|| Node::new(start, Value::Null)))
+    let tree = builder.root.unwrap_or_else(|| Node::new(start, Value::Null));
+    Ok(Parsed { tree, timestamps: builder.timestamps })
 }
 
 impl Builder {
@@ -130,6 +141,9 @@ impl Builder {
     fn scalar(&mut self, at: Place, text: Cow<'_, str>, style: ScalarStyle, anchor: usize, tag: Option<&Tag>) -> Result<(), Fault> {
         if self.waits_for_key() && style == ScalarStyle::Plain && tag.is_none() && text == "<<" {
             return self.begin_merge(at);
+        }
+        if tag::is_timestamp(&text, style, tag) {
+            self.timestamps.push(at);
         }
         let weight = Weight { bytes: NODE_BYTES + text.len(), depth: 1 };
         let value = tag::value(text, style, tag).map_err(|problem| fault(at, FaultKind::Invalid, problem))?;
@@ -282,12 +296,12 @@ mod tests {
     use super::*;
 
     fn scalars(text: &str) -> Vec<(String, Option<String>)> {
-        parse(0, text).unwrap().entries().iter().map(|(key, node)| (key.text.clone(), node.scalar())).collect()
+        parse(0, text).unwrap().tree.entries().iter().map(|(key, node)| (key.text.clone(), node.scalar())).collect()
     }
 
     #[test]
     fn nodes_know_their_places() {
-        let tree = parse(3, "a:\n  b: [x, y]\n").unwrap();
+        let tree = parse(3, "a:\n  b: [x, y]\n").unwrap().tree;
         let Some(Value::List(items)) = tree.get("a").and_then(|a| a.get("b")).map(|b| &b.value) else { panic!("{tree:?}") };
         assert_eq!(items[1].at, Place { file: 3, line: 2, column: 10 });
     }
@@ -295,21 +309,28 @@ mod tests {
     #[test]
     fn explicit_keys_win_over_merged_ones() {
         let text = "x: &x {a: 1, b: 2}\ny: &y {b: 3, c: 4}\nz:\n  <<: [*x, *y]\n  a: 9\n";
-        let tree = parse(0, text).unwrap();
+        let tree = parse(0, text).unwrap().tree;
         let z = tree.get("z").unwrap();
         let has = |key: &str| z.get(key).and_then(Node::scalar);
         assert_eq!((has("a"), has("b"), has("c")), (Some("9".into()), Some("2".into()), Some("4".into())));
     }
 
     #[test]
+    fn points_in_time_are_noted_where_they_are_not_quoted() {
+        let text = "a: 2001-01-01\nb: '2001-01-01'\nc: !!timestamp '2001-01-01'\nd: !!str 2001-01-01\ne: [x, 2001-01-01]\n";
+        let lines: Vec<usize> = parse(0, text).unwrap().timestamps.into_iter().map(|at| at.line).collect();
+        assert_eq!(lines, [1, 3, 5]);
+    }
+
+    #[test]
     fn only_the_first_document_is_read_and_a_mark_before_it_is_none_of_it() {
         assert_eq!(scalars("\u{feff}a: 1\n---\nb: 2\n"), [("a".to_owned(), Some("1".to_owned()))]);
-        assert_eq!(parse(0, "").unwrap().value, Value::Null);
+        assert_eq!(parse(0, "").unwrap().tree.value, Value::Null);
     }
 
     #[test]
     fn tags_of_the_compose_specification_are_kept() {
-        let tree = parse(0, "a: !reset null\nb: !override [x]\nc: !!str 5\nd: !!binary aGVsbG8=\n").unwrap();
+        let tree = parse(0, "a: !reset null\nb: !override [x]\nc: !!str 5\nd: !!binary aGVsbG8=\n").unwrap().tree;
         assert_eq!(tree.get("a").unwrap().merging, Merging::Reset);
         assert_eq!(tree.get("b").unwrap().merging, Merging::Override);
         assert_eq!(tree.get("c").unwrap().value, Value::Text("5".into()));

@@ -1,7 +1,7 @@
 //! What a tag makes of a node: those of YAML's core schema as gopkg.in/yaml.v3 reads them (`resolve.go`), and the two of
 //! the Compose Specification for merging. Any other makes text of a scalar. Pure.
 
-use super::{Merging, Value, scalar};
+use super::{Merging, Value, scalar, timestamp};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use saphyr_parser::{ScalarStyle, Tag};
@@ -29,6 +29,16 @@ pub fn value(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>) -> Resul
         (Some(tag @ ("null" | "bool" | "int" | "float")), _) => Err(format!("{text:?} is no !!{tag}")),
         _ => Ok(value),
     }
+}
+
+/// Whether a scalar is a point in time there; here it is text.
+#[must_use]
+pub fn is_timestamp(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> bool {
+    let may_be = match tag {
+        None => style == ScalarStyle::Plain,
+        Some(tag) => tag.is_yaml_core_schema() && tag.suffix == "timestamp",
+    };
+    may_be && timestamp::is(text)
 }
 
 /// `!!binary`: what it encodes, which must be text here.

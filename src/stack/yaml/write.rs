@@ -131,13 +131,13 @@ mod tests {
         let list: Vec<Node> =
             texts.iter().chain(&more).map(|text| Node::new(Default::default(), Value::Text((*text).to_owned()))).collect();
         let written = write(&Node::new(Default::default(), Value::List(list.clone())));
-        assert!(parse(0, &written).unwrap().same(&Node::new(Default::default(), Value::List(list))), "{written}");
+        assert!(parse(0, &written).unwrap().tree.same(&Node::new(Default::default(), Value::List(list))), "{written}");
     }
 
     #[test]
     fn it_is_written_as_people_write_it() {
         let text = "services:\n  a:\n    image: nginx:1\n    ports:\n      - target: 80\n        published: 8080\n      - target: 81\n    \
             command:\n      - sh\n      - \"-c\"\n    labels: {}\n    tty: true\n    cpus: 0.5\n    none: null\n    lists:\n      -\n        - a\n";
-        assert_eq!(write(&parse(0, text).unwrap()), text);
+        assert_eq!(write(&parse(0, text).unwrap().tree), text);
     }
 }
