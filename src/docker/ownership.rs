@@ -4,7 +4,7 @@
 //! the stack's services, so that an agent sees what another one manages.
 
 use super::room::{End, Room};
-use super::types::{OWNER, Service};
+use super::types::{Mode, OWNER, Service};
 use crate::domain::{Code, Outcome, ProjectId, Target};
 
 /// How a stack stands to the command that is about it.
@@ -55,7 +55,10 @@ pub(super) fn decide(
         let message = format!("the stack {stack} belongs to project {owner}, not to {}; use another stack_name", target.project);
         return Err(Outcome::failed(Code::FOREIGN_PROJECT, message));
     }
-    let managers = || services.iter().filter_map(|service| service.label(OWNER));
+    // Who takes a stack over leaves its jobs as they are, so that they do not run again: what they say counts only where nothing else does.
+    let is_job = |service: &&Service| matches!(service.mode(), Mode::ReplicatedJob(_) | Mode::GlobalJob);
+    let says_nothing = owner.is_none() && services.iter().all(|service| is_job(&service));
+    let managers = || services.iter().filter(|service| says_nothing || !is_job(service)).filter_map(|service| service.label(OWNER));
     if let Some(other) = managers().find(|manager| *manager != agent) {
         if takeover == Takeover::Refused {
             let message = format!("the stack {stack} is managed by agent {other}; send the command there, or deploy it here with adopt");
@@ -78,9 +81,11 @@ mod tests {
     fn a_stack_has_one_project_and_one_agent() {
         let project = |name: &str| ProjectId::new(name).unwrap();
         let target = Target { project: project("p"), stack: StackName::new("st").unwrap() };
-        let service = |labels| -> Service {
-            serde_json::from_value(json!({"ID": "s", "Version": {"Index": 1}, "Spec": {"Name": "st_web", "Labels": labels}})).unwrap()
+        let of = |labels, mode| -> Service {
+            let spec = json!({"Name": "st_web", "Labels": labels, "Mode": mode});
+            serde_json::from_value(json!({"ID": "s", "Version": {"Index": 1}, "Spec": spec})).unwrap()
         };
+        let service = |labels| of(labels, json!({"Replicated": {}}));
         let (unmarked, mine, other) = (service(json!({})), service(json!({OWNER: "me"})), service(json!({OWNER: "you"})));
         let ask = |owner: Option<&str>, service: &Service, takeover| {
             let owner = owner.map(project);
@@ -93,5 +98,11 @@ mod tests {
         assert_eq!(ask(Some("q"), &mine, Takeover::Allowed), failed(Code::FOREIGN_PROJECT));
         assert_eq!(ask(Some("p"), &other, Takeover::Refused), failed(Code::OWNED_ELSEWHERE));
         assert_eq!(ask(Some("p"), &other, Takeover::Allowed), Ok(Standing::Nobodys));
+        let job = of(json!({OWNER: "you"}), json!({"GlobalJob": {}}));
+        assert_eq!(ask(None, &job, Takeover::Refused), failed(Code::OWNED_ELSEWHERE), "nothing else says whose it is");
+        assert_eq!(ask(Some("p"), &job, Takeover::Refused), Ok(Standing::Ours), "the journal does");
+        let taken_over = [mine, job];
+        let decided = decide(None, &target, "me", &taken_over, Takeover::Refused).map_err(|outcome| outcome.verdict);
+        assert_eq!(decided, Ok(Standing::Ours));
     }
 }

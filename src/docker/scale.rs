@@ -4,6 +4,7 @@
 //! keeps all of its spec but the count. It never touches a service that the command does not name.
 
 use super::Entry;
+use super::api::Credentials;
 use super::census::{Census, down, errors};
 use super::choose;
 use super::deploy::Stuck;
@@ -123,7 +124,7 @@ pub(super) fn set(room: &Room<'_>, wanted: &Wanted) -> Result<Change, End> {
         }
         let spec = with_replicas(&service.spec, wanted.replicas);
         match room.step("service.update", &wanted.name, |client| {
-            client.update_service(&wanted.id, service.version, spec.to_string().into_bytes(), None)
+            client.update_service(&wanted.id, service.version, spec.to_string().into_bytes(), Credentials::OfSpec)
         }) {
             Ok(_) => return Ok(change),
             Err(StepError::Unknown(error)) => log::warn!("looking at {} again: {error}", wanted.name),

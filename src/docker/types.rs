@@ -114,13 +114,16 @@ pub struct Task {
     pub job_iteration: Option<Version>,
 }
 
-/// What a task runs, of which only the image is read: there may be thousands.
+/// What a task runs, of which only this is read: there may be thousands.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct TaskSpec {
     /// Its container.
     #[serde(default)]
     pub container_spec: TaskContainer,
+    /// Where it may run.
+    #[serde(default)]
+    pub placement: Value,
 }
 
 /// The container that a task runs.

@@ -49,7 +49,7 @@ pub enum Resolution {
 /// service as it runs, if there is one.
 #[must_use]
 pub fn resolution(rule: ResolveImage, wanted: &Value, held: Option<&Value>) -> Resolution {
-    let same = held.is_some_and(|held| same_text(wanted, held));
+    let same = held.is_some_and(|held| same_text(wanted, held) && is_wanted(image(held), image(wanted)));
     match rule {
         // An image id is no name that a registry knows.
         _ if is_id(image(wanted)) => Resolution::AsWritten,
@@ -73,6 +73,11 @@ pub fn same_text(wanted: &Value, held: &Value) -> bool {
 pub fn is_named_by(held: &str, text: &str) -> bool {
     let name = |image: &str| image.split('@').next().unwrap_or(image).to_owned();
     name(held) == name(text)
+}
+
+/// The same where the text may have a digest of its own.
+fn is_wanted(held: &str, text: &str) -> bool {
+    if text.contains('@') { held == text } else { is_named_by(held, text) }
 }
 
 fn is_id(image: &str) -> bool {

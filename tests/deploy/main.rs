@@ -9,6 +9,7 @@
 )]
 
 mod before;
+mod earlier;
 mod ports;
 mod refused;
 mod replaced;
@@ -75,6 +76,13 @@ const TESTS: &[Test] = &[
     Test { name: "a_stack_that_somebody_just_removed_is_made_again", needs: &[Need::Engine], body: replaced::lingering },
     Test { name: "a_count_that_was_set_before_a_failed_deploy_comes_back", needs: &[Need::Engine], body: replaced::scaled },
     Test { name: "what_somebody_else_changed_is_told_and_not_undone_unasked", needs: &[Need::Engine], body: replaced::drift },
+    Test { name: "ports_change_although_an_earlier_update_passed_tasks_over", needs: &[Need::Engine], body: earlier::moved_before },
+    Test { name: "what_nodes_have_of_logins", needs: &[Need::Engine, Need::Registry], body: earlier::logins },
+    Test { name: "a_login_does_not_run_again_what_is_done", needs: &[Need::Engine, Need::Registry], body: earlier::login_of_what_is_done },
+    Test { name: "a_rollback_goes_back_from_an_added_service", needs: &[Need::Engine], body: earlier::added },
+    Test { name: "a_service_that_was_removed_by_hand_goes_back_to_its_own_count", needs: &[Need::Engine], body: earlier::removed_by_hand },
+    Test { name: "a_takeover_leaves_jobs_alone", needs: &[Need::Engine], body: earlier::job_of_another_agent },
+    Test { name: "what_a_killed_process_has_made_goes_with_its_revision", needs: &[Need::Engine], body: earlier::killed },
     Test { name: "the_time_of_the_command_is_kept", needs: &[Need::Engine], body: time_is_over },
     Test { name: "a_registry_gives_digests_and_says_what_it_has_not", needs: &[Need::Engine, Need::Registry], body: registry },
     Test { name: "a_registry_that_cannot_be_asked", needs: &[Need::Engine], body: no_registry },

@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// A service that publishes these ports of its node.
-fn publishing(ports: &[u16], order: &str) -> String {
+pub fn publishing(ports: &[u16], order: &str) -> String {
     let ports: Vec<String> = ports.iter().map(|port| format!("{{target: 80, published: {port}, mode: host}}")).collect();
     let update = format!("deploy: {{endpoint_mode: dnsrr, update_config: {{order: {order}}}}}");
     quick("sleep, '1000'", &format!(", ports: [{}], {update}", ports.join(", ")))
 }
 
 /// The ports that the running tasks of the stack have, sorted, by service.
-fn published(lanes: &Lanes, service: &str) -> Vec<u64> {
+pub fn published(lanes: &Lanes, service: &str) -> Vec<u64> {
     let id = lanes.service(service)["ID"].clone();
     let runs = |task: &&Value| task["ServiceID"] == id && task["Status"]["State"] == "running" && task["DesiredState"] == "running";
     let tasks = lanes.list("tasks");

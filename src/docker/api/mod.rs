@@ -10,6 +10,8 @@ mod stores;
 mod system;
 mod tasks;
 
+pub(super) use services::Credentials;
+
 use super::types::NAMESPACE;
 use crate::domain::{RegistryCredential, Sensitive, StackName};
 use base64::Engine as _;

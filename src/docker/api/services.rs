@@ -18,6 +18,17 @@ const QUIET: Duration = Duration::from_secs(3);
 /// A log that grows may be silent for long; after so much silence the service is looked for.
 const QUIET_FOLLOWED: Duration = Duration::from_secs(30);
 
+/// With which login for its registry the nodes of a service go on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Credentials<'a> {
+    /// This one.
+    Given(&'a Sensitive<String>),
+    /// That of the spec that the service has.
+    OfSpec,
+    /// That of the spec before; the manager refuses it where there is none.
+    OfPreviousSpec,
+}
+
 impl Client {
     /// The services of a stack.
     pub(crate) fn services(&self, stack: &StackName) -> Result<Vec<Service>, EngineError> {
@@ -65,17 +76,20 @@ impl Client {
     }
 
     /// Replaces the spec of a service if it is still at `version` (compare-and-swap); else a conflict.
-    /// Without `auth` its nodes go on with the credentials that they have.
     pub(crate) fn update_service(
         &self,
         id: &str,
         version: Version,
         spec: Vec<u8>,
-        auth: Option<&Sensitive<String>>,
+        credentials: Credentials<'_>,
     ) -> Result<Updated, EngineError> {
         let request = Request::post(format!("/services/{}/update", encoded(id))).query("version", &version.index.to_string());
-        let request = if auth.is_none() { request.query("registryAuthFrom", "spec") } else { request };
-        self.fetch(request.registry_auth(auth).body(spec))
+        let request = match credentials {
+            Credentials::Given(auth) => request.registry_auth(Some(auth)),
+            Credentials::OfSpec => request.query("registryAuthFrom", "spec"),
+            Credentials::OfPreviousSpec => request.query("registryAuthFrom", "previous-spec"),
+        };
+        self.fetch(request.body(spec))
     }
 
     /// What the tasks of a service wrote last, as a stream that ends: at most `tail` lines of each task,

@@ -7,13 +7,14 @@ use super::handover::Look;
 use super::prepare::Prepared;
 use super::report::Report;
 use super::{Broken, Failure, addresses, contents, handover, images, names, replace};
+use crate::docker::api::Credentials;
 use crate::docker::client::Client;
 use crate::docker::error::EngineError;
 use crate::docker::room::{Made, Room, STEPS_AT_ONCE, StepError};
 use crate::docker::types::{Created, NAMESPACE, Service, Updated};
 use crate::domain::{Code, Deploy, Sensitive, StackName, Step};
 use crate::stack::marks::Stamp;
-use crate::stack::plan::{self, Action, ContentPlan, NetworkPlan, ServicePlan};
+use crate::stack::plan::{self, Action, ContentPlan, Login, NetworkPlan, ServicePlan};
 use crate::stack::{compare, images::image, marks};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -201,7 +202,14 @@ fn write(
 fn send(client: &Client, plan: &ServicePlan, spec: Vec<u8>, auth: Option<&Sensitive<String>>) -> Result<Written, EngineError> {
     match &plan.held {
         None => client.create_service(spec, auth).map(Written::Created),
-        Some(held) => client.update_service(&held.id, held.version, spec, auth).map(Written::Updated),
+        Some(held) => {
+            let credentials = match (plan.login, auth) {
+                (Login::Before, _) => Credentials::OfPreviousSpec,
+                (Login::Holding, Some(auth)) => Credentials::Given(auth),
+                (Login::Holding | Login::Kept, _) => Credentials::OfSpec,
+            };
+            client.update_service(&held.id, held.version, spec, credentials).map(Written::Updated)
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 use super::{Broken, Failure};
 use crate::docker::room::{Room, StepError};
 use crate::docker::types::{Store, StoreKind};
-use crate::domain::{Code, Deploy, LedgerError, Sensitive, hex};
+use crate::domain::{Code, Deploy, LedgerError, Sensitive, StackName, hex};
 use crate::stack::plan::{self, Answer, Content, ContentPlan, Observed};
 use crate::stack::rotate;
 use serde_json::{Value, json};
@@ -21,10 +21,10 @@ const LABELS_ONLY: &str = "only updates to Labels are allowed";
 const ATTEMPTS: usize = 3;
 
 /// The stack's rotation key.
-pub(super) fn key(room: &Room<'_>, request: &Deploy) -> Result<Sensitive<String>, Broken> {
+pub(super) fn key(room: &Room<'_>, stack: &StackName) -> Result<Sensitive<String>, Broken> {
     let mut bytes = [0; KEY_BYTES];
     openssl::rand::rand_bytes(&mut bytes).map_err(|error| LedgerError(format!("no random numbers for a key: {error}")))?;
-    Ok(room.ledger.rotation_key(&request.target.stack, Sensitive::new(hex(&bytes)))?)
+    Ok(room.ledger.rotation_key(stack, Sensitive::new(hex(&bytes)))?)
 }
 
 /// The secrets and configs that the file wants, with their fingerprints.
@@ -32,7 +32,7 @@ pub(super) fn wanted(room: &Room<'_>, request: &Deploy, secrets: Vec<Value>, con
     if secrets.is_empty() && configs.is_empty() {
         return Ok(Vec::new());
     }
-    let key = key(room, request)?;
+    let key = key(room, &request.target.stack)?;
     let of = |kind: StoreKind, specs: Vec<Value>| specs.into_iter().map(move |spec| (kind, spec));
     let all = of(StoreKind::Secret, secrets).chain(of(StoreKind::Config, configs));
     all.map(|(kind, spec)| Ok(Content { kind, fingerprint: fingerprint(&key, &spec)?, spec })).collect()

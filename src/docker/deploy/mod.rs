@@ -181,11 +181,12 @@ fn work(room: &Room<'_>, request: &Deploy) -> Result<Outcome, Broken> {
 fn carry_out(room: &Room<'_>, request: &Deploy, prepared: &mut Prepared, report: &mut Report) -> Result<u64, Broken> {
     rollback::check_not_taken_back(room, &prepared.plan.services)?;
     apply::apply(room, request, prepared, report)?;
-    logins::remember(room, request, prepared)?;
     if prepared.changes_something() {
         room.progress(Progress::new("apply", report.applied()));
     }
     converge::converge(room, prepared, report, "converge")?;
+    let was_made_anew = |plan: &ServicePlan| prepared.replaced_before.contains(&plan.name);
+    logins::remember(room, &request.target.stack, &prepared.logins, &prepared.plan.services, was_made_anew)?;
     for network in &prepared.plan.leaving {
         let stays = replace::let_go(room, &request.target.stack, network, report::LEFT_THE_FILE)?;
         prepared.orphans.extend(stays.iter().map(|_| orphans::of_network(network)));
@@ -199,7 +200,7 @@ fn fail(room: &Room<'_>, request: &Deploy, prepared: &Prepared, report: &mut Rep
     if rollback::has_changed_anything(room)? {
         return undo(room, request, &prepared.plan.services, report, failure);
     }
-    if prepared.standing == Standing::Nobodys {
+    if prepared.standing == Standing::Nobodys && prepared.owner.is_none() {
         // Nothing became of it: the stack's name stays as free as it was.
         room.ledger.write(Note::Forget(request.target.stack.clone()))?;
     }

@@ -3,6 +3,7 @@
 
 use super::drift::{self, Drift};
 use super::images::Images;
+use super::logins::Logins;
 use super::replace::Replaced;
 use super::revision::GoingContent;
 use super::{Broken, Failure, checks, contents, logins, names, orphans, revision, rollback, unfinished};
@@ -10,11 +11,12 @@ use crate::docker::ownership::{self, Standing, Takeover};
 use crate::docker::room::Room;
 use crate::docker::types::{NAMESPACE, OWNER, StoreKind};
 use crate::domain::{Code, Deploy, Entry, KeptStack, OnFailure, Orphan, ProjectId, Revision, StackName};
-use crate::stack::plan::{self, Desired, ExternalIds, Leavers, Observed, Plan, Who};
+use crate::stack::plan::{self, Desired, ExternalIds, Leavers, Login, Observed, Plan, Who};
 use crate::stack::{self, ApiVersion, Binds, ComposeFile, Deviation, Loaded, Source, StackError, StackSpecs, since};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 
 /// How messages call the Compose file, which has no name of its own in a command.
 const FILE: &str = "docker_stack_yml";
@@ -40,8 +42,8 @@ pub(super) struct Prepared {
     pub(super) revisions: Vec<Revision>,
     /// What failed deploys have left of the stack.
     pub(super) orphans: Vec<Orphan>,
-    /// Fingerprints of the logins that services had before, and that they are to have.
-    pub(super) logins: (BTreeMap<String, String>, BTreeMap<String, String>),
+    /// Those that services had before, and that they are to have.
+    pub(super) logins: Logins,
     /// Whose the stack was.
     pub(super) standing: Standing,
     /// Who owns it, as the journal has it.
@@ -117,29 +119,21 @@ pub(super) fn prepare(room: &Room<'_>, request: &Deploy) -> Result<Prepared, Bro
     observed.answers = contents::answers(room, request, &observed, &desired.contents)?;
     let registries = settle_services(room, request, &mut desired, &observed, api, &mut warnings)?;
     // With a login that its registry refuses, nodes could not pull again: they keep the one that they have.
-    desired.logins.retain(|name, _| {
-        let is_refused = registries.get(name).is_some_and(|said| said.code == Code::IMAGE_AUTH);
-        !is_refused || !observed.services.iter().any(|service| service.name() == name)
-    });
+    let is_refused = |name: &str| registries.get(name).is_some_and(|said| said.code == Code::IMAGE_AUTH);
+    desired.logins.retain(|name, _| !is_refused(name) || !observed.services.iter().any(|service| service.name() == name));
 
     let who = Who { agent: room.agent, command: room.command.id };
     let wanted_logins = desired.logins.clone();
     let mut plan = plan::make(stack, &observed, desired, who)?;
-    warnings.extend(unfinished::settle(
-        room,
-        stack,
-        &mut plan.services,
-        &tasks,
-        (&observed.logins, &wanted_logins),
-        &observed.network_ids,
-    )?);
+    plan.services.iter_mut().filter(|plan| plan.held.is_some() && is_refused(&plan.name)).for_each(|plan| plan.login = Login::Kept);
+    let logins = Logins::new(mem::take(&mut observed.logins), wanted_logins, &observed.services);
+    warnings.extend(unfinished::settle(room, stack, &mut plan.services, &tasks, &logins, &observed.network_ids)?);
     let found = checks::check(room, &plan)?;
     warnings.extend(found.warnings);
     let tasks_before = tasks.into_iter().map(|task| task.id).collect();
     let changed_before = room.entry == Entry::Resumed && rollback::has_changed_anything(room)?;
     let replaced_before = if changed_before { Replaced::by(room)?.services.into_keys().collect() } else { BTreeSet::new() };
-    let Observed { network_ids, external, logins, secrets, configs, .. } = observed;
-    let logins = (logins, wanted_logins);
+    let Observed { network_ids, external, secrets, configs, .. } = observed;
     let deviations = loaded.deviations;
     let mut prepared = Prepared {
         plan,
@@ -200,7 +194,7 @@ fn desired(room: &Room<'_>, request: &Deploy, specs: &StackSpecs) -> Result<Desi
     Ok(Desired {
         networks: all(&specs.networks)?,
         contents: contents::wanted(room, request, secrets, configs)?,
-        logins: logins::wanted(room, request, &services)?,
+        logins: logins::wanted(room, &request.target.stack, &request.registry_auth, &services)?,
         services,
         leavers: if request.prune { Leavers::Removed } else { Leavers::Kept },
     })

@@ -91,19 +91,8 @@ fn plan(service: &Service, command: &str) -> ServicePlan {
         changes.push(Change::new("TaskTemplate.ForceUpdate".to_owned(), &json!(before), &json!(after)));
     }
     let action = if ours_already { Action::Unchanged } else { Action::Update };
-    let (name, reason) = (service.name().to_owned(), "its tasks are replaced".to_owned());
-    ServicePlan {
-        name,
-        action,
-        reason,
-        changes,
-        spec,
-        held: Some(service.clone()),
-        ours_already,
-        made: None,
-        resumes: false,
-        logs_in: false,
-    }
+    let reason = "its tasks are replaced".to_owned();
+    ServicePlan { action, reason, changes, ours_already, ..ServicePlan::of(spec, Some(service.clone())) }
 }
 
 fn force_update(spec: &Value) -> u64 {

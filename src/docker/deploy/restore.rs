@@ -5,12 +5,15 @@
 //! config from a command: the revision names the objects, and they must still be there.
 
 use super::handover::{self, Look};
+use super::logins::{self, Logins};
 use super::report::{NOT_IN_THE_REVISION, Report};
-use super::{Broken, Failure, addresses, apply, checks, converge, drift, images, names, orphans, replace, revision, rollback};
+use super::{Broken, Failure, addresses, apply, checks, converge, drift, images, names, orphans, replace, revision, rollback, unfinished};
 use crate::docker::ownership::{self, Takeover};
 use crate::docker::room::{End, Room};
-use crate::docker::types::{Network, Service};
-use crate::domain::{Code, KeptStack, Orphan, Outcome, Progress, Revision, Rollback, Selection, StackName, Step, StepOutcome, Target};
+use crate::docker::types::{Network, OWNER, Service};
+use crate::domain::{
+    AgentId, Code, KeptStack, Orphan, Outcome, Progress, Revision, Rollback, Selection, StackName, Step, StepOutcome, Target, Timestamp,
+};
 use crate::stack::plan::{self, Action, Fate, NetworkPlan, Plan, ServicePlan, Who};
 use crate::stack::{compare, images::image, marks};
 use serde_json::{Value, json};
@@ -23,11 +26,12 @@ pub(super) const CHOSEN: &str = "stack.rollback";
 pub(in crate::docker) fn start(room: &Room<'_>, request: &Selection) -> End {
     finish(room, &request.target, |report| {
         let held = held(room, &request.target)?;
-        let revisions = room.ledger.revisions(&request.target.stack)?;
+        let KeptStack { revisions, logins, .. } = room.ledger.stack(&request.target.stack)?;
         let newest = revision::newest(&revisions, &request.target.stack, &held)?;
         report.head_for(newest.number);
         let specs = revision::named(newest, &request.target.stack, &request.services)?;
-        let back = plan_back(room, newest, specs, &held, Vec::new(), Networks::AsTheyAre, report)?;
+        let now = Now { held: &held, removals: Vec::new(), given: logins };
+        let back = plan_back(room, newest, specs, now, Networks::AsTheyAre, report)?;
         bring_back(room, back, report)?;
         let message = format!("the services of {} run as in revision {}", request.target.stack, newest.number);
         Ok(Outcome::completed(message).with("revision", newest.number))
@@ -39,7 +43,7 @@ pub(in crate::docker) fn roll_back(room: &Room<'_>, request: &Rollback) -> End {
     finish(room, &request.target, |report| {
         let stack = &request.target.stack;
         let held = held(room, &request.target)?;
-        let KeptStack { revisions, mut orphans, .. } = room.ledger.stack(stack)?;
+        let KeptStack { revisions, mut orphans, logins, .. } = room.ledger.stack(stack)?;
         let chosen = choose(room, request, &revisions, &held)?;
         report.head_for(chosen.number);
         let wanted = revision::specs_of_services(chosen).filter_map(|spec| spec["Name"].as_str()).collect();
@@ -49,7 +53,9 @@ pub(in crate::docker) fn roll_back(room: &Room<'_>, request: &Rollback) -> End {
         let becomes = Networks::AsKept { known: revision::networks(&revisions), orphans: &orphans };
         let drift = drift::seen(room, &revisions, &held, &BTreeMap::new())?;
         report.warn(drift.iter().map(|(name, drift)| drift.warning(name)));
-        let back = plan_back(room, chosen, revision::specs_of_services(chosen).collect(), &held, ours, becomes, report)?;
+        let specs = revision::specs_of_services(chosen).collect();
+        let now = Now { held: &held, removals: ours, given: logins };
+        let back = plan_back(room, chosen, specs, now, becomes, report)?;
         report.take_drift(&drift);
         if request.dry_run {
             report.take_contents(chosen, &revision::going_after(room, stack, &revisions, &orphans, chosen.specs.clone())?);
@@ -109,7 +115,8 @@ fn choose<'a>(room: &Room<'_>, request: &Rollback, revisions: &'a [Revision], he
         Some(number) => revisions.iter().find(|revision| revision.number == number),
         None => {
             let (ids, networks) = (names::network_ids(room)?, names::networks(room, stack)?);
-            revisions.iter().rev().find(|revision| !runs(revision, held, &ids, stack, &networks))
+            let there = There { agent: room.agent, held, ids: &ids, networks: &networks };
+            revisions.iter().rev().find(|revision| !there.runs(revision, revisions, stack))
         }
     };
     let Some(chosen) = found else {
@@ -128,23 +135,49 @@ fn choose<'a>(room: &Room<'_>, request: &Rollback, revisions: &'a [Revision], he
     Ok(chosen)
 }
 
-/// Whether the swarm holds a revision's networks and services, counts of replicas aside: who scaled did not deploy. `ids` are
-/// those of networks by name.
-pub(super) fn runs(revision: &Revision, held: &[Service], ids: &BTreeMap<String, String>, stack: &StackName, networks: &[Network]) -> bool {
-    let uncounted = |spec: &Value| {
-        let mut spec = spec.clone();
-        if let Some(mode) = spec.pointer_mut("/Mode/Replicated").and_then(Value::as_object_mut) {
-            mode.remove("Replicas");
+/// What the swarm has of a stack.
+pub(super) struct There<'a> {
+    pub(super) agent: &'a AgentId,
+    pub(super) held: &'a [Service],
+    /// Ids of networks by name.
+    pub(super) ids: &'a BTreeMap<String, String>,
+    pub(super) networks: &'a [Network],
+}
+
+impl There<'_> {
+    /// Whether these are a revision's networks and services, and no others of later ones, counts of replicas aside: who scaled did not deploy.
+    pub(super) fn runs(&self, revision: &Revision, all: &[Revision], stack: &StackName) -> bool {
+        let uncounted = |spec: &Value| {
+            let mut spec = spec.clone();
+            if let Some(mode) = spec.pointer_mut("/Mode/Replicated").and_then(Value::as_object_mut) {
+                mode.remove("Replicas");
+            }
+            spec
+        };
+        let same = |spec: &Value| {
+            let now = self.held.iter().find(|service| service.name() == spec["Name"]);
+            now.is_some_and(|now| compare::same(&uncounted(spec), &uncounted(&now.spec), self.ids))
+        };
+        let wanted: Vec<Value> = revision::specs_of_networks(revision).cloned().collect();
+        let plans = plan::networks(stack, self.networks, &wanted);
+        plans.is_ok_and(|plans| plans.iter().all(|plan| plan.action == Action::Unchanged))
+            && revision::specs_of_services(revision).all(same)
+            && !self.held.iter().any(|service| self.came_later(service, revision, all))
+    }
+
+    /// Whether a service is of a later revision, or of a deploy since the newest one, which failed. What only older ones have was left
+    /// there by a deploy without `prune`.
+    fn came_later(&self, service: &Service, revision: &Revision, all: &[Revision]) -> bool {
+        let has_it = |revision: &Revision| revision::specs_of_services(revision).any(|spec| spec["Name"] == service.name());
+        if has_it(revision) {
+            return false;
         }
-        spec
-    };
-    let same = |spec: &Value| {
-        let now = held.iter().find(|service| service.name() == spec["Name"]);
-        now.is_some_and(|now| compare::same(&uncounted(spec), &uncounted(&now.spec), ids))
-    };
-    let wanted: Vec<Value> = revision::specs_of_networks(revision).cloned().collect();
-    let are_there = plan::networks(stack, networks, &wanted).is_ok_and(|plans| plans.iter().all(|plan| plan.action == Action::Unchanged));
-    are_there && revision::specs_of_services(revision).all(same)
+        if all.iter().any(has_it) {
+            return all.iter().any(|later| later.number > revision.number && has_it(later));
+        }
+        let (made, newest) = (Timestamp::parse(&service.created_at), all.last().map(|newest| newest.at));
+        service.label(OWNER) == Some(self.agent.as_str()) && made.is_ok_and(|made| newest.is_some_and(|newest| made > newest))
+    }
 }
 
 /// What becomes of networks that are there and are not as in the revision.
@@ -161,6 +194,15 @@ enum Networks<'a> {
     },
 }
 
+/// What there is of a stack before the way back.
+struct Now<'a> {
+    held: &'a [Service],
+    /// Of these, those that are not in the revision and go.
+    removals: Vec<Service>,
+    /// Fingerprints of the logins that nodes were given, by service.
+    given: BTreeMap<String, String>,
+}
+
 /// The way back to a revision.
 struct Back {
     plans: Vec<ServicePlan>,
@@ -171,6 +213,7 @@ struct Back {
     removals: Vec<Service>,
     /// The tasks that there were before.
     before: BTreeSet<String>,
+    logins: Logins,
 }
 
 /// What is to be done that these services are as in a revision.
@@ -178,16 +221,22 @@ fn plan_back(
     room: &Room<'_>,
     revision: &Revision,
     specs: Vec<&Value>,
-    held: &[Service],
-    removals: Vec<Service>,
+    now: Now<'_>,
     becomes: Networks<'_>,
     report: &mut Report,
 ) -> Result<Back, Broken> {
+    let Now { held, removals, given } = now;
     let stack = report.stack().clone();
-    let before: BTreeSet<String> = room.observe(|client| client.tasks(&stack))?.into_iter().map(|task| task.id).collect();
+    let tasks = room.observe(|client| client.tasks(&stack))?;
     check_contents(room, revision)?;
     let ids = names::network_ids(room)?;
+    let logins = Logins::new(given, logins::wanted(room, &stack, &BTreeMap::new(), specs.iter().copied())?, held);
     let mut plans = plan_services(room, specs, held, &ids);
+    for plan in plans.iter_mut().filter(|plan| plan.action != Action::Unchanged) {
+        plan.compare_logins(logins.given.get(&plan.name), logins.wanted.get(&plan.name));
+    }
+    report.warn(unfinished::settle(room, &stack, &mut plans, &tasks, &Logins::default(), &ids)?);
+    let before = tasks.into_iter().map(|task| task.id).collect();
     let wanted: Vec<Value> = revision::specs_of_networks(revision).cloned().collect();
     let there = names::networks(room, &stack)?;
     let mut networks = plan::networks(&stack, &there, &wanted)?;
@@ -221,19 +270,20 @@ fn plan_back(
     let message = format!("back to revision {} of {stack}", revision.number);
     room.progress(Progress::new("plan", message).with("services", report.services()));
     let Plan { networks, services: plans, removals, leaving, .. } = plan;
-    Ok(Back { plans, networks, leaving, removals, before })
+    Ok(Back { plans, networks, leaving, removals, before, logins })
 }
 
 /// Writes the services of the plan, removes those that are not in it, waits for the verdict, and removes the networks that are
 /// not in it; those that could not be removed.
 fn bring_back(room: &Room<'_>, back: Back, report: &mut Report) -> Result<Vec<Orphan>, Broken> {
     let stack = report.stack().clone();
-    let Back { mut plans, networks, leaving, removals, before } = back;
+    let Back { mut plans, networks, leaving, removals, before, logins } = back;
     rollback::check_not_taken_back(room, &plans)?;
     for service in &removals {
         apply::remove_service(room, service)?;
     }
     replace::make_way(room, &stack, &networks, &mut plans)?;
+    let anew: BTreeSet<String> = plans.iter().filter(|plan| plan.held.is_none()).map(|plan| plan.name.clone()).collect();
     let new = networks.iter().filter(|plan| plan.action != Action::Unchanged);
     let new = new.map(|network| apply::create_network(room, &stack, network)).collect::<Result<_, _>>()?;
     addresses::wait(room, &new)?;
@@ -248,6 +298,7 @@ fn bring_back(room: &Room<'_>, back: Back, report: &mut Report) -> Result<Vec<Or
     handover::in_order(room, &mut plans, &look, report, write, |failure| Err(failure.into()))?;
     let mut watched = converge::Watched::all(&plans, &removals, &before);
     converge::wait(room, &mut watched, &networks, report, "converge")?;
+    logins::remember(room, &stack, &logins, &plans, |plan| anew.contains(&plan.name))?;
     let mut orphans = Vec::new();
     for network in &leaving {
         let stays = replace::let_go(room, &stack, network, NOT_IN_THE_REVISION)?;
@@ -286,22 +337,43 @@ mod tests {
     #[test]
     fn a_stack_that_was_only_scaled_runs_as_in_its_revision() {
         let spec = |image: &str, mode: Value| json!({"Name": "st_web", "TaskTemplate": {"ContainerSpec": {"Image": image}}, "Mode": mode});
-        let revision = Revision {
-            number: 1,
-            command: crate::domain::CommandId(uuid::Uuid::from_u128(1)),
-            at: crate::domain::Timestamp::from_millis(0),
-            specs: Specs { services: [spec("a:1", json!({"Replicated": {"Replicas": 2}}))].iter().collect(), ..Specs::default() },
+        let kept = |number: u64, specs: &[Value]| Revision {
+            number,
+            command: crate::domain::CommandId(uuid::Uuid::from_u128(u128::from(number))),
+            at: Timestamp::from_millis(1000),
+            specs: Specs { services: specs.iter().collect(), ..Specs::default() },
         };
-        let service =
-            |spec: Value| -> Service { serde_json::from_value(json!({"ID": "s", "Version": {"Index": 1}, "Spec": spec})).unwrap() };
+        let (agent, stack) = (AgentId::new("me").unwrap(), StackName::new("st").unwrap());
+        let runs = |held: &[Service], revision: &Revision, all: &[Revision]| {
+            There { agent: &agent, held, ids: &BTreeMap::new(), networks: &[] }.runs(revision, all, &stack)
+        };
+        let service = |spec: Value, created_at: &str| -> Service {
+            serde_json::from_value(json!({"ID": "s", "Version": {"Index": 1}, "CreatedAt": created_at, "Spec": spec})).unwrap()
+        };
+        let (two, web) = (json!({"Replicated": {"Replicas": 2}}), |image: &str, mode: &Value| spec(image, mode.clone()));
+        let only = [kept(1, &[web("a:1", &two)])];
+        let (early, late) = ("1970-01-01T00:00:00.5Z", "1970-01-01T00:00:05Z");
         for (held, expected) in [
-            (vec![service(spec("a:1", json!({"Replicated": {"Replicas": 2}})))], true),
-            (vec![service(spec("a:1", json!({"Replicated": {"Replicas": 0}})))], true),
-            (vec![service(spec("a:2", json!({"Replicated": {"Replicas": 2}})))], false),
-            (vec![service(spec("a:1", json!({"Global": {}})))], false),
+            (vec![service(web("a:1", &two), early)], true),
+            (vec![service(web("a:1", &json!({"Replicated": {"Replicas": 0}})), early)], true),
+            (vec![service(web("a:2", &two), early)], false),
+            (vec![service(web("a:1", &json!({"Global": {}})), early)], false),
             (vec![], false),
         ] {
-            assert_eq!(runs(&revision, &held, &BTreeMap::new(), &StackName::new("st").unwrap(), &[]), expected, "{held:?}");
+            assert_eq!(runs(&held, &only[0], &only), expected, "{held:?}");
         }
+        let db = |owner: Option<&str>| {
+            let mut db = web("db:1", &two);
+            (db["Name"], db["Labels"]) = (json!("st_db"), json!({OWNER: owner}));
+            db
+        };
+        let both = |owner: Option<&str>, at: &str| vec![service(web("a:1", &two), early), service(db(owner), at)];
+        for (owner, at, expected) in [(Some("me"), late, false), (Some("me"), early, true), (Some("you"), late, true), (None, late, true)] {
+            assert_eq!(runs(&both(owner, at), &only[0], &only), expected, "{owner:?} {at}: a deploy that failed has left it");
+        }
+        let added = [kept(1, &[web("a:1", &two)]), kept(2, &[web("a:1", &two), db(None)])];
+        assert!(!runs(&both(None, early), &added[0], &added) && runs(&both(None, early), &added[1], &added));
+        let left = [kept(1, &[web("a:1", &two), db(None)]), kept(2, &[web("a:1", &two)])];
+        assert!(runs(&both(None, early), &left[1], &left), "it was not to be pruned");
     }
 }

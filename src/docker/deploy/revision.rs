@@ -165,17 +165,24 @@ fn made_for(room: &Room<'_>, prepared: &Prepared) -> Result<BTreeSet<String>, Br
         return Ok(BTreeSet::new());
     }
     let mut made = made(&prepared.revisions);
-    made.extend(made_by(room)?);
+    made.extend(made_by(room, &prepared.plan.contents)?);
     made.extend(orphans::ids(&prepared.orphans));
     Ok(made)
 }
 
 /// The ids of those that this command made, in an earlier process too.
-fn made_by(room: &Room<'_>) -> Result<BTreeSet<String>, Broken> {
+fn made_by(room: &Room<'_>, contents: &[ContentPlan]) -> Result<BTreeSet<String>, Broken> {
     let steps = room.ledger.steps(room.command.id)?;
-    let made = steps.into_iter().filter_map(|(step, outcome)| match (step.operation.as_str(), outcome) {
-        ("secret.create" | "config.create", Some(StepOutcome::Done(id))) => id,
-        _ => None,
+    let made = steps.into_iter().filter_map(|(step, outcome)| {
+        let (kind, "create") = step.operation.split_once('.')? else { return None };
+        match outcome {
+            Some(StepOutcome::Done(id)) => id,
+            Some(StepOutcome::Refused(_)) => None,
+            // The process ended, or the answer was lost: what is there by this name now was not there before.
+            Some(StepOutcome::Unknown(_)) | None => {
+                contents.iter().find(|content| content.kind.name() == kind && content.name == step.object)?.id.clone()
+            }
+        }
     });
     Ok(made.collect())
 }

@@ -7,12 +7,12 @@
 use super::handover::{self, Look};
 use super::replace::{self, Replaced};
 use super::report::Report;
-use super::{Broken, Failure, addresses, apply, converge, images, names, restore, revision};
+use super::{Broken, Failure, addresses, apply, converge, images, logins, names, restore, revision};
 use crate::docker::leftovers;
 use crate::docker::room::{Room, StepError};
 use crate::docker::types::{Mode, NAMESPACE, Network, Service, StoreKind, UpdateState};
 use crate::domain::{Code, Deploy, Entry, Note, Revision, Step, StepOutcome};
-use crate::stack::plan::{self, Action, NetworkPlan, ServicePlan, Who};
+use crate::stack::plan::{self, Action, Login, NetworkPlan, ServicePlan, Who};
 use crate::stack::{compare, images::image, marks};
 use crate::threads::Deadline;
 use serde_json::{Value, json};
@@ -213,6 +213,7 @@ impl Back<'_> {
         let gone: Vec<Service> = new.iter().copied().cloned().collect();
         report.take_services(&plans, &gone, "it was not there before");
         self.note_failure(converge::wait(room, &mut watched, &networks, &mut report, "rollback"))?;
+        logins::forget(room, stack, self.done.replaced.services.keys().chain(&self.done.removed))?;
         self.sweep(&new, good.as_ref())?;
         if good.is_none() && held.len() == new.len() {
             // Nothing of the stack was there before and nothing is now: its name is free again.
@@ -257,6 +258,10 @@ impl Back<'_> {
         let is_ours = |spec: &Value| spec["Labels"][marks::COMMAND] == ours.as_str();
         let replaced = &self.done.replaced;
         let noted = replaced.services.get(service.name()).or_else(|| replaced.exchanged.get(service.name()));
+        if noted.is_none() && self.done.has_created_service(service.name()) {
+            // It was not there.
+            return None;
+        }
         let before = noted.or_else(|| service.previous_spec.as_ref().filter(|previous| is_ours(&service.spec) && !is_ours(previous)));
         // Not written by this command, or before a restart it went back already.
         match Mode::of(before.unwrap_or(&service.spec)) {
@@ -379,6 +384,7 @@ impl Back<'_> {
         let write = |due: &mut [&mut ServicePlan]| {
             due.iter_mut().try_for_each(|plan| {
                 let auth = images::auth(room, &request.registry_auth, image(&plan.spec));
+                plan.login = login_before(room, plan);
                 match apply::write_service(room, plan, &networks, auth.as_ref()) {
                     Err(Broken::Failed(failure)) => drop(unwritten.insert(plan.name.clone(), failure.message)),
                     other => other?,
@@ -493,6 +499,18 @@ impl Back<'_> {
             networks.extend(names::found(self.room, |client| client.network(id.as_ref().unwrap_or(name)))?.filter(is_ours));
         }
         Ok(networks)
+    }
+}
+
+/// The login that the nodes of a service had before this command wrote it.
+fn login_before(room: &Room<'_>, plan: &ServicePlan) -> Login {
+    let ours = room.command.id.to_string();
+    let is_ours = |spec: &Value| spec["Labels"][marks::COMMAND] == ours.as_str();
+    match &plan.held {
+        None => Login::Holding,
+        Some(held) if is_ours(&held.spec) && held.previous_spec.as_ref().is_some_and(|previous| !is_ours(previous)) => Login::Before,
+        // Swarm, or a write of this way back, has done so already; or it was made by this command.
+        Some(_) => Login::Kept,
     }
 }
 

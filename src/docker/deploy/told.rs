@@ -2,7 +2,8 @@
 //!
 //! It only reads, in the room of whoever asks.
 
-use super::{names, restore, revision};
+use super::restore::There;
+use super::{names, revision};
 use crate::docker::room::{End, Room};
 use crate::docker::types::Service;
 use crate::domain::{Revision, StackName};
@@ -18,8 +19,8 @@ pub(in crate::docker) fn revisions_of_stack(room: &Room<'_>, stack: &StackName, 
     }
     let services: Vec<&Service> = held.iter().collect();
     let (ids, networks) = (names::network_ids_of(room, &services)?, room.observe(|client| client.networks(stack))?);
-    let runs = |revision: &&Revision| restore::runs(revision, held, &ids, stack, &networks);
-    let now = revisions.iter().rev().find(runs).map(|revision| revision.number);
+    let there = There { agent: room.agent, held, ids: &ids, networks: &networks };
+    let now = revisions.iter().rev().find(|revision| there.runs(revision, &revisions, stack)).map(|revision| revision.number);
     Ok(revisions.iter().rev().map(|revision| told(stack, revision, now)).collect())
 }
 

@@ -3,6 +3,7 @@
 //! Asks only where there is such an update.
 
 use super::Broken;
+use super::logins::Logins;
 use super::wanted::may_end;
 use super::watch::Watch;
 use crate::docker::room::Room;
@@ -20,7 +21,7 @@ pub(super) fn settle(
     stack: &StackName,
     plans: &mut [ServicePlan],
     tasks: &[Task],
-    (given, wanted): (&BTreeMap<String, String>, &BTreeMap<String, String>),
+    logins: &Logins,
     networks: &BTreeMap<String, String>,
 ) -> Result<Vec<String>, Broken> {
     let mut told = Vec::new();
@@ -41,22 +42,20 @@ pub(super) fn settle(
             }
             if !plan.resumes && plan.only_resumes() && Watch::is_done(&plan.spec, &own, &current) {
                 plan.leave();
-                plan.compare_logins(given.get(&plan.name), wanted.get(&plan.name));
+                plan.compare_logins(logins.given.get(&plan.name), logins.wanted.get(&plan.name));
             }
         }
     }
-    leave_finished(plans, tasks);
-    Ok(told)
-}
-
-/// swarmkit passes a new login over only where a task runs: one that has done its work would run again.
-fn leave_finished(plans: &mut [ServicePlan], tasks: &[Task]) {
-    for plan in plans.iter_mut().filter(|plan| plan.only_logs_in()) {
-        let Some(held) = plan.held.as_ref().filter(|held| may_end(held)) else { continue };
-        if tasks.iter().any(|task| task.service_id == held.id && task.status.state == TaskState::Complete) {
-            plan.leave();
+    for plan in plans.iter_mut().filter(|plan| plan.logs_in) {
+        let Some(held) = &plan.held else { continue };
+        let own = || tasks.iter().filter(|task| task.service_id == held.id);
+        let placement = &held.spec["TaskTemplate"]["Placement"];
+        plan.strays = own().any(|task| !task.status.state.is_over() && task.spec.placement != *placement);
+        if may_end(held) && own().any(|task| task.status.state == TaskState::Complete) {
+            plan.leave_finished();
         }
     }
+    Ok(told)
 }
 
 fn is_under_way(held: &Service) -> bool {

@@ -30,7 +30,7 @@ pub use platforms::{Platform, check_platforms, names_platforms};
 pub use ports::{Nodes, Place, Port, check_ports, port, publishes_ports};
 pub use refs::fill;
 pub use rules::check_rules;
-pub use services::{ServicePlan, pause_on_failure, service, set_count};
+pub use services::{Login, ServicePlan, pause_on_failure, service, set_count};
 pub use subnets::{check_subnets, holder_of_addresses, names_subnets, waits_for_addresses};
 
 use super::change::Change;

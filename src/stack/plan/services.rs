@@ -30,15 +30,50 @@ pub struct ServicePlan {
     pub resumes: bool,
     /// Whether its nodes get another login for its registry than they were given, or one that nobody knows of.
     pub logs_in: bool,
+    /// Which login that is.
+    pub login: Login,
+    /// Whether tasks go on that have another placement than the service: an earlier update changed nothing else.
+    pub strays: bool,
+}
+
+/// Which login for its registry the nodes of a service have after a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Login {
+    /// The one that holds, if one does; else the one that they have.
+    #[default]
+    Holding,
+    /// The one that they have.
+    Kept,
+    /// The one that they had before the last write.
+    Before,
 }
 
 impl ServicePlan {
+    /// Of a service that is as wanted.
+    #[must_use]
+    pub fn of(spec: Value, held: Option<Service>) -> Self {
+        Self {
+            name: spec["Name"].as_str().unwrap_or_default().to_owned(),
+            action: Action::Unchanged,
+            reason: String::new(),
+            changes: Vec::new(),
+            spec,
+            held,
+            ours_already: false,
+            made: None,
+            resumes: false,
+            logs_in: false,
+            login: Login::Holding,
+            strays: false,
+        }
+    }
+
     /// What the update does to the tasks that run; nothing where there is none.
     #[must_use]
     pub fn effect(&self) -> Option<Effect> {
         let of_changes = match Effect::of(&self.spec, &self.changes) {
-            // swarmkit passes a new login over, and a new placement, but not both at once (`IsTaskDirtyPlacementConstraintsOnly`).
-            Effect::Moved if self.logs_in => Effect::Replaced,
+            // swarmkit passes a new login over, and another placement, but not both at once (`IsTaskDirtyPlacementConstraintsOnly`).
+            effect if self.logs_in && (effect == Effect::Moved || self.strays) => effect.max(Effect::Replaced),
             effect => effect,
         };
         match self.action {
@@ -83,6 +118,22 @@ impl ServicePlan {
         self.reason.clear();
     }
 
+    /// Tasks of it have done their work: with a new login alone they would do it again, as swarmkit passes that over only where a task runs.
+    pub fn leave_finished(&mut self) {
+        if !self.logs_in || self.action != Action::Update {
+            return;
+        }
+        if self.only_logs_in() {
+            self.leave();
+        }
+        self.logs_in = false;
+        if self.effect() < Some(Effect::Replaced) {
+            self.login = Login::Kept;
+        } else {
+            self.logs_in = true;
+        }
+    }
+
     /// A service that is as wanted is written all the same where its nodes have another login for its registry, or none
     /// that is known: with the old one they could not pull the image again. It replaces no task (swarmkit,
     /// `IsTaskDirty`, leaves `PullOptions` out); a job would run again, and is left alone.
@@ -99,12 +150,8 @@ impl ServicePlan {
 /// Decides about one service. `networks` are ids by name.
 #[must_use]
 pub fn service(mut spec: Value, held: Option<&Service>, networks: &BTreeMap<String, String>, who: Who<'_>) -> ServicePlan {
-    let name = spec["Name"].as_str().unwrap_or_default().to_owned();
     let Some(held) = held else {
-        let reason = "it is not there".to_owned();
-        let (action, changes) = (Action::Create, Vec::new());
-        let (held, made) = (None, None);
-        return ServicePlan { name, action, reason, changes, spec, held, ours_already: false, made, resumes: false, logs_in: false };
+        return ServicePlan { action: Action::Create, reason: "it is not there".to_owned(), ..ServicePlan::of(spec, None) };
     };
     spec["TaskTemplate"]["ForceUpdate"] = json!(held.spec["TaskTemplate"]["ForceUpdate"].as_u64().unwrap_or(0));
     let changes = compare::changes(&spec, &held.spec, networks);
@@ -122,17 +169,15 @@ pub fn service(mut spec: Value, held: Option<&Service>, networks: &BTreeMap<Stri
         Some(reason) => (Action::Update, reason),
         None => (Action::Unchanged, String::new()),
     };
-    let (held, made) = (Some(held.clone()), None);
-    ServicePlan { name, action, reason, changes, spec, held, ours_already, made, resumes: false, logs_in: false }
+    ServicePlan { action, reason, changes, ours_already, ..ServicePlan::of(spec, Some(held.clone())) }
 }
 
-/// Whether Swarm would take no notice of what changes in the endpoint: where of the tasks themselves nothing changes but the placement, it
-/// asks only whether their nodes still fit (swarmkit, `IsTaskDirty`).
+/// Whether Swarm might take no notice of what changes in the endpoint: where of the tasks themselves nothing differs but the placement, it
+/// asks only whether their nodes still fit (swarmkit, `IsTaskDirty`). The placement may have changed long ago, and the tasks gone on.
 fn hides_ports(changes: &[Change]) -> bool {
     let begins = |change: &Change, with: &str| change.field.starts_with(with);
-    let (placement, task) = ("TaskTemplate.Placement.", "TaskTemplate.");
-    changes.iter().any(|change| begins(change, "EndpointSpec."))
-        && changes.iter().any(|change| begins(change, placement))
+    let (placement, task) = ("TaskTemplate.Placement", "TaskTemplate.");
+    changes.iter().any(|change| begins(change, "EndpointSpec"))
         && changes.iter().all(|change| !begins(change, task) || begins(change, placement))
 }
 
@@ -165,7 +210,9 @@ fn reason_to_write(changes: &[Change], held: &Service, who: Who<'_>) -> Option<S
     if !changes.is_empty() {
         return Some(format!("it differs in {}", named(changes)));
     }
-    if let Some(other) = held.label(marks::OWNER).filter(|owner| *owner != who.agent.as_str()) {
+    // A job would run again for no more than that: it keeps its mark until it changes.
+    let is_job = matches!(held.mode(), Mode::ReplicatedJob(_) | Mode::GlobalJob);
+    if let Some(other) = held.label(marks::OWNER).filter(|owner| *owner != who.agent.as_str() && !is_job) {
         return Some(format!("it is taken over from agent {other}"));
     }
     let paused =
@@ -303,6 +350,29 @@ mod tests {
             moved.compare_logins(Some(&old), Some(wanted));
             assert_eq!(moved.effect(), Some(effect));
         }
+        let mut plan = ServicePlan { strays: true, ..ServicePlan::of(spec("a:1", &global), Some(held)) };
+        plan.compare_logins(Some(&old), Some(&new));
+        assert_eq!(plan.effect(), Some(Effect::Replaced), "its tasks have the placement of before");
+    }
+
+    #[test]
+    fn a_new_login_does_not_run_again_what_has_ended_well() {
+        let (agent, command) = (AgentId::new("me").unwrap(), CommandId(Uuid::from_u128(1)));
+        let new = "new".to_owned();
+        let plan = |change: &dyn Fn(&mut Value)| {
+            let once = spec("a:1", &json!({"Global": {}}));
+            let held = held(&once, &json!({marks::OWNER: "me"}), None);
+            let mut wanted = once.clone();
+            change(&mut wanted);
+            let mut plan = service(wanted, Some(&held), &BTreeMap::new(), Who { agent: &agent, command });
+            plan.compare_logins(None, Some(&new));
+            plan.leave_finished();
+            (plan.action, plan.effect(), plan.login)
+        };
+        assert_eq!(plan(&|_| {}), (Action::Unchanged, None, Login::Kept));
+        assert_eq!(plan(&|spec| spec["Labels"]["a"] = json!("b")), (Action::Update, Some(Effect::Kept), Login::Kept));
+        let image = |spec: &mut Value| spec["TaskTemplate"]["ContainerSpec"]["Image"] = json!("a:2");
+        assert_eq!(plan(&image), (Action::Update, Some(Effect::Replaced), Login::Holding), "its new tasks pull");
     }
 
     #[test]
@@ -316,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_that_change_beside_the_placement_replace_the_tasks() {
+    fn ports_that_change_without_the_tasks_themselves_replace_them() {
         let (agent, command) = (AgentId::new("me").unwrap(), CommandId(Uuid::from_u128(1)));
         let of = |image: &str, constraint: &str, port: u64| {
             let mut spec = spec(image, &json!({"Replicated": {"Replicas": 1}}));
@@ -328,7 +398,7 @@ mod tests {
         for (wanted, forced) in [
             (of("a:1", "node.role==manager", 81), 1),
             (of("a:1", "node.role==manager", 80), 0),
-            (of("a:1", "node.role==worker", 81), 0),
+            (of("a:1", "node.role==worker", 81), 1),
             (of("a:2", "node.role==manager", 81), 0),
         ] {
             let plan = service(wanted, Some(&held), &BTreeMap::new(), Who { agent: &agent, command });
