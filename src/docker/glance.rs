@@ -15,6 +15,8 @@ pub(super) struct Glance {
     pub(super) name: String,
     /// Whether it has the spec that is wanted.
     pub(super) is_as_wanted: bool,
+    /// When it was written last, RFC 3339.
+    pub(super) updated_at: String,
     pub(super) update_status: Option<UpdateStatus>,
     pub(super) job_status: Option<JobStatus>,
 }
@@ -27,6 +29,7 @@ impl Glance {
             version: service.version,
             name: service.name().to_owned(),
             is_as_wanted,
+            updated_at: service.updated_at.clone(),
             update_status: service.update_status.clone(),
             job_status: service.job_status.clone(),
         }
@@ -90,6 +93,7 @@ impl<'de> Visitor<'de> for OfService<'_> {
                 "ID" => glance.id = service.next_value()?,
                 "Version" => glance.version = service.next_value()?,
                 "Spec" => Compared { name: glance.name, is_same: glance.is_as_wanted } = service.next_value_seed(SpecOf(self.0))?,
+                "UpdatedAt" => glance.updated_at = service.next_value()?,
                 "UpdateStatus" => glance.update_status = service.next_value()?,
                 "JobStatus" => glance.job_status = service.next_value()?,
                 _ => {
@@ -116,7 +120,7 @@ mod tests {
         let (wanted, networks) = (json!({"Name": "st_web", "Labels": {"a": "b"}}), BTreeMap::new());
         let expected = Expected { specs: BTreeMap::from([("st_web", &wanted)]), networks: &networks };
         let list = json!([
-            {"ID": "s", "Version": {"Index": 9}, "CreatedAt": "2026-11-26T05:46:00Z", "Spec": {"Name": "st_web", "Labels": {"a": "b"}, "Mode": null},
+            {"ID": "s", "Version": {"Index": 9}, "UpdatedAt": "2026-11-26T05:46:00Z", "Spec": {"Name": "st_web", "Labels": {"a": "b"}, "Mode": null},
              "PreviousSpec": {"Name": "old"}, "Endpoint": {}, "UpdateStatus": {"State": "paused", "Message": "m"}, "JobStatus": {"JobIteration": {"Index": 3}}},
             {"ID": "t", "Version": {}, "Spec": {"Name": "st_web", "Labels": {"a": "c"}}},
             {"ID": "u", "Spec": {"Name": "st_other", "Labels": {"a": "b"}}},

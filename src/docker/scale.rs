@@ -7,14 +7,14 @@ use super::Entry;
 use super::api::Credentials;
 use super::census::{Census, down, errors};
 use super::choose;
-use super::deploy::Stuck;
+use super::deploy::{Stuck, may_end};
 use super::ownership::Takeover;
 use super::room::{End, Halt, Room, StepError, TELL_EVERY};
-use super::types::{Mode, Service, Task};
+use super::types::{Mode, Service, Task, TaskState};
 use crate::domain::{Code, Outcome, Progress, Scale, StackName};
 use crate::threads::Deadline;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How often another writer may be faster before it counts as a conflict: the manager itself writes
@@ -32,12 +32,33 @@ pub(super) struct Wanted {
     id: String,
     name: String,
     replicas: u64,
+    /// Whether a task that ends well has done its work.
+    may_end: bool,
 }
 
 impl Wanted {
     /// So many replicas of a service.
     pub(super) fn of(service: &Service, replicas: u64) -> Self {
-        Self { id: service.id.clone(), name: service.name().to_owned(), replicas }
+        Self { id: service.id.clone(), name: service.name().to_owned(), replicas, may_end: may_end(service) }
+    }
+
+    /// Whether exactly so many of these tasks run and nothing else goes on. A seat whose newest task has done its work counts with those.
+    fn is_settled(&self, tasks: &[Task], down: &BTreeSet<String>) -> bool {
+        let own = || tasks.iter().filter(|task| task.service_id == self.id);
+        let census = Census::of(own(), down);
+        if !self.may_end || census.starting + census.ending > 0 {
+            return census.is_settled_at(self.replicas);
+        }
+        let mut newest: BTreeMap<u64, &Task> = BTreeMap::new();
+        for task in own() {
+            let known = newest.entry(task.slot.unwrap_or(0)).or_insert(task);
+            if task.created_at > known.created_at {
+                *known = task;
+            }
+        }
+        // Swarm remembers seats that are not wanted any more.
+        let done = newest.values().filter(|task| task.status.state == TaskState::Complete).count() as u64;
+        (census.running..=census.running + done).contains(&self.replicas)
     }
 }
 
@@ -161,8 +182,7 @@ fn converge(
     loop {
         let tasks = room.observe(|client| client.tasks(stack))?;
         let down = down(&room.observe(|client| client.nodes())?);
-        let settled =
-            |wanted: &Wanted| Census::of(tasks.iter().filter(|task| task.service_id == wanted.id), &down).is_settled_at(wanted.replicas);
+        let settled = |wanted: &Wanted| wanted.is_settled(&tasks, &down);
         let late: Vec<&str> = wanted.iter().filter(|wanted| !settled(wanted)).map(|wanted| wanted.name.as_str()).collect();
         steady = if late.is_empty() { Some(Steady::since(steady, running(&tasks, wanted), patience)) } else { None };
         let services = || report(stack, wanted, changes, &Seen { tasks: &tasks, down: &down, before });
@@ -220,25 +240,26 @@ fn report(stack: &StackName, wanted: &[Wanted], changes: &[Change], seen: &Seen<
         let own = || seen.tasks.iter().filter(|task| task.service_id == wanted.id);
         let census = Census::of(own(), seen.down);
         let new = || own().filter(|task| !seen.before.contains(&task.id));
+        let is_settled = wanted.is_settled(seen.tasks, seen.down);
         json!({
             "name": stack.descoped(&wanted.name),
             "action": change.name(),
             "replicas": {"running": census.running, "desired": wanted.replicas},
-            "state": state(census, wanted.replicas),
-            "errors": if census.is_settled_at(wanted.replicas) { Vec::new() } else { errors(new()) },
+            "state": state(census, wanted.replicas, is_settled),
+            "errors": if is_settled { Vec::new() } else { errors(new()) },
         })
     };
     wanted.iter().zip(changes).map(one).collect()
 }
 
 /// What its tasks do, in a word.
-fn state(census: Census, replicas: u64) -> &'static str {
-    if census.is_settled_at(replicas) {
-        if replicas == 0 { "stopped" } else { "running" }
-    } else if census.starting > 0 || census.running < replicas {
-        "starting"
-    } else {
-        "stopping"
+fn state(census: Census, replicas: u64, is_settled: bool) -> &'static str {
+    match (is_settled, replicas) {
+        (true, 0) => "stopped",
+        (true, _) if census.running == 0 => "done",
+        (true, _) => "running",
+        (false, _) if census.starting > 0 || census.running < replicas => "starting",
+        (false, _) => "stopping",
     }
 }
 

@@ -25,6 +25,10 @@ pub struct Loss {
 
 /// These are pointers there: 0 overrides.
 const POINTERS: [&str; 4] = ["replicas", "parallelism", "retries", "max_attempts"];
+/// These it reads before it merges: what is nothing then overrides nothing. Variables leave texts.
+const FLAGS: [&str; 6] = ["read_only", "init", "tty", "stdin_open", "privileged", "disable"];
+const SPANS: [&str; 8] = ["stop_grace_period", "interval", "timeout", "start_period", "start_interval", "delay", "monitor", "window"];
+const SIZES: [&str; 3] = ["memory", "cpus", "max_failure_ratio"];
 
 /// All of them, for a file that is put over what earlier ones came to; `ports` counts what ranges of them stand for.
 pub fn losses(base: &Node, over: &Node, ports: &mut usize) -> Vec<Loss> {
@@ -75,7 +79,14 @@ impl Losses<'_> {
     }
 
     fn fields(&mut self, service: &str, path: &mut Vec<String>, mine: &Node, theirs: &Node) {
-        if theirs.value == Value::Null || theirs.merging != Merging::Usual {
+        if theirs.merging != Merging::Usual {
+            // It knows no such tag.
+            if !is_nothing(mine) {
+                self.note(service, &format!("services.{service}.{}", path.join(".")), theirs.at);
+            }
+            return;
+        }
+        if theirs.value == Value::Null {
             return;
         }
         let parts: Vec<&str> = path.iter().map(String::as_str).collect();
@@ -85,9 +96,14 @@ impl Losses<'_> {
             ["deploy", "labels"] | ["logging", "options"] => return,
             ["environment"] => {
                 let (mine, theirs) = (mapping(mine.clone()), mapping(theirs.clone()));
-                in_both(mine.entries(), theirs.entries()).any(|(_, mine, theirs)| is_empty(theirs) && !is_nothing(mine))
+                in_both(mine.entries(), theirs.entries()).any(|(_, mine, theirs)| match theirs.value {
+                    Value::Null => mine.value != Value::Null && is_empty(mine),
+                    _ => is_empty(theirs) && !is_nothing(mine),
+                })
             }
             ["networks"] => return self.networks(service, mine, theirs),
+            ["logging"] if loses_options(mine, theirs) => true,
+            [.., last] if is_unset(last, theirs) => !is_nothing(mine) && !is_unset(last, mine),
             ["command" | "entrypoint"] => is_nothing(theirs) && !is_nothing(mine),
             ["healthcheck", "test"] => !is_nothing(mine),
             [.., last] if POINTERS.contains(last) => false,
@@ -126,6 +142,25 @@ impl Losses<'_> {
             }
         }
     }
+}
+
+/// Options for a driver that has none there: they are put into a mapping that nobody has.
+fn loses_options(mine: &Node, theirs: &Node) -> bool {
+    let driver = |node: &Node| node.get("driver").and_then(Node::scalar).unwrap_or_default();
+    let has_options = |node: &Node| node.get("options").is_some_and(|options| !is_nothing(options));
+    let (mine_driver, their_driver) = (driver(mine), driver(theirs));
+    let is_one = mine_driver == their_driver || mine_driver.is_empty() || their_driver.is_empty();
+    is_one && !has_options(mine) && has_options(theirs)
+}
+
+/// Whether the value of a key is the same as none once it is read.
+fn is_unset(key: &str, value: &Node) -> bool {
+    let Some(text) = value.scalar() else { return false };
+    if FLAGS.contains(&key) {
+        return ["false", "no", "n", "off"].iter().any(|word| text.eq_ignore_ascii_case(word));
+    }
+    let digits = || text.bytes().filter(u8::is_ascii_digit);
+    (SPANS.contains(&key) || SIZES.contains(&key)) && digits().next().is_some() && digits().all(|digit| digit == b'0')
 }
 
 /// What overrides nothing there.
@@ -190,6 +225,18 @@ mod tests {
             ("secrets: [k, {source: k, target: t}]", "image: b", "secrets"),
             ("networks: {n: {aliases: [x]}}", "networks: {n: {aliases: [y]}}", "networks.n"),
             ("networks: {n: {aliases: [x]}}", "networks: {n: {}}", "networks.n"),
+            ("logging: {driver: json-file}", "logging: {options: {max-size: 10m}}", "logging"),
+            ("stop_grace_period: 1m", "stop_grace_period: 0s", "stop_grace_period"),
+            ("healthcheck: {interval: 5s}", "healthcheck: {interval: 0.0s}", "healthcheck.interval"),
+            (
+                "deploy: {resources: {limits: {memory: 5m}}}",
+                "deploy: {resources: {limits: {memory: '0'}}}",
+                "deploy.resources.limits.memory",
+            ),
+            ("read_only: true", "read_only: 'no'", "read_only"),
+            ("environment: {A: ''}", "environment: [A]", "environment"),
+            ("ports: ['80:80']", "ports: !override ['81:80']", "ports"),
+            ("tty: true", "tty: !reset null", "tty"),
         ] {
             assert_eq!(of_service(base, over), [key], "{base} + {over}");
         }
@@ -210,7 +257,11 @@ mod tests {
             ("secrets: [k, l]", "secrets: [k]"),
             ("networks: {n: {aliases: [x]}}", "networks: [n, m]"),
             ("cap_add: [A]", "cap_add: [B]"),
-            ("tty: true", "tty: !reset null"),
+            ("hostname: null", "hostname: !reset null"),
+            ("logging: {driver: json-file, options: {a: b}}", "logging: {options: {max-size: 10m}}"),
+            ("logging: {driver: json-file}", "logging: {driver: local, options: {max-size: 10m}}"),
+            ("stop_grace_period: 1m", "stop_grace_period: 10s"),
+            ("stop_grace_period: 0s", "stop_grace_period: 0m"),
         ] {
             assert_eq!(of_service(base, over), [""; 0], "{base} + {over}");
         }

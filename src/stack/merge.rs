@@ -134,6 +134,7 @@ fn shaped(path: &[&str], base: Node, over: Node, ports: &mut usize) -> (Node, No
         ["services", _, "labels" | "sysctls"] | ["services", _, "deploy", "labels"] | [_, _, "labels"] => {
             (texts(mapping(base)), texts(mapping(over)))
         }
+        ["services", _, "logging", "options"] => (texts(base), texts(over)),
         ["services", _, "networks"] if is_map(&base) || is_map(&over) => (mapping(base), mapping(over)),
         ["services", _, "extra_hosts"] => (host_list(base), host_list(over)),
         ["services", _, "dns" | "dns_search" | "tmpfs"] => (list(base), list(over)),

@@ -79,7 +79,9 @@ pub fn of(cx: &Context<'_>, mut tree: Node) -> Result<Node, StackError> {
         each(tree.get_mut(section).filter(|_| section != "services"), labels);
     }
     for path in TYPED {
-        typed(&mut tree, &path.split('.').collect::<Vec<_>>());
+        // A mode is octal where it begins with 0; all else is read as it would be where it is a text.
+        let read = if path.ends_with(".mode") { resolve } else { decimal };
+        typed(&mut tree, &path.split('.').collect::<Vec<_>>(), read);
     }
     sorted(&mut tree);
     if let Value::Map(entries) = &mut tree.value {
@@ -98,25 +100,29 @@ pub fn contents(tree: &Node, key: &str) -> BTreeSet<String> {
     named.collect()
 }
 
-fn typed(node: &mut Node, path: &[&str]) {
+fn typed(node: &mut Node, path: &[&str], read: fn(&str) -> Option<Value>) {
     match (path, &mut node.value) {
         ([], Value::Text(text)) => {
             let value = match text.to_ascii_lowercase().as_str() {
                 "y" | "yes" | "on" => Some(Value::Bool(true)),
                 "n" | "no" | "off" => Some(Value::Bool(false)),
-                lower => resolve(lower),
+                lower => read(lower),
             };
             node.value = value.unwrap_or_else(|| Value::Text(text.clone()));
         }
-        (["*", rest @ ..], Value::Map(entries)) => entries.iter_mut().for_each(|(_, node)| typed(node, rest)),
-        (["*", rest @ ..], Value::List(items)) => items.iter_mut().for_each(|node| typed(node, rest)),
+        (["*", rest @ ..], Value::Map(entries)) => entries.iter_mut().for_each(|(_, node)| typed(node, rest, read)),
+        (["*", rest @ ..], Value::List(items)) => items.iter_mut().for_each(|node| typed(node, rest, read)),
         ([name, rest @ ..], Value::Map(_)) => {
             if let Some(node) = node.get_mut(name) {
-                typed(node, rest);
+                typed(node, rest, read);
             }
         }
         _ => {}
     }
+}
+
+fn decimal(text: &str) -> Option<Value> {
+    text.parse().ok().map(Value::Int).or_else(|| resolve(text))
 }
 
 fn service(cx: &Context<'_>, mut node: Node, path: &Path<'_>, ports: &mut usize) -> Result<Node, StackError> {

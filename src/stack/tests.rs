@@ -156,6 +156,43 @@ fn nothing_is_dropped_in_silence() {
 }
 
 #[test]
+fn what_is_given_for_nothing_is_named() {
+    let text = "services:\n  a:\n    image: x\n    restart: unless-stop\n    scale: 2\n    mem_limit: 5m\n    healthcheck: {disable: true, interval: 5s}\n    \
+                deploy: {replicas: 3, restart_policy: {condition: any}, resources: {limits: {memory: 9m}}}\n    networks: [n]\n    secrets: [s]\n  \
+                b: {image: x, restart: 'always:5'}\n\
+                networks: {n: {external: true, driver: overlay, labels: {a: b}}}\nsecrets: {s: {external: true, file: f}}\n";
+    let loaded = load_with(text, &[], &[]).unwrap();
+    let keys: Vec<String> = loaded.warnings.iter().map(|warning| warning.at.key.clone()).collect();
+    for key in [
+        "services.a.restart",
+        "services.a.scale",
+        "services.a.mem_limit",
+        "services.a.healthcheck.interval",
+        "services.b.restart",
+        "networks.n.driver",
+        "networks.n.labels",
+        "secrets.s.file",
+    ] {
+        assert!(keys.contains(&key.to_owned()), "{key}: {keys:?}");
+    }
+    assert_eq!(loaded.specs.services[0].task.restart_policy.as_ref().unwrap().condition, "any");
+}
+
+#[test]
+fn the_files_as_one_have_the_numbers_that_they_had() {
+    let text = "services: {a: {image: x, ulimits: {nofile: '$N'}, ports: [{target: 80, published: '$N'}], secrets: [{source: s, mode: '$N'}]}}\n\
+                secrets: {s: {content: c}}\n";
+    let env = [("N".to_owned(), "0100".to_owned())].into();
+    let (stack, files) = (StackName::new("st").unwrap(), shipped(&[]));
+    let compose = [ComposeFile { name: "c.yml", text }];
+    let source = Source { stack: &stack, files: &compose, env: &env, shipped: &files, binds: Binds::Refused, api: ApiVersion::NEWEST };
+    let (specs, line) = (load(&source).unwrap().specs, merged(&source).unwrap().line());
+    let compose = [ComposeFile { name: "c.yml", text: &line }];
+    let again = load(&Source { files: &compose, env: &BTreeMap::new(), ..source }).unwrap().specs;
+    assert_eq!(serde_json::to_value(again).unwrap(), serde_json::to_value(specs).unwrap());
+}
+
+#[test]
 fn nothing_shows_what_may_be_secret() {
     let env = [("P".to_owned(), "hunter2".to_owned())].into();
     let (stack, files) = (StackName::new("st").unwrap(), shipped(&[("f", "hunter2")]));

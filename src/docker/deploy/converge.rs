@@ -167,6 +167,9 @@ pub(super) fn wait_for(
         }
         let all_are = watched.iter().all(|one| one.state == State::Settled);
         let settled = all_are && !in_time(seen.hides_an_end(room, &stack, watched), watched)?;
+        if settled {
+            report.warn(watched.iter().filter_map(Watched::passes_over));
+        }
         if settled || is_enough(&seen)? {
             return Ok(());
         }
@@ -242,16 +245,23 @@ impl<'a> Watched<'a> {
         let service = seen.service(&self.watch.wanted().name);
         let id = service.map_or("", |service| service.id.as_str());
         let tasks: Vec<&Task> = seen.tasks.iter().filter(|task| task.service_id == id).collect();
-        if self.has_past {
-            self.watch.leave_out_older(&tasks, &seen.current);
-        }
         let now = Timestamp::from(SystemTime::now());
-        self.state = self.watch.look(at, &Look { service, tasks: &tasks, current: &seen.current, pull_timeout, now });
+        let look = Look { service, tasks: &tasks, current: &seen.current, pull_timeout, now };
+        if self.has_past {
+            self.watch.leave_out_older(&look);
+        }
+        self.state = self.watch.look(at, &look);
     }
 
     /// Whether its containers may have a health check: of services also one of their image.
     fn may_be_unhealthy(&self) -> bool {
         !self.watch.wanted().is_job() || self.spec["TaskTemplate"]["ContainerSpec"]["Healthcheck"].is_object()
+    }
+
+    /// What Swarm did not do, and says nothing of.
+    fn passes_over(&self) -> Option<String> {
+        let (name, tasks) = (&self.watch.wanted().name, self.watch.passed_over());
+        (tasks > 0).then(|| format!("service {name}: {} as before: Swarm updates none on nodes that are paused", go_on(tasks)))
     }
 
     fn failure(&self) -> Option<&Failure> {
@@ -383,6 +393,10 @@ pub(super) fn in_one(failures: &[&Failure]) -> Option<Failure> {
         more => format!("; and {more} services more"),
     };
     failures.first().map(|first| Failure::new(first.code, named.join("; ") + &more))
+}
+
+fn go_on(tasks: u64) -> String {
+    if tasks == 1 { "one task goes on".to_owned() } else { format!("{tasks} tasks go on") }
 }
 
 fn in_short(watched: &[Watched<'_>]) -> String {

@@ -44,12 +44,13 @@ pub(super) fn of_task(task: &Task) -> Option<Code> {
     }
 }
 
-/// Why a task has no node: swarmkit's scheduler explains it as `no suitable node (…)`.
+/// Why a task has no node: swarmkit's scheduler explains it as `no suitable node (…)`, and of a global service, whose nodes are given, as what
+/// stands there in brackets. Nobody else says anything of a task that waits.
 fn of_waiting(error: &str) -> Option<Code> {
     if error.contains("host-mode port already in use") {
         Some(Code::PORT_CLASH)
     } else {
-        error.contains("no suitable node").then_some(Code::NO_SUITABLE_NODE)
+        (!error.is_empty()).then_some(Code::NO_SUITABLE_NODE)
     }
 }
 
@@ -98,6 +99,7 @@ mod tests {
             ("pending", "no suitable node (scheduling constraints not satisfied on 1 node)", Some(Code::NO_SUITABLE_NODE)),
             ("pending", "no suitable node (insufficient resources on 1 node)", Some(Code::NO_SUITABLE_NODE)),
             ("pending", "no suitable node (host-mode port already in use on 1 node)", Some(Code::PORT_CLASH)),
+            ("pending", "insufficient resources on 1 node", Some(Code::NO_SUITABLE_NODE)),
             ("pending", "", None),
             ("preparing", "", None),
             ("running", "", None),

@@ -1,6 +1,7 @@
-//! Updates that were not at their end when a command came: what the next one does to the tasks that they have left.
+//! What earlier updates have left of tasks, and what the next one does to these: tasks of an older spec where one was not at its end, of an
+//! older placement where one changed nothing else, and tasks that have done their work.
 //!
-//! Asks only where there is such an update.
+//! Asks only where an update is not at its end.
 
 use super::Broken;
 use super::logins::Logins;

@@ -5,11 +5,10 @@
 use super::trouble;
 use crate::docker::types::{Mode, Service, Task, TaskState};
 use crate::domain::Code;
+use crate::stack::plan::MONITOR;
 use serde_json::Value;
 use std::time::Duration;
 
-/// How long new tasks are watched where the spec names no monitor: Swarm's own rule.
-const MONITOR: Duration = Duration::from_secs(5);
 /// How long tasks may wait for a node before none is certain to come: the old tasks of an update go
 /// first, and a node that restarts is back within seconds or within minutes.
 const UNPLACED: Duration = Duration::from_secs(10);

@@ -26,6 +26,10 @@ const ENDINGS: usize = 5;
 const NOWHERE: &str = "no node satisfies its placement constraints";
 /// How long a seat stays without a next try before it is certain that none comes.
 const LAST_TRY: Duration = Duration::from_secs(2);
+/// How long after a write tasks must still be seen to run on that the manager does not replace: it acts on the write within that.
+const UNTOUCHED: Duration = Duration::from_millis(500);
+/// In milliseconds. So long after a service was written, at most, the manager notes down for itself what it has given it.
+const LATER_WRITES: i64 = 1000;
 /// Different errors of a service that a report names.
 const ERRORS: usize = 5;
 
@@ -88,8 +92,8 @@ pub(super) struct Watch {
     preparing: Since,
     /// The tasks that wait for addresses.
     unallocated: Since,
-    /// Since when tasks wait for a node.
-    unplaced_since: Option<Duration>,
+    /// The tasks that wait for a node; one without a name where there should be some and are none.
+    unplaced: Since,
     /// Since when a seat gets no further try.
     given_up_since: Option<Duration>,
     /// Since when exactly these tasks run.
@@ -102,6 +106,8 @@ pub(super) struct Watch {
     running: u64,
     ended: u64,
     desired: u64,
+    /// Tasks of an older spec that Swarm has left as they are at the end of its update.
+    passed_over: u64,
 }
 
 /// Since when each of some tasks has been in a state that it is to leave.
@@ -109,19 +115,23 @@ pub(super) struct Watch {
 struct Since(BTreeMap<String, Duration>);
 
 impl Since {
-    /// Takes those that are in it now. Since when the first of them is.
-    fn look(&mut self, at: Duration, current: &[&Task], state: TaskState) -> Option<Duration> {
+    /// Takes those that are in it now. Which is so for the longest, and since when.
+    fn look<'t>(&mut self, at: Duration, now: impl Iterator<Item = &'t str>) -> Option<(&str, Duration)> {
+        self.0 = now.map(|id| (id.to_owned(), self.0.get(id).copied().unwrap_or(at))).collect();
+        self.0.iter().min_by_key(|(_, since)| **since).map(|(id, since)| (id.as_str(), *since))
+    }
+
+    /// The same of tasks that are to leave this state.
+    fn look_at(&mut self, at: Duration, current: &[&Task], state: TaskState) -> Option<Duration> {
         let is_in_it = |task: &&&Task| task.status.state == state && task.desired_state <= TaskState::Complete;
-        let since = |task: &&Task| (task.id.clone(), self.0.get(&task.id).copied().unwrap_or(at));
-        self.0 = current.iter().filter(is_in_it).map(since).collect();
-        self.0.values().min().copied()
+        self.look(at, current.iter().filter(is_in_it).map(|task| task.id.as_str())).map(|(_, since)| since)
     }
 }
 
 impl Watch {
     /// Begins to watch, knowing the tasks that there were before.
     pub(super) fn new(wanted: Wanted, before: Arc<BTreeSet<String>>) -> Self {
-        let (registry, cause, unplaced_since, given_up_since, good, at_first) = (None, None, None, None, None, None);
+        let (registry, cause, given_up_since, good, at_first) = (None, None, None, None, None);
         Self {
             wanted,
             before,
@@ -134,7 +144,7 @@ impl Watch {
             on_its_way: None,
             preparing: Since::default(),
             unallocated: Since::default(),
-            unplaced_since,
+            unplaced: Since::default(),
             given_up_since,
             good,
             at_first,
@@ -142,14 +152,24 @@ impl Watch {
             running: 0,
             ended: 0,
             desired: 0,
+            passed_over: 0,
         }
     }
 
-    /// Takes those for tasks of before that are older than all of the present spec: what they said is of another deploy.
-    pub(super) fn leave_out_older(&mut self, tasks: &[&Task], current: &BTreeSet<String>) {
-        let Some(first) = tasks.iter().filter(|task| current.contains(&task.id)).map(|task| &task.created_at).min() else { return };
-        let older = tasks.iter().filter(|task| task.created_at < *first);
-        self.before = Arc::new(older.map(|task| task.id.clone()).collect());
+    /// Takes those for tasks of before that are older than all of the present spec, or than the update or write that made it so: what they
+    /// said is of another deploy.
+    pub(super) fn leave_out_older(&mut self, look: &Look<'_>) {
+        let current = look.tasks.iter().filter(|task| look.current.contains(&task.id));
+        let Some(first) = current.map(|task| &task.created_at).min() else { return };
+        let written = look.service.and_then(|service| {
+            let started = service.update_status.as_ref().and_then(|update| update.started_at.as_deref());
+            Some(Timestamp::parse(started.unwrap_or(&service.updated_at)).ok()?.as_millis() - LATER_WRITES)
+        });
+        let is_older = |task: &&&Task| {
+            let made = Timestamp::parse(&task.created_at).ok().map(Timestamp::as_millis);
+            task.created_at < *first || made.is_some_and(|made| written.is_some_and(|written| made < written))
+        };
+        self.before = Arc::new(look.tasks.iter().filter(is_older).map(|task| task.id.clone()).collect());
     }
 
     /// Notes what the registry of its image said instead of a digest.
@@ -175,6 +195,11 @@ impl Watch {
     /// Whether all of it has ended, well: nothing of it runs.
     pub(super) fn is_over(&self) -> bool {
         self.ended > 0 && self.ended == self.running
+    }
+
+    /// How many of its tasks Swarm leaves as they are, although they are of an older spec: those of a global service on nodes that are paused.
+    pub(super) fn passed_over(&self) -> u64 {
+        self.passed_over
     }
 
     /// What its tasks do that do not run yet, as events spell it.
@@ -206,22 +231,30 @@ impl Watch {
         let mut current: Vec<&Task> =
             look.tasks.iter().copied().filter(|task| look.current.contains(&task.id)).filter(of_this_run).collect();
         current.sort_by(|a, b| a.created_at.cmp(&b.created_at));
-        let good = self.good_tasks(&current);
+        let good = self.good_tasks(look.tasks, &current);
+        let update = service.update_status.as_ref().map(|update| update.state);
         self.running = good.len() as u64;
         let has_ended = |task: &&&Task| task.status.state == TaskState::Complete && good.contains(&task.id);
         self.ended = current.iter().filter(has_ended).count() as u64;
-        self.desired = self.desired_count(look.tasks, &current);
+        let of_older_specs = |task: &&Task| !look.current.contains(&task.id) && task.desired_state <= TaskState::Running;
+        let older = look.tasks.iter().copied().filter(of_older_specs);
+        let ends = self.is_written() && update == Some(UpdateState::Completed) && self.wanted.mode == Mode::Global;
+        self.passed_over = if ends { older.count() as u64 } else { 0 };
+        self.desired = self.desired_count(if ends { &current } else { look.tasks }, &current);
         if self.wanted.is_job() && self.wanted.written == Written::Before {
             return self.past_run(at, look, &current);
         }
         self.note_endings(&current);
         let has_ended_badly = current.iter().any(|task| self.wanted.ended_badly(task).is_some());
         self.has_trouble = has_ended_badly && !self.run_for_long(&current, &good, look.now);
-        let still_runs = self.still_runs(&good);
+        let still_runs = self.still_runs(at, &good);
         let on_its_way =
             current.iter().rev().find(|task| task.status.state < TaskState::Running && task.desired_state <= TaskState::Complete);
         self.on_its_way = on_its_way.map(|task| task.status.state);
-        let tasks = self.worn_out(at, &current).or_else(|| self.waits_in_vain(at, look, &current));
+        // While Swarm brings an update to one seat after the other, those of the spec before go on.
+        let is_under_way = matches!(update, None | Some(UpdateState::Updating));
+        let going_on = if is_under_way { look.tasks } else { &current };
+        let tasks = self.worn_out(at, going_on, &current).or_else(|| self.waits_in_vain(at, look, &current));
         let failure = self.of_update(service, look).or(tasks);
         match failure {
             Some(failure) => State::Failed(failure),
@@ -234,7 +267,8 @@ impl Watch {
         self.note_endings(tasks);
         let current = tasks.iter().map(|task| task.id.clone()).collect();
         let look = Look { service: None, tasks, current: &current, pull_timeout, now: Timestamp::from(SystemTime::now()) };
-        self.worn_out(at, tasks).or_else(|| self.waits_in_vain(at, &look, tasks))
+        self.desired = self.desired_count(tasks, tasks);
+        self.worn_out(at, tasks, tasks).or_else(|| self.waits_in_vain(at, &look, tasks))
     }
 
     /// What the last run of a job has come to, that nobody has asked to run again. The manager forgets old tasks: where there is none,
@@ -288,11 +322,13 @@ impl Watch {
     }
 
     /// Whether these tasks ran before this command and have run since. Between two ends a crash loop looks
-    /// so too: where a task of this spec has ended badly, they must show for how long they run.
-    fn still_runs(&mut self, good: &BTreeSet<String>) -> StillRuns {
+    /// so too: where a task of this spec has ended badly, they must show for how long they run. What the manager makes of a write is not
+    /// there yet with the answer to it.
+    fn still_runs(&mut self, at: Duration, good: &BTreeSet<String>) -> StillRuns {
         let at_first = self.at_first.get_or_insert_with(|| good.clone());
         let ran = good.is_subset(&self.before) && good.is_subset(at_first);
-        if ran && !self.has_trouble { StillRuns::Yes } else { StillRuns::Unknown }
+        let is_untouched = !self.is_written() || at >= UNTOUCHED || self.wanted.mode == Mode::Replicated(0);
+        if ran && is_untouched && !self.has_trouble { StillRuns::Yes } else { StillRuns::Unknown }
     }
 
     /// Whether these tasks have run for as long as new ones must: what failed before them is over.
@@ -344,7 +380,7 @@ impl Watch {
         let watch = Self::new(Wanted::of(spec, Mode::of(spec), Written::Before), Arc::default());
         let have_ended = current.iter().all(|task| task.status.state == TaskState::Complete);
         let desired = watch.desired_count(tasks, current);
-        watch.wanted.may_end() && have_ended && desired > 0 && watch.good_tasks(current).len() as u64 == desired
+        watch.wanted.may_end() && have_ended && desired > 0 && watch.good_tasks(tasks, current).len() as u64 == desired
     }
 
     /// What a task of this command said that ended badly last, of whichever spec.
@@ -353,22 +389,24 @@ impl Watch {
         ended.max_by(|a, b| a.created_at.cmp(&b.created_at)).map_or(String::new(), |task| format!(": {}", trouble::words(task)))
     }
 
-    /// Whether a seat has failed too often, or Swarm has given it up.
-    fn worn_out(&mut self, at: Duration, current: &[&Task]) -> Option<Failure> {
+    /// Whether a seat has failed too often, or Swarm has given it up. Of those tasks seats may be `going_on` with.
+    fn worn_out(&mut self, at: Duration, going_on: &[&Task], current: &[&Task]) -> Option<Failure> {
         let too_often = self.endings.values().find_map(|endings| {
             let (_, code) = endings.last()?;
             let allowed = if *code == Code::CRASH_LOOP { ENDINGS } else { REJECTIONS };
-            (endings.len() >= allowed).then(|| (*code, format!("{} tasks in a row failed", endings.len())))
+            let words = self.errors.last().map_or("", String::as_str);
+            (endings.len() >= allowed).then(|| (*code, format!("{} tasks in a row failed: {words}", endings.len())))
         });
-        let given_up = self.given_up(current);
+        let given_up = self.given_up(going_on, current);
         self.given_up_since = given_up.as_ref().map(|_| self.given_up_since.unwrap_or(at));
         let certain = self.given_up_since.is_some_and(|since| at.saturating_sub(since) >= LAST_TRY);
         let (code, what) = too_often.or(given_up.filter(|_| certain))?;
-        Some(self.failure(code, &format!("{what}: {}", self.errors.last().map_or("", String::as_str))))
+        Some(self.failure(code, &what))
     }
 
-    /// A seat whose last task failed and that gets no other.
-    fn given_up(&self, current: &[&Task]) -> Option<(Code, String)> {
+    /// A seat whose last task failed and that gets no other, where it is missed: Swarm keeps what it remembers of seats that are not wanted
+    /// any more.
+    fn given_up(&self, going_on: &[&Task], current: &[&Task]) -> Option<(Code, String)> {
         if !matches!(self.wanted.restart, Restart::Counted | Restart::Limited) {
             return None;
         }
@@ -376,16 +414,17 @@ impl Watch {
         if self.wanted.is_job() && current.iter().any(|task| task.desired_state <= TaskState::Complete && !task.status.state.is_over()) {
             return None;
         }
-        let mut seats: BTreeMap<Seat, Vec<&Task>> = BTreeMap::new();
-        for task in current {
-            seats.entry(Seat::of(self.wanted.mode, task)).or_default().push(task);
+        let seat = |task: &&Task| Seat::of(self.wanted.mode, task);
+        // A task that failed a moment ago is wanted until the manager has seen it.
+        let goes_on = going_on.iter().filter(|task| task.desired_state <= TaskState::Complete);
+        let ended_well = current.iter().filter(|task| self.wanted.may_end() && task.status.state == TaskState::Complete);
+        let taken: BTreeSet<Seat> = goes_on.chain(ended_well).map(seat).collect();
+        if taken.len() as u64 >= self.desired {
+            return None;
         }
-        seats.values().find_map(|tasks| {
-            // A task that failed a moment ago is wanted until the manager has seen it.
-            let goes_on = tasks.iter().any(|task| task.desired_state <= TaskState::Complete);
-            let ended_well = self.wanted.may_end() && tasks.iter().any(|task| task.status.state == TaskState::Complete);
-            let code = tasks.iter().rev().find_map(|task| self.wanted.ended_badly(task))?;
-            (!goes_on && !ended_well).then(|| (code, "its restart policy allows no further try".to_owned()))
+        current.iter().rev().filter(|task| !taken.contains(&seat(task))).find_map(|task| {
+            let code = self.wanted.ended_badly(task)?;
+            Some((code, format!("its restart policy allows no further try: {}", trouble::words(task))))
         })
     }
 
@@ -399,7 +438,7 @@ impl Watch {
 
     /// Whether the manager does not give a task its addresses: without them no node is looked for, and the task says nothing.
     fn unallocated(&mut self, at: Duration, current: &[&Task]) -> Option<Failure> {
-        let waited = at.saturating_sub(self.unallocated.look(at, current, TaskState::New)?);
+        let waited = at.saturating_sub(self.unallocated.look_at(at, current, TaskState::New)?);
         (waited >= UNALLOCATED + self.wanted.patience).then(|| {
             let what = "the manager gives its tasks no addresses: a network has none left, or cannot be set up";
             self.failure(Code::NOT_ALLOCATED, what)
@@ -410,20 +449,22 @@ impl Watch {
     fn unplaced(&mut self, at: Duration, look: &Look<'_>, current: &[&Task]) -> Option<Failure> {
         self.passing.clear();
         let waiting = || current.iter().filter(|task| !task.status.state.is_over() && task.desired_state <= TaskState::Complete);
-        let stuck = waiting().find_map(|task| Some((trouble::of_task(task)?, trouble::words(task))));
-        // The manager makes the tasks of a global service only for nodes that satisfy its constraints.
-        let nowhere = || self.has_no_node().then(|| (Code::NO_SUITABLE_NODE, NOWHERE.to_owned()));
-        let Some((code, words)) = stuck.or_else(nowhere) else {
-            (self.unplaced_since, self.waits) = (None, None);
-            return None;
-        };
+        let troubled = || waiting().filter_map(|task| Some((task, trouble::of_task(task)?)));
         let is_placed = |task: &&&Task| (TaskState::Assigned..=TaskState::Running).contains(&task.status.state);
         if self.wanted.is_job() && current.iter().any(|task| is_placed(&task)) {
             // It ends, and the next one gets its place.
-            (self.unplaced_since, self.waits) = (None, Some((code, words)));
+            (self.unplaced, self.waits) = (Since::default(), troubled().next().map(|(task, code)| (code, trouble::words(task))));
             return None;
         }
-        let since = *self.unplaced_since.get_or_insert(at);
+        // The manager makes the tasks of a global service only for nodes that satisfy its constraints.
+        let nowhere = (self.has_no_node() && troubled().next().is_none()).then_some("");
+        let Some((id, since)) = self.unplaced.look(at, troubled().map(|(task, _)| task.id.as_str()).chain(nowhere)) else {
+            self.waits = None;
+            return None;
+        };
+        let longest = troubled().find(|(task, _)| task.id == id);
+        let (code, words) =
+            longest.map_or_else(|| (Code::NO_SUITABLE_NODE, NOWHERE.to_owned()), |(task, code)| (code, trouble::words(task)));
         if at.saturating_sub(since) >= self.wanted.patience {
             return Some(self.failure(code, &words));
         }
@@ -438,7 +479,7 @@ impl Watch {
 
     /// Whether a node has prepared a task for too long. It pulls the image then; nothing else of it takes minutes.
     fn slow_pull(&mut self, at: Duration, current: &[&Task], allowed: Duration) -> Option<Failure> {
-        let waited = at.saturating_sub(self.preparing.look(at, current, TaskState::Preparing)?);
+        let waited = at.saturating_sub(self.preparing.look_at(at, current, TaskState::Preparing)?);
         (waited >= allowed).then(|| {
             let allowed = allowed.as_secs();
             let what = format!("a node has prepared a task for {allowed} s, and still pulls its image: docker.pull_timeout is over");
@@ -457,10 +498,19 @@ impl Watch {
 
     /// The tasks that are as wanted, one per seat: running (with a health check Swarm says so only of
     /// healthy ones), or ended well where that is enough.
-    fn good_tasks(&self, current: &[&Task]) -> BTreeSet<String> {
+    fn good_tasks(&self, tasks: &[&Task], current: &[&Task]) -> BTreeSet<String> {
         let mut seats: BTreeMap<Seat, &str> = BTreeMap::new();
+        // A seat may have done this work once, and another since.
+        let mut newest: BTreeMap<Seat, &str> = BTreeMap::new();
+        if self.wanted.may_end() {
+            for task in tasks {
+                let made = newest.entry(Seat::of(self.wanted.mode, task)).or_default();
+                *made = task.created_at.as_str().max(*made);
+            }
+        }
         for task in current {
-            let ended_well = self.wanted.may_end() && task.status.state == TaskState::Complete;
+            let ended_well = task.status.state == TaskState::Complete
+                && newest.get(&Seat::of(self.wanted.mode, task)).is_some_and(|made| task.created_at == *made);
             if ended_well || (task.is_running() && !self.wanted.is_job()) {
                 seats.insert(Seat::of(self.wanted.mode, task), &task.id);
             }
@@ -477,7 +527,11 @@ impl Watch {
                 let meant_to_run = tasks.iter().copied().filter(|task| task.desired_state <= TaskState::Running);
                 meant_to_run.chain(done).map(|task| task.node_id.as_str()).collect()
             }
-            Mode::GlobalJob => current.iter().map(|task| task.node_id.as_str()).collect(),
+            // What is not wanted any more and has not ended is on a node that is away.
+            Mode::GlobalJob => {
+                let counts = |task: &&&Task| task.desired_state <= TaskState::Complete || task.status.state.is_over();
+                current.iter().filter(counts).map(|task| task.node_id.as_str()).collect()
+            }
         };
         nodes.len() as u64
     }

@@ -2,6 +2,9 @@
 //!
 //! The shapes are those of `GET /tasks` and `GET /services` of a 20.10.24 manager.
 
+#[path = "watch_history_tests.rs"]
+mod history;
+
 use super::*;
 use serde_json::json;
 use std::sync::Arc;
@@ -89,13 +92,19 @@ fn how_far_the_tasks_are_is_said_by_the_newest_that_does_not_run() {
 fn what_is_older_than_the_present_spec_is_of_another_deploy() {
     let lines = tasks(&["A 1 shutdown rejected nope", "b 1 shutdown rejected nope", "C 1 running running", "d 1 running pending"]);
     let all: Vec<&Task> = lines.iter().collect();
-    let told = |current: &[&str]| {
+    let told = |current: &[&str], service: Glance| {
         let mut watch = replicated(1);
-        watch.leave_out_older(&all, &current.iter().map(|&id| id.to_owned()).collect());
+        let current = current.iter().map(|&id| id.to_owned()).collect();
+        watch.leave_out_older(&Look { service: Some(&service), tasks: &all, current: &current, pull_timeout: PULL, now: now() });
         all.iter().filter(|task| watch.counts(task)).map(|task| task.id.clone()).collect::<Vec<_>>()
     };
-    assert_eq!(told(&["b", "d"]), ["b", "C", "d"]);
-    assert_eq!(told(&[]), ["A", "b", "C", "d"], "it is not known yet");
+    let written = |second: u64| Glance { updated_at: format!("2026-11-26T05:46:{second:02}.5Z"), ..service(None) };
+    assert_eq!(told(&["b", "d"], written(0)), ["b", "C", "d"]);
+    assert_eq!(told(&[], written(0)), ["A", "b", "C", "d"], "it is not known yet");
+    assert_eq!(told(&["b", "d"], written(3)), ["d"], "the spec is one that was there once, or only its labels have changed");
+    let mut updating = written(9);
+    updating.update_status = Some(serde_json::from_value(json!({"State": "updating", "StartedAt": "2026-11-26T05:46:03.1Z"})).unwrap());
+    assert_eq!(told(&["b", "d"], updating), ["d"], "the manager writes to it while it updates");
 }
 
 fn code(state: &State) -> Option<Code> {
@@ -132,7 +141,8 @@ fn what_ran_before_and_still_does_has_settled_at_once() {
     assert_eq!(look(&mut unchanged, 0, &["a 1 running running"], Some(("completed", ""))), State::Settled);
     // Only labels changed: no task is replaced.
     let mut relabelled = watch(Mode::Replicated(1), &json!(null), Written::Now, &["a"]);
-    assert_eq!(look(&mut relabelled, 0, &["a 1 running running"], None), State::Settled);
+    assert_eq!(look(&mut relabelled, 0, &["a 1 running running"], None), State::Waiting);
+    assert_eq!(look(&mut relabelled, 1, &["a 1 running running"], None), State::Settled);
 }
 
 #[test]

@@ -41,6 +41,8 @@ pub fn specs(cx: &Context<'_>, name: &StackName, model: Model<'_>) -> Result<Sta
         stack.network(key, &mut specs);
     }
     specs.networks.sort_by(|a, b| a.name.cmp(&b.name));
+    // Two keys may have one name.
+    specs.networks.dedup_by(|a, b| a.name == b.name);
     specs.external.secrets = foreign(&stack.secrets, &services, |service| &service.secrets);
     specs.external.configs = foreign(&stack.configs, &services, |service| &service.configs);
     specs.services = services.into_iter().map(|(key, service)| stack.service(&key, service)).collect::<Result<_, _>>()?;

@@ -63,6 +63,8 @@ fn healthcheck(item: &Item<'_>) -> Result<Healthcheck, StackError> {
             if !check.test.is_empty() {
                 return Err(disable.invalid("a health check cannot have a test and be disabled: remove one of them"));
             }
+            let unused = ["interval", "timeout", "start_period", "start_interval", "retries"];
+            unused.iter().filter_map(|key| item.get(key)).for_each(|given| given.warn("has no effect: the health check is disabled"));
             Ok(Healthcheck { test: vec!["NONE".to_owned()], ..Healthcheck::default() })
         }
         _ => Ok(check),

@@ -31,14 +31,17 @@ pub fn read(service: &mut Fields<'_>) -> Result<Deploy, StackError> {
 
 fn older_keys(service: &mut Fields<'_>, deploy: &mut Deploy) -> Result<(), StackError> {
     if let Some(item) = service.take("restart") {
-        let policy = restart(&item)?;
         if deploy.restart.is_some() {
+            item.text()?;
             item.warn("deploy.restart_policy is used instead");
         } else {
-            deploy.restart = policy;
+            deploy.restart = restart(&item)?;
         }
     }
     let scale = replicas(service, "scale", deploy.mode)?;
+    if let Some(item) = service.item().get("scale").filter(|_| scale.is_some() && deploy.replicas.is_some()) {
+        item.warn("deploy.replicas is used instead");
+    }
     deploy.replicas = deploy.replicas.or(scale);
     if let Some(platform) = service.read("platform", platform)? {
         deploy.placement.platforms = vec![platform];
@@ -52,6 +55,11 @@ fn older_limits(service: &mut Fields<'_>, deploy: &mut Deploy) -> Result<(), Sta
     let pids = service.read("pids_limit", Item::integer)?;
     if memory.is_some() || cpus.is_some() || pids.is_some() {
         let limits = deploy.resources.limits.get_or_insert_with(Limit::default);
+        for (key, limit) in [("mem_limit", limits.memory_bytes), ("cpus", limits.nano_cpus), ("pids_limit", limits.pids)] {
+            if let Some(item) = service.item().get(key).filter(|_| limit != 0) {
+                item.warn("deploy.resources.limits is used instead");
+            }
+        }
         fill(&mut limits.memory_bytes, memory);
         fill(&mut limits.nano_cpus, cpus);
         fill(&mut limits.pids, pids);
@@ -179,7 +187,12 @@ fn restart(item: &Item<'_>) -> Result<Option<RestartPolicy>, StackError> {
     match name {
         "" if text.is_empty() => Ok(None),
         "no" => Ok(None),
-        "always" | "unless-stopped" => Ok(Some(policy("any"))),
+        "always" | "unless-stopped" => {
+            if !count.is_empty() {
+                item.warn("the count has no effect: only on-failure has one");
+            }
+            Ok(Some(policy("any")))
+        }
         "on-failure" => {
             // A negative number is a very large one, as in the CLI.
             Ok(Some(RestartPolicy { max_attempts: Some(attempts as u64), ..policy("on-failure") }))

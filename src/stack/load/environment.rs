@@ -131,6 +131,8 @@ pub struct InvalidVariables {
 pub fn parse(text: &str, env: &BTreeMap<String, String>) -> Result<Vec<(String, String)>, InvalidVariables> {
     let mut pairs = Vec::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // The last line may end so too.
+    let text = text.strip_suffix('\r').unwrap_or(text);
     for (n, line) in text.lines().enumerate() {
         let wrong = |problem: String| InvalidVariables { line: n + 1, problem };
         if line.len() > MAX_LINE_BYTES {
@@ -161,7 +163,7 @@ mod tests {
     #[test]
     fn values_stand_exactly_as_they_are_written() {
         let env = [("HOST".to_owned(), "h".to_owned())].into();
-        let text = "\u{feff}A=1\r\n  B=\"q\" \n#c\n\nHOST\nGONE\nE=\nG= x # y\n";
+        let text = "\u{feff}A=1\r\n  B=\"q\" \n#c\n\nHOST\nGONE\nE=\nG= x # y\r";
         let pairs = parse(text, &env).unwrap();
         let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(pairs, [("A", "1"), ("B", "\"q\" "), ("HOST", "h"), ("E", ""), ("G", " x # y")]);

@@ -55,6 +55,12 @@ fn naming(fields: &mut Fields<'_>, key: &str, unknown: Unknown) -> Result<Naming
     Ok(Naming { external: true, name })
 }
 
+/// What somebody else makes is not as the file says.
+fn no_effect(object: &Item<'_>, keys: &'static [&'static str]) {
+    let given = keys.iter().filter_map(|key| object.get(key)).filter(|given| !given.is_null());
+    given.for_each(|given| given.warn("has no effect: it is external, and made elsewhere"));
+}
+
 /// A network. Nothing is an empty one. Where its key has unusual characters the CLI's schema does not
 /// look at it: unknown keys have no effect there.
 pub fn network(item: &Item<'_>, key: &str) -> Result<Network, StackError> {
@@ -71,6 +77,9 @@ pub fn network(item: &Item<'_>, key: &str) -> Result<Network, StackError> {
         attachable: fields.read("attachable", Item::boolean)?.unwrap_or_default(),
         labels: fields.read("labels", Item::labels)?.unwrap_or_default(),
     };
+    if external {
+        no_effect(item, &["driver", "driver_opts", "ipam", "internal", "attachable", "labels", "enable_ipv6"]);
+    }
     if !super::is_plain(key) {
         fields.finish_loosely();
         return Ok(network);
@@ -151,6 +160,7 @@ pub fn content(item: &Item<'_>, key: &str, kind: Kind) -> Result<Content, StackE
     let at = fields.item().clone();
     fields.finish()?;
     if external {
+        no_effect(item, &["labels", "driver", "driver_opts", "template_driver", "file", "content", "environment"]);
         return Ok(Content { name, external, ..Content::default() });
     }
     let data = match (&driver, sources.as_slice()) {

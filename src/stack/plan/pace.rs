@@ -1,13 +1,17 @@
 //! How long Swarm takes at least to bring an update to all tasks of a service: the file's own `delay` may be longer than a command has.
 //!
-//! Pure. swarmkit's updater (`worker`) waits for the delay after each task, the last one too, with `parallelism` tasks side by side.
-//! What tasks take to start comes on top of it. Of a global service it depends on the nodes, and is not told.
+//! Pure. swarmkit's updater (`worker`) waits for the delay after each task, the last one too, with `parallelism` tasks side by side, and
+//! at the end for the monitor, which it makes a second longer than the delay where it is not. What tasks take to start comes on top of
+//! it. Of a global service it depends on the nodes, and is not told.
 
 use super::{Action, Plan, ServicePlan};
 use crate::stack::change::Effect;
 use crate::stack::held::Mode;
 use serde_json::Value;
 use std::time::Duration;
+
+/// How long Swarm watches new tasks where the spec names no monitor.
+pub const MONITOR: Duration = Duration::from_secs(5);
 
 /// The least time in which all tasks of a spec are replaced.
 #[must_use]
@@ -17,7 +21,12 @@ pub fn least_time(spec: &Value) -> Duration {
     let delay = Duration::from_nanos(config["Delay"].as_u64().unwrap_or(0));
     // 0 is all of them at once.
     let at_once = config["Parallelism"].as_u64().filter(|&at_once| at_once > 0).unwrap_or(tasks).max(1);
-    delay.saturating_mul(u32::try_from(tasks.div_ceil(at_once)).unwrap_or(u32::MAX))
+    if tasks == 0 {
+        return Duration::ZERO;
+    }
+    let monitor = config["Monitor"].as_u64().filter(|&nanos| nanos > 0).map_or(MONITOR, Duration::from_nanos);
+    let monitored = if delay >= monitor { delay.saturating_add(Duration::from_secs(1)) } else { monitor };
+    delay.saturating_mul(u32::try_from(tasks.div_ceil(at_once)).unwrap_or(u32::MAX)).saturating_add(monitored)
 }
 
 /// What whoever reads the plan should know of updates that cannot come to their end within `left`.
@@ -27,8 +36,8 @@ pub fn slow_updates(plan: &Plan, left: Duration) -> impl Iterator<Item = String>
         (least > left).then(|| {
             let (name, least, left) = (&one.name, least.as_secs(), left.as_secs());
             format!(
-                "service {name}: the delay of its update_config makes the update take {least} s at least, and the command has {left} s: \
-                 give it more time, or a shorter delay or a larger parallelism"
+                "service {name}: delay and monitor of its update_config make the update take {least} s at least, and the command has {left} s: \
+                 give it more time, or shorter ones or a larger parallelism"
             )
         })
     })
@@ -63,19 +72,21 @@ mod tests {
 
     #[test]
     fn a_delay_follows_each_batch() {
-        for (mode, parallelism, minutes) in [
-            (replicas(10), 1, 10),
-            (replicas(10), 3, 4),
-            (replicas(10), 0, 1),
+        for (mode, parallelism, seconds) in [
+            (replicas(10), 1, 661),
+            (replicas(10), 3, 301),
+            (replicas(10), 0, 121),
             (replicas(0), 0, 0),
             (json!({"Global": {}}), 1, 0),
             (json!({"ReplicatedJob": {"TotalCompletions": 5}}), 1, 0),
         ] {
-            assert_eq!(least_time(&spec("a:1", &mode, parallelism)), Duration::from_secs(60 * minutes), "{mode} {parallelism}");
+            assert_eq!(least_time(&spec("a:1", &mode, parallelism)), Duration::from_secs(seconds), "{mode} {parallelism}");
         }
-        let mut without = spec("a:1", &replicas(4), 1);
-        without["UpdateConfig"] = json!(null);
-        assert_eq!(least_time(&without), Duration::ZERO);
+        let mut other = spec("a:1", &replicas(4), 1);
+        other["UpdateConfig"] = json!({"Parallelism": 2, "Delay": SECOND, "Monitor": 90 * SECOND});
+        assert_eq!(least_time(&other), Duration::from_secs(92));
+        other["UpdateConfig"] = json!(null);
+        assert_eq!(least_time(&other), MONITOR);
         assert!(least_time(&spec("a:1", &replicas(u64::MAX), 1)) > Duration::from_secs(60 * 60));
     }
 
@@ -90,10 +101,10 @@ mod tests {
             slow_updates(&Plan { services: vec![one], ..Plan::default() }, Duration::from_secs(left)).collect()
         };
         let (was, wanted) = (spec("a:1", &replicas(10), 1), spec("a:2", &replicas(10), 1));
-        let words = "service st_web: the delay of its update_config makes the update take 600 s at least, and the command has 599 s: \
-                     give it more time, or a shorter delay or a larger parallelism";
-        assert_eq!(told(&wanted, Some(&was), 599), [words]);
-        assert_eq!(told(&wanted, Some(&was), 600), [""; 0]);
+        let words = "service st_web: delay and monitor of its update_config make the update take 661 s at least, and the command has 660 s: \
+                     give it more time, or shorter ones or a larger parallelism";
+        assert_eq!(told(&wanted, Some(&was), 660), [words]);
+        assert_eq!(told(&wanted, Some(&was), 661), [""; 0]);
         assert_eq!(told(&wanted, None, 1), [""; 0], "new tasks are made at once");
         assert_eq!(told(&spec("a:1", &replicas(10), 2), Some(&was), 1), [""; 0], "no task is replaced");
     }

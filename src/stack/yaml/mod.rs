@@ -2,6 +2,7 @@
 //! whose every node knows its place. Pure; the limits here are what makes text from outside harmless.
 
 mod json;
+mod padding;
 mod parse;
 mod scalar;
 mod tag;

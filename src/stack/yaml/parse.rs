@@ -1,8 +1,9 @@
 //! Parser events to a tree: anchors, merge keys, unique text keys, and the limits that keep a hostile
 //! file small. Pure; only the first document of a text is read, as the CLI does.
 
+use super::padding::Padding;
 use super::{Key, Merging, Node, Place, Value, tag};
-use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -77,8 +78,11 @@ pub struct Parsed {
     pub timestamps: Vec<Place>,
 }
 
-struct Builder {
+struct Builder<'p> {
     file: usize,
+    padding: &'p Padding,
+    /// How many characters the text has, where it ends without a line break.
+    end: Option<usize>,
     open: Vec<Frame>,
     anchors: BTreeMap<usize, (Node, Weight)>,
     root: Option<Node>,
@@ -100,27 +104,52 @@ pub fn parse(file: usize, text: &str) -> Result<Parsed, Fault> {
     if let Some(at) = unprintable(file, text) {
         return Err(fault(at, FaultKind::Syntax, "a control character stands here: write it as an escape in double quotes".to_owned()));
     }
-    let mut builder = Builder { file, open: Vec::new(), anchors: BTreeMap::new(), root: None, timestamps: Vec::new(), bytes: 0 };
+    let mut padding = Padding::default();
+    loop {
+        match read(file, &padding.applied(text), &padding) {
+            Err(Refused::Scan(error)) if padding.learn(text, &error) => {}
+            Err(Refused::Scan(error)) => {
+                let at = Place { file, line: error.marker().line(), column: padding.column(error.marker()) };
+                return Err(fault(at, FaultKind::Syntax, error.info().to_owned()));
+            }
+            Err(Refused::Fault(fault)) => return Err(fault),
+            Ok(parsed) => return Ok(parsed),
+        }
+    }
+}
+
+/// Why a text is not read.
+enum Refused {
+    /// The parser stops there.
+    Scan(ScanError),
+    Fault(Fault),
+}
+
+fn read(file: usize, text: &str, padding: &Padding) -> Result<Parsed, Refused> {
+    let end = (!text.ends_with('\n')).then(|| text.chars().count());
+    let (open, anchors, timestamps) = (Vec::new(), BTreeMap::new(), Vec::new());
+    let mut builder = Builder { file, padding, end, open, anchors, root: None, timestamps, bytes: 0 };
     let mut parser = Parser::new_from_str(text);
     while let Some(next) = parser.next_event() {
-        let (event, span) = next.map_err(|error| {
-            let at = Place { file, line: error.marker().line(), column: error.marker().col() + 1 };
-            fault(at, FaultKind::Syntax, error.info().to_owned())
-        })?;
+        let (event, span) = next.map_err(Refused::Scan)?;
         if matches!(event, Event::DocumentEnd | Event::StreamEnd) {
             break;
         }
-        builder.take(event, span).map_err(|fault| Fault { key: builder.path(), ..fault })?;
+        builder.take(event, span).map_err(|fault| Refused::Fault(Fault { key: builder.path(), ..fault }))?;
     }
-    let tree = builder.root.unwrap_or_else(|| Node::new(start, Value::Null));
+    let tree = builder.root.unwrap_or_else(|| Node::new(Place { file, line: 1, column: 1 }, Value::Null));
     Ok(Parsed { tree, timestamps: builder.timestamps })
 }
 
-impl Builder {
+impl Builder<'_> {
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Fault> {
-        let at = Place { file: self.file, line: span.start.line(), column: span.start.col() + 1 };
+        let at = Place { file: self.file, line: span.start.line(), column: self.padding.column(&span.start) };
         match event {
-            Event::Scalar(text, style, anchor, tag) => self.scalar(at, text, style, anchor, tag.as_deref()),
+            Event::Scalar(text, style, anchor, tag) => {
+                let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                let text = if is_block && self.end == Some(span.end.index()) { without_break(text) } else { text };
+                self.scalar(at, text, style, anchor, tag.as_deref())
+            }
             Event::Alias(anchor) => {
                 let Some((node, weight)) = self.anchors.get(&anchor).cloned() else {
                     return Err(fault(at, FaultKind::Invalid, "this alias stands inside its own anchor".to_owned()));
@@ -139,7 +168,7 @@ impl Builder {
     }
 
     fn scalar(&mut self, at: Place, text: Cow<'_, str>, style: ScalarStyle, anchor: usize, tag: Option<&Tag>) -> Result<(), Fault> {
-        if self.waits_for_key() && style == ScalarStyle::Plain && tag.is_none() && text == "<<" {
+        if self.waits_for_key() && style == ScalarStyle::Plain && tag.is_none_or(tag::is_merge) && text == "<<" {
             return self.begin_merge(at);
         }
         if tag::is_timestamp(&text, style, tag) {
@@ -234,6 +263,14 @@ impl Builder {
     }
 }
 
+/// The last line of a text may have no break; the parser gives it one.
+fn without_break(mut text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.ends_with('\n') {
+        text.to_mut().pop();
+    }
+    text
+}
+
 /// A scalar as the key of a mapping that has keys in these lines.
 fn named(node: Node, lines: &mut BTreeMap<String, usize>) -> Result<Key, Fault> {
     let at = node.at;
@@ -326,6 +363,39 @@ mod tests {
     fn only_the_first_document_is_read_and_a_mark_before_it_is_none_of_it() {
         assert_eq!(scalars("\u{feff}a: 1\n---\nb: 2\n"), [("a".to_owned(), Some("1".to_owned()))]);
         assert_eq!(parse(0, "").unwrap().tree.value, Value::Null);
+    }
+
+    #[test]
+    fn brackets_and_quotes_may_go_on_further_left() {
+        let text = "a:\n  b: [\n    x,\n  {c: d,\n e: f}\n  ]\n  g: \"h\ni \\\"\n\n  j\"\n  k: 'l\n''m'\n  n: [o,\n  p]\nq: r\n";
+        let tree = parse(0, text).unwrap().tree;
+        let a = tree.get("a").unwrap();
+        let Value::List(items) = &a.get("b").unwrap().value else { panic!("{a:?}") };
+        let map = &items[1];
+        let places = [map.at, map.get("e").unwrap().at].map(|at| (at.line, at.column));
+        assert_eq!((map.get("c").and_then(Node::scalar), places), (Some("d".to_owned()), [(4, 3), (5, 5)]));
+        assert_eq!(a.get("g").and_then(Node::scalar), Some("h i \"\nj".to_owned()));
+        assert_eq!(a.get("k").and_then(Node::scalar), Some("l 'm".to_owned()));
+        assert_eq!((tree.get("q").unwrap().at.line, tree.get("q").unwrap().at.column), (15, 4));
+        let fault = parse(0, "a:\n  b: [\n  c, ]\n  d: }\n").unwrap_err();
+        assert_eq!((fault.at.line, fault.at.column, fault.kind), (4, 6, FaultKind::Syntax), "{fault:?}");
+        let many = format!("a:\n{}", "  - [x,\n  y]\n".repeat(200));
+        assert!(parse(0, &many).is_ok());
+        let lone = parse(0, "a:\r  b: [\r  ]\r").unwrap_err();
+        assert_eq!(lone.kind, FaultKind::Syntax);
+    }
+
+    #[test]
+    fn a_block_that_ends_the_text_has_no_more_breaks_than_stand_there() {
+        for (text, value) in [("a: |\n  b", "b"), ("a: |\n  b\n", "b\n"), ("a: >\n  b", "b"), ("a: |+\n  b", "b"), ("a: |-\n  b", "b")] {
+            assert_eq!(parse(0, text).unwrap().tree.get("a").and_then(Node::scalar), Some(value.to_owned()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_merge_key_may_have_its_tag() {
+        let tree = parse(0, "x: &x {a: 1}\ny:\n  !!merge <<: *x\n  b: 2\n").unwrap().tree;
+        assert_eq!(tree.get("y").and_then(|y| y.get("a")).and_then(Node::scalar), Some("1".to_owned()));
     }
 
     #[test]

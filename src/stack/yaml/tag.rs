@@ -41,6 +41,12 @@ pub fn is_timestamp(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> bool {
     may_be && timestamp::is(text)
 }
 
+/// The tag of a merge key.
+#[must_use]
+pub fn is_merge(tag: &Tag) -> bool {
+    tag.is_yaml_core_schema() && tag.suffix == "merge"
+}
+
 /// `!!binary`: what it encodes, which must be text here.
 fn binary(text: &str) -> Result<Value, String> {
     let digits: String = text.split_whitespace().collect();
