@@ -292,6 +292,7 @@ fn one_mistake_is_told_from_another() {
         ("[kafka]\nssl_ca_location = \"/etc/hosts\"\n", vec![], "needs TLS"),
         ("[kafka]\nenable_ssl = true\nssl_key_location = \"/etc/hosts\"\n", vec![], "needs kafka.ssl_certificate_location"),
         ("[kafka]\nlibrdkafka = { \"group.id\" = \"x\" }\n", vec![], "group.id is set by the agent itself"),
+        ("[kafka]\nlibrdkafka = { \"test.mock.num.brokers\" = \"1\" }\n", vec![], "test.mock.num.brokers is for tests of librdkafka"),
         ("[kafka.librdkafka]\nsocket.timeout.ms = 5\n", vec![], "a name with dots stands in quotes"),
         ("[kafka]\nevent_topic = \"a/b\"\n", vec![], "may hold only letters"),
         ("[kafka]\nevent_topic = \"\"\n", vec![], "remove it for the default"),

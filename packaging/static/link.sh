@@ -31,6 +31,11 @@ done
 symbols=${0%/*}/$arch.symbols order=$output.order script=$output.ld
 # Tables for unwinding come with the libraries that zig brings compiled, and nothing unwinds.
 echo 'SECTIONS { /DISCARD/ : { *(.eh_frame) } } INSERT AFTER .text;' >"$script"
+# librdkafka brings a broker for its own tests, which only its property test.mock.num.brokers starts: nothing here sets that.
+for made in mock_cluster_new mock_cluster_destroy mock_cluster_bootstraps mock_broker_set_rtt; do
+  whole+=("--defsym=rd_kafka_$made=abort")
+done
+whole+=(--defsym=unittest_mock_cluster=abort)
 # Functions that are the same are one, unless somebody compares their addresses.
 whole+=(--icf=safe -T "$script")
 

@@ -7,7 +7,9 @@ use super::failure::{Failure, codes};
 use super::invocation::Files;
 use super::next::About;
 use crate::domain::{Code, StackName};
-use crate::stack::{self, ApiVersion, Binds, ComposeFile, InvalidDotenv, InvalidVariables, Loaded, Location, Reading, Source, StackError};
+use crate::stack::{
+    self, ApiVersion, Binds, ComposeFile, Deviation, InvalidDotenv, InvalidVariables, Loaded, Location, Reading, Rule, Source, StackError,
+};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -89,10 +91,17 @@ impl ComposeError {
 pub(super) struct Compose {
     stack: StackName,
     texts: Vec<(String, String)>,
-    env: BTreeMap<String, String>,
+    variables: Variables,
     base: PathBuf,
     home: PathBuf,
     api: ApiVersion,
+}
+
+/// What the variables of files stand for.
+struct Variables {
+    all: BTreeMap<String, String>,
+    /// The file `.env`, if there is one, and what they are without it.
+    dotenv: Option<(PathBuf, BTreeMap<String, String>)>,
 }
 
 /// What a command carries.
@@ -114,11 +123,11 @@ impl Compose {
     }
 
     /// The same with these variables alone.
-    fn with(stack: &StackName, files: &[PathBuf], env: BTreeMap<String, String>, api: ApiVersion) -> Result<Self, ComposeError> {
+    fn with(stack: &StackName, files: &[PathBuf], variables: Variables, api: ApiVersion) -> Result<Self, ComposeError> {
         let texts = files.iter().map(|path| Ok((path.display().to_string(), text(path)?))).collect::<Result<_, ComposeError>>()?;
         let base = folder(files.first().map_or(Path::new("-"), PathBuf::as_path))?;
-        let home = PathBuf::from(env.get("HOME").map_or("~", String::as_str));
-        Ok(Self { stack: stack.clone(), texts, env, base, home, api })
+        let home = PathBuf::from(variables.all.get("HOME").map_or("~", String::as_str));
+        Ok(Self { stack: stack.clone(), texts, variables, base, home, api })
     }
 
     /// What they come to.
@@ -139,7 +148,7 @@ impl Compose {
             let (variables, files) = (merged.variables.clone(), merged.files.clone());
             // As with what they come to: the process ends with the command.
             mem::forget(merged);
-            let env = variables.into_iter().filter_map(|name| self.env.get(&name).cloned().map(|value| (name, value))).collect();
+            let env = variables.into_iter().filter_map(|name| self.variables.all.get(&name).cloned().map(|value| (name, value))).collect();
             // Each was read under the path that its own file gives, and is named by another now.
             let read = files.into_iter().filter_map(|path| bytes(File::open(&path)).ok().map(|content| (path, content)));
             Ok(Shipment { text, files: read.collect(), env })
@@ -154,14 +163,17 @@ impl Compose {
         let mut shipped = BTreeMap::new();
         let mut unreadable: BTreeMap<String, io::Error> = BTreeMap::new();
         for _ in 0..MAX_ROUNDS {
-            let source = Source { stack: &self.stack, files: &files, env: &self.env, shipped: &shipped, binds, api: self.api };
+            let source = Source { stack: &self.stack, files: &files, env: &self.variables.all, shipped: &shipped, binds, api: self.api };
             let result = Reading::of(&source).and_then(|reading| Ok((reading.load()?, reading)));
             // A file that is read may name others.
             let named = result.as_ref().map_or_else(|_| stack::missing(&source), |(loaded, _)| loaded.absent.clone());
             let new: Vec<String> = named.into_iter().filter(|path| !unreadable.contains_key(path)).collect();
             if new.is_empty() {
                 return match result {
-                    Ok((loaded, reading)) => Ok((loaded, make(reading)?)),
+                    Ok((mut loaded, reading)) => {
+                        self.note_dotenv(&mut loaded, source);
+                        Ok((loaded, make(reading)?))
+                    }
                     Err(StackError::FileMissing { at, path }) if unreadable.contains_key(&path) => {
                         let source = unreadable.remove(&path).unwrap_or_else(|| io::ErrorKind::NotFound.into());
                         Err(ComposeError::Named { at, path: self.base.join(path), source })
@@ -181,7 +193,20 @@ impl Compose {
     }
 }
 
-fn variables(arguments: &Files) -> Result<BTreeMap<String, String>, ComposeError> {
+impl Compose {
+    /// Notes the services that are otherwise without the file `.env`, which `docker stack deploy` does not read.
+    fn note_dotenv(&self, loaded: &mut Loaded, source: Source<'_>) {
+        let Some((path, env)) = &self.variables.dotenv else { return };
+        let Ok(without) = stack::load(&Source { env, ..source }) else { return };
+        let at = Location { file: path.display().to_string(), ..Location::default() };
+        for service in loaded.specs.services.iter().filter(|service| !without.specs.services.contains(service)) {
+            let service = self.stack.descoped(&service.name).to_owned();
+            loaded.deviations.push(Deviation { service, at: at.clone(), rule: Rule::Dotenv });
+        }
+    }
+}
+
+fn variables(arguments: &Files) -> Result<Variables, ComposeError> {
     let unicode = |(name, value): (std::ffi::OsString, std::ffi::OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
     let mut env: BTreeMap<String, String> = std::env::vars_os().filter_map(unicode).collect();
     if let Some(path) = &arguments.env_file {
@@ -190,10 +215,13 @@ fn variables(arguments: &Files) -> Result<BTreeMap<String, String>, ComposeError
         env.extend(more);
     }
     let path = folder(arguments.files.first().map_or(Path::new("-"), PathBuf::as_path))?.join(".env");
-    if path.is_file() {
-        env = stack::dotenv(&text(&path)?, &env).map_err(|problem| ComposeError::Dotenv { path, problem })?;
+    if !path.is_file() {
+        return Ok(Variables { all: env, dotenv: None });
     }
-    Ok(env)
+    match stack::dotenv(&text(&path)?, &env) {
+        Ok(all) => Ok(Variables { all, dotenv: Some((path, env)) }),
+        Err(problem) => Err(ComposeError::Dotenv { path, problem }),
+    }
 }
 
 /// The folder of a file, absolute; standard input lies in the working directory.
@@ -249,7 +277,7 @@ mod tests {
             BTreeMap::from([("TAG", "1"), ("HOME", "/home/me"), ("KEY", "k$y")].map(|(name, value)| (name.to_owned(), value.to_owned())));
         let stack = StackName::new("shop").unwrap();
         let files = [folder.join("base.yml"), folder.join("over.yml")];
-        let compose = Compose::with(&stack, &files, env, ApiVersion::NEWEST).unwrap();
+        let compose = Compose::with(&stack, &files, Variables { all: env, dotenv: None }, ApiVersion::NEWEST).unwrap();
         let (loaded, shipment) = compose.shipment().unwrap();
         let again = stack::load(&Source {
             stack: &stack,
@@ -264,6 +292,13 @@ mod tests {
         assert_eq!(loaded.specs.services.len(), 2);
         assert_eq!(shipment.env, BTreeMap::from([("KEY".to_owned(), "k$y".to_owned())]), "nothing else of the environment leaves");
         assert_eq!(shipment.files.len(), 3, "only what the file still names: {:?}", shipment.files.keys());
+        write("tagged.yml", "services: {web: {image: 'web:${TAG:-none}'}, db: {image: db}}\n");
+        let all = BTreeMap::from([("TAG".to_owned(), "1".to_owned())]);
+        let variables = Variables { all, dotenv: Some((folder.join(".env"), BTreeMap::new())) };
+        let tagged = Compose::with(&stack, &[folder.join("tagged.yml")], variables, ApiVersion::NEWEST).unwrap().load().unwrap();
+        let told: Vec<String> = tagged.deviations.iter().map(|one| format!("{} {one}", one.service)).collect();
+        let words = format!("web D1: {}: docker stack deploy does not read this file", folder.join(".env").display());
+        assert_eq!((tagged.specs.services[1].task.container.image.as_str(), told), ("web:1", vec![words]));
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

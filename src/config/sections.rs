@@ -30,6 +30,9 @@ const OWN_LIBRDKAFKA: &[&str] = &[
     "transactional.id",
 ];
 
+/// With this begin the properties of the broker that librdkafka brings for its own tests: the static binary is linked without it.
+const TEST_LIBRDKAFKA: &str = "test.";
+
 /// While a key is changed there are the old one and the new one; more have been forgotten.
 const EPOCHS: usize = 2;
 
@@ -268,8 +271,12 @@ fn security_protocol(reader: &mut Reader) -> &'static str {
 
 fn librdkafka(reader: &mut Reader) -> Vec<(String, Sensitive<String>)> {
     let pairs: Vec<_> = reader.pairs(&KAFKA_LIBRDKAFKA).into_iter().collect();
-    for (name, _) in pairs.iter().filter(|(name, _)| OWN_LIBRDKAFKA.contains(&name.as_str())) {
-        reader.refuse(&KAFKA_LIBRDKAFKA, format!("{name} is set by the agent itself: remove it"));
+    for (name, _) in &pairs {
+        if OWN_LIBRDKAFKA.contains(&name.as_str()) {
+            reader.refuse(&KAFKA_LIBRDKAFKA, format!("{name} is set by the agent itself: remove it"));
+        } else if name.starts_with(TEST_LIBRDKAFKA) {
+            reader.refuse(&KAFKA_LIBRDKAFKA, format!("{name} is for tests of librdkafka, whose broker is not in this program: remove it"));
+        }
     }
     pairs.into_iter().map(|(name, value)| (name, Sensitive::new(value))).collect()
 }

@@ -129,7 +129,7 @@ const EXACTLY_ONCE: &[(&str, &str)] = &[
 ];
 
 /// Properties that `[kafka.librdkafka]` may not touch, since the promises of the agent rest on them or
-/// they have a key of their own.
+/// they have a key of their own; and those of librdkafka's own test broker, which the static binary is linked without.
 const RESERVED: &[&str] = &[
     "acks",
     "auto.offset.reset",
@@ -144,6 +144,8 @@ const RESERVED: &[&str] = &[
     "metadata.broker.list",
     "request.required.acks",
     "sasl.password",
+    "test.mock.broker.rtt",
+    "test.mock.num.brokers",
     "transaction.timeout.ms",
     "transactional.id",
 ];

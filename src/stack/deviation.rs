@@ -20,6 +20,8 @@ pub struct Deviation {
 pub enum Rule {
     /// D1.
     Variables,
+    /// D1 too.
+    Dotenv,
     /// D2.
     Merging,
     /// D3.
@@ -36,6 +38,7 @@ impl fmt::Display for Deviation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (number, what) = match self.rule {
             Rule::Variables => ("D1", "fills variables in otherwise here (docker/cli#7313)"),
+            Rule::Dotenv => ("D1", "does not read this file"),
             Rule::Merging => ("D2", "loses something of what is merged here (docker/cli#6223)"),
             Rule::Forgotten => ("D3", "forgets this"),
             Rule::Order => ("D4", "sends these in an order that is not the file's"),
