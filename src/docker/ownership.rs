@@ -55,10 +55,12 @@ pub(super) fn decide(
         let message = format!("the stack {stack} belongs to project {owner}, not to {}; use another stack_name", target.project);
         return Err(Outcome::failed(Code::FOREIGN_PROJECT, message));
     }
-    // Who takes a stack over leaves its jobs as they are, so that they do not run again: what they say counts only where nothing else does.
+    // Who takes a stack over leaves jobs beside other services as they are, so that they do not run again: what they say counts only where
+    // nothing else does.
     let is_job = |service: &&Service| matches!(service.mode(), Mode::ReplicatedJob(_) | Mode::GlobalJob);
-    let says_nothing = owner.is_none() && services.iter().all(|service| is_job(&service));
-    let managers = || services.iter().filter(|service| says_nothing || !is_job(service)).filter_map(|service| service.label(OWNER));
+    let mut others = services.iter().filter(|service| !is_job(service)).peekable();
+    let heeds_jobs = others.peek().is_none() || (owner.is_none() && others.all(|service| service.label(OWNER).is_none()));
+    let managers = || services.iter().filter(|service| heeds_jobs || !is_job(service)).filter_map(|service| service.label(OWNER));
     if let Some(other) = managers().find(|manager| *manager != agent) {
         if takeover == Takeover::Refused {
             let message = format!("the stack {stack} is managed by agent {other}; send the command there, or deploy it here with adopt");
@@ -100,7 +102,11 @@ mod tests {
         assert_eq!(ask(Some("p"), &other, Takeover::Allowed), Ok(Standing::Nobodys));
         let job = of(json!({OWNER: "you"}), json!({"GlobalJob": {}}));
         assert_eq!(ask(None, &job, Takeover::Refused), failed(Code::OWNED_ELSEWHERE), "nothing else says whose it is");
-        assert_eq!(ask(Some("p"), &job, Takeover::Refused), Ok(Standing::Ours), "the journal does");
+        assert_eq!(ask(Some("p"), &job, Takeover::Refused), failed(Code::OWNED_ELSEWHERE), "another one has taken it over");
+        let adopted = [unmarked.clone(), job.clone()];
+        let of_adopted =
+            |owner: Option<&ProjectId>| decide(owner, &target, "me", &adopted, Takeover::Refused).map_err(|outcome| outcome.verdict);
+        assert_eq!((of_adopted(None), of_adopted(Some(&project("p")))), (failed(Code::OWNED_ELSEWHERE), Ok(Standing::Ours)));
         let taken_over = [mine, job];
         let decided = decide(None, &target, "me", &taken_over, Takeover::Refused).map_err(|outcome| outcome.verdict);
         assert_eq!(decided, Ok(Standing::Ours));

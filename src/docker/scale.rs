@@ -10,11 +10,12 @@ use super::choose;
 use super::deploy::{Stuck, may_end};
 use super::ownership::Takeover;
 use super::room::{End, Halt, Room, StepError, TELL_EVERY};
+use super::seat::outdoes;
 use super::types::{Mode, Service, Task, TaskState};
 use crate::domain::{Code, Outcome, Progress, Scale, StackName};
 use crate::threads::Deadline;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How often another writer may be faster before it counts as a conflict: the manager itself writes
@@ -49,15 +50,9 @@ impl Wanted {
         if !self.may_end || census.starting + census.ending > 0 {
             return census.is_settled_at(self.replicas);
         }
-        let mut newest: BTreeMap<u64, &Task> = BTreeMap::new();
-        for task in own() {
-            let known = newest.entry(task.slot.unwrap_or(0)).or_insert(task);
-            if task.created_at > known.created_at {
-                *known = task;
-            }
-        }
+        let is_last = |task: &&Task| !own().any(|other| other.slot == task.slot && outdoes(other, task));
         // Swarm remembers seats that are not wanted any more.
-        let done = newest.values().filter(|task| task.status.state == TaskState::Complete).count() as u64;
+        let done = own().filter(|task| task.status.state == TaskState::Complete).filter(is_last).count() as u64;
         (census.running..=census.running + done).contains(&self.replicas)
     }
 }

@@ -211,6 +211,7 @@ fn fail(room: &Room<'_>, request: &Deploy, prepared: &Prepared, report: &mut Rep
 fn undo(room: &Room<'_>, request: &Deploy, sent: &[ServicePlan], report: &mut Report, failure: Failure) -> Result<Outcome, Broken> {
     if request.on_failure != OnFailure::Rollback {
         orphans::remember(room, &request.target.stack)?;
+        rollback::forget_logins(room, &request.target.stack)?;
         return Ok(report.failed(&failure, RolledBack::No).with("changed", true));
     }
     rollback::begin(room, request, &failure)?;

@@ -11,7 +11,7 @@ use super::{Broken, Failure, addresses, apply, converge, images, logins, names, 
 use crate::docker::leftovers;
 use crate::docker::room::{Room, StepError};
 use crate::docker::types::{Mode, NAMESPACE, Network, Service, StoreKind, UpdateState};
-use crate::domain::{Code, Deploy, Entry, Note, Revision, Step, StepOutcome};
+use crate::domain::{Code, Deploy, Entry, Note, Revision, StackName, Step, StepOutcome};
 use crate::stack::plan::{self, Action, Login, NetworkPlan, ServicePlan, Who};
 use crate::stack::{compare, images::image, marks};
 use crate::threads::Deadline;
@@ -213,7 +213,7 @@ impl Back<'_> {
         let gone: Vec<Service> = new.iter().copied().cloned().collect();
         report.take_services(&plans, &gone, "it was not there before");
         self.note_failure(converge::wait(room, &mut watched, &networks, &mut report, "rollback"))?;
-        logins::forget(room, stack, self.done.replaced.services.keys().chain(&self.done.removed))?;
+        forget_logins(room, stack)?;
         self.sweep(&new, good.as_ref())?;
         if good.is_none() && held.len() == new.len() {
             // Nothing of the stack was there before and nothing is now: its name is free again.
@@ -500,6 +500,13 @@ impl Back<'_> {
         }
         Ok(networks)
     }
+}
+
+/// Nobody knows any more which logins the nodes of those services have that this command has touched.
+pub(super) fn forget_logins(room: &Room<'_>, stack: &StackName) -> Result<(), Broken> {
+    let done = Done::of(room)?;
+    let created = done.created("service").iter().map(|(name, _)| name);
+    logins::forget(room, stack, created.chain(&done.updated).chain(&done.removed).chain(done.replaced.services.keys()))
 }
 
 /// The login that the nodes of a service had before this command wrote it.

@@ -7,7 +7,7 @@
 use super::wanted::{Restart, Wanted, Written};
 use super::{Failure, trouble};
 use crate::docker::glance::Glance;
-use crate::docker::seat::Seat;
+use crate::docker::seat::{Seat, outdoes};
 use crate::docker::types::{Mode, Task, TaskState, UpdateState};
 use crate::domain::{Code, Timestamp};
 use serde_json::Value;
@@ -238,7 +238,8 @@ impl Watch {
         self.ended = current.iter().filter(has_ended).count() as u64;
         let of_older_specs = |task: &&Task| !look.current.contains(&task.id) && task.desired_state <= TaskState::Running;
         let older = look.tasks.iter().copied().filter(of_older_specs);
-        let ends = self.is_written() && update == Some(UpdateState::Completed) && self.wanted.mode == Mode::Global;
+        let is_at_its_end = update == Some(UpdateState::Completed) || (update.is_none() && at >= LAST_TRY);
+        let ends = is_at_its_end && self.wanted.mode == Mode::Global;
         self.passed_over = if ends { older.count() as u64 } else { 0 };
         self.desired = self.desired_count(if ends { &current } else { look.tasks }, &current);
         if self.wanted.is_job() && self.wanted.written == Written::Before {
@@ -253,7 +254,7 @@ impl Watch {
         self.on_its_way = on_its_way.map(|task| task.status.state);
         // While Swarm brings an update to one seat after the other, those of the spec before go on.
         let is_under_way = matches!(update, None | Some(UpdateState::Updating));
-        let going_on = if is_under_way { look.tasks } else { &current };
+        let going_on = if is_under_way && !self.wanted.is_job() { look.tasks } else { &current };
         let tasks = self.worn_out(at, going_on, &current).or_else(|| self.waits_in_vain(at, look, &current));
         let failure = self.of_update(service, look).or(tasks);
         match failure {
@@ -419,7 +420,8 @@ impl Watch {
         let goes_on = going_on.iter().filter(|task| task.desired_state <= TaskState::Complete);
         let ended_well = current.iter().filter(|task| self.wanted.may_end() && task.status.state == TaskState::Complete);
         let taken: BTreeSet<Seat> = goes_on.chain(ended_well).map(seat).collect();
-        if taken.len() as u64 >= self.desired {
+        // Of a node nothing says that it is not wanted.
+        if !self.is_global() && taken.len() as u64 >= self.desired {
             return None;
         }
         current.iter().rev().filter(|task| !taken.contains(&seat(task))).find_map(|task| {
@@ -500,19 +502,13 @@ impl Watch {
     /// healthy ones), or ended well where that is enough.
     fn good_tasks(&self, tasks: &[&Task], current: &[&Task]) -> BTreeSet<String> {
         let mut seats: BTreeMap<Seat, &str> = BTreeMap::new();
+        let seat = |task: &Task| Seat::of(self.wanted.mode, task);
         // A seat may have done this work once, and another since.
-        let mut newest: BTreeMap<Seat, &str> = BTreeMap::new();
-        if self.wanted.may_end() {
-            for task in tasks {
-                let made = newest.entry(Seat::of(self.wanted.mode, task)).or_default();
-                *made = task.created_at.as_str().max(*made);
-            }
-        }
+        let is_outdone = |done: &Task| tasks.iter().any(|other| seat(other) == seat(done) && outdoes(other, done));
         for task in current {
-            let ended_well = task.status.state == TaskState::Complete
-                && newest.get(&Seat::of(self.wanted.mode, task)).is_some_and(|made| task.created_at == *made);
+            let ended_well = self.wanted.may_end() && task.status.state == TaskState::Complete && !is_outdone(task);
             if ended_well || (task.is_running() && !self.wanted.is_job()) {
-                seats.insert(Seat::of(self.wanted.mode, task), &task.id);
+                seats.insert(seat(task), &task.id);
             }
         }
         seats.into_values().map(str::to_owned).collect()

@@ -77,6 +77,13 @@ fn tasks_on_paused_nodes_are_not_waited_for() {
     };
     assert_eq!(at("updating"), (State::Waiting, (1, 2), 0));
     assert_eq!(at("completed"), (State::Settled, (1, 1), 1));
+    // With the next deploy Swarm has nothing to do.
+    let mut again = super::watch(Mode::Global, &json!(null), Written::Now, &["A", "b"]);
+    let mut at = |seconds: u64| {
+        let look = Look { service: Some(&service(None)), tasks: &all, current: &current, pull_timeout: PULL, now: now() };
+        again.look(Duration::from_secs(seconds), &look)
+    };
+    assert_eq!([at(0), at(1), at(2)], [State::Waiting, State::Waiting, State::Settled]);
 }
 
 #[test]
@@ -104,4 +111,48 @@ fn each_task_has_its_own_patience_for_a_node() {
     assert_eq!([at(0, "a"), at(8, "a"), at(9, "b"), at(17, "b"), at(18, "c")], [const { State::Waiting }; 5]);
     let State::Failed(failure) = at(29, "c") else { panic!("this one has waited for long enough") };
     assert_eq!(failure.code, Code::NO_SUITABLE_NODE);
+}
+
+#[test]
+fn a_node_whose_last_try_failed_is_missed() {
+    let failed = ["a - shutdown failed task: non-zero exit (1)", "b - running running"];
+    let mut all = tasks(&failed);
+    all[1].node_id = "n2".to_owned();
+    let all: Vec<&Task> = all.iter().collect();
+    let (service, current) = (service(None), BTreeSet::from(["a".to_owned(), "b".to_owned()]));
+    let mut watch = limited(Mode::Global, Written::Now, NEW);
+    let mut at = |seconds: u64| {
+        let look = Look { service: Some(&service), tasks: &all, current: &current, pull_timeout: PULL, now: now() };
+        watch.look(Duration::from_secs(seconds), &look)
+    };
+    assert_eq!(at(0), State::Waiting);
+    assert_eq!(code(&at(2)), Some(Code::CRASH_LOOP));
+}
+
+#[test]
+fn an_earlier_run_of_a_job_is_no_try_of_the_present_one() {
+    let mut lines = tasks(&["a 0 complete complete", "b 0 shutdown failed task: non-zero exit (1)"]);
+    lines[1].job_iteration.as_mut().unwrap().index = 77;
+    let (run, all): (_, Vec<&Task>) = (glance(&json!({"Index": 77}), None), lines.iter().collect());
+    let current = BTreeSet::from(["a".to_owned(), "b".to_owned()]);
+    let mut job = watch(Mode::ReplicatedJob(1), &json!({"Condition": "none"}), Written::Now, &["a"]);
+    let mut at = |seconds: u64| {
+        let look = Look { service: Some(&run), tasks: &all, current: &current, pull_timeout: PULL, now: now() };
+        job.look(Duration::from_secs(seconds), &look)
+    };
+    assert_eq!(at(0), State::Waiting);
+    assert_eq!(code(&at(2)), Some(Code::JOB_FAILED));
+}
+
+#[test]
+fn work_that_ended_after_a_failed_update_is_done() {
+    // The update started its task (in capitals) beside the one of before, which went on when it failed.
+    let mut all = tasks(&["a 1 shutdown complete", "B 1 shutdown failed task: non-zero exit (1)"]);
+    all[0].status.timestamp = "2026-11-26T05:46:20Z".to_owned();
+    all[1].status.timestamp = "2026-11-26T05:46:10Z".to_owned();
+    let all: Vec<&Task> = all.iter().collect();
+    let (service, current) = (service(None), BTreeSet::from(["a".to_owned()]));
+    let mut once = watch(Mode::Replicated(1), &json!({"Condition": "on-failure"}), Written::Before, &["a", "B"]);
+    let look = Look { service: Some(&service), tasks: &all, current: &current, pull_timeout: PULL, now: now() };
+    assert_eq!(once.look(Duration::ZERO, &look), State::Settled);
 }

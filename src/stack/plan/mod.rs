@@ -306,6 +306,7 @@ pub fn make(stack: &StackName, observed: &Observed, desired: Desired, who: Who<'
         plan.compare_logins(observed.logins.get(&plan.name), desired.logins.get(&plan.name));
         services.push(plan);
     }
+    services::take_over_jobs(&mut services, &observed.services, who);
     let removals = leaving::services(observed, &services, desired.leavers, who.agent, &mut warnings);
     let mut stays = Vec::new();
     for other in observed.services.iter().chain(&observed.outsiders) {

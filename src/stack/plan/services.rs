@@ -211,14 +211,35 @@ fn reason_to_write(changes: &[Change], held: &Service, who: Who<'_>) -> Option<S
         return Some(format!("it differs in {}", named(changes)));
     }
     // A job would run again for no more than that: it keeps its mark until it changes.
-    let is_job = matches!(held.mode(), Mode::ReplicatedJob(_) | Mode::GlobalJob);
-    if let Some(other) = held.label(marks::OWNER).filter(|owner| *owner != who.agent.as_str() && !is_job) {
-        return Some(format!("it is taken over from agent {other}"));
+    if let Some(reason) = takeover(held, who).filter(|_| !is_job(held)) {
+        return Some(reason);
     }
     let paused =
         held.update_status.as_ref().is_some_and(|update| matches!(update.state, UpdateState::Paused | UpdateState::RollbackPaused));
     // This command's own update is not sent twice: that it was paused is its verdict.
     (paused && !who.has_written(held)).then(|| PAUSED.to_owned())
+}
+
+/// Why a service that another agent manages is written.
+fn takeover(held: &Service, who: Who<'_>) -> Option<String> {
+    let other = held.label(marks::OWNER).filter(|owner| *owner != who.agent.as_str())?;
+    Some(format!("it is taken over from agent {other}"))
+}
+
+fn is_job(service: &Service) -> bool {
+    matches!(service.mode(), Mode::ReplicatedJob(_) | Mode::GlobalJob)
+}
+
+/// Has the jobs of a stack written that is taken over and has nothing else: no other service says whose it is then.
+pub(super) fn take_over_jobs(plans: &mut [ServicePlan], held: &[Service], who: Who<'_>) {
+    if !held.iter().all(is_job) {
+        return;
+    }
+    for plan in plans.iter_mut().filter(|plan| plan.action == Action::Unchanged) {
+        if let Some(reason) = plan.held.as_ref().and_then(|held| takeover(held, who)) {
+            (plan.action, plan.reason) = (Action::Update, reason);
+        }
+    }
 }
 
 /// Gives a replicated service so many replicas; any other has none to set.

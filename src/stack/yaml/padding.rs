@@ -21,9 +21,9 @@ pub struct Padding {
 }
 
 impl Padding {
-    /// Takes in what the parser refuses. Whether it is worth another try.
-    pub fn learn(&mut self, text: &str, error: &ScanError) -> bool {
-        self.read_again += text.len();
+    /// Takes in what the parser refuses, of so many bytes with what was put in. Whether it is worth another try.
+    pub fn learn(&mut self, text: &str, padded: usize, error: &ScanError) -> bool {
+        self.read_again += padded;
         let is_one_break = |(at, _): (usize, &str)| text[at..].starts_with("\r\n");
         // Lines are told apart by line feeds here.
         if self.read_again > MAX_READ_AGAIN || !text.match_indices('\r').all(is_one_break) {

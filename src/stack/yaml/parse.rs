@@ -69,6 +69,14 @@ enum MapKey {
     Merge,
 }
 
+/// The end of a text.
+struct End {
+    /// After so many characters.
+    index: usize,
+    /// Whether there are but blanks in its last line.
+    is_blank: bool,
+}
+
 /// What a text comes to.
 #[derive(Debug)]
 pub struct Parsed {
@@ -81,8 +89,8 @@ pub struct Parsed {
 struct Builder<'p> {
     file: usize,
     padding: &'p Padding,
-    /// How many characters the text has, where it ends without a line break.
-    end: Option<usize>,
+    /// How the text ends, where that is no line break.
+    end: Option<End>,
     open: Vec<Frame>,
     anchors: BTreeMap<usize, (Node, Weight)>,
     root: Option<Node>,
@@ -106,8 +114,9 @@ pub fn parse(file: usize, text: &str) -> Result<Parsed, Fault> {
     }
     let mut padding = Padding::default();
     loop {
-        match read(file, &padding.applied(text), &padding) {
-            Err(Refused::Scan(error)) if padding.learn(text, &error) => {}
+        let padded = padding.applied(text);
+        match read(file, &padded, &padding) {
+            Err(Refused::Scan(error)) if padding.learn(text, padded.len(), &error) => {}
             Err(Refused::Scan(error)) => {
                 let at = Place { file, line: error.marker().line(), column: padding.column(error.marker()) };
                 return Err(fault(at, FaultKind::Syntax, error.info().to_owned()));
@@ -115,6 +124,16 @@ pub fn parse(file: usize, text: &str) -> Result<Parsed, Fault> {
             Err(Refused::Fault(fault)) => return Err(fault),
             Ok(parsed) => return Ok(parsed),
         }
+    }
+}
+
+impl End {
+    /// The parser gives the last line of a text a break that it has not.
+    fn without_break<'t>(&self, mut text: Cow<'t, str>) -> Cow<'t, str> {
+        if text.ends_with(if self.is_blank { "\n\n" } else { "\n" }) {
+            text.to_mut().pop();
+        }
+        text
     }
 }
 
@@ -126,7 +145,10 @@ enum Refused {
 }
 
 fn read(file: usize, text: &str, padding: &Padding) -> Result<Parsed, Refused> {
-    let end = (!text.ends_with('\n')).then(|| text.chars().count());
+    let end = (!text.ends_with('\n')).then(|| {
+        let last = text.rsplit('\n').next().unwrap_or(text);
+        End { index: text.chars().count(), is_blank: last.bytes().all(|byte| byte == b' ') }
+    });
     let (open, anchors, timestamps) = (Vec::new(), BTreeMap::new(), Vec::new());
     let mut builder = Builder { file, padding, end, open, anchors, root: None, timestamps, bytes: 0 };
     let mut parser = Parser::new_from_str(text);
@@ -147,7 +169,8 @@ impl Builder<'_> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
-                let text = if is_block && self.end == Some(span.end.index()) { without_break(text) } else { text };
+                let last = self.end.as_ref().filter(|end| is_block && end.index == span.end.index());
+                let text = if let Some(end) = last { end.without_break(text) } else { text };
                 self.scalar(at, text, style, anchor, tag.as_deref())
             }
             Event::Alias(anchor) => {
@@ -261,14 +284,6 @@ impl Builder<'_> {
         }
         Ok(())
     }
-}
-
-/// The last line of a text may have no break; the parser gives it one.
-fn without_break(mut text: Cow<'_, str>) -> Cow<'_, str> {
-    if text.ends_with('\n') {
-        text.to_mut().pop();
-    }
-    text
 }
 
 /// A scalar as the key of a mapping that has keys in these lines.
@@ -387,7 +402,15 @@ mod tests {
 
     #[test]
     fn a_block_that_ends_the_text_has_no_more_breaks_than_stand_there() {
-        for (text, value) in [("a: |\n  b", "b"), ("a: |\n  b\n", "b\n"), ("a: >\n  b", "b"), ("a: |+\n  b", "b"), ("a: |-\n  b", "b")] {
+        for (text, value) in [
+            ("a: |\n  b", "b"),
+            ("a: |\n  b\n", "b\n"),
+            ("a: >\n  b", "b"),
+            ("a: |+\n  b", "b"),
+            ("a: |-\n  b", "b"),
+            ("a: |\n  b\n ", "b\n"),
+            ("a: |\n  b\n  ", "b\n"),
+        ] {
             assert_eq!(parse(0, text).unwrap().tree.get("a").and_then(Node::scalar), Some(value.to_owned()), "{text:?}");
         }
     }
