@@ -191,9 +191,7 @@ impl Compose {
         }
         Err(ComposeError::Rounds)
     }
-}
 
-impl Compose {
     /// Notes the services that are otherwise without the file `.env`, which `docker stack deploy` does not read.
     fn note_dotenv(&self, loaded: &mut Loaded, source: Source<'_>) {
         let Some((path, env)) = &self.variables.dotenv else { return };

@@ -4,7 +4,7 @@
 //! the stack's services, so that an agent sees what another one manages.
 
 use super::room::{End, Room};
-use super::types::{Mode, OWNER, Service};
+use super::types::{OWNER, Service};
 use crate::domain::{Code, Outcome, ProjectId, Target};
 
 /// How a stack stands to the command that is about it.
@@ -57,10 +57,9 @@ pub(super) fn decide(
     }
     // Who takes a stack over leaves jobs beside other services as they are, so that they do not run again: what they say counts only where
     // nothing else does.
-    let is_job = |service: &&Service| matches!(service.mode(), Mode::ReplicatedJob(_) | Mode::GlobalJob);
-    let mut others = services.iter().filter(|service| !is_job(service)).peekable();
+    let mut others = services.iter().filter(|service| !service.mode().is_job()).peekable();
     let heeds_jobs = others.peek().is_none() || (owner.is_none() && others.all(|service| service.label(OWNER).is_none()));
-    let managers = || services.iter().filter(|service| heeds_jobs || !is_job(service)).filter_map(|service| service.label(OWNER));
+    let managers = || services.iter().filter(|service| heeds_jobs || !service.mode().is_job()).filter_map(|service| service.label(OWNER));
     if let Some(other) = managers().find(|manager| *manager != agent) {
         if takeover == Takeover::Refused {
             let message = format!("the stack {stack} is managed by agent {other}; send the command there, or deploy it here with adopt");

@@ -60,6 +60,12 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// Whether its tasks run once, to their end.
+    #[must_use]
+    pub const fn is_job(self) -> bool {
+        matches!(self, Self::ReplicatedJob(_) | Self::GlobalJob)
+    }
+
     /// The mode that a spec has; one without is replicated, as the engine takes it.
     #[must_use]
     pub fn of(spec: &Value) -> Self {

@@ -52,8 +52,7 @@ fn work(room: &Room<'_>, request: &Selection, report: &mut Report) -> Result<Str
 
 /// What was done, in words.
 fn told(stack: &StackName, plans: &[ServicePlan]) -> String {
-    let (jobs, services): (Vec<Mode>, Vec<Mode>) =
-        plans.iter().map(|plan| Mode::of(&plan.spec)).partition(|mode| matches!(mode, Mode::ReplicatedJob(_) | Mode::GlobalJob));
+    let (jobs, services): (Vec<Mode>, Vec<Mode>) = plans.iter().map(|plan| Mode::of(&plan.spec)).partition(|mode| mode.is_job());
     let idle = services.iter().filter(|mode| matches!(mode, Mode::Replicated(0))).count();
     let parts = [
         match services.len() - idle {
@@ -78,7 +77,7 @@ fn told(stack: &StackName, plans: &[ServicePlan]) -> String {
 
 /// Jobs run again only when they are named.
 fn is_meant(service: &Service, request: &Selection) -> bool {
-    !request.services.is_empty() || !matches!(service.mode(), Mode::ReplicatedJob(_) | Mode::GlobalJob)
+    !request.services.is_empty() || !service.mode().is_job()
 }
 
 fn plan(service: &Service, command: &str) -> ServicePlan {

@@ -178,6 +178,12 @@ impl Done {
         self.created("service").iter().any(|(created, _)| created == name)
     }
 
+    /// Nobody knows any more which logins the nodes of those services have that this command has touched.
+    fn forget_logins(&self, room: &Room<'_>, stack: &StackName) -> Result<(), Broken> {
+        let created = self.created("service").iter().map(|(name, _)| name);
+        logins::forget(room, stack, created.chain(&self.updated).chain(&self.removed).chain(self.replaced.services.keys()))
+    }
+
     fn has_touched_service(&self, name: &str) -> bool {
         self.has_created_service(name) || self.updated.contains(name) || self.removed.contains(name)
     }
@@ -213,7 +219,7 @@ impl Back<'_> {
         let gone: Vec<Service> = new.iter().copied().cloned().collect();
         report.take_services(&plans, &gone, "it was not there before");
         self.note_failure(converge::wait(room, &mut watched, &networks, &mut report, "rollback"))?;
-        forget_logins(room, stack)?;
+        self.done.forget_logins(room, stack)?;
         self.sweep(&new, good.as_ref())?;
         if good.is_none() && held.len() == new.len() {
             // Nothing of the stack was there before and nothing is now: its name is free again.
@@ -231,17 +237,15 @@ impl Back<'_> {
             }
         }
         let known: BTreeSet<String> = wanted.iter().filter_map(|spec| spec["Name"].as_str()).map(str::to_owned).collect();
-        let ours = self.room.command.id.to_string();
-        let is_ours = |spec: &Value| spec["Labels"][marks::COMMAND] == ours.as_str();
         for service in held.iter().filter(|service| self.done.updated.contains(service.name()) && !known.contains(service.name())) {
             if let Some(was) = self.done.replaced.exchanged.get(service.name()) {
                 wanted.push(was.clone());
                 continue;
             }
-            match &service.previous_spec {
-                Some(previous) if is_ours(&service.spec) && !is_ours(previous) => wanted.push(previous.clone()),
+            match before(self.room, service) {
+                Some(before) => wanted.push(before.clone()),
                 // Before a restart it went back already: what was before that is what failed.
-                Some(_) if is_ours(&service.spec) => wanted.push(service.spec.clone()),
+                None if service.previous_spec.is_some() && is_ours(self.room, &service.spec) => wanted.push(service.spec.clone()),
                 // Swarm is about to go back, or has: that is to be seen too.
                 _ if is_taken_back(service) => wanted.push(service.spec.clone()),
                 _ => {}
@@ -254,15 +258,13 @@ impl Back<'_> {
 
     /// The replicas that a service had before this command: who scaled or stopped it did not deploy.
     fn count_before(&self, service: &Service) -> Option<u64> {
-        let ours = self.room.command.id.to_string();
-        let is_ours = |spec: &Value| spec["Labels"][marks::COMMAND] == ours.as_str();
         let replaced = &self.done.replaced;
         let noted = replaced.services.get(service.name()).or_else(|| replaced.exchanged.get(service.name()));
         if noted.is_none() && self.done.has_created_service(service.name()) {
             // It was not there.
             return None;
         }
-        let before = noted.or_else(|| service.previous_spec.as_ref().filter(|previous| is_ours(&service.spec) && !is_ours(previous)));
+        let before = noted.or_else(|| before(self.room, service));
         // Not written by this command, or before a restart it went back already.
         match Mode::of(before.unwrap_or(&service.spec)) {
             Mode::Replicated(replicas) => Some(replicas),
@@ -502,27 +504,33 @@ impl Back<'_> {
     }
 }
 
-/// Nobody knows any more which logins the nodes of those services have that this command has touched.
+/// The same for a command that does not go back.
 pub(super) fn forget_logins(room: &Room<'_>, stack: &StackName) -> Result<(), Broken> {
-    let done = Done::of(room)?;
-    let created = done.created("service").iter().map(|(name, _)| name);
-    logins::forget(room, stack, created.chain(&done.updated).chain(&done.removed).chain(done.replaced.services.keys()))
+    Done::of(room)?.forget_logins(room, stack)
+}
+
+/// Whether this command wrote a spec.
+fn is_ours(room: &Room<'_>, spec: &Value) -> bool {
+    spec["Labels"][marks::COMMAND] == room.command.id.to_string().as_str()
+}
+
+/// What a service was before this command, where Swarm still remembers it: only what was before the last write.
+fn before<'s>(room: &Room<'_>, service: &'s Service) -> Option<&'s Value> {
+    service.previous_spec.as_ref().filter(|previous| is_ours(room, &service.spec) && !is_ours(room, previous))
 }
 
 /// The login that the nodes of a service had before this command wrote it.
 fn login_before(room: &Room<'_>, plan: &ServicePlan) -> Login {
-    let ours = room.command.id.to_string();
-    let is_ours = |spec: &Value| spec["Labels"][marks::COMMAND] == ours.as_str();
     match &plan.held {
         None => Login::Holding,
-        Some(held) if is_ours(&held.spec) && held.previous_spec.as_ref().is_some_and(|previous| !is_ours(previous)) => Login::Before,
+        Some(held) if before(room, held).is_some() => Login::Before,
         // Swarm, or a write of this way back, has done so already; or it was made by this command.
         Some(_) => Login::Kept,
     }
 }
 
 fn is_job(plan: &ServicePlan) -> bool {
-    matches!(Mode::of(&plan.spec), Mode::ReplicatedJob(_) | Mode::GlobalJob)
+    Mode::of(&plan.spec).is_job()
 }
 
 /// The engine's words if something could not be removed; what is gone is removed.

@@ -5,7 +5,7 @@
 use super::trouble;
 use crate::docker::types::{Mode, Service, Task, TaskState};
 use crate::domain::Code;
-use crate::stack::plan::MONITOR;
+use crate::stack::plan::monitor;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -54,14 +54,10 @@ pub(super) enum Restart {
     Limited,
 }
 
-/// How long Swarm waits for a container of this spec to end.
+/// How long Swarm waits for a container of this spec to end; it takes 0 for none.
 pub(super) fn grace(spec: &Value) -> Duration {
-    span(&spec["TaskTemplate"]["ContainerSpec"]["StopGracePeriod"]).unwrap_or(STOP_GRACE)
-}
-
-/// A span of a spec, in nanoseconds; Swarm takes 0 for none.
-fn span(value: &Value) -> Option<Duration> {
-    value.as_u64().filter(|&nanos| nanos > 0).map(Duration::from_nanos)
+    let given = spec["TaskTemplate"]["ContainerSpec"]["StopGracePeriod"].as_u64();
+    given.filter(|&nanos| nanos > 0).map_or(STOP_GRACE, Duration::from_nanos)
 }
 
 impl Wanted {
@@ -72,7 +68,7 @@ impl Wanted {
             name: spec["Name"].as_str().unwrap_or_default().to_owned(),
             mode,
             restart: Restart::of(&task["RestartPolicy"]),
-            monitor: span(&spec["UpdateConfig"]["Monitor"]).unwrap_or(MONITOR),
+            monitor: monitor(spec),
             patience: UNPLACED + grace(spec),
             written,
         }
@@ -84,7 +80,7 @@ impl Wanted {
     }
 
     pub(super) fn is_job(&self) -> bool {
-        matches!(self.mode, Mode::ReplicatedJob(_) | Mode::GlobalJob)
+        self.mode.is_job()
     }
 
     /// Whether a task that ends without an error has done its work.

@@ -25,7 +25,7 @@ pub use drift::drift;
 pub use handover::{Wave, given_up, leave_out, waves};
 pub use leaving::{Fate, leftovers, unwanted};
 pub use networks::{NetworkPlan, attached, body_of, detach, networks};
-pub use pace::{MONITOR, least_time, slow_updates};
+pub use pace::{least_time, monitor, slow_updates};
 pub use platforms::{Platform, check_platforms, names_platforms};
 pub use ports::{Nodes, Place, Port, check_ports, port, publishes_ports};
 pub use refs::fill;

@@ -11,7 +11,13 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// How long Swarm watches new tasks where the spec names no monitor.
-pub const MONITOR: Duration = Duration::from_secs(5);
+const MONITOR: Duration = Duration::from_secs(5);
+
+/// How long Swarm watches new tasks of a spec; it takes 0 for none.
+#[must_use]
+pub fn monitor(spec: &Value) -> Duration {
+    spec["UpdateConfig"]["Monitor"].as_u64().filter(|&nanos| nanos > 0).map_or(MONITOR, Duration::from_nanos)
+}
 
 /// The least time in which all tasks of a spec are replaced.
 #[must_use]
@@ -24,7 +30,7 @@ pub fn least_time(spec: &Value) -> Duration {
     if tasks == 0 {
         return Duration::ZERO;
     }
-    let monitor = config["Monitor"].as_u64().filter(|&nanos| nanos > 0).map_or(MONITOR, Duration::from_nanos);
+    let monitor = monitor(spec);
     let monitored = if delay >= monitor { delay.saturating_add(Duration::from_secs(1)) } else { monitor };
     delay.saturating_mul(u32::try_from(tasks.div_ceil(at_once)).unwrap_or(u32::MAX)).saturating_add(monitored)
 }

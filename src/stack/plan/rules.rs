@@ -186,7 +186,7 @@ fn endpoint(endpoint: &Value) -> Option<String> {
 }
 
 fn job(spec: &Value) -> Option<String> {
-    let is_job = matches!(Mode::of(spec), Mode::ReplicatedJob(_) | Mode::GlobalJob);
+    let is_job = Mode::of(spec).is_job();
     (is_job && !spec["UpdateConfig"].is_null()).then(|| "a job cannot have an update_config: leave it out".to_owned())
 }
 

@@ -211,7 +211,7 @@ fn reason_to_write(changes: &[Change], held: &Service, who: Who<'_>) -> Option<S
         return Some(format!("it differs in {}", named(changes)));
     }
     // A job would run again for no more than that: it keeps its mark until it changes.
-    if let Some(reason) = takeover(held, who).filter(|_| !is_job(held)) {
+    if let Some(reason) = takeover(held, who).filter(|_| !held.mode().is_job()) {
         return Some(reason);
     }
     let paused =
@@ -226,13 +226,9 @@ fn takeover(held: &Service, who: Who<'_>) -> Option<String> {
     Some(format!("it is taken over from agent {other}"))
 }
 
-fn is_job(service: &Service) -> bool {
-    matches!(service.mode(), Mode::ReplicatedJob(_) | Mode::GlobalJob)
-}
-
 /// Has the jobs of a stack written that is taken over and has nothing else: no other service says whose it is then.
 pub(super) fn take_over_jobs(plans: &mut [ServicePlan], held: &[Service], who: Who<'_>) {
-    if !held.iter().all(is_job) {
+    if !held.iter().all(|service| service.mode().is_job()) {
         return;
     }
     for plan in plans.iter_mut().filter(|plan| plan.action == Action::Unchanged) {
